@@ -1,0 +1,97 @@
+"""The nouns every module speaks: volumes, species, picks. The only place where Å become voxels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:  # torch takes seconds to import, and `tomosoup --help` needs none of it
+    from torch import Tensor
+
+Array = NDArray[np.float64]
+
+
+class InputError(ValueError):
+    """What the user gave cannot be used. The message is one sentence: what was expected, what came, what to do."""
+
+
+Progress = Callable[[str, int, int], None]
+"""`progress(what, done, total)`: called as long work advances; `total` may grow."""
+
+
+def quiet(what: str, done: int, total: int) -> None:
+    """The `Progress` that says nothing."""
+
+
+@dataclass(frozen=True)
+class Volume:
+    """Samples on a regular grid. `data` is `(..., z, y, x)`; lengths are in Å."""
+
+    data: Tensor
+    voxel_size: float
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Position, in Å (z, y, x), of the centre of voxel [0, 0, 0]."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels along (z, y, x)."""
+        z, y, x = self.data.shape[-3:]
+        return z, y, x
+
+    def to_angstrom(self, zyx_vox: ArrayLike) -> Array:
+        """Positions `(..., 3)` in voxel indices -> the same in Å."""
+        return np.asarray(zyx_vox, dtype=float) * self.voxel_size + np.asarray(self.origin)
+
+    def to_voxel(self, zyx: ArrayLike) -> Array:
+        """Positions `(..., 3)` in Å -> the same in (fractional) voxel indices."""
+        return (np.asarray(zyx, dtype=float) - np.asarray(self.origin)) / self.voxel_size
+
+
+@dataclass(frozen=True)
+class Species:
+    """A kind of particle: radius in Å; weight in the mean score; a map channel is a position in a list of these."""
+
+    name: str
+    radius: float
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.radius > 0:
+            raise InputError(f"The radius of {self.name!r} must be a positive number of Å, got {self.radius}.")
+
+
+@dataclass(frozen=True)
+class Picks:
+    """Particles of one species: `zyx` is `(n, 3)` in Å, `score` is `(n,)`; the order is free."""
+
+    zyx: Array
+    score: Array
+    rotations: Array | None = field(default=None, repr=False)
+    """`(n, 3, 3)`, acting on zyx column vectors: the reference map -> the particle. None where unknown."""
+
+    def __post_init__(self) -> None:
+        if self.zyx.shape != (len(self.score), 3):
+            raise ValueError(f"zyx must be (n, 3) with one score each, got {self.zyx.shape} and {self.score.shape}.")
+        if self.rotations is not None and self.rotations.shape != (len(self.score), 3, 3):
+            raise ValueError(f"rotations must be (n, 3, 3), got {self.rotations.shape} for {len(self.score)} picks.")
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    @classmethod
+    def of(cls, zyx: ArrayLike) -> Picks:
+        """Picks at `zyx` `(n, 3)` Å, each with score 1."""
+        points = np.asarray(zyx, dtype=float).reshape(-1, 3)
+        return cls(points, np.ones(len(points)))
+
+    def above(self, threshold: float) -> Picks:
+        """The picks whose score is `threshold` or more."""
+        keep = self.score >= threshold
+        return Picks(self.zyx[keep], self.score[keep], None if self.rotations is None else self.rotations[keep])
+
+
+PicksBySpecies = Mapping[str, Picks]
