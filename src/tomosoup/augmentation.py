@@ -1,0 +1,57 @@
+"""Random changes of training windows that leave the answer known: window and target move together."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Generator, Tensor
+
+from tomosoup.recipes.training import AugmentationRecipe
+
+
+def augment(window: Tensor, target: Tensor, recipe: AugmentationRecipe, *, random: Generator) -> tuple[Tensor, Tensor]:
+    """Window `(z, y, x)`, normalised, and its target `(c, z, y, x)` -> the same, changed at random by `recipe`."""
+    both = torch.cat([window[None], target])
+    for axis in (1, 2, 3):
+        if _chance(recipe.flip_chance, random):
+            both = both.flip(axis)
+    if _chance(recipe.affine_chance, random):
+        both = move_in_plane(
+            both,
+            rotation_degrees=_within(recipe.rotation_degrees, random),
+            scale=1 + _within(recipe.scale, random),
+            shift=(_within(recipe.shift, random), _within(recipe.shift, random)),
+        )
+    window, target = both[0], both[1:]
+    if _chance(recipe.intensity_chance, random):
+        window = window * (1 + _within(recipe.intensity, random)) + _within(recipe.intensity, random)
+    return window, target
+
+
+def move_in_plane(
+    volumes: Tensor, *, rotation_degrees: float, scale: float, shift: tuple[float, float]
+) -> Tensor:
+    """`(c, z, y, x)` turned about its centre, enlarged by `scale`, moved by `shift` (y, x) as a share of its size.
+
+    Bilinear; what comes in from outside is zero.
+    """
+    c, z, y, x = volumes.shape
+    cos, sin = (f(math.radians(rotation_degrees)) / scale for f in (math.cos, math.sin))
+    # affine_grid asks where each output pixel comes from, in units of half the image, x before y.
+    back = torch.tensor([[cos, sin * y / x, 0.0], [-sin * x / y, cos, 0.0]])
+    back[:, 2] = -back[:, :2] @ torch.tensor([2 * shift[1], 2 * shift[0]])
+    grid = F.affine_grid(back[None], [1, c * z, y, x], align_corners=False)
+    moved = F.grid_sample(rearrange(volumes, "c z y x -> 1 (c z) y x"), grid, align_corners=False)
+    return rearrange(moved, "1 (c z) y x -> c z y x", c=c)
+
+
+def _chance(chance: float, random: Generator) -> bool:
+    return float(torch.rand((), generator=random)) < chance
+
+
+def _within(limit: float, random: Generator) -> float:
+    """Uniform between -limit and limit."""
+    return limit * (2 * float(torch.rand((), generator=random)) - 1)

@@ -1,0 +1,81 @@
+"""Which picks are right: matching to true positions, F-beta, and the threshold that maximises it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial import KDTree
+
+from tomosoup.types import Array, Picks
+
+BETA = 4.0
+"""The contest's: a missed particle weighs sixteen false picks."""
+
+
+@dataclass(frozen=True)
+class Matches:
+    """True particles hit (tp), picks beyond those (fp), true particles missed (fn). Adds up over tomograms."""
+
+    tp: int = 0
+    fp: int = 0
+    fn: int = 0
+
+    def __add__(self, other: Matches) -> Matches:
+        return Matches(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn)
+
+    def f_beta(self, beta: float = BETA) -> float:
+        """(1 + b²) tp / ((1 + b²) tp + b² fn + fp); 0 where there is nothing to find and nothing found."""
+        b2 = beta * beta
+        whole = (1 + b2) * self.tp + b2 * self.fn + self.fp
+        return (1 + b2) * self.tp / whole if whole else 0.0
+
+
+def match(picks: Picks, truth: Picks, *, distance: float) -> Matches:
+    """Count the picks of one species in one tomogram against the true ones.
+
+    A true particle is hit if any pick lies within `distance` (Å, inclusive). As in the contest's code tp counts the
+    distinct particles hit and fp = picks - tp: one pick that hits two particles counts two, and a particle's second
+    pick is a false one.
+    """
+    ranks = first_hits(picks.zyx, truth.zyx, distance=distance)
+    tp = int((ranks < len(picks)).sum())
+    return Matches(tp, len(picks) - tp, len(truth) - tp)
+
+
+def first_hits(zyx: Array, truth: Array, *, distance: float) -> Array:
+    """For each of `truth` `(m, 3)`, the index of the first of `zyx` `(n, 3)` within `distance`; n where none is."""
+    ranks = np.full(len(truth), len(zyx), dtype=float)
+    if len(zyx) and len(truth):
+        for i, near in enumerate(KDTree(zyx).query_ball_point(truth, r=distance)):
+            ranks[i] = min(near, default=len(zyx))
+    return ranks
+
+
+def best_threshold(
+    pairs: Iterable[tuple[Picks, Picks]], *, distance: float, beta: float = BETA
+) -> tuple[float, Matches]:
+    """The score threshold with the highest F-beta, and what it gives.
+
+    `pairs` are (picks, truth) of one species, one pair a tomogram: counts are pooled, as the contest pools them. Equal
+    scores pass or fail together. A threshold is a pick's own score; infinity where picking nothing is no worse.
+    """
+    scores, gains, total = [], [], 0
+    for picks, truth in pairs:
+        order = np.argsort(-picks.score, kind="stable")
+        ranks = first_hits(picks.zyx[order], truth.zyx, distance=distance)
+        gained = np.bincount(ranks[ranks < len(picks)].astype(int), minlength=len(picks))
+        scores.append(picks.score[order])
+        gains.append(gained)
+        total += len(truth)
+    score = np.concatenate([np.empty(0), *scores])
+    order = np.argsort(-score, kind="stable")
+    score, tp = score[order], np.cumsum(np.concatenate([np.empty(0, int), *gains])[order])
+    last_of_its_score = np.flatnonzero(np.diff(score, append=-np.inf))
+    best = (float("inf"), Matches(0, 0, total))
+    for i in last_of_its_score:
+        found = Matches(int(tp[i]), int(i + 1 - tp[i]), int(total - tp[i]))
+        if found.f_beta(beta) > best[1].f_beta(beta):
+            best = (float(score[i]), found)
+    return best

@@ -1,0 +1,60 @@
+"""What all recipes share: frozen, strict about keys, readable from TOML, complaining in one sentence."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tomosoup.types import InputError
+
+
+class Recipe(BaseModel):
+    """A set of options: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @classmethod
+    def read(cls, name_or_file: str | Path) -> Self:
+        """The recipe that ships under this name, or the one in this TOML file."""
+        path = Path(name_or_file)
+        if path.suffix == ".toml":
+            if not path.is_file():
+                raise InputError(f"Expected a recipe file at {path}, found none; named recipes are {', '.join(names())}.")
+            text = path.read_text()
+        else:
+            shipped = resources.files("tomosoup.recipes") / f"{name_or_file}.toml"
+            if not shipped.is_file():
+                raise InputError(
+                    f"There is no recipe {str(name_or_file)!r}; take one of {', '.join(names())}, or a file ending in .toml."
+                )
+            text = shipped.read_text()
+        try:
+            return cls.of(tomllib.loads(text), source=str(name_or_file))
+        except tomllib.TOMLDecodeError as error:
+            raise InputError(f"{path} is not valid TOML: {error}.") from error
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any], *, source: str) -> Self:
+        """Validate `options`; what is wrong is told as one sentence that names `source`."""
+        try:
+            return cls.model_validate(dict(options))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            if first["type"] == "extra_forbidden":
+                section: Any = cls
+                for key in first["loc"][:-1]:
+                    section = section.model_fields[key].annotation
+                known = ", ".join(section.model_fields)
+                raise InputError(f"{source}: there is no option {where!r}; expected one of {known}.") from error
+            raise InputError(f"{source}: {where}: {first['msg']}, got {first['input']!r}.") from error
+
+
+def names() -> list[str]:
+    """The recipes that ship with the package."""
+    return sorted(f.name.removesuffix(".toml") for f in resources.files("tomosoup.recipes").iterdir() if f.name.endswith(".toml"))

@@ -1,0 +1,86 @@
+"""What a training does: net, target, windows, augmentation, optimiser. Every option of `tomosoup train` is a field here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import Field
+
+from tomosoup.recipes.base import Recipe
+from tomosoup.recipes.picking import WindowPlan
+
+Share = Annotated[float, Ge(0), Le(1)]
+
+
+class NetRecipe(Recipe):
+    """Which net, and of what size."""
+
+    name: Literal["shuffle_unet"] = "shuffle_unet"
+    """Architecture: a key of tomosoup.nets.NETS."""
+    backbone: str = "convnext_nano.in12k_ft_in1k"
+    """Any timm model with feature stages; it sees the slices of a tomogram as a batch of images."""
+    input_slices: Annotated[int, Ge(1)] = 5
+    """Each slice is seen with its neighbours as this many channels (odd)."""
+    decoder_widths: tuple[int, ...] = (1024, 768, 256)
+    """Channels after each upsampling step, lowest resolution first; their number sets where the decoder ends."""
+    depth_stride_limit: Annotated[int, Ge(1)] = 16
+    """The depth stride follows the in-plane stride up to here."""
+    pretrained: bool = False
+    """Start the backbone from timm's ImageNet weights (downloads them)."""
+    drop_path: Annotated[float, Ge(0), Lt(1)] = 0.0
+    """Stochastic depth in the backbone, where it has any."""
+
+
+class AugmentationRecipe(Recipe):
+    """Random changes of a training window; each `..._chance` is a probability."""
+
+    flip_chance: Share = 0.5
+    """Mirror along each axis, independently."""
+    affine_chance: Share = 0.5
+    """Rotate, scale and shift in the plane (zeros come in from outside)."""
+    shift: Share = 0.05
+    """Largest in-plane shift, as a share of the window."""
+    scale: Share = 0.1
+    """Largest relative change of size."""
+    rotation_degrees: Annotated[float, Ge(0), Le(180)] = 180.0
+    """Largest in-plane rotation."""
+    intensity_chance: Share = 0.3
+    """Change contrast and brightness."""
+    intensity: Share = 0.3
+    """Largest relative change of contrast, and of brightness in standard deviations."""
+
+
+class TrainingRecipe(Recipe):
+    """One training run, from crops to the averaged weights."""
+
+    net: NetRecipe = NetRecipe()
+    windows: WindowPlan = WindowPlan()
+    """Training crops have this window's shape; the held-out run is predicted with this plan."""
+    augmentation: AugmentationRecipe = AugmentationRecipe()
+    sigma: Annotated[float, Gt(0)] = 60.074
+    """Width of the target's Gaussians in Å (the 4th place's 6 voxels of 10.012 Å)."""
+    loss_floor: Annotated[float, Ge(0)] = 0.1
+    """Weight of an empty voxel in the loss: mean of (p - g)² (g + floor)."""
+    epochs: Annotated[int, Ge(1)] = 64
+    """Passes over the half-overlapping grid of crops."""
+    warmup_epochs: Annotated[float, Ge(0)] = 4
+    """Epochs in which the learning rate rises from 0."""
+    batch_size: Annotated[int, Ge(1)] = 32
+    """Crops an update."""
+    learning_rate: Annotated[float, Gt(0)] = 1e-3
+    """Peak learning rate of AdamW; cosine to 0 afterwards."""
+    weight_decay: Annotated[float, Ge(0)] = 0.0
+    """AdamW's weight decay."""
+    average_decay: Annotated[float, Ge(0), Lt(1)] = 0.999
+    """Decay of the running average of the weights, which is what is validated and kept."""
+    validate_every: Annotated[int, Ge(1)] = 1
+    """Score the held-out run after every so many epochs (and after the last)."""
+    score_floor: Annotated[float, Gt(0)] = 0.05
+    """Held-out peaks below this score are not looked at."""
+    precision: Literal["auto", "32-true", "16-mixed", "bf16-mixed"] = "auto"
+    """Arithmetic; auto is fp32 on a CPU, fp16 mixed on CUDA."""
+    workers: Annotated[int, Ge(0)] = 0
+    """Processes that prepare crops; 0 prepares them in the training process."""
+    seed: int = Field(default=0, ge=0)
+    """Same seed, same data, same machine: same weights."""
