@@ -31,9 +31,7 @@ def augment(window: Tensor, target: Tensor, recipe: AugmentationRecipe, *, rando
     return window, target
 
 
-def move_in_plane(
-    volumes: Tensor, *, rotation_degrees: float, scale: float, shift: tuple[float, float]
-) -> Tensor:
+def move_in_plane(volumes: Tensor, *, rotation_degrees: float, scale: float, shift: tuple[float, float]) -> Tensor:
     """`(c, z, y, x)` turned about its centre, enlarged by `scale`, moved by `shift` (y, x) as a share of its size.
 
     Bilinear; what comes in from outside is zero.

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import torch
 
-from tomosoup.types import InputError, Volume
+from tomosoup.errors import InputError
+from tomosoup.types import Volume
 
 
 def standardise(volume: Volume, *, mean: float | None = None, deviation: float | None = None) -> Volume:

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tomosoup.errors import InputError
+
 if TYPE_CHECKING:  # torch takes seconds to import, and `tomosoup --help` needs none of it
     from torch import Tensor
 
 Array = NDArray[np.float64]
-
-
-class InputError(ValueError):
-    """What the user gave cannot be used. The message is one sentence: what was expected, what came, what to do."""
 
 
 Progress = Callable[[str, int, int], None]

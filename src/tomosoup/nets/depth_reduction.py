@@ -11,7 +11,7 @@ from timm.models._features import FeatureListNet
 from torch import Tensor, nn
 
 from tomosoup.recipes.training import NetRecipe
-from tomosoup.types import InputError
+from tomosoup.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -96,5 +96,7 @@ def _timm_model(recipe: NetRecipe) -> nn.Module:
             "go on line once, or train with --net.no-pretrained."
         ) from error
     if not hasattr(model, "feature_info"):
-        raise InputError(f"Backbone {recipe.backbone!r} has no feature stages; take one that timm lists as features_only.")
+        raise InputError(
+            f"Backbone {recipe.backbone!r} has no feature stages; take one that timm lists as features_only."
+        )
     return model

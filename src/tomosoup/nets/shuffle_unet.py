@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from tomosoup.nets.depth_reduction import SliceEncoder
 from tomosoup.recipes.training import NetRecipe
-from tomosoup.types import InputError
+from tomosoup.errors import InputError
 
 
 class ConvBlock(nn.Sequential):

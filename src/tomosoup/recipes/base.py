@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tomosoup.types import InputError
+from tomosoup.errors import InputError
 
 
 class Recipe(BaseModel):
@@ -24,7 +24,9 @@ class Recipe(BaseModel):
         path = Path(name_or_file)
         if path.suffix == ".toml":
             if not path.is_file():
-                raise InputError(f"Expected a recipe file at {path}, found none; named recipes are {', '.join(names())}.")
+                raise InputError(
+                    f"Expected a recipe file at {path}, found none; named recipes are {', '.join(names())}."
+                )
             text = path.read_text()
         else:
             shipped = resources.files("tomosoup.recipes") / f"{name_or_file}.toml"
@@ -57,4 +59,6 @@ class Recipe(BaseModel):
 
 def names() -> list[str]:
     """The recipes that ship with the package."""
-    return sorted(f.name.removesuffix(".toml") for f in resources.files("tomosoup.recipes").iterdir() if f.name.endswith(".toml"))
+    return sorted(
+        f.name.removesuffix(".toml") for f in resources.files("tomosoup.recipes").iterdir() if f.name.endswith(".toml")
+    )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tomosoup.recipes.base import Recipe
-from tomosoup.recipes.picking import WindowPlan
+from tomosoup.recipes.picking import PeakRecipe, WindowPlan
 
 Share = Annotated[float, Ge(0), Le(1)]
 
@@ -57,6 +57,8 @@ class TrainingRecipe(Recipe):
     net: NetRecipe = NetRecipe()
     windows: WindowPlan = WindowPlan()
     """Training crops have this window's shape; the held-out run is predicted with this plan."""
+    peaks: PeakRecipe = PeakRecipe()
+    """How the held-out run's heatmap is read."""
     augmentation: AugmentationRecipe = AugmentationRecipe()
     sigma: Annotated[float, Gt(0)] = 60.074
     """Width of the target's Gaussians in Å (the 4th place's 6 voxels of 10.012 Å)."""
@@ -75,12 +77,16 @@ class TrainingRecipe(Recipe):
     average_decay: Annotated[float, Ge(0), Lt(1)] = 0.999
     """Decay of the running average of the weights, which is what is validated and kept."""
     validate_every: Annotated[int, Ge(1)] = 1
-    """Score the held-out run after every so many epochs (and after the last)."""
-    score_floor: Annotated[float, Gt(0)] = 0.05
-    """Held-out peaks below this score are not looked at."""
+    """Score the held-out run after every so many epochs; `epochs` is a multiple of it."""
     precision: Literal["auto", "32-true", "16-mixed", "bf16-mixed"] = "auto"
     """Arithmetic; auto is fp32 on a CPU, fp16 mixed on CUDA."""
     workers: Annotated[int, Ge(0)] = 0
     """Processes that prepare crops; 0 prepares them in the training process."""
     seed: int = Field(default=0, ge=0)
     """Same seed, same data, same machine: same weights."""
+
+    @model_validator(mode="after")
+    def _ends_with_a_validation(self) -> Self:
+        if self.epochs % self.validate_every:
+            raise ValueError(f"epochs ({self.epochs}) must be a multiple of validate_every ({self.validate_every})")
+        return self

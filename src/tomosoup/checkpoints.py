@@ -1,0 +1,94 @@
+"""One safetensors file that is enough to pick with: weights, net, species, voxel size, windows, thresholds, history."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from tomosoup.errors import InputError
+from tomosoup.io.files import written_aside
+from tomosoup.nets import build_net
+from tomosoup.recipes.picking import WindowPlan
+from tomosoup.recipes.training import NetRecipe
+from tomosoup.types import Species
+
+FORMAT = 1
+"""Version of the metadata; a newer one is refused."""
+KEY = "tomosoup"
+"""Where in the file's metadata everything but the weights stands, as JSON."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained net and what it takes to use it. Channel c of the net's output is `species[c]`."""
+
+    weights: Mapping[str, Tensor]
+    architecture: NetRecipe
+    species: tuple[Species, ...]
+    voxel_size: float
+    """Å a voxel of the tomograms it was trained on."""
+    windows: WindowPlan
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    """By species name: the score that a pick must reach."""
+    history: tuple[Mapping[str, Any], ...] = ()
+    """What made these weights, oldest first: recipe, runs, scores, versions."""
+
+    def net(self) -> nn.Module:
+        """The net in eval mode: `(b, 1, z, y, x)` -> `(b, c, z, y, x)`, its raw output."""
+        net = build_net(self.architecture.model_copy(update={"pretrained": False}), classes=len(self.species))
+        net.load_state_dict(dict(self.weights))
+        return net.eval()
+
+    def save(self, path: str | Path) -> None:
+        """Write the checkpoint; an old file of this name is replaced only once the new one is whole."""
+        about = {
+            "format": FORMAT,
+            "architecture": self.architecture.model_dump(mode="json"),
+            "species": [asdict(s) for s in self.species],
+            "voxel_size": self.voxel_size,
+            "windows": self.windows.model_dump(mode="json"),
+            "thresholds": dict(self.thresholds),
+            "history": list(self.history),
+        }
+        with written_aside(Path(path)) as aside:
+            save_file({k: v.contiguous() for k, v in self.weights.items()}, aside, metadata={KEY: json.dumps(about)})
+
+
+def load(path: str | Path) -> Checkpoint:
+    """Read a checkpoint. No code is run from the file.
+
+    Raises `InputError` for a file that is missing, not a tomosoup checkpoint, or made by a newer version.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"There is no checkpoint at {path}: expected a .safetensors file that `tomosoup train` wrote.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - the file is no mapping
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is not a checkpoint ({error}): expected a file that `tomosoup train` wrote.") from error
+    try:
+        about = json.loads(metadata[KEY])
+        if about["format"] > FORMAT:
+            raise InputError(f"{path} was written by a newer tomosoup (format {about['format']}, this one reads {FORMAT}): update.")
+        return Checkpoint(
+            weights=weights,
+            architecture=NetRecipe.of(about["architecture"], source=str(path)),
+            species=tuple(Species(**s) for s in about["species"]),
+            voxel_size=float(about["voxel_size"]),
+            windows=WindowPlan.of(about["windows"], source=str(path)),
+            thresholds=about["thresholds"],
+            history=tuple(about["history"]),
+        )
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise InputError(
+            f"{path} holds tensors but is not a tomosoup checkpoint (its metadata lacks or garbles {error}): "
+            "expected a file that `tomosoup train` wrote."
+        ) from error

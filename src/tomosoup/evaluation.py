@@ -1,0 +1,89 @@
+"""Picks against truth: a table a species, the weighted score, the best thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tomosoup.errors import InputError
+from tomosoup.io.tables import PicksByRun
+from tomosoup.matching import Matches, best_threshold, match
+from tomosoup.types import Picks, PicksBySpecies, Species
+
+MATCH_RADII = 0.5
+"""A pick is right within this many radii of a true particle (the contest's rule)."""
+NOTHING = Picks.of([])
+
+
+@dataclass(frozen=True)
+class Score:
+    """Matches by species, pooled over `runs`; `left_out` are runs of the truth that were not asked for or not picked."""
+
+    species: Mapping[str, Matches]
+    weights: Mapping[str, float]
+    runs: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def weighted(self) -> float:
+        """The mean F4 of the species, by their weights: the contest's score."""
+        total = sum(self.weights.values())
+        return sum(self.weights[name] * m.f_beta() for name, m in self.species.items()) / total if total else 0.0
+
+
+def score(picks: PicksByRun, truth: PicksByRun, species: Sequence[Species], *, runs: Sequence[str] = ()) -> Score:
+    """The contest's metric: counts pooled over tomograms, F4 a species, weighted mean.
+
+    Scored are `runs`, or the runs of the truth that `picks` knows (a run with an empty entry counts as picked).
+    Raises `InputError` where a run or a species of the picks is unknown to the truth.
+    """
+    names = {s.name for s in species}
+    strangers = sorted({n for found in picks.values() for n in found} - names)
+    if strangers:
+        raise InputError(f"The picks hold the species {', '.join(strangers)}, which the truth does not know: {', '.join(sorted(names))}.")
+    chosen = tuple(runs) or tuple(sorted(set(picks) & set(truth)))
+    unknown = [run for run in chosen if run not in truth]
+    if unknown or not chosen:
+        raise InputError(
+            f"The truth has no run {', '.join(unknown) or 'in common with the picks'}: it has {', '.join(sorted(truth))}, "
+            f"the picks have {', '.join(sorted(picks)) or 'none'}."
+        )
+    counts = {
+        s.name: sum(
+            (
+                match(
+                    picks.get(run, {}).get(s.name, NOTHING),
+                    truth[run].get(s.name, NOTHING),
+                    distance=MATCH_RADII * s.radius,
+                )
+                for run in chosen
+            ),
+            Matches(),
+        )
+        for s in species
+    }
+    return Score(counts, {s.name: s.weight for s in species}, chosen, tuple(sorted(set(truth) - set(chosen))))
+
+
+def best_thresholds(
+    pairs: Iterable[tuple[PicksBySpecies, PicksBySpecies]], species: Sequence[Species]
+) -> tuple[dict[str, float], Score]:
+    """The F4-best threshold of each species over (picks, truth) of some tomograms, and the score that they give.
+
+    A score at thresholds tuned on the same picks flatters: use it to choose, not to report.
+    """
+    pairs = list(pairs)
+    found = {
+        s.name: best_threshold(
+            [(picks.get(s.name, NOTHING), truth.get(s.name, NOTHING)) for picks, truth in pairs],
+            distance=MATCH_RADII * s.radius,
+        )
+        for s in species
+    }
+    thresholds = {name: threshold for name, (threshold, _) in found.items()}
+    return thresholds, Score({n: m for n, (_, m) in found.items()}, {s.name: s.weight for s in species}, ())
+
+
+def apply_thresholds(picks: PicksBySpecies, thresholds: Mapping[str, float]) -> dict[str, Picks]:
+    """The picks that reach their species' threshold; species without one keep all."""
+    return {name: found.above(thresholds.get(name, 0.0)) for name, found in picks.items()}

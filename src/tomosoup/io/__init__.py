@@ -1,0 +1,1 @@
+"""Files in, files out. Positions are xyz here and zyx everywhere else."""

@@ -1,0 +1,192 @@
+"""What copick keeps: configuration, objects, pick files, tomograms."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import copick
+import numpy as np
+import pandas as pd
+from copick.impl.filesystem import CopickPicksFSSpec
+from copick.models import CopickPicksFile
+from copick.util.escape import sanitize_name
+
+from tomosoup.errors import InputError
+from tomosoup.recipes.species import CONTEST_SPECIES
+from tomosoup.types import Array, Picks, PicksBySpecies, Species, Volume
+
+Config = dict[str, Any]
+
+
+def config_of(species: Sequence[Species], *, static: Path, overlay: Path) -> Config:
+    """A copick configuration over two local folders: tomograms in `static`, picks to be made in `overlay`."""
+    return {
+        "config_type": "filesystem",
+        "name": "tomosoup",
+        "description": "",
+        "version": copick.__version__,
+        "pickable_objects": [
+            {
+                "name": s.name,
+                "is_particle": True,
+                "label": i + 1,
+                "radius": s.radius,
+                "color": COLOURS[i % len(COLOURS)],
+                "metadata": {"weight": s.weight},
+            }
+            for i, s in enumerate(species)
+        ],
+        "overlay_root": f"local://{overlay.absolute()}",
+        "overlay_fs_args": {"auto_mkdir": True},
+        "static_root": f"local://{static.absolute()}",
+        "static_fs_args": {"auto_mkdir": False},
+    }
+
+
+COLOURS = [
+    (230, 159, 0, 255),
+    (86, 180, 233, 255),
+    (0, 158, 115, 255),
+    (240, 228, 66, 255),
+    (0, 114, 178, 255),
+    (213, 94, 0, 255),
+    (204, 121, 167, 255),
+]
+"""Colours that the colour-blind can tell apart (Okabe and Ito 2008), RGBA."""
+
+
+def open_root(config: Config, *, name: str) -> Any:
+    """The copick root of a configuration. Raises `InputError` where copick cannot make sense of it."""
+    try:
+        return copick.from_string(json.dumps(config))
+    except (KeyError, ValueError, TypeError, OSError) as error:
+        first = str(error).splitlines()[0] if str(error) else repr(error)
+        raise InputError(f"{name} is not a copick configuration that copick can open ({first}).") from error
+
+
+def species_of(thing: Any) -> Species:
+    """A pickable object as a `Species`; what it does not say comes from the contest's list, by name."""
+    known = next((s for s in CONTEST_SPECIES if s.name == thing.name), None)
+    radius = thing.radius or (known.radius if known else None)
+    if radius is None:
+        raise InputError(
+            f"Object {thing.name!r} of the copick project has no radius: add one (Å) to its configuration."
+        )
+    weight = (thing.metadata or {}).get("weight", known.weight if known else 1.0)
+    return Species(thing.name, float(radius), float(weight))
+
+
+def read_species(table: Path) -> tuple[Species, ...]:
+    """Species from a CSV file with the columns name, radius (Å) and, if known, weight."""
+    try:
+        rows = pd.read_csv(table)
+        weights = rows["weight"] if "weight" in rows else [1.0] * len(rows)
+        return tuple(
+            Species(str(n), float(r), float(w)) for n, r, w in zip(rows["name"], rows["radius"], weights, strict=True)
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{table} is not a table of species; expected the columns name,radius,weight ({error!r})."
+        ) from error
+
+
+def pick_sets(run: Any) -> dict[tuple[str, str], Any]:
+    """(user, session) -> a function that reads that set's picks by species.
+
+    Raises `InputError` where pick files are not named USER_SESSION_OBJECT.json, which copick cannot read.
+    """
+    try:
+        files = run.picks
+    except IndexError as error:
+        raise InputError(
+            f"Run {run.name}: its pick files are not named USER_SESSION_OBJECT.json as copick expects; for the contest's "
+            "own folders name the folder (train) in place of the configuration, else rename the files."
+        ) from error
+    sets: dict[tuple[str, str], list[Any]] = {}
+    for file in files:
+        sets.setdefault((file.user_id, str(file.session_id)), []).append(file)
+    return {
+        key: lambda group=group: {f.pickable_object_name: _picks(f.load()) for f in group}
+        for key, group in sets.items()
+    }
+
+
+def read_files(paths: Iterable[Path]) -> dict[str, Picks]:
+    """Picks by species from copick pick files, whatever the files are called."""
+    picks = {}
+    for path in paths:
+        try:
+            file = CopickPicksFile(**json.loads(path.read_text()))
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(f"{path} is not a copick pick file ({str(error).splitlines()[0]}).") from error
+        picks[file.pickable_object_name] = _picks(file)
+    return picks
+
+
+def _picks(file: Any) -> Picks:
+    """A particle stands at its location plus the translation of its transform (copick's rule)."""
+    points = file.points or []
+    transforms = np.array([p.transformation_ for p in points], dtype=float).reshape(-1, 4, 4)
+    places = np.array([(p.location.x, p.location.y, p.location.z) for p in points], dtype=float).reshape(-1, 3)
+    scores = np.array([1.0 if p.score is None else p.score for p in points], dtype=float)
+    return Picks((places + transforms[:, :3, 3])[:, ::-1], scores, transforms[:, 2::-1, 2::-1])
+
+
+def write_picks(run: Any, picks: PicksBySpecies, *, user: str, session: str) -> None:
+    """Write one pick set of a copick run, a file a species, with scores and, where known, orientations.
+
+    Each file is written aside and renamed, in place of what was there.
+    """
+    for name, found in picks.items():
+        file = CopickPicksFile(
+            pickable_object_name=name,
+            user_id=user,
+            session_id=session,
+            run_name=run.name,
+            trust_orientation=found.rotations is not None,
+            points=_points(found),
+        )
+        target = CopickPicksFSSpec(run=run, file=file)
+        aside = f"{target.directory}.{user}_{session}_{name}.part"
+        target.fs.makedirs(target.directory, exist_ok=True)
+        with target.fs.open(aside, "w") as stream:
+            stream.write(file.model_dump_json(indent=1))
+        target.fs.mv(aside, target.path)
+    run.refresh_picks()
+
+
+def _points(picks: Picks) -> list[dict[str, Any]]:
+    transforms = np.tile(np.eye(4), (len(picks), 1, 1))
+    if picks.rotations is not None:
+        transforms[:, :3, :3] = picks.rotations[:, ::-1, ::-1]
+    return [
+        {"location": {"x": x, "y": y, "z": z}, "transformation_": transform, "score": score}
+        for (z, y, x), transform, score in zip(
+            picks.zyx.tolist(), transforms.tolist(), picks.score.tolist(), strict=True
+        )
+    ]
+
+
+def valid_name(name: str, *, what: str) -> str:
+    """`name`, if copick can keep it in a file name; else `InputError`."""
+    try:
+        clean = sanitize_name(name, suppress_warnings=True)
+    except ValueError:
+        clean = ""
+    if clean != name:
+        raise InputError(f'{what} {name!r} cannot be kept by copick: leave out spaces, underscores and <>:"/\\|?*.')
+    return name
+
+
+def write_tomogram(root: Any, run: str, volume: Volume, *, kind: str) -> None:
+    """Write a `(z, y, x)` volume as multiscale OME-Zarr into the root's overlay, making the run if it is new."""
+    spacing = root.new_run(run, exist_ok=True).new_voxel_spacing(volume.voxel_size, exist_ok=True)
+    spacing.new_tomogram(kind, exist_ok=True).from_numpy(volume.data.numpy())
+
+
+def shift(picks: PicksBySpecies, by: Array) -> Mapping[str, Picks]:
+    """All picks moved by (z, y, x) Å."""
+    return {name: Picks(p.zyx + by, p.score, p.rotations) for name, p in picks.items()}

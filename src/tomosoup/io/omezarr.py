@@ -1,0 +1,41 @@
+"""OME-Zarr volumes, read chunk by chunk."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import MutableMapping
+from typing import Any
+
+import numpy as np
+import zarr
+
+from tomosoup.errors import InputError
+
+ANGSTROM = {"angstrom": 1.0, "nanometer": 10.0, "micrometer": 1e4}
+"""Å in the units of length that OME-Zarr files name."""
+
+
+def open_omezarr(store: MutableMapping[str, Any], *, name: str) -> tuple[Any, float]:
+    """The full-resolution `(z, y, x)` array, unread, and its voxel size in Å from the metadata (0 where there is none).
+
+    Raises `InputError` for a store that is not a group with an array "0", or whose array is not a volume.
+    """
+    try:
+        group = zarr.open(store, mode="r")
+        array = group["0"]
+    except (KeyError, OSError, ValueError, zarr.errors.GroupNotFoundError, zarr.errors.PathNotFoundError) as error:
+        raise InputError(
+            f"{name} is not an OME-Zarr volume with an array '0' ({error!r}); check the folder."
+        ) from error
+    if array.ndim != 3 or math.prod(array.shape) == 0 or 1 in array.shape:
+        raise InputError(f"{name} holds an array of shape {array.shape}; expected a volume of (z, y, x) voxels.")
+    try:
+        scales = group.attrs["multiscales"][0]
+        unit = ANGSTROM[scales["axes"][-1].get("unit", "angstrom")]
+        transforms = scales["datasets"][0]["coordinateTransformations"]
+        size = np.array(next(t["scale"] for t in transforms if t["type"] == "scale"))[-3:] * unit
+    except (KeyError, IndexError, StopIteration, TypeError):
+        return array, 0.0
+    if np.ptp(size) > 0.01 * size.max():
+        raise InputError(f"The voxels of {name} measure {size.tolist()} Å along z, y, x; expected cubes: resample it.")
+    return array, float(size.mean())

@@ -1,0 +1,281 @@
+"""Where tomograms and picks are: a copick project, the contest's folders, or a folder of MRC files, behind one face."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from tomosoup.errors import InputError
+from tomosoup.io import copick_files
+from tomosoup.io.mrc import open_mrc
+from tomosoup.io.omezarr import open_omezarr
+from tomosoup.io.tables import read_csv
+from tomosoup.recipes.data import DataRecipe
+from tomosoup.recipes.species import CONTEST_SPECIES
+from tomosoup.types import Picks, Species, Volume
+
+VOXEL_SIZE_TOLERANCE = 0.02
+"""Two voxel sizes closer than this (relative) are one: 10.000 and 10.012 are."""
+OWN_USER = "tomosoup"
+"""The copick user under which this program writes picks."""
+
+
+@dataclass(frozen=True)
+class Tomogram:
+    """A volume on disk: nothing is read before `read`."""
+
+    run: str
+    kind: str
+    voxel_size: float
+    origin: tuple[float, float, float]
+    array: Any
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels along (z, y, x)."""
+        z, y, x = self.array.shape
+        return z, y, x
+
+    def read(self, region: tuple[slice, slice, slice] = (slice(None), slice(None), slice(None))) -> Volume:
+        """The voxels of `region` (z, y, x), or all, as float32: only the chunks it touches are read."""
+        data = torch.from_numpy(np.array(self.array[region], dtype=np.float32))
+        z, y, x = (o + (r.start or 0) * self.voxel_size for o, r in zip(self.origin, region, strict=True))
+        return Volume(data, self.voxel_size, (z, y, x))
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A tomogram that a project names: its kind, the spacing its folder is named after, and how to open it."""
+
+    kind: str
+    spacing: float
+    open: Callable[[], tuple[Any, float]]
+
+
+PickSets = dict[tuple[str, str], Callable[[], dict[str, Picks]]]
+"""(user, session) -> how to read those picks, by species."""
+
+
+class Project(Protocol):
+    """What every kind of project offers."""
+
+    path: Path
+    species: tuple[Species, ...]
+    runs: list[str]
+    first_voxel: float
+
+    def listings(self, run: str) -> list[Listing]:
+        """The tomograms of a run."""
+
+    def pick_sets(self, run: str) -> PickSets:
+        """The picks of a run, by user and session."""
+
+
+@dataclass(frozen=True)
+class CopickProject:
+    """A copick project, opened from its configuration."""
+
+    path: Path
+    root: Any
+    first_voxel: float = 0.5
+
+    @property
+    def species(self) -> tuple[Species, ...]:
+        """The particles among the project's pickable objects; weight 1 unless the object's metadata or the contest say."""
+        return tuple(copick_files.species_of(o) for o in self.root.pickable_objects if o.is_particle)
+
+    @property
+    def runs(self) -> list[str]:
+        """Run names, sorted."""
+        return sorted(run.name for run in self.root.runs)
+
+    def listings(self, run: str) -> list[Listing]:
+        """The tomograms of a run, at all voxel spacings."""
+        return [
+            Listing(
+                t.tomo_type, float(spacing.voxel_size), lambda t=t: open_omezarr(t.zarr(), name=f"{run}/{t.tomo_type}")
+            )
+            for spacing in self.root.get_run(run).voxel_spacings
+            for t in spacing.tomograms
+        ]
+
+    def pick_sets(self, run: str) -> PickSets:
+        """All pick sets of a run."""
+        return copick_files.pick_sets(self.root.get_run(run))
+
+
+@dataclass(frozen=True)
+class ContestProject:
+    """The contest's folders as Kaggle unpacks them: static/ with tomograms, overlay/ with picks named by object.
+
+    A view: nothing in them is renamed or written. Voxel 0 stands half a voxel before the origin, as on this data a
+    particle at x Å is drawn at index x / 10.012 + 0.5.
+    """
+
+    path: Path
+    tomograms: CopickProject
+    overlay: Path
+    first_voxel: float = -0.5
+    species: tuple[Species, ...] = CONTEST_SPECIES
+
+    @property
+    def runs(self) -> list[str]:
+        """Run names, sorted."""
+        return self.tomograms.runs
+
+    def listings(self, run: str) -> list[Listing]:
+        """The tomograms of a run."""
+        return self.tomograms.listings(run)
+
+    def pick_sets(self, run: str) -> PickSets:
+        """The run's picks; files named by the object alone are user "contest", session "0"."""
+        files = sorted((self.overlay / "ExperimentRuns" / run / "Picks").glob("[!.]*.json"))
+        sets: dict[tuple[str, str], list[Path]] = {}
+        for file in files:
+            user, session = file.stem.split("_")[:2] if file.stem.count("_") == 2 else ("contest", "0")
+            sets.setdefault((user, session), []).append(file)
+        return {key: lambda paths=paths: copick_files.read_files(paths) for key, paths in sets.items()}
+
+
+@dataclass(frozen=True)
+class MrcFolder:
+    """A plain folder of MRC volumes, a run each; `species.csv` (name,radius,weight) and `picks.csv` may lie beside."""
+
+    path: Path
+    first_voxel: float = 0.5
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Run name -> file."""
+        return {f.stem: f for f in sorted(self.path.iterdir()) if f.suffix in {".mrc", ".rec", ".map"}}
+
+    @property
+    def runs(self) -> list[str]:
+        """File names without their endings, sorted."""
+        return list(self.files)
+
+    @property
+    def species(self) -> tuple[Species, ...]:
+        """What `species.csv` lists, or the contest's six."""
+        table = self.path / "species.csv"
+        return copick_files.read_species(table) if table.exists() else CONTEST_SPECIES
+
+    def listings(self, run: str) -> list[Listing]:
+        """The one volume of a run."""
+        return [Listing("mrc", 0.0, lambda: open_mrc(self.files[run]))]
+
+    def pick_sets(self, run: str) -> PickSets:
+        """The rows of `picks.csv` for this run, as user "folder", session "0"."""
+        table = self.path / "picks.csv"
+        return {("folder", "0"): lambda: read_csv(table).get(run, {})} if table.exists() else {}
+
+
+def open_project(path: str | Path) -> Project:
+    """Open a copick configuration, a folder that holds one, a folder in the contest's layout, or a folder of MRC files.
+
+    Raises `InputError` where there is none of these.
+    """
+    path = Path(path)
+    if path.is_file():
+        return _open_copick(path)
+    if (path / "copick_config.json").is_file():
+        return _open_copick(path / "copick_config.json")
+    for static, overlay in ((path / "static", path / "overlay"), (path, path.parent / "overlay")):
+        if (static / "ExperimentRuns").is_dir():
+            config = copick_files.config_of(CONTEST_SPECIES, static=static, overlay=overlay)
+            return ContestProject(path, CopickProject(path, copick_files.open_root(config, name=str(path))), overlay)
+    parts = [p.name for p in (path / "train", path / "test") if (p / "static" / "ExperimentRuns").is_dir()]
+    if parts:
+        raise InputError(f"{path} holds the contest's {' and '.join(parts)}: name one, such as {path / parts[0]}.")
+    folder = MrcFolder(path)
+    if path.is_dir() and folder.runs:
+        return folder
+    raise InputError(
+        f"There is no project at {path}: expected a copick configuration (.json), a folder with static/ExperimentRuns "
+        "as the contest's, or a folder of .mrc volumes."
+    )
+
+
+def _open_copick(config: Path) -> CopickProject:
+    try:
+        text = json.loads(config.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{config} is not a copick configuration: it cannot be read as JSON ({error}).") from error
+    return CopickProject(config, copick_files.open_root(text, name=str(config)))
+
+
+def chosen_runs(project: Project, data: DataRecipe) -> list[str]:
+    """The runs that `data` names, or all. Raises `InputError` for one that the project does not have."""
+    runs = project.runs
+    unknown = [r for r in data.runs if r not in runs]
+    if unknown:
+        raise InputError(f"{project.path} has no run {', '.join(unknown)}; its runs are {shortened(runs)}.")
+    if not runs:
+        raise InputError(f"{project.path} has no runs.")
+    return list(data.runs) or runs
+
+
+def select_tomogram(project: Project, run: str, data: DataRecipe) -> Tomogram:
+    """The tomogram of `run` that `data` means.
+
+    Raises `InputError` where there is none or more than one, where voxel sizes disagree or are unknown.
+    """
+    everything = project.listings(run)
+    found = [
+        t
+        for t in everything
+        if data.kind in (None, t.kind) and (data.voxel_spacing is None or _close(t.spacing, data.voxel_spacing, 1e-3))
+    ]
+    if len(found) != 1:
+        has = shortened([f"{t.kind} at {t.spacing:.3f} Å" for t in everything]) or "none"
+        wanted = f"{data.kind or 'any kind'} at {data.voxel_spacing or 'any spacing'}"
+        raise InputError(
+            f"Run {run}: expected one tomogram of {wanted}, found {len(found)} (it has {has}): set --kind or --voxel-spacing."
+        )
+    array, size = found[0].open()
+    spacing = found[0].spacing
+    if data.voxel_size is None and size and spacing and not _close(size, spacing, VOXEL_SIZE_TOLERANCE):
+        raise InputError(
+            f"Run {run}: the folder says {spacing:g} Å a voxel and the file {size:g} Å: say which with --voxel-size."
+        )
+    voxel_size = data.voxel_size or size or spacing
+    if not voxel_size:
+        raise InputError(f"Run {run}: the file does not say how large its voxels are: set --voxel-size (Å).")
+    start = (project.first_voxel if data.first_voxel is None else data.first_voxel) * voxel_size
+    return Tomogram(run, found[0].kind, voxel_size, (start, start, start), array)
+
+
+def _close(a: float, b: float, tolerance: float) -> bool:
+    return abs(a - b) <= tolerance * max(a, b)
+
+
+def read_truth(project: Project, run: str, source: str | None) -> dict[str, Picks]:
+    """True picks of a run: from a CSV file, from the set USER/SESSION, or from the project's only foreign set.
+
+    Raises `InputError` where the set is missing or more than one could be meant.
+    """
+    if source is not None and Path(source).is_file():
+        return read_csv(Path(source)).get(run, {})
+    sets = project.pick_sets(run)
+    if source is None:
+        keys = [key for key in sets if key[0] != OWN_USER]
+    else:
+        keys = [key for key in sets if "/".join(key) == source]
+    if len(keys) != 1:
+        has = shortened(["/".join(key) for key in sets]) or "none"
+        raise InputError(
+            f"Run {run}: expected one set of true picks{f' {source}' if source else ''}, found {len(keys)} "
+            f"(it has {has}): name a CSV file or USER/SESSION with --truth."
+        )
+    return sets[keys[0]]()
+
+
+def shortened(names: list[str], *, most: int = 12) -> str:
+    """The names in one line; the rest counted where there are many."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

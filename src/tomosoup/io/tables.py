@@ -1,0 +1,64 @@
+"""Picks as CSV tables: ours, and the contest's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tomosoup.errors import InputError
+from tomosoup.io.files import written_aside
+from tomosoup.types import Picks, PicksBySpecies
+
+COLUMNS = ["experiment", "particle_type", "x", "y", "z"]
+PicksByRun = Mapping[str, PicksBySpecies]
+"""Run name -> species name -> picks."""
+
+
+def write_csv(path: Path, picks: PicksByRun, *, scores: bool = True) -> None:
+    """One row a pick, in Å: experiment, particle_type, x, y, z, score.
+
+    Without `scores` it is the contest's submission: id, experiment, particle_type, x, y, z.
+    """
+    table = pd.DataFrame(
+        [
+            (run, name, x, y, z, score)
+            for run, species in picks.items()
+            for name, found in species.items()
+            for (z, y, x), score in zip(found.zyx, found.score, strict=True)
+        ],
+        columns=[*COLUMNS, "score"],
+    )
+    if not scores:
+        table = table.drop(columns="score").rename_axis("id").reset_index()
+    with written_aside(path) as aside:
+        table.to_csv(aside, index=False, float_format="%.6g" if scores else "%.3f")
+
+
+def read_csv(path: Path) -> dict[str, dict[str, Picks]]:
+    """Picks by run and species, from any table with the columns `COLUMNS`; score is 1 where the column is missing.
+
+    Raises `InputError` for a file without those columns, or with positions that are not numbers.
+    """
+    try:
+        table = pd.read_csv(path, dtype={"experiment": str, "particle_type": str})
+    except (OSError, ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as a CSV table ({error}).") from error
+    missing = [c for c in COLUMNS if c not in table.columns]
+    if missing:
+        raise InputError(
+            f"{path} lacks the columns {', '.join(missing)}; expected {', '.join(COLUMNS)} (Å) and, if known, score."
+        )
+    numbers = table[["z", "y", "x"]].apply(pd.to_numeric, errors="coerce").assign(score=table.get("score", 1.0))
+    bad = ~np.isfinite(numbers.to_numpy(dtype=float)).all(axis=1) | table[COLUMNS[:2]].isna().any(axis=1).to_numpy()
+    if bad.any():
+        raise InputError(
+            f"{path}, line {int(np.argmax(bad)) + 2}: expected a run, a species and numbers x, y, z; correct or drop the line."
+        )
+    picks: dict[str, dict[str, Picks]] = {}
+    for (run, name), rows in numbers.groupby([table["experiment"], table["particle_type"]]):
+        values = rows.to_numpy(dtype=float)
+        picks.setdefault(str(run), {})[str(name)] = Picks(values[:, :3], values[:, 3])
+    return picks

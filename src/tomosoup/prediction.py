@@ -1,0 +1,120 @@
+"""A net over a whole volume, and picks from the heatmap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from tomosoup.checkpoints import Checkpoint
+from tomosoup.errors import InputError
+from tomosoup.normalisation import standardise
+from tomosoup.peaks import DEFAULT_PEAKS, find_peaks
+from tomosoup.recipes.picking import PeakRecipe, WindowPlan
+from tomosoup.types import Picks, Progress, Species, Volume, quiet
+from tomosoup.windows import Blend, cut, window_regions
+
+VOXEL_SIZE_TOLERANCE = 0.02
+"""A tomogram whose voxels differ more than this (relative) from those of the training needs resampling."""
+
+
+@torch.inference_mode()
+def predict_heatmap(
+    net: nn.Module, volume: Volume, *, plan: WindowPlan, batch_size: int = 4, progress: Progress = quiet
+) -> Volume:
+    """Normalised `(z, y, x)` volume of any size -> heatmap `(c, z, y, x)` on the same grid, blended from windows.
+
+    A volume smaller than a window, or not a whole number of strides, is padded with zeros.
+    """
+    device = next(net.parameters()).device
+    regions = window_regions(volume.shape, plan)
+    blend: Blend | None = None
+    for first in range(0, len(regions), batch_size):
+        group = regions[first : first + batch_size]
+        windows = torch.stack([cut(volume.data, region) for region in group])[:, None]
+        output: Tensor = net(windows.to(device)).float().cpu()
+        if blend is None:
+            blend = Blend(output.shape[1], volume.shape, plan)
+        for values, region in zip(output, group, strict=True):
+            blend.add(values, region)
+        progress("Predicting", min(first + batch_size, len(regions)), len(regions))
+    assert blend is not None  # a volume has at least one window
+    return replace(volume, data=blend.mean())
+
+
+def pick(
+    volume: Volume,
+    checkpoints: Checkpoint | Sequence[Checkpoint],
+    *,
+    plan: WindowPlan | None = None,
+    peaks: PeakRecipe = DEFAULT_PEAKS,
+    device: str = "auto",
+    progress: Progress = quiet,
+) -> dict[str, Picks]:
+    """Particles of a raw `(z, y, x)` tomogram, by species: everything above `peaks.floor`, best first, in Å.
+
+    With several checkpoints their heatmaps are averaged; a species that only some of them know is averaged over those.
+    `evaluation.apply_thresholds(picks, checkpoint.thresholds)` leaves the ones to keep. Raises `InputError` for a
+    volume that is not 3D, holds NaN or is constant, and for voxel sizes that disagree.
+    """
+    models = [checkpoints] if isinstance(checkpoints, Checkpoint) else list(checkpoints)
+    if volume.data.ndim != 3 or 0 in volume.data.shape:
+        raise InputError(f"Expected a volume (z, y, x), got an array of shape {tuple(volume.data.shape)}.")
+    for model in models:
+        check_voxel_size(volume.voxel_size, model)
+    species = all_species(models)
+    normalised = standardise(volume)
+    total = torch.zeros(len(species), *volume.shape) if len(models) > 1 else None
+    for i, model in enumerate(models):
+        net = model.net().to(best_device(device))
+
+        def report(what: str, done: int, windows: int, i: int = i) -> None:
+            progress(what, i * windows + done, len(models) * windows)
+
+        heatmap = predict_heatmap(net, normalised, plan=plan or model.windows, progress=report)
+        if total is None:
+            total = heatmap.data
+        else:
+            for s, values in zip(model.species, heatmap.data, strict=True):
+                total[species.index(s)] += values.div_(sum(s in m.species for m in models))
+    assert total is not None
+    return find_peaks(replace(normalised, data=total), species, peaks=peaks)
+
+
+def check_voxel_size(voxel_size: float, checkpoint: Checkpoint) -> None:
+    """Raises `InputError` where tomogram and training disagree on the size of a voxel."""
+    if abs(voxel_size - checkpoint.voxel_size) > VOXEL_SIZE_TOLERANCE * checkpoint.voxel_size:
+        raise InputError(
+            f"The tomogram has voxels of {voxel_size:g} Å and the checkpoint was trained at {checkpoint.voxel_size:g} Å: "
+            "resample the tomogram, choose another --voxel-spacing, or correct a wrong header with --voxel-size."
+        )
+
+
+def all_species(models: Sequence[Checkpoint]) -> tuple[Species, ...]:
+    """The species of all checkpoints, in order of appearance. Raises `InputError` where one name has two radii."""
+    species = tuple(dict.fromkeys(s for model in models for s in model.species))
+    names = [s.name for s in species]
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise InputError(f"The checkpoints disagree on the radius or weight of {', '.join(twice)}: pick with them one by one.")
+    return species
+
+
+def all_thresholds(models: Sequence[Checkpoint]) -> dict[str, float]:
+    """The mean threshold of each species over the checkpoints that have one for it."""
+    names = dict.fromkeys(name for model in models for name in model.thresholds)
+    return {n: sum(v := [m.thresholds[n] for m in models if n in m.thresholds]) / len(v) for n in names}
+
+
+def best_device(wanted: str) -> torch.device:
+    """`auto` is CUDA where there is one, then Apple's GPU, then the CPU."""
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(0, device=(device := torch.device(wanted)))
+    except (RuntimeError, AssertionError) as error:
+        first = str(error).splitlines()[0]
+        raise InputError(f"There is no device {wanted!r} here ({first}): leave --device out for the best there is.") from error
+    return device

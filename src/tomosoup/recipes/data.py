@@ -1,0 +1,26 @@
+"""Which tomograms of a project, and whose picks are the truth."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from annotated_types import Gt
+
+from tomosoup.recipes.base import Recipe
+
+
+class DataRecipe(Recipe):
+    """Which tomograms of a project are meant. What is not said must be unambiguous in the project."""
+
+    runs: tuple[str, ...] = ()
+    """Names of runs; none means all."""
+    kind: str | None = None
+    """Kind of tomogram (denoised, wbp, ...)."""
+    voxel_spacing: Annotated[float, Gt(0)] | None = None
+    """Choose among a run's voxel spacings, by the name of the folder (Å)."""
+    voxel_size: Annotated[float, Gt(0)] | None = None
+    """The true voxel size (Å), in place of what the files say: 10.012 where the folder is called 10.000."""
+    first_voxel: float | None = None
+    """Where the centre of voxel 0 stands, in voxels: 0.5 for copick (default), -0.5 for the contest's data."""
+    truth: str | None = None
+    """True picks: a CSV file, or USER/SESSION of a copick pick set; by default the project's only set not by tomosoup."""

@@ -1,0 +1,1 @@
+"""From structures to a tomogram with known particles: structures, layout, tilts, reconstruction; `scene` chains them."""

@@ -1,0 +1,133 @@
+"""What a particle looks like: density maps, built in or from MRC files.
+
+Maps are cubes `(n, n, n)` with the particle's centre of mass on voxel n // 2. Their values add up to 28.3 a kDa: the
+built-in shapes have the right mass, size, symmetry and hollowness, and no more detail than 10 Å voxels show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from tomosoup.errors import InputError
+from tomosoup.io.mrc import open_mrc
+from tomosoup.types import Array
+
+UNITS_PER_KDA = 28.3
+"""Summed density of a kilodalton."""
+Vector = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Ellipsoid:
+    """A soft-edged solid: half axes and centre (z, y, x) in Å; `hollow` is the share of each axis that is empty."""
+
+    axes: Vector
+    centre: Vector = (0.0, 0.0, 0.0)
+    hollow: float = 0.0
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A built-in particle: its mass in kDa and the solids that it is made of."""
+
+    mass_kda: float
+    solids: tuple[Ellipsoid, ...]
+
+
+def _d2(axes: Vector, centre: Vector) -> tuple[Ellipsoid, ...]:
+    """Four copies about three twofold axes."""
+    z, y, x = centre
+    return tuple(Ellipsoid(axes, c) for c in ((z, y, x), (z, -y, -x), (-z, y, -x), (-z, -y, x)))
+
+
+SHAPES: dict[str, Shape] = {
+    # 24 subunits of 18.5 kDa; a shell of 120 Å with a cavity of 80 Å (4V1W).
+    "apo-ferritin": Shape(440.0, (Ellipsoid((60, 60, 60), hollow=0.66),)),
+    # D2 tetramer of 56 kDa subunits, about 120 Å long (1FA2).
+    "beta-amylase": Shape(224.0, _d2((24, 24, 30), (16, 22, 30))),
+    # D2 tetramer of 116 kDa subunits, about 180 x 130 x 90 Å (6X1Q).
+    "beta-galactosidase": Shape(465.0, _d2((28, 34, 44), (18, 30, 46))),
+    # 80S: a large subunit of 2.8 MDa and a flatter small one of 1.5 MDa, 250 to 300 Å across (6EK0).
+    "ribosome": Shape(4300.0, (Ellipsoid((110, 105, 85), (0, 0, -45)), Ellipsoid((95, 60, 50), (12, 20, 90)))),
+    # C2 dimer of 330 kDa chains, about 250 x 160 x 110 Å (6SCJ).
+    "thyroglobulin": Shape(
+        660.0, (Ellipsoid((40, 48, 65), (0, 22, 60)), Ellipsoid((40, 48, 65), (0, -22, -60)), Ellipsoid((45, 45, 30)))
+    ),
+    # PP7-like capsid of 180 coats of 14 kDa: a shell, darkest 10 to 11 voxels of 10 Å from its centre (6N4V).
+    "virus-like-particle": Shape(2500.0, (Ellipsoid((125, 125, 125), hollow=0.8),)),
+}
+
+
+def built_in(name: str, *, voxel_size: float) -> Tensor:
+    """The map of a built-in species at `voxel_size` (Å). Raises `InputError` for a name that is not built in."""
+    if name not in SHAPES:
+        raise InputError(f"{name!r} is not built in ({', '.join(SHAPES)}): give it an MRC map with --maps {name} FILE.")
+    shape = SHAPES[name]
+    reach = max(max(abs(c) + a for c, a in zip(s.centre, s.axes, strict=True)) for s in shape.solids)
+    half = int(np.ceil(reach / voxel_size)) + 2
+    zyx = np.stack(np.meshgrid(*[np.arange(-half, half + 1) * voxel_size] * 3, indexing="ij"), axis=-1)
+    density = np.max([_filled(solid, zyx, voxel_size) for solid in shape.solids], axis=0)
+    return centred(density * (UNITS_PER_KDA * shape.mass_kda / density.sum()))
+
+
+def _filled(solid: Ellipsoid, zyx: Array, voxel_size: float) -> Array:
+    """1 inside the solid, 0 outside, falling over about a voxel."""
+    radius = np.linalg.norm((zyx - solid.centre) / solid.axes, axis=-1)
+    edge = voxel_size / np.mean(solid.axes)
+    outside = np.clip((radius - 1) / edge + 0.5, 0, 1)
+    cavity = np.clip((solid.hollow - radius) / edge + 0.5, 0, 1) if solid.hollow else 0.0
+    filled: Array = np.clip(1 - outside - cavity, 0, 1)
+    return filled
+
+
+def read_map(path: Path, *, voxel_size: float, scale: float = 1.0) -> Tensor:
+    """The density of an MRC file, resampled to `voxel_size` (Å), `scale` times as large, background set to zero.
+
+    Raises `InputError` for a file that is not a volume or does not say how large its voxels are.
+    """
+    data, size = open_mrc(path)
+    if not size:
+        raise InputError(f"{path} does not say how large its voxels are: set the voxel size in its header (Å).")
+    density = np.array(data, dtype=np.float64)
+    density = np.where(np.abs(density) < 0.01 * np.abs(density).max(), 0.0, density)
+    zoom = scale * size / voxel_size
+    if abs(zoom - 1) > 1e-6:
+        if zoom < 1:
+            density = ndimage.gaussian_filter(density, 0.4 * (1 / zoom - 1))
+        density = ndimage.zoom(density, zoom, order=1)
+    return centred(density * voxel_size**3 / size**3 if zoom != scale else density)
+
+
+def centred(density: Array) -> Tensor:
+    """Any `(z, y, x)` density -> a cube with its centre of mass on the middle voxel, float32."""
+    centre = np.array(ndimage.center_of_mass(np.abs(density)))
+    half = int(np.ceil(max(np.max(centre), np.max(np.array(density.shape) - 1 - centre)))) + 1
+    cube = np.zeros([2 * half + 1] * 3)
+    low = half - np.floor(centre).astype(int)
+    cube[tuple(slice(a, a + n) for a, n in zip(low, density.shape, strict=True))] = density
+    return torch.from_numpy(ndimage.shift(cube, np.floor(centre) - centre, order=1).astype(np.float32))
+
+
+def structure_maps(
+    names: Sequence[str], *, voxel_size: float, files: dict[str, Path], scales: dict[str, float]
+) -> dict[str, Tensor]:
+    """A map for each name: from its file where it has one, else built in."""
+    return {
+        name: read_map(files[name], voxel_size=voxel_size, scale=scales.get(name, 1.0))
+        if name in files
+        else built_in(name, voxel_size=voxel_size)
+        for name in names
+    }
+
+
+def support_radius(density: Tensor, *, voxel_size: float) -> float:
+    """Distance (Å) from the centre beyond which less than a twentieth of the peak density is found."""
+    outside = (density.abs() > 0.05 * density.abs().max()).nonzero() - density.shape[0] // 2
+    return float(outside.float().norm(dim=1).max()) * voxel_size

@@ -1,0 +1,307 @@
+"""Train a net on annotated tomograms, one run held out: a Lightning module and `train`."""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from tomosoup.checkpoints import Checkpoint
+from tomosoup.crops import Crops, Example, generator
+from tomosoup.errors import InputError
+from tomosoup.evaluation import best_thresholds
+from tomosoup.io.project import VOXEL_SIZE_TOLERANCE, Project, chosen_runs, open_project, read_truth, select_tomogram
+from tomosoup.losses import heatmap_loss
+from tomosoup.nets import build_net
+from tomosoup.normalisation import standardise
+from tomosoup.peaks import find_peaks
+from tomosoup.prediction import predict_heatmap
+from tomosoup.recipes.data import DataRecipe
+from tomosoup.recipes.training import TrainingRecipe
+from tomosoup.types import Progress, Species, quiet
+
+UNTUNED_THRESHOLD = 0.5
+"""For a species of which the held-out run tells nothing."""
+
+
+def cosine_with_warmup(update: int, *, warmup: float, total: int) -> float:
+    """Share of the peak learning rate at an update (from 0): linear from 0 over `warmup` updates, then the cosine.
+
+    The cosine runs from update 0 to `total`, so the rate steps down a little where the warm-up ends (as in timm).
+    """
+    if update < warmup:
+        return update / warmup
+    return 0.5 * (1 + math.cos(math.pi * min(update, total) / total))
+
+
+class HeatmapTraining(pl.LightningModule):
+    """A net, its loss, its schedule, and the F4 of its averaged weights on the held-out run."""
+
+    def __init__(self, recipe: TrainingRecipe, species: Sequence[Species], *, updates_per_epoch: int) -> None:
+        super().__init__()
+        self.recipe, self.species, self.updates_per_epoch = recipe, tuple(species), updates_per_epoch
+        self.net = build_net(recipe.net, classes=len(self.species))
+        self.results: dict[str, Any] = {}
+
+    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
+        """Loss of one batch of crops `(b, 1, z, y, x)` and targets `(b, c, z, y, x)`."""
+        windows, targets = batch
+        loss = heatmap_loss(self.net(windows), targets, floor=self.recipe.loss_floor)
+        if not torch.isfinite(loss):
+            raise InputError(
+                f"The loss became {float(loss)} after {self.global_step} updates: train with a lower --learning-rate."
+            )
+        self.log_dict({"loss": loss, "epoch_loss": loss}, on_step=False, on_epoch=True)
+        return loss
+
+    def validation_step(self, example: Example, _: int) -> None:
+        """Blended heatmap of the held-out run, its peaks, and the thresholds that suit them best."""
+        heatmap = predict_heatmap(self.net, example.volume, plan=self.recipe.windows)
+        picks = find_peaks(heatmap, self.species, peaks=self.recipe.peaks)
+        thresholds, result = best_thresholds([(picks, example.truth)], self.species)
+        self.results = {
+            "epoch": self.current_epoch + 1,
+            "f4": result.weighted,
+            "f4_by_species": {name: m.f_beta() for name, m in result.species.items()},
+            "thresholds": {n: t if math.isfinite(t) else UNTUNED_THRESHOLD for n, t in thresholds.items()},
+        }
+        self.log_dict({"f4": result.weighted, **{f"f4/{n}": f for n, f in self.results["f4_by_species"].items()}}, batch_size=1)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with the cosine schedule, stepped every update."""
+        optimizer = torch.optim.AdamW(
+            [p for p in self.parameters() if p.requires_grad],
+            lr=self.recipe.learning_rate,
+            weight_decay=self.recipe.weight_decay,
+        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer,
+            lambda update: cosine_with_warmup(
+                update,
+                warmup=self.recipe.warmup_epochs * self.updates_per_epoch,
+                total=self.recipe.epochs * self.updates_per_epoch,
+            ),
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what the last validation found beside the weights that it judged."""
+        checkpoint["results"] = self.results
+
+
+class Reporter(pl.Callback):
+    """Tells `progress` how many updates are done."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.says = "Training"
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """One update more."""
+        self.progress(self.says, trainer.global_step, int(trainer.estimated_stepping_batches))
+
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Say the score so far."""
+        if isinstance(module, HeatmapTraining) and module.results:
+            self.says = f"Training (held-out F4 {module.results['f4']:.3f})"
+            self.progress(self.says, trainer.global_step, int(trainer.estimated_stepping_batches))
+
+
+class EpochSeed(pl.Callback):
+    """Tells the crops which epoch is drawn, so that a resumed training draws what an unbroken one would."""
+
+    def __init__(self, crops: Crops) -> None:
+        self.crops = crops
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, _: pl.LightningModule) -> None:
+        """Before the first crop of an epoch."""
+        self.crops.epoch = trainer.current_epoch
+
+
+class ShuffledByEpoch(torch.utils.data.Sampler[int]):
+    """A new order every epoch that depends on seed and epoch alone."""
+
+    def __init__(self, crops: Crops, *, seed: int) -> None:
+        self.crops, self.seed = crops, seed
+
+    def __len__(self) -> int:
+        return len(self.crops)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(torch.randperm(len(self), generator=generator(self.seed, self.crops.epoch)).tolist())
+
+
+def read_examples(project: Project, data: DataRecipe, *, progress: Progress = quiet) -> list[Example]:
+    """The annotated, normalised tomograms of the chosen runs, in memory.
+
+    Raises `InputError` where voxel sizes differ between runs or a truth holds species that the project does not list.
+    """
+    names = {s.name for s in project.species}
+    runs = chosen_runs(project, data)
+    examples: list[Example] = []
+    for i, run in enumerate(runs):
+        progress("Reading tomograms", i, len(runs))
+        tomogram = select_tomogram(project, run, data)
+        truth = read_truth(project, run, data.truth)
+        if strangers := sorted(set(truth) - names):
+            raise InputError(
+                f"Run {run}: its picks hold the species {', '.join(strangers)}, which {project.path} does not list "
+                f"({', '.join(sorted(names))}): add them to the project or leave them out."
+            )
+        if examples and abs(tomogram.voxel_size / examples[0].volume.voxel_size - 1) > VOXEL_SIZE_TOLERANCE:
+            raise InputError(
+                f"Run {run} has voxels of {tomogram.voxel_size:g} Å and run {examples[0].run} of "
+                f"{examples[0].volume.voxel_size:g} Å: train on one size (--voxel-spacing, --runs)."
+            )
+        try:
+            examples.append(Example(run, standardise(tomogram.read()), truth))
+        except InputError as error:
+            raise InputError(f"Run {run}: {error}") from error
+    progress("Reading tomograms", len(runs), len(runs))
+    return examples
+
+
+def train(
+    project: Project | str | Path,
+    recipe: TrainingRecipe,
+    *,
+    fold: int = 0,
+    folder: str | Path,
+    data: DataRecipe = DataRecipe(),  # noqa: B008 - immutable
+    resume: bool = False,
+    device: str = "auto",
+    progress: Progress = quiet,
+) -> Checkpoint:
+    """Train on all chosen runs of a project but the `fold`-th (by name), on which the best weights are chosen.
+
+    The averaged weights are validated on the held-out run by blended whole-volume heatmap and best-threshold F4; the
+    best are returned with those thresholds. `folder` keeps the log (`metrics.csv`) and what `resume` goes on from,
+    after a kill at any time, to the same weights as an unbroken training.
+
+    Raises `InputError` for data that cannot be used, and `KeyboardInterrupt` on Ctrl-C, with the last finished epoch on
+    disk.
+    """
+    project = project if not isinstance(project, str | Path) else open_project(project)
+    folder = Path(folder)
+    species = project.species
+    examples = read_examples(project, data, progress=progress)
+    if not 0 <= fold < len(examples) or len(examples) < 2:
+        raise InputError(
+            f"Fold {fold} holds out one of {len(examples)} runs and trains on the others: "
+            f"expected at least 2 runs and a fold from 0 to {len(examples) - 1}."
+        )
+    held_out = examples.pop(fold)
+    crops = Crops(examples, species, recipe)
+    module, trainer, loader = _assemble(recipe, species, crops, folder=folder, device=device, progress=progress)
+    last = folder / "last.ckpt"
+    if resume and not last.is_file():
+        raise InputError(f"There is no training to resume in {folder}: leave out --resume to start one.")
+    with _only_our_words():
+        trainer.fit(
+            module,
+            loader,
+            DataLoader([held_out], batch_size=None),  # type: ignore[arg-type]
+            ckpt_path=last if resume else None,
+            weights_only=False,
+        )
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    return _best_checkpoint(trainer, recipe, species, voxel_size=held_out.volume.voxel_size, runs=[e.run for e in examples], held_out=held_out.run)
+
+
+def _assemble(
+    recipe: TrainingRecipe, species: Sequence[Species], crops: Crops, *, folder: Path, device: str, progress: Progress
+) -> tuple[HeatmapTraining, pl.Trainer, DataLoader[tuple[Tensor, Tensor]]]:
+    torch.manual_seed(recipe.seed)
+    loader = DataLoader(
+        crops,
+        batch_size=min(recipe.batch_size, len(crops)),
+        sampler=ShuffledByEpoch(crops, seed=recipe.seed),
+        num_workers=recipe.workers,
+        drop_last=True,
+    )
+    module = HeatmapTraining(recipe, species, updates_per_epoch=len(loader))
+    with _only_our_words():
+        trainer = pl.Trainer(
+            max_epochs=recipe.epochs,
+            accelerator=device,
+            devices=1,
+            precision=_precision(recipe.precision),
+            check_val_every_n_epoch=recipe.validate_every,
+            num_sanity_val_steps=0,
+            logger=CSVLogger(folder, name="", version=""),
+            log_every_n_steps=1,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            callbacks=[
+                EpochSeed(crops),
+                EMAWeightAveraging(decay=recipe.average_decay),
+                ModelCheckpoint(
+                    dirpath=folder, filename="best", monitor="f4", mode="max", save_last=True, enable_version_counter=False
+                ),
+                Reporter(progress),
+            ],
+        )
+    return module, trainer, loader
+
+
+def _precision(wanted: str) -> Any:
+    """fp16 on CUDA, fp32 elsewhere: torch's bf16 gradient of conv3d is wrong on the CPU for maps two voxels deep."""
+    return wanted if wanted != "auto" else "16-mixed" if torch.cuda.is_available() else "32-true"
+
+
+def _best_checkpoint(
+    trainer: pl.Trainer, recipe: TrainingRecipe, species: Sequence[Species], *, voxel_size: float, runs: list[str], held_out: str
+) -> Checkpoint:
+    """The best averaged weights of a finished training."""
+    keeper = trainer.checkpoint_callback
+    assert isinstance(keeper, ModelCheckpoint)
+    best = torch.load(keeper.best_model_path, map_location="cpu", weights_only=True)
+    results = best["results"]
+    return Checkpoint(
+        weights={k.removeprefix("net."): v for k, v in best["state_dict"].items()},
+        architecture=recipe.net,
+        species=tuple(species),
+        voxel_size=voxel_size,
+        windows=recipe.windows,
+        thresholds=results["thresholds"],
+        history=(
+            {
+                "step": "train",
+                "tomosoup": version("tomosoup"),
+                "recipe": recipe.model_dump(mode="json"),
+                "runs": runs,
+                "held_out": held_out,
+                **{k: v for k, v in results.items() if k != "thresholds"},
+            },
+        ),
+    )
+
+
+@contextmanager
+def _only_our_words() -> Iterator[None]:
+    """Keep Lightning's hints off the terminal: our defaults are chosen, and progress is told by `Progress`."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")
+        warnings.filterwarnings("ignore", message=".*lightning.*|.*Lightning.*")
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
