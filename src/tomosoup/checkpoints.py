@@ -73,11 +73,15 @@ def load(path: str | Path) -> Checkpoint:
             metadata = file.metadata() or {}
             weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - the file is no mapping
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is not a checkpoint ({error}): expected a file that `tomosoup train` wrote.") from error
+        raise InputError(
+            f"{path} is not a checkpoint ({error}): expected a file that `tomosoup train` wrote."
+        ) from error
     try:
         about = json.loads(metadata[KEY])
         if about["format"] > FORMAT:
-            raise InputError(f"{path} was written by a newer tomosoup (format {about['format']}, this one reads {FORMAT}): update.")
+            raise InputError(
+                f"{path} was written by a newer tomosoup (format {about['format']}, this one reads {FORMAT}): update."
+            )
         return Checkpoint(
             weights=weights,
             architecture=NetRecipe.of(about["architecture"], source=str(path)),

@@ -40,7 +40,9 @@ def score(picks: PicksByRun, truth: PicksByRun, species: Sequence[Species], *, r
     names = {s.name for s in species}
     strangers = sorted({n for found in picks.values() for n in found} - names)
     if strangers:
-        raise InputError(f"The picks hold the species {', '.join(strangers)}, which the truth does not know: {', '.join(sorted(names))}.")
+        raise InputError(
+            f"The picks hold the species {', '.join(strangers)}, which the truth does not know: {', '.join(sorted(names))}."
+        )
     chosen = tuple(runs) or tuple(sorted(set(picks) & set(truth)))
     unknown = [run for run in chosen if run not in truth]
     if unknown or not chosen:

@@ -98,7 +98,9 @@ def all_species(models: Sequence[Checkpoint]) -> tuple[Species, ...]:
     names = [s.name for s in species]
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:
-        raise InputError(f"The checkpoints disagree on the radius or weight of {', '.join(twice)}: pick with them one by one.")
+        raise InputError(
+            f"The checkpoints disagree on the radius or weight of {', '.join(twice)}: pick with them one by one."
+        )
     return species
 
 
@@ -116,5 +118,7 @@ def best_device(wanted: str) -> torch.device:
         torch.empty(0, device=(device := torch.device(wanted)))
     except (RuntimeError, AssertionError) as error:
         first = str(error).splitlines()[0]
-        raise InputError(f"There is no device {wanted!r} here ({first}): leave --device out for the best there is.") from error
+        raise InputError(
+            f"There is no device {wanted!r} here ({first}): leave --device out for the best there is."
+        ) from error
     return device

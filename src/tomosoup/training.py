@@ -66,18 +66,24 @@ class HeatmapTraining(pl.LightningModule):
         self.log_dict({"loss": loss, "epoch_loss": loss}, on_step=False, on_epoch=True)
         return loss
 
-    def validation_step(self, example: Example, _: int) -> None:
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """The held-out tomogram stays where it is: its windows are moved one by one."""
+        return batch if isinstance(batch, Example) else super().transfer_batch_to_device(batch, device, dataloader_idx)
+
+    def validation_step(self, held_out: Example, _: int) -> None:
         """Blended heatmap of the held-out run, its peaks, and the thresholds that suit them best."""
-        heatmap = predict_heatmap(self.net, example.volume, plan=self.recipe.windows)
+        heatmap = predict_heatmap(self.net, held_out.volume, plan=self.recipe.windows)
         picks = find_peaks(heatmap, self.species, peaks=self.recipe.peaks)
-        thresholds, result = best_thresholds([(picks, example.truth)], self.species)
+        thresholds, result = best_thresholds([(picks, held_out.truth)], self.species)
         self.results = {
             "epoch": self.current_epoch + 1,
             "f4": result.weighted,
             "f4_by_species": {name: m.f_beta() for name, m in result.species.items()},
             "thresholds": {n: t if math.isfinite(t) else UNTUNED_THRESHOLD for n, t in thresholds.items()},
         }
-        self.log_dict({"f4": result.weighted, **{f"f4/{n}": f for n, f in self.results["f4_by_species"].items()}}, batch_size=1)
+        self.log_dict(
+            {"f4": result.weighted, **{f"f4/{n}": f for n, f in self.results["f4_by_species"].items()}}, batch_size=1
+        )
 
     def configure_optimizers(self) -> Any:
         """AdamW with the cosine schedule, stepped every update."""
@@ -218,7 +224,14 @@ def train(
         )
     if trainer.interrupted:
         raise KeyboardInterrupt
-    return _best_checkpoint(trainer, recipe, species, voxel_size=held_out.volume.voxel_size, runs=[e.run for e in examples], held_out=held_out.run)
+    return _best_checkpoint(
+        trainer,
+        recipe,
+        species,
+        voxel_size=held_out.volume.voxel_size,
+        runs=[e.run for e in examples],
+        held_out=held_out.run,
+    )
 
 
 def _assemble(
@@ -249,7 +262,12 @@ def _assemble(
                 EpochSeed(crops),
                 EMAWeightAveraging(decay=recipe.average_decay),
                 ModelCheckpoint(
-                    dirpath=folder, filename="best", monitor="f4", mode="max", save_last=True, enable_version_counter=False
+                    dirpath=folder,
+                    filename="best",
+                    monitor="f4",
+                    mode="max",
+                    save_last=True,
+                    enable_version_counter=False,
                 ),
                 Reporter(progress),
             ],
@@ -263,7 +281,13 @@ def _precision(wanted: str) -> Any:
 
 
 def _best_checkpoint(
-    trainer: pl.Trainer, recipe: TrainingRecipe, species: Sequence[Species], *, voxel_size: float, runs: list[str], held_out: str
+    trainer: pl.Trainer,
+    recipe: TrainingRecipe,
+    species: Sequence[Species],
+    *,
+    voxel_size: float,
+    runs: list[str],
+    held_out: str,
 ) -> Checkpoint:
     """The best averaged weights of a finished training."""
     keeper = trainer.checkpoint_callback

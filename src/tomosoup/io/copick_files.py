@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from copick.models import CopickPicksFile
 from copick.util.escape import sanitize_name
 
 from tomosoup.errors import InputError
+from tomosoup.io.files import written_aside
 from tomosoup.recipes.species import CONTEST_SPECIES
-from tomosoup.types import Array, Picks, PicksBySpecies, Species, Volume
+from tomosoup.types import Picks, PicksBySpecies, Species, Volume
 
 Config = dict[str, Any]
 
@@ -93,7 +95,7 @@ def read_species(table: Path) -> tuple[Species, ...]:
         ) from error
 
 
-def pick_sets(run: Any) -> dict[tuple[str, str], Any]:
+def pick_sets(run: Any) -> dict[tuple[str, str], Callable[[], dict[str, Picks]]]:
     """(user, session) -> a function that reads that set's picks by species.
 
     Raises `InputError` where pick files are not named USER_SESSION_OBJECT.json, which copick cannot read.
@@ -108,10 +110,11 @@ def pick_sets(run: Any) -> dict[tuple[str, str], Any]:
     sets: dict[tuple[str, str], list[Any]] = {}
     for file in files:
         sets.setdefault((file.user_id, str(file.session_id)), []).append(file)
-    return {
-        key: lambda group=group: {f.pickable_object_name: _picks(f.load()) for f in group}
-        for key, group in sets.items()
-    }
+    return {key: partial(_load, group) for key, group in sets.items()}
+
+
+def _load(files: Iterable[Any]) -> dict[str, Picks]:
+    return {file.pickable_object_name: _picks(file.load()) for file in files}
 
 
 def read_files(paths: Iterable[Path]) -> dict[str, Picks]:
@@ -138,7 +141,7 @@ def _picks(file: Any) -> Picks:
 def write_picks(run: Any, picks: PicksBySpecies, *, user: str, session: str) -> None:
     """Write one pick set of a copick run, a file a species, with scores and, where known, orientations.
 
-    Each file is written aside and renamed, in place of what was there.
+    Each file takes the place of what was there.
     """
     for name, found in picks.items():
         file = CopickPicksFile(
@@ -150,12 +153,19 @@ def write_picks(run: Any, picks: PicksBySpecies, *, user: str, session: str) -> 
             points=_points(found),
         )
         target = CopickPicksFSSpec(run=run, file=file)
-        aside = f"{target.directory}.{user}_{session}_{name}.part"
-        target.fs.makedirs(target.directory, exist_ok=True)
-        with target.fs.open(aside, "w") as stream:
-            stream.write(file.model_dump_json(indent=1))
-        target.fs.mv(aside, target.path)
+        _store(target, file.model_dump_json(indent=1))
     run.refresh_picks()
+
+
+def _store(target: Any, text: str) -> None:
+    """Write a pick file whole or not at all: by a rename on a disk; object stores show a file once it is closed."""
+    if "://" not in (url := target.run.root.config.overlay_root) or url.startswith(("local://", "file://")):
+        with written_aside(Path(target.path)) as aside:
+            aside.write_text(text)
+    else:
+        target.fs.makedirs(target.directory, exist_ok=True)
+        with target.fs.open(target.path, "w") as stream:
+            stream.write(text)
 
 
 def _points(picks: Picks) -> list[dict[str, Any]]:
@@ -185,8 +195,3 @@ def write_tomogram(root: Any, run: str, volume: Volume, *, kind: str) -> None:
     """Write a `(z, y, x)` volume as multiscale OME-Zarr into the root's overlay, making the run if it is new."""
     spacing = root.new_run(run, exist_ok=True).new_voxel_spacing(volume.voxel_size, exist_ok=True)
     spacing.new_tomogram(kind, exist_ok=True).from_numpy(volume.data.numpy())
-
-
-def shift(picks: PicksBySpecies, by: Array) -> Mapping[str, Picks]:
-    """All picks moved by (z, y, x) Å."""
-    return {name: Picks(p.zyx + by, p.score, p.rotations) for name, p in picks.items()}

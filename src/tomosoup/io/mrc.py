@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import mrcfile
+import numpy as np
+import torch
 
 from tomosoup.errors import InputError
+from tomosoup.types import Volume
 
 
 def open_mrc(path: Path) -> tuple[Any, float]:
@@ -27,3 +30,11 @@ def open_mrc(path: Path) -> tuple[Any, float]:
     if max(sizes) - min(sizes) > 0.01 * max(sizes):
         raise InputError(f"The voxels of {path} measure {sizes} Å along z, y, x; expected cubes: resample the file.")
     return data, sum(sizes) / 3
+
+
+def read_mrc(path: Path) -> Volume:
+    """A whole MRC volume. Raises `InputError` where `open_mrc` does, or where the header has no voxel size."""
+    data, voxel_size = open_mrc(path)
+    if not voxel_size:
+        raise InputError(f"{path} does not say how large its voxels are: set the voxel size in its header (Å).")
+    return Volume(torch.from_numpy(np.array(data, dtype=np.float32)), voxel_size)

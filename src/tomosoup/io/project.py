@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -65,10 +66,21 @@ PickSets = dict[tuple[str, str], Callable[[], dict[str, Picks]]]
 class Project(Protocol):
     """What every kind of project offers."""
 
-    path: Path
-    species: tuple[Species, ...]
-    runs: list[str]
-    first_voxel: float
+    @property
+    def path(self) -> Path:
+        """What was opened."""
+
+    @property
+    def species(self) -> tuple[Species, ...]:
+        """The particles that its picks may name."""
+
+    @property
+    def runs(self) -> list[str]:
+        """Run names, sorted."""
+
+    @property
+    def first_voxel(self) -> float:
+        """Where the centre of voxel 0 stands, in voxels."""
 
     def listings(self, run: str) -> list[Listing]:
         """The tomograms of a run."""
@@ -98,9 +110,7 @@ class CopickProject:
     def listings(self, run: str) -> list[Listing]:
         """The tomograms of a run, at all voxel spacings."""
         return [
-            Listing(
-                t.tomo_type, float(spacing.voxel_size), lambda t=t: open_omezarr(t.zarr(), name=f"{run}/{t.tomo_type}")
-            )
+            Listing(t.tomo_type, float(spacing.voxel_size), partial(_open_copick_tomogram, t, run))
             for spacing in self.root.get_run(run).voxel_spacings
             for t in spacing.tomograms
         ]
@@ -140,7 +150,7 @@ class ContestProject:
         for file in files:
             user, session = file.stem.split("_")[:2] if file.stem.count("_") == 2 else ("contest", "0")
             sets.setdefault((user, session), []).append(file)
-        return {key: lambda paths=paths: copick_files.read_files(paths) for key, paths in sets.items()}
+        return {key: partial(copick_files.read_files, paths) for key, paths in sets.items()}
 
 
 @dataclass(frozen=True)
@@ -200,6 +210,10 @@ def open_project(path: str | Path) -> Project:
         f"There is no project at {path}: expected a copick configuration (.json), a folder with static/ExperimentRuns "
         "as the contest's, or a folder of .mrc volumes."
     )
+
+
+def _open_copick_tomogram(tomogram: Any, run: str) -> tuple[Any, float]:
+    return open_omezarr(tomogram.zarr(), name=f"{run}/{tomogram.tomo_type}")
 
 
 def _open_copick(config: Path) -> CopickProject:

@@ -10,8 +10,8 @@ from einops import rearrange, reduce
 from timm.models._features import FeatureListNet
 from torch import Tensor, nn
 
-from tomosoup.recipes.training import NetRecipe
 from tomosoup.errors import InputError
+from tomosoup.recipes.training import NetRecipe
 
 
 @dataclass(frozen=True)

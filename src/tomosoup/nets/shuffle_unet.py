@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from tomosoup.errors import InputError
 from tomosoup.nets.depth_reduction import SliceEncoder
 from tomosoup.recipes.training import NetRecipe
-from tomosoup.errors import InputError
 
 
 class ConvBlock(nn.Sequential):

@@ -37,6 +37,8 @@ class SimulationRecipe(Recipe):
     """MRC density maps by species, in place of the built-in shapes."""
     map_scale: dict[str, Annotated[float, Gt(0)]] = Field(default={})
     """Enlarge a species' map by this factor, at the same density."""
+    map_mass: dict[str, Annotated[float, Gt(0)]] = Field(default={})
+    """Scale a species' map to this mass (kDa); without it the map's values count as 28.3 a kDa, summed over voxels."""
     tilt_range: tuple[Degrees, Degrees] = (-60.0, 60.0)
     """First and last tilt, in degrees about y."""
     tilt_step: Annotated[float, Gt(0)] = 3.0
@@ -49,9 +51,9 @@ class SimulationRecipe(Recipe):
     """In mm."""
     amplitude_contrast: Annotated[float, Ge(0), Le(1)] = 0.07
     """Share of the contrast that comes from amplitude."""
-    noise: Annotated[float, Ge(0)] = 40.0
+    noise: Annotated[float, Ge(0)] = 3.0
     """Standard deviation of one pixel of one projection, as the mass (kDa) whose projected signal is as strong."""
-    lowpass: Annotated[float, Gt(0)] | None = None
+    lowpass: Annotated[float, Gt(0)] | None = 30.0
     """Resolution in Å at which a Gaussian low-pass has fallen to a half; none leaves the noise white."""
 
     @model_validator(mode="after")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.spatial.transform import Rotation
 
 from tomosoup.errors import InputError
@@ -15,17 +16,18 @@ TRIES = 2000
 
 
 def random_layout(
-    counts: Mapping[str, int], *, radii: Mapping[str, float], extent: Sequence[float], random: np.random.Generator
+    counts: Mapping[str, int], *, radii: Mapping[str, float], extent: ArrayLike, random: np.random.Generator
 ) -> dict[str, Picks]:
     """`counts` particles of each species at random places and in random orientations, none touching another.
 
     Positions are in Å within a box of `extent` (z, y, x) that starts at 0; each particle keeps its radius from the
     box's sides and from others' balls. Raises `InputError` where they do not all fit.
     """
+    extent = np.asarray(extent, dtype=float)
     places, sizes = np.empty((0, 3)), np.empty(0)
     found: dict[str, Array] = {}
     for name in sorted(counts, key=lambda n: -radii[n]):
-        mine = []
+        mine: list[Array] = []
         for _ in range(counts[name]):
             place = _free_place(places, sizes, radius=radii[name], extent=extent, random=random)
             if place is None:
@@ -40,10 +42,10 @@ def random_layout(
 
 
 def _free_place(
-    places: Array, sizes: Array, *, radius: float, extent: Sequence[float], random: np.random.Generator
+    places: Array, sizes: Array, *, radius: float, extent: Array, random: np.random.Generator
 ) -> Array | None:
     """A place at least `radius` from the sides and clear of the balls at `places`; None where none was found."""
-    room = np.asarray(extent) - 2 * radius
+    room = extent - 2 * radius
     if (room < 0).any():
         return None
     for place in radius + random.random((TRIES, 3)) * room:

@@ -6,9 +6,7 @@ built-in shapes have the right mass, size, symmetry and hollowness, and no more 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,8 +14,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from tomosoup.errors import InputError
-from tomosoup.io.mrc import open_mrc
-from tomosoup.types import Array
+from tomosoup.types import Array, Volume
 
 UNITS_PER_KDA = 28.3
 """Summed density of a kilodalton."""
@@ -87,22 +84,33 @@ def _filled(solid: Ellipsoid, zyx: Array, voxel_size: float) -> Array:
     return filled
 
 
-def read_map(path: Path, *, voxel_size: float, scale: float = 1.0) -> Tensor:
-    """The density of an MRC file, resampled to `voxel_size` (Å), `scale` times as large, background set to zero.
+def from_map(density: Volume, *, voxel_size: float, scale: float = 1.0, mass_kda: float | None = None) -> Tensor:
+    """A `(z, y, x)` density map at `voxel_size` (Å), `scale` times as large, its near-zero background removed.
 
-    Raises `InputError` for a file that is not a volume or does not say how large its voxels are.
+    Density is kept, so the sum over voxels goes with the volume, unless `mass_kda` says what it must come to. Raises
+    `InputError` for a map of zeros.
     """
-    data, size = open_mrc(path)
-    if not size:
-        raise InputError(f"{path} does not say how large its voxels are: set the voxel size in its header (Å).")
-    density = np.array(data, dtype=np.float64)
-    density = np.where(np.abs(density) < 0.01 * np.abs(density).max(), 0.0, density)
-    zoom = scale * size / voxel_size
-    if abs(zoom - 1) > 1e-6:
-        if zoom < 1:
-            density = ndimage.gaussian_filter(density, 0.4 * (1 / zoom - 1))
-        density = ndimage.zoom(density, zoom, order=1)
-    return centred(density * voxel_size**3 / size**3 if zoom != scale else density)
+    values = density.data.double().numpy().copy()
+    values[np.abs(values) < 0.01 * np.abs(values).max()] = 0.0
+    if not values.any():
+        raise InputError("A density map holds zeros only; expected a particle.")
+    values = _resampled(values, scale * density.voxel_size / voxel_size) * (voxel_size / density.voxel_size) ** 3
+    if mass_kda is not None:
+        values *= UNITS_PER_KDA * mass_kda / values.sum()
+    return centred(values)
+
+
+def _resampled(density: Array, zoom: float) -> Array:
+    """The map on a grid `zoom` times as fine, about the same centre, smoothed first where the grid gets coarser."""
+    if abs(zoom - 1) < 1e-3:
+        return density
+    if zoom < 1:
+        density = ndimage.gaussian_filter(density, 0.4 / zoom - 0.4)
+    old = np.array(density.shape)
+    new = np.ceil(old * zoom).astype(int)
+    offset = (old - 1) / 2 - (new - 1) / 2 / zoom
+    resampled: Array = ndimage.affine_transform(density, [1 / zoom] * 3, offset, tuple(new), order=1)
+    return resampled
 
 
 def centred(density: Array) -> Tensor:
@@ -113,18 +121,6 @@ def centred(density: Array) -> Tensor:
     low = half - np.floor(centre).astype(int)
     cube[tuple(slice(a, a + n) for a, n in zip(low, density.shape, strict=True))] = density
     return torch.from_numpy(ndimage.shift(cube, np.floor(centre) - centre, order=1).astype(np.float32))
-
-
-def structure_maps(
-    names: Sequence[str], *, voxel_size: float, files: dict[str, Path], scales: dict[str, float]
-) -> dict[str, Tensor]:
-    """A map for each name: from its file where it has one, else built in."""
-    return {
-        name: read_map(files[name], voxel_size=voxel_size, scale=scales.get(name, 1.0))
-        if name in files
-        else built_in(name, voxel_size=voxel_size)
-        for name in names
-    }
 
 
 def support_radius(density: Tensor, *, voxel_size: float) -> float:

@@ -79,7 +79,8 @@ def shift(images: Tensor, by: Tensor) -> Tensor:
     height, width = images.shape[-2:]
     ky, kx = torch.fft.fftfreq(height), torch.fft.rfftfreq(width)
     phase = by[:, 0, None, None] * ky[:, None] + by[:, 1, None, None] * kx
-    return torch.fft.irfft2(torch.fft.rfft2(images) * torch.exp(-2j * math.pi * phase), s=(height, width))
+    moved: Tensor = torch.fft.irfft2(torch.fft.rfft2(images) * torch.exp(-2j * math.pi * phase), s=(height, width))
+    return moved
 
 
 def expose(projections: Tensor, recipe: SimulationRecipe, *, random: Generator) -> Tensor:
@@ -106,7 +107,8 @@ def expose(projections: Tensor, recipe: SimulationRecipe, *, random: Generator) 
     )
     noise = torch.randn(projections.shape, generator=random) * recipe.noise * UNITS_PER_KDA
     spectrum = torch.fft.rfft2(noise) - torch.fft.rfft2(projections) * transfer
-    return torch.fft.irfft2(spectrum * lowpass(shape, recipe), s=shape)
+    images: Tensor = torch.fft.irfft2(spectrum * lowpass(shape, recipe), s=shape)
+    return images
 
 
 def lowpass(shape: tuple[int, int], recipe: SimulationRecipe) -> Tensor:
@@ -137,7 +139,9 @@ def _deposit(volume: Tensor, density: Tensor, pose: Array, place: Array) -> None
     high = np.minimum(np.floor(place).astype(int) + reach + 1, volume.shape)
     if (high <= low).any():
         return
-    axes = [torch.arange(int(a), int(b), dtype=torch.float32) - float(p) for a, b, p in zip(low, high, place, strict=True)]
+    axes = [
+        torch.arange(int(a), int(b), dtype=torch.float32) - float(p) for a, b, p in zip(low, high, place, strict=True)
+    ]
     grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
     source = einsum(torch.tensor(pose, dtype=torch.float32), grid, "scope map, z y x scope -> z y x map")
     sampled = torch.nn.functional.grid_sample(
