@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tomosoup.errors import InputError
+from tomosoup.io.picks import read_picks, read_true_picks, species_for
 from tomosoup.io.tables import PicksByRun
 from tomosoup.matching import Matches, best_threshold, match
+from tomosoup.recipes.commands import ScoreCommand
 from tomosoup.types import Picks, PicksBySpecies, Species
 
 MATCH_RADII = 0.5
@@ -17,7 +20,7 @@ NOTHING = Picks.of([])
 
 @dataclass(frozen=True)
 class Score:
-    """Matches by species, pooled over `runs`; `left_out` are runs of the truth that were not asked for or not picked."""
+    """Matches by species, pooled over `runs`; `left_out` are the truth's other runs."""
 
     species: Mapping[str, Matches]
     weights: Mapping[str, float]
@@ -26,9 +29,19 @@ class Score:
 
     @property
     def weighted(self) -> float:
-        """The mean F4 of the species, by their weights: the contest's score."""
-        total = sum(self.weights.values())
-        return sum(self.weights[name] * m.f_beta() for name, m in self.species.items()) / total if total else 0.0
+        """The mean F4 of the species, by weight: the contest's score; species that occur nowhere do not count."""
+        occurring = {name: m for name, m in self.species.items() if m != Matches()}
+        total = sum(self.weights[name] for name in occurring)
+        return sum(self.weights[name] * m.f_beta() for name, m in occurring.items()) / total if total else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """What `tomosoup score --json` prints."""
+        return {
+            "score": self.weighted,
+            "species": {n: {"f4": m.f_beta(), "tp": m.tp, "fp": m.fp, "fn": m.fn} for n, m in self.species.items()},
+            "runs": list(self.runs),
+            "left_out": list(self.left_out),
+        }
 
 
 def score(picks: PicksByRun, truth: PicksByRun, species: Sequence[Species], *, runs: Sequence[str] = ()) -> Score:
@@ -41,14 +54,14 @@ def score(picks: PicksByRun, truth: PicksByRun, species: Sequence[Species], *, r
     strangers = sorted({n for found in picks.values() for n in found} - names)
     if strangers:
         raise InputError(
-            f"The picks hold the species {', '.join(strangers)}, which the truth does not know: {', '.join(sorted(names))}."
+            f"The picks hold {', '.join(strangers)}, which the truth does not know: it has {', '.join(sorted(names))}."
         )
     chosen = tuple(runs) or tuple(sorted(set(picks) & set(truth)))
     unknown = [run for run in chosen if run not in truth]
     if unknown or not chosen:
         raise InputError(
-            f"The truth has no run {', '.join(unknown) or 'in common with the picks'}: it has {', '.join(sorted(truth))}, "
-            f"the picks have {', '.join(sorted(picks)) or 'none'}."
+            f"The truth has no run {', '.join(unknown) or 'in common with the picks'}: "
+            f"it has {', '.join(sorted(truth))}, the picks have {', '.join(sorted(picks)) or 'none'}."
         )
     counts = {
         s.name: sum(
@@ -89,3 +102,15 @@ def best_thresholds(
 def apply_thresholds(picks: PicksBySpecies, thresholds: Mapping[str, float]) -> dict[str, Picks]:
     """The picks that reach their species' threshold; species without one keep all."""
     return {name: found.above(thresholds.get(name, 0.0)) for name, found in picks.items()}
+
+
+def score_files(options: ScoreCommand, *, limits: Callable[[Sequence[str]], Mapping[str, float]]) -> Score:
+    """Score what two files or projects hold, as the `score` command is told; `limits` gives thresholds for species."""
+    truth, true_species = read_true_picks(options.truth, options.truth_set)
+    picks, found_species = read_picks(options.picks, options.picks_set)
+    names = {name: None for found in (*truth.values(), *picks.values()) for name in found}
+    species = species_for(names, true_species, found_species, table=options.species)
+    thresholds = limits([s.name for s in species])
+    kept = {run: apply_thresholds(found, thresholds) for run, found in picks.items()}
+    runs = tuple(truth) if options.runs == ("all",) else options.runs
+    return score(kept, truth, species, runs=runs)

@@ -49,7 +49,7 @@ def first_hits(zyx: Array, truth: Array, *, distance: float) -> Array:
     ranks = np.full(len(truth), len(zyx), dtype=float)
     if len(zyx) and len(truth):
         for i, near in enumerate(KDTree(zyx).query_ball_point(truth, r=distance)):
-            ranks[i] = min(near, default=len(zyx))
+            ranks[i] = np.min(near, initial=len(zyx))
     return ranks
 
 

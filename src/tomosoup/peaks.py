@@ -41,9 +41,9 @@ def local_maxima(channel: Tensor, *, half_vox: int, floor: float) -> Tensor:
     thinned by their six neighbours first, and the cube is looked at only around what is left.
     """
     at = (channel >= floor).nonzero()
-    faces = [offset for offset in product((-1, 0, 1), repeat=3) if sum(map(abs, offset)) == 1]
-    for offset in faces:
-        at = at[channel[tuple(at.T)] >= _neighbour(channel, at, offset)]
+    for z, y, x in ((1, 0, 0), (0, 1, 0), (0, 0, 1)):
+        for offset in ((z, y, x), (-z, -y, -x)):
+            at = at[channel[tuple(at.T)] >= _neighbour(channel, at, offset)]
     reach = range(-half_vox, half_vox + 1)
     for dz, dy in product(reach, reach):
         row = torch.stack([_neighbour(channel, at, (dz, dy, dx)) for dx in reach])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -10,14 +10,15 @@ from torch import Tensor, nn
 
 from tomosoup.checkpoints import Checkpoint
 from tomosoup.errors import InputError
+from tomosoup.evaluation import apply_thresholds
+from tomosoup.io.picks import PickStore
+from tomosoup.io.project import VOXEL_SIZE_TOLERANCE, Project, chosen_runs, select_tomogram
 from tomosoup.normalisation import standardise
 from tomosoup.peaks import DEFAULT_PEAKS, find_peaks
+from tomosoup.recipes.data import DataRecipe
 from tomosoup.recipes.picking import PeakRecipe, WindowPlan
 from tomosoup.types import Picks, Progress, Species, Volume, quiet
 from tomosoup.windows import Blend, cut, window_regions
-
-VOXEL_SIZE_TOLERANCE = 0.02
-"""A tomogram whose voxels differ more than this (relative) from those of the training needs resampling."""
 
 
 @torch.inference_mode()
@@ -83,11 +84,11 @@ def pick(
     return find_peaks(replace(normalised, data=total), species, peaks=peaks)
 
 
-def check_voxel_size(voxel_size: float, checkpoint: Checkpoint) -> None:
+def check_voxel_size(voxel_size: float, checkpoint: Checkpoint, *, what: str = "The tomogram") -> None:
     """Raises `InputError` where tomogram and training disagree on the size of a voxel."""
     if abs(voxel_size - checkpoint.voxel_size) > VOXEL_SIZE_TOLERANCE * checkpoint.voxel_size:
         raise InputError(
-            f"The tomogram has voxels of {voxel_size:g} Å and the checkpoint was trained at {checkpoint.voxel_size:g} Å: "
+            f"{what} has voxels of {voxel_size:g} Å and the checkpoint was trained at {checkpoint.voxel_size:g} Å: "
             "resample the tomogram, choose another --voxel-spacing, or correct a wrong header with --voxel-size."
         )
 
@@ -122,3 +123,40 @@ def best_device(wanted: str) -> torch.device:
             f"There is no device {wanted!r} here ({first}): leave --device out for the best there is."
         ) from error
     return device
+
+
+def pick_project(
+    project: Project,
+    checkpoints: Sequence[Checkpoint],
+    store: PickStore,
+    *,
+    data: DataRecipe = DataRecipe(),  # noqa: B008 - immutable
+    thresholds: Mapping[str, float] | None = None,
+    plan: WindowPlan | None = None,
+    peaks: PeakRecipe = DEFAULT_PEAKS,
+    device: str = "auto",
+    progress: Progress = quiet,
+) -> dict[str, dict[str, Picks]]:
+    """Pick the chosen runs of a project one by one; the picks of a run are in `store` before the next begins.
+
+    Returns, by run and species, the picks that pass `thresholds` (the checkpoints' own where None). Raises `InputError`
+    before the first run where a run has no tomogram or a wrong voxel size, and at the run where its voxels are bad.
+    """
+    limits = all_thresholds(checkpoints) if thresholds is None else thresholds
+    tomograms = [select_tomogram(project, run, data) for run in chosen_runs(project, data)]
+    for tomogram in tomograms:
+        for checkpoint in checkpoints:
+            check_voxel_size(tomogram.voxel_size, checkpoint, what=f"Run {tomogram.run}")
+    kept = {}
+    for i, tomogram in enumerate(tomograms):
+
+        def report(_: str, done: int, total: int, i: int = i, run: str = tomogram.run) -> None:
+            progress(f"Picking {run}", i * total + done, len(tomograms) * total)
+
+        try:
+            candidates = pick(tomogram.read(), checkpoints, plan=plan, peaks=peaks, device=device, progress=report)
+        except InputError as error:
+            raise InputError(f"Run {tomogram.run}: {error}") from error
+        kept[tomogram.run] = apply_thresholds(candidates, limits)
+        store.write(tomogram.run, candidates, kept[tomogram.run])
+    return kept

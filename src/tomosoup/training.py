@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+import shutil
+import signal
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -149,7 +151,9 @@ class ShuffledByEpoch(torch.utils.data.Sampler[int]):
         return iter(torch.randperm(len(self), generator=generator(self.seed, self.crops.epoch)).tolist())
 
 
-def read_examples(project: Project, data: DataRecipe, *, progress: Progress = quiet) -> list[Example]:
+def read_examples(
+    project: Project, data: DataRecipe, *, truth: str | None = None, progress: Progress = quiet
+) -> list[Example]:
     """The annotated, normalised tomograms of the chosen runs, in memory.
 
     Raises `InputError` where voxel sizes differ between runs or a truth holds species that the project does not list.
@@ -160,8 +164,8 @@ def read_examples(project: Project, data: DataRecipe, *, progress: Progress = qu
     for i, run in enumerate(runs):
         progress("Reading tomograms", i, len(runs))
         tomogram = select_tomogram(project, run, data)
-        truth = read_truth(project, run, data.truth)
-        if strangers := sorted(set(truth) - names):
+        picks = read_truth(project, run, truth)
+        if strangers := sorted(set(picks) - names):
             raise InputError(
                 f"Run {run}: its picks hold the species {', '.join(strangers)}, which {project.path} does not list "
                 f"({', '.join(sorted(names))}): add them to the project or leave them out."
@@ -172,7 +176,7 @@ def read_examples(project: Project, data: DataRecipe, *, progress: Progress = qu
                 f"{examples[0].volume.voxel_size:g} Å: train on one size (--voxel-spacing, --runs)."
             )
         try:
-            examples.append(Example(run, standardise(tomogram.read()), truth))
+            examples.append(Example(run, standardise(tomogram.read()), picks))
         except InputError as error:
             raise InputError(f"Run {run}: {error}") from error
     progress("Reading tomograms", len(runs), len(runs))
@@ -186,6 +190,7 @@ def train(
     fold: int = 0,
     folder: str | Path,
     data: DataRecipe = DataRecipe(),  # noqa: B008 - immutable
+    truth: str | None = None,
     resume: bool = False,
     device: str = "auto",
     progress: Progress = quiet,
@@ -193,8 +198,9 @@ def train(
     """Train on all chosen runs of a project but the `fold`-th (by name), on which the best weights are chosen.
 
     The averaged weights are validated on the held-out run by blended whole-volume heatmap and best-threshold F4; the
-    best are returned with those thresholds. `folder` keeps the log (`metrics.csv`) and what `resume` goes on from,
-    after a kill at any time, to the same weights as an unbroken training.
+    best are returned with those thresholds. `truth` names the true picks as `io.project.read_truth` takes it. `folder`
+    keeps the log (`metrics.csv`) and what `resume` goes on from, after a kill at any time, to the same weights as an
+    unbroken training.
 
     Raises `InputError` for data that cannot be used, and `KeyboardInterrupt` on Ctrl-C, with the last finished epoch on
     disk.
@@ -202,7 +208,7 @@ def train(
     project = project if not isinstance(project, str | Path) else open_project(project)
     folder = Path(folder)
     species = project.species
-    examples = read_examples(project, data, progress=progress)
+    examples = read_examples(project, data, truth=truth, progress=progress)
     if not 0 <= fold < len(examples) or len(examples) < 2:
         raise InputError(
             f"Fold {fold} holds out one of {len(examples)} runs and trains on the others: "
@@ -214,7 +220,7 @@ def train(
     last = folder / "last.ckpt"
     if resume and not last.is_file():
         raise InputError(f"There is no training to resume in {folder}: leave out --resume to start one.")
-    with _only_our_words():
+    with _only_our_words(), _interrupts_pass(trainer):
         trainer.fit(
             module,
             loader,
@@ -222,8 +228,6 @@ def train(
             ckpt_path=last if resume else None,
             weights_only=False,
         )
-    if trainer.interrupted:
-        raise KeyboardInterrupt
     return _best_checkpoint(
         trainer,
         recipe,
@@ -232,6 +236,21 @@ def train(
         runs=[e.run for e in examples],
         held_out=held_out.run,
     )
+
+
+def training_folder(output: Path, *, resume: bool, overwrite: bool) -> Path:
+    """Where the training that makes checkpoint `output` keeps its log and its state.
+
+    Raises `InputError` where an unfinished training is there and neither `resume` nor `overwrite` says what to do.
+    """
+    folder = output.with_suffix(".training")
+    if (folder / "last.ckpt").exists() and not resume:
+        if not overwrite:
+            raise InputError(
+                f"{folder} holds an earlier training: go on with --resume, or start anew with --overwrite."
+            )
+        shutil.rmtree(folder)
+    return folder
 
 
 def _assemble(
@@ -312,6 +331,19 @@ def _best_checkpoint(
             },
         ),
     )
+
+
+@contextmanager
+def _interrupts_pass(trainer: pl.Trainer) -> Iterator[None]:
+    """Lightning turns Ctrl-C into an exit of the program; turn it back, since that is the caller's to decide."""
+    try:
+        yield
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
 
 
 @contextmanager

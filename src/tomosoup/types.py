@@ -42,11 +42,13 @@ class Volume:
 
     def to_angstrom(self, zyx_vox: ArrayLike) -> Array:
         """Positions `(..., 3)` in voxel indices -> the same in Å."""
-        return np.asarray(zyx_vox, dtype=float) * self.voxel_size + np.asarray(self.origin)
+        zyx: Array = np.asarray(zyx_vox, dtype=float) * self.voxel_size + np.asarray(self.origin)
+        return zyx
 
     def to_voxel(self, zyx: ArrayLike) -> Array:
         """Positions `(..., 3)` in Å -> the same in (fractional) voxel indices."""
-        return (np.asarray(zyx, dtype=float) - np.asarray(self.origin)) / self.voxel_size
+        zyx_vox: Array = (np.asarray(zyx, dtype=float) - np.asarray(self.origin)) / self.voxel_size
+        return zyx_vox
 
 
 @dataclass(frozen=True)

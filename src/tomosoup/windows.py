@@ -35,8 +35,8 @@ def cut(data: Tensor, region: Region) -> Tensor:
     """`(..., z, y, x)` -> its part inside `region`, in the region's full shape, zeros where it reaches outside."""
     inside = [slice(max(r.start, 0), min(r.stop, n)) for r, n in zip(region, data.shape[-3:], strict=True)]
     out = data.new_zeros((*data.shape[:-3], *(r.stop - r.start for r in region)))
-    there = tuple(slice(i.start - r.start, i.stop - r.start) for i, r in zip(inside, region, strict=True))
-    out[(..., *there)] = data[(..., *inside)]
+    there = [slice(i.start - r.start, i.stop - r.start) for i, r in zip(inside, region, strict=True)]
+    out[..., there[0], there[1], there[2]] = data[..., inside[0], inside[1], inside[2]]
     return out
 
 

@@ -104,8 +104,8 @@ def pick_sets(run: Any) -> dict[tuple[str, str], Callable[[], dict[str, Picks]]]
         files = run.picks
     except IndexError as error:
         raise InputError(
-            f"Run {run.name}: its pick files are not named USER_SESSION_OBJECT.json as copick expects; for the contest's "
-            "own folders name the folder (train) in place of the configuration, else rename the files."
+            f"Run {run.name}: its pick files are not named USER_SESSION_OBJECT.json as copick expects; for the "
+            "contest's own folders name the folder (train) in place of the configuration, else rename the files."
         ) from error
     sets: dict[tuple[str, str], list[Any]] = {}
     for file in files:

@@ -99,7 +99,7 @@ class CopickProject:
 
     @property
     def species(self) -> tuple[Species, ...]:
-        """The particles among the project's pickable objects; weight 1 unless the object's metadata or the contest say."""
+        """The particles among the pickable objects; weight 1 unless the object's metadata or the contest say."""
         return tuple(copick_files.species_of(o) for o in self.root.pickable_objects if o.is_particle)
 
     @property
@@ -250,7 +250,8 @@ def select_tomogram(project: Project, run: str, data: DataRecipe) -> Tomogram:
         has = shortened([f"{t.kind} at {t.spacing:.3f} Å" for t in everything]) or "none"
         wanted = f"{data.kind or 'any kind'} at {data.voxel_spacing or 'any spacing'}"
         raise InputError(
-            f"Run {run}: expected one tomogram of {wanted}, found {len(found)} (it has {has}): set --kind or --voxel-spacing."
+            f"Run {run}: expected one tomogram of {wanted}, found {len(found)} (it has {has}): "
+            "set --kind or --voxel-spacing."
         )
     array, size = found[0].open()
     spacing = found[0].spacing

@@ -55,7 +55,8 @@ def read_csv(path: Path) -> dict[str, dict[str, Picks]]:
     bad = ~np.isfinite(numbers.to_numpy(dtype=float)).all(axis=1) | table[COLUMNS[:2]].isna().any(axis=1).to_numpy()
     if bad.any():
         raise InputError(
-            f"{path}, line {int(np.argmax(bad)) + 2}: expected a run, a species and numbers x, y, z; correct or drop the line."
+            f"{path}, line {int(np.argmax(bad)) + 2}: expected a run, a species and numbers x, y, z; "
+            "correct or drop the line."
         )
     picks: dict[str, dict[str, Picks]] = {}
     for (run, name), rows in numbers.groupby([table["experiment"], table["particle_type"]]):

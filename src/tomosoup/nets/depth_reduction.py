@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import timm
 import torch
@@ -77,12 +79,12 @@ class SliceEncoder(nn.Module):
 
 
 def _ratios(values: list[int]) -> list[int]:
-    return [b // a for a, b in zip(values, values[1:], strict=False)]
+    return [b // a for a, b in pairwise(values)]
 
 
-def _timm_model(recipe: NetRecipe) -> nn.Module:
+def _timm_model(recipe: NetRecipe) -> Any:
     try:
-        model: nn.Module = timm.create_model(
+        model = timm.create_model(
             recipe.backbone,
             pretrained=recipe.pretrained,
             in_chans=recipe.input_slices,

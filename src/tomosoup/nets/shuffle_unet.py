@@ -12,6 +12,10 @@ from tomosoup.nets.depth_reduction import SliceEncoder
 from tomosoup.recipes.training import NetRecipe
 
 
+QUIET = 0.01
+"""Deviation of the head's weights at the start of a training."""
+
+
 class ConvBlock(nn.Sequential):
     """conv 3x3x3 - batch norm - ReLU."""
 
@@ -48,6 +52,9 @@ class ShuffleUNet(nn.Module):
             width, coarse = out, stage.stride
         self.shuffle = coarse
         self.head = nn.Conv3d(width, classes * coarse[0] * coarse[1] * coarse[2], kernel_size=1)
+        # Heatmaps are nearly empty: a head that starts out loud spends its first hundred updates on falling silent.
+        nn.init.trunc_normal_(self.head.weight, std=QUIET)
+        nn.init.zeros_(self.head.bias)
 
     def forward(self, volume: Tensor) -> Tensor:
         sizes = volume.shape[2:]
@@ -61,4 +68,7 @@ class ShuffleUNet(nn.Module):
         for step, factor in zip(self.steps, self.factors, strict=True):
             x = step(torch.cat([F.interpolate(x, scale_factor=factor, mode="nearest"), maps.pop()], dim=1))
         dz, dy, dx = self.shuffle
-        return rearrange(self.head(x), "b (c dz dy dx) z y x -> b c (z dz) (y dy) (x dx)", dz=dz, dy=dy, dx=dx)
+        shuffled: Tensor = rearrange(
+            self.head(x), "b (c dz dy dx) z y x -> b c (z dz) (y dy) (x dx)", dz=dz, dy=dy, dx=dx
+        )
+        return shuffled

@@ -1,1 +1,1 @@
-"""Every option there is, as frozen pydantic models: they give the command line, the files and the checkpoints. No torch."""
+"""Every option there is, as frozen pydantic models: the command line, files and checkpoints use them. No torch."""

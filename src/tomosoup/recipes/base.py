@@ -24,15 +24,14 @@ class Recipe(BaseModel):
         path = Path(name_or_file)
         if path.suffix == ".toml":
             if not path.is_file():
-                raise InputError(
-                    f"Expected a recipe file at {path}, found none; named recipes are {', '.join(names())}."
-                )
+                raise InputError(f"Expected a recipe file at {path}, found none; name another.")
             text = path.read_text()
         else:
             shipped = resources.files("tomosoup.recipes") / f"{name_or_file}.toml"
             if not shipped.is_file():
                 raise InputError(
-                    f"There is no recipe {str(name_or_file)!r}; take one of {', '.join(names())}, or a file ending in .toml."
+                    f"There is no recipe {str(name_or_file)!r}; take one of {', '.join(names())}, "
+                    "or a file ending in .toml."
                 )
             text = shipped.read_text()
         try:

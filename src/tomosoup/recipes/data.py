@@ -1,4 +1,4 @@
-"""Which tomograms of a project, and whose picks are the truth."""
+"""Which tomograms of a project are meant."""
 
 from __future__ import annotations
 
@@ -22,5 +22,3 @@ class DataRecipe(Recipe):
     """The true voxel size (Å), in place of what the files say: 10.012 where the folder is called 10.000."""
     first_voxel: float | None = None
     """Where the centre of voxel 0 stands, in voxels: 0.5 for copick (default), -0.5 for the contest's data."""
-    truth: str | None = None
-    """True picks: a CSV file, or USER/SESSION of a copick pick set; by default the project's only set not by tomosoup."""

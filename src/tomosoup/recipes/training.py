@@ -1,4 +1,4 @@
-"""What a training does: net, target, windows, augmentation, optimiser. Every option of `tomosoup train` is a field here."""
+"""What a training does: net, target, windows, augmentation, optimiser."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""From structures to a tomogram with known particles: structures, layout, tilts, reconstruction; `scene` chains them."""
+"""From structures to a tomogram with known particles; `scene` chains the steps."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,13 +11,17 @@ from torch import Tensor
 
 from tomosoup.errors import InputError
 from tomosoup.io.mrc import read_mrc
+from tomosoup.io.new_project import new_project
+from tomosoup.io.tables import read_csv
 from tomosoup.normalisation import standardise
+from tomosoup.recipes.commands import SimulateCommand
 from tomosoup.recipes.simulation import SimulationRecipe
+from tomosoup.recipes.species import CONTEST_SPECIES
 from tomosoup.simulation.layout import random_layout, with_random_orientations
 from tomosoup.simulation.reconstruction import reconstruct
 from tomosoup.simulation.structures import built_in, from_map, support_radius
 from tomosoup.simulation.tilts import expose, project, tilt_series
-from tomosoup.types import Picks, Progress, Volume, quiet
+from tomosoup.types import Picks, Progress, Species, Volume, quiet
 
 
 @dataclass(frozen=True)
@@ -78,3 +82,37 @@ def structure_maps(names: Sequence[str], recipe: SimulationRecipe) -> dict[str, 
         else built_in(name, voxel_size=recipe.voxel_size)
         for name in names
     }
+
+
+def simulate_project(options: SimulateCommand, *, progress: Progress = quiet) -> list[str]:
+    """Simulate a project as the `simulate` command is told; returns the names of its runs.
+
+    The folder appears once all runs are written. Raises `InputError` as `simulate` does, and where the folder exists.
+    """
+    recipe = options.simulation
+    layouts = dict(_like(options)) if options.like else {f"run_{i:03d}": None for i in range(options.runs)}
+    names = [*recipe.concentration] if not options.like else sorted({n for at in layouts.values() for n in at or ()})
+    known = {s.name: s for s in CONTEST_SPECIES}
+    maps = structure_maps(names, recipe)
+    species = [
+        known[n] if n in known else Species(n, support_radius(maps[n], voxel_size=recipe.voxel_size)) for n in names
+    ]
+    with new_project(options.out, species, contest=options.contest, overwrite=options.overwrite) as project:
+        for i, (run, at) in enumerate(layouts.items()):
+
+            def report(what: str, done: int, total: int, run: str = run) -> None:
+                progress(f"{run}: {what.lower()}", done, total)
+
+            scene = simulate(recipe, seed=options.seed + i, at=at, progress=report)
+            project.add_run(run, scene.volume, scene.truth, kind=options.kind)
+    return list(layouts)
+
+
+def _like(options: SimulateCommand) -> Iterator[tuple[str, dict[str, Picks]]]:
+    """The runs of a table of picks, species by species, as layouts."""
+    assert options.like is not None
+    table = read_csv(options.like)
+    if unknown := sorted(set(options.like_runs) - set(table)):
+        raise InputError(f"{options.like} has no run {', '.join(unknown)}; it has {', '.join(table)}.")
+    for run in options.like_runs or table:
+        yield run, table[run]

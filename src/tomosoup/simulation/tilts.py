@@ -112,7 +112,7 @@ def expose(projections: Tensor, recipe: SimulationRecipe, *, random: Generator) 
 
 
 def lowpass(shape: tuple[int, int], recipe: SimulationRecipe) -> Tensor:
-    """The recipe's Gaussian low-pass over the frequencies `(y, x // 2 + 1)` of a real transform; ones if it has none."""
+    """The recipe's Gaussian low-pass over the frequencies `(y, x // 2 + 1)` of a real transform; ones without one."""
     ky, kx = torch.fft.fftfreq(shape[0]), torch.fft.rfftfreq(shape[1])
     if recipe.lowpass is None:
         return torch.ones(len(ky), len(kx))

@@ -1,0 +1,322 @@
+"""The command line: a small function a command. Nothing else in the package prints."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import tyro
+
+from tomosoup.errors import InputError
+from tomosoup.recipes.base import Recipe
+from tomosoup.recipes.commands import (
+    DemoCommand,
+    PickCommand,
+    ScoreCommand,
+    SimulateCommand,
+    ThresholdCommand,
+    TrainCommand,
+)
+from tomosoup.recipes.simulation import SimulationRecipe
+from tomosoup.recipes.training import TrainingRecipe
+
+if TYPE_CHECKING:  # every command imports what it needs: --help must not wait for torch
+    from tomosoup.evaluation import Score
+    from tomosoup.types import Progress
+
+Options = TypeVar("Options", bound=Recipe)
+
+
+def simulate(options: SimulateCommand) -> None:
+    """Simulate a project."""
+    from tomosoup.io.project import shortened
+    from tomosoup.simulation.scene import simulate_project
+
+    with progress_bars() as progress:
+        runs = simulate_project(options, progress=progress)
+    say(f"{options.out}: {len(runs)} runs with known particles: {shortened(runs, most=4)}")
+
+
+def train(options: TrainCommand) -> None:
+    """Train and write a checkpoint."""
+    from tomosoup.io.files import refuse_existing
+    from tomosoup.io.project import open_project
+    from tomosoup.training import train, training_folder
+
+    refuse_existing(options.output, overwrite=options.overwrite)
+    folder = training_folder(options.output, resume=options.resume, overwrite=options.overwrite)
+    try:
+        with progress_bars() as progress:
+            checkpoint = train(
+                open_project(options.project),
+                options.training,
+                fold=options.fold,
+                folder=folder,
+                data=options.data,
+                truth=options.truth,
+                resume=options.resume,
+                device=options.device,
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        raise Stopped(f"Training stopped; its last whole epoch is in {folder}: go on with --resume.") from None
+    checkpoint.save(options.output)
+    result = checkpoint.history[-1]
+    say(
+        f"{options.output}: trained on {len(result['runs'])} runs; held-out {result['held_out']} weighted F4 "
+        f"{result['f4']:.3f} (thresholds tuned on that run), after epoch {result['epoch']}"
+    )
+
+
+def pick(options: PickCommand) -> None:
+    """Pick a project."""
+    from tomosoup.checkpoints import load
+    from tomosoup.io.files import refuse_existing
+    from tomosoup.io.picks import pick_store
+    from tomosoup.io.project import chosen_runs, open_project
+    from tomosoup.io.tables import write_csv
+    from tomosoup.prediction import all_species, all_thresholds, pick_project
+
+    for path in filter(None, (options.output, options.submission)):
+        refuse_existing(path, overwrite=options.overwrite)
+    models = [load(path) for path in options.model]
+    species = all_species(models)
+    thresholds = all_thresholds(models) | read_thresholds(options.threshold, [s.name for s in species])
+    project = open_project(options.project)
+    runs = chosen_runs(project, options.data)
+    store = pick_store(
+        project, runs, species, session=options.session, output=options.output, overwrite=options.overwrite
+    )
+    plan = models[0].windows.model_copy(update={"stride": options.stride}) if options.stride else None
+    try:
+        with progress_bars() as progress:
+            picks = pick_project(
+                project,
+                models,
+                store,
+                data=options.data,
+                thresholds=thresholds,
+                plan=plan,
+                peaks=options.peaks,
+                device=options.device,
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        raise Stopped(
+            f"Picking stopped; the runs finished so far are in {store.config}, no CSV was written: "
+            "run again with --overwrite, or with --runs for the rest and another --session."
+        ) from None
+    if options.output:
+        write_csv(options.output, picks)
+    if options.submission:
+        write_csv(options.submission, picks, scores=False)
+    counts = {s.name: sum(len(found.get(s.name, ())) for found in picks.values()) for s in species}
+    say(f"{sum(counts.values())} picks in {len(picks)} runs: " + ", ".join(f"{n} {c}" for n, c in counts.items()))
+    say(f"copick: {store.config}, user tomosoup, session {store.session}")
+
+
+def threshold(options: ThresholdCommand) -> None:
+    """Apply thresholds to what an earlier `pick` found."""
+    from tomosoup.evaluation import apply_thresholds
+    from tomosoup.io.files import refuse_existing
+    from tomosoup.io.picks import pick_store, read_candidates
+    from tomosoup.io.project import CopickProject, open_project
+    from tomosoup.io.tables import write_csv
+
+    if options.output:
+        refuse_existing(options.output, overwrite=options.overwrite)
+    project = open_project(options.project)
+    if not isinstance(project, CopickProject):
+        raise InputError(f"{options.project} is no copick project: name the .copick folder that `tomosoup pick` made.")
+    candidates = read_candidates(project, options.session)
+    limits = read_thresholds(options.threshold, [s.name for s in project.species])
+    store = pick_store(project, list(candidates), project.species, session=options.session, output=None, overwrite=True)
+    picks = {run: apply_thresholds(found, limits) for run, found in candidates.items()}
+    for run, found in picks.items():
+        store.write(run, candidates[run], found)
+    if options.output:
+        write_csv(options.output, picks)
+    say(f"{sum(len(p) for found in picks.values() for p in found.values())} picks in {len(picks)} runs pass")
+
+
+def score(options: ScoreCommand) -> None:
+    """Score picks and print the table."""
+    from tomosoup.evaluation import score_files
+
+    result = score_files(options, limits=lambda names: read_thresholds(options.threshold, names))
+    if options.as_json:
+        say(json.dumps(result.as_dict(), indent=2))
+        return
+    print_score(result)
+
+
+def demo(options: DemoCommand) -> None:
+    """Run the whole path."""
+    from tomosoup.demo import run_demo
+
+    with progress_bars() as progress:
+        result = run_demo(options, progress=progress)
+    print_score(result)
+    say(f"Look at {options.out / 'overview.png'}; beside it: picks.csv, model.safetensors, project/, training/")
+
+
+COMMANDS: dict[str, tuple[type[Any], Callable[[Any], None]]] = {
+    "demo": (DemoCommand, demo),
+    "simulate": (SimulateCommand, simulate),
+    "train": (TrainCommand, train),
+    "pick": (PickCommand, pick),
+    "threshold": (ThresholdCommand, threshold),
+    "score": (ScoreCommand, score),
+}
+
+
+class Stopped(Exception):  # noqa: N818 - not an error
+    """Ctrl-C, with what is left of the work as the message."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The `tomosoup` command: exit 0 if all went well, 1 for bad input, 2 for bad options, 130 for Ctrl-C."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in {"-h", "--help"}:
+        say(overview())
+        return
+    if words[0] == "--version":
+        from importlib.metadata import version
+
+        say(f"tomosoup {version('tomosoup')}")
+        return
+    if words[0] not in COMMANDS:
+        fail(f"There is no command {words[0]!r}; expected one of {', '.join(COMMANDS)}.", 2)
+    model, run = COMMANDS[words[0]]
+    try:
+        run(parse(model, words[0], words[1:]))
+    except InputError as error:
+        fail(str(error), 1)
+    except Stopped as stop:
+        fail(str(stop), 130)
+    except KeyboardInterrupt:
+        fail("Stopped; nothing was written.", 130)
+    except OSError as error:
+        fail(f"The operating system refused: {error}.", 1)
+
+
+def parse(model: type[Options], name: str, words: Sequence[str]) -> Options:
+    """The options of a command. Bad ones end the program with a line that names them."""
+    default: Any = tyro.MISSING
+    if recipe := RECIPES.get(model):
+        field, kind = recipe
+        chosen = _last_value("--recipe", words) or model.model_fields["recipe"].default
+        required: dict[str, Any] = {n: tyro.MISSING for n, f in model.model_fields.items() if f.is_required()}
+        default = model.model_construct(**required, **{"recipe": chosen, field: kind.read(chosen)})
+    options: Options = tyro.cli(
+        model, prog=f"tomosoup {name}", args=words, default=default, config=(tyro.conf.FlagCreatePairsOff,)
+    )
+    return options
+
+
+RECIPES: dict[Any, tuple[str, type[Recipe]]] = {
+    TrainCommand: ("training", TrainingRecipe),
+    SimulateCommand: ("simulation", SimulationRecipe),
+}
+"""Commands with a --recipe: the field that it fills, so that --help shows its values and options change them."""
+
+
+def _last_value(option: str, words: Sequence[str]) -> str | None:
+    """The last value given to an option, as `--option value` or `--option=value`."""
+    values = [b for a, b in pairwise(words) if a == option]
+    values += [w.removeprefix(f"{option}=") for w in words if w.startswith(f"{option}=")]
+    return values[-1] if values else None
+
+
+def overview() -> str:
+    """What `tomosoup --help` prints."""
+    lines = [f"  {name:<10} {(model.__doc__ or '').strip()}" for name, (model, _) in COMMANDS.items()]
+    return "\n".join(
+        ["tomosoup finds particles in cryo-electron tomograms.", "", "usage: tomosoup COMMAND [--help]", "", *lines]
+    )
+
+
+def read_thresholds(words: Sequence[str], names: Sequence[str]) -> dict[str, float]:
+    """`0.3` for all of `names`, `ribosome=0.4` for one; later words win. Raises `InputError` for anything else."""
+    thresholds: dict[str, float] = {}
+    for word in words:
+        name, _, value = word.rpartition("=")
+        if name and name not in names:
+            raise InputError(f"--threshold {word}: there is no species {name!r}; expected one of {', '.join(names)}.")
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if math.isnan(number):
+            raise InputError(f"--threshold {word}: expected a number (0.3) or a species and a number (ribosome=0.4).")
+        thresholds |= {name: number} if name else dict.fromkeys(names, number)
+    return thresholds
+
+
+def say(text: str) -> None:
+    """To standard output."""
+    sys.stdout.write(text + "\n")
+
+
+def fail(text: str, code: int) -> None:
+    """One sentence to standard error, and out."""
+    sys.stderr.write(f"tomosoup: {text}\n")
+    raise SystemExit(code)
+
+
+def print_score(result: Score) -> None:
+    """A row a species, then the weighted score."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("species", "weight", "F4", "hit", "false", "missed", title=f"Scored: {', '.join(result.runs)}")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, m in result.species.items():
+        table.add_row(name, f"{result.weights[name]:g}", f"{m.f_beta():.4f}", str(m.tp), str(m.fp), str(m.fn))
+    table.add_section()
+    table.add_row("weighted", "", f"{result.weighted:.4f}", "", "", "")
+    console = Console()
+    console.print(table)
+    if result.left_out:
+        console.print(
+            f"Left out, as they have no picks: {', '.join(result.left_out)}. Count them as missed with --runs all.",
+            highlight=False,
+        )
+
+
+@contextmanager
+def progress_bars() -> Iterator[Progress]:
+    """A bar with the time left for each kind of work, on standard error."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    tasks: dict[str, Any] = {}
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+
+        def report(what: str, done: int, total: int) -> None:
+            key = what.partition(" (")[0]
+            if key not in tasks:
+                tasks[key] = bars.add_task(what, total=total)
+            bars.update(tasks[key], description=what, completed=done, total=total)
+
+        yield report

@@ -1,0 +1,65 @@
+"""The whole path in one go: simulate, train, pick a run that nothing was tuned on, score it, draw it."""
+
+from __future__ import annotations
+
+import shutil
+
+from tomosoup.errors import InputError
+from tomosoup.evaluation import Score, score
+from tomosoup.io.picks import pick_store
+from tomosoup.io.project import open_project, read_truth, select_tomogram
+from tomosoup.io.tables import write_csv
+from tomosoup.prediction import pick_project
+from tomosoup.recipes.commands import DemoCommand, SimulateCommand
+from tomosoup.recipes.data import DataRecipe
+from tomosoup.recipes.training import TrainingRecipe
+from tomosoup.report.overview import draw_overview
+from tomosoup.simulation.scene import simulate_project
+from tomosoup.training import train
+from tomosoup.types import Progress, quiet
+
+
+def run_demo(options: DemoCommand, *, progress: Progress = quiet) -> Score:
+    """Make the demo's folder and return the score of its last run.
+
+    That run is neither trained on nor used to choose weights or thresholds: the run before it does that. Raises
+    `InputError` where the folder holds an earlier demo and may not be replaced.
+    """
+    out = options.out
+    if out.exists() and any(out.iterdir() if out.is_dir() else [out]):
+        if not (options.overwrite and (out / "project" / "copick_config.json").is_file()):
+            raise InputError(
+                f"{out} exists already: choose another folder, or replace an earlier demo with --overwrite."
+            )
+        shutil.rmtree(out)
+    recipe = TrainingRecipe.read(options.recipe)
+    simulation = SimulateCommand(
+        out=out / "project", runs=options.runs, seed=options.seed, simulation=options.simulation
+    )
+    *seen, unseen = simulate_project(simulation, progress=progress)
+    project = open_project(out / "project")
+    checkpoint = train(
+        project,
+        recipe,
+        fold=len(seen) - 1,
+        folder=out / "training",
+        data=DataRecipe(runs=tuple(seen)),
+        progress=progress,
+    )
+    checkpoint.save(out / "model.safetensors")
+    data = DataRecipe(runs=(unseen,))
+    store = pick_store(project, [unseen], checkpoint.species, session="0", output=None, overwrite=False)
+    picks = pick_project(project, [checkpoint], store, data=data, progress=progress)
+    write_csv(out / "picks.csv", picks)
+    truth = read_truth(project, unseen, None)
+    result = score(picks, {unseen: truth}, checkpoint.species)
+    draw_overview(
+        out / "overview.png",
+        select_tomogram(project, unseen, data).read(),
+        picks=picks[unseen],
+        truth=truth,
+        species=checkpoint.species,
+        score=result,
+        title=f"{unseen}, never seen in training",
+    )
+    return result

@@ -1,0 +1,151 @@
+"""What each command of `tomosoup` takes: a field an option, its docstring the help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Ge
+from pydantic import Field
+from tyro.conf import Positional, arg
+
+from tomosoup.recipes.base import Recipe
+from tomosoup.recipes.data import DataRecipe
+from tomosoup.recipes.picking import ZYX, PeakRecipe
+from tomosoup.recipes.simulation import SimulationRecipe
+from tomosoup.recipes.training import TrainingRecipe
+
+Count = Annotated[int, Ge(1)]
+Thresholds = tuple[str, ...]
+UNPREFIXED = arg(name="")
+"""An option of this model's field is called by its own name alone."""
+
+
+class SimulateCommand(Recipe):
+    """Make a project of simulated tomograms with known particles."""
+
+    out: Positional[Path]
+    """Folder to make; its copick configuration is OUT/copick_config.json."""
+    recipe: str = "simulated"
+    """A recipe that ships with tomosoup (simulated) or a TOML file; the options below change it."""
+    runs: Count = 4
+    """How many tomograms."""
+    seed: Annotated[int, Ge(0)] = 0
+    """Same seed, same tomograms."""
+    like: Path | None = None
+    """CSV of picks (experiment,particle_type,x,y,z): simulate its runs, particles at exactly these places."""
+    like_runs: tuple[str, ...] = ()
+    """Of these runs only."""
+    kind: str = "wbp"
+    """What to call the kind of tomogram."""
+    contest: bool = False
+    """Name files as the contest does (static/, overlay/, picks by object) instead of as copick does."""
+    overwrite: bool = False
+    """Replace a project at OUT."""
+    simulation: Annotated[SimulationRecipe, UNPREFIXED] = SimulationRecipe()
+    """What the recipe sets."""
+
+
+class TrainCommand(Recipe):
+    """Train a net on annotated tomograms, one run held out to choose the best weights and thresholds."""
+
+    project: Positional[Path]
+    """A copick configuration, a folder in the contest's layout, or a folder of MRC files."""
+    output: Path
+    """Checkpoint to write (.safetensors); the log and what --resume needs go to OUTPUT's name with .training."""
+    recipe: str = "small"
+    """A recipe that ships with tomosoup (small, yu4u) or a TOML file; the options below change it."""
+    fold: Annotated[int, Ge(0)] = 0
+    """Which of the runs, by name, is held out."""
+    truth: str | None = None
+    """True picks: a CSV file, or USER/SESSION of a copick pick set; by default the only set not made by tomosoup."""
+    resume: bool = False
+    """Go on with a training that was stopped, to the weights of an unbroken one."""
+    overwrite: bool = False
+    """Replace OUTPUT and an unfinished training."""
+    device: str = "auto"
+    """cpu, cuda, mps, or the best there is."""
+    data: Annotated[DataRecipe, UNPREFIXED] = DataRecipe()
+    """Which tomograms."""
+    training: Annotated[TrainingRecipe, UNPREFIXED] = TrainingRecipe()
+    """What the recipe sets."""
+
+
+class PickCommand(Recipe):
+    """Find particles: write picks with scores to copick and to a CSV file."""
+
+    project: Positional[Path]
+    """A copick configuration, a folder in the contest's layout, or a folder of MRC files."""
+    model: tuple[Path, ...] = Field(min_length=1)
+    """One checkpoint, or several whose heatmaps are averaged."""
+    output: Path | None = None
+    """CSV of the picks that pass the thresholds: experiment,particle_type,x,y,z,score (Å)."""
+    submission: Path | None = None
+    """The same in the contest's form: id,experiment,particle_type,x,y,z."""
+    session: str = "0"
+    """copick session of these picks (user tomosoup); all above the floor go to session SESSION-candidates."""
+    threshold: Thresholds = ()
+    """Scores that picks must reach, for all (0.3) or by species (ribosome=0.4), in place of the checkpoint's."""
+    stride: ZYX | None = None
+    """Voxels from window to window (z y x), in place of the checkpoint's; smaller is slower and steadier."""
+    overwrite: bool = False
+    """Replace picks and files that are there already."""
+    device: str = "auto"
+    """cpu, cuda, mps, or the best there is."""
+    data: Annotated[DataRecipe, UNPREFIXED] = DataRecipe()
+    """Which tomograms."""
+    peaks: PeakRecipe = PeakRecipe()
+    """How heatmaps become picks."""
+
+
+class ThresholdCommand(Recipe):
+    """Apply other thresholds to the candidates of an earlier `pick`: no net is run."""
+
+    project: Positional[Path]
+    """The copick project that holds the candidates (for other inputs, the .copick folder that `pick` made)."""
+    threshold: Thresholds = Field(min_length=1)
+    """Scores that picks must reach, for all (0.3) or by species (ribosome=0.4); species not named keep all."""
+    output: Path | None = None
+    """CSV of the picks that pass."""
+    session: str = "0"
+    """copick session that `pick` wrote; its picks are replaced."""
+    overwrite: bool = False
+    """Replace OUTPUT if it is there already."""
+
+
+class ScoreCommand(Recipe):
+    """Score picks against the truth with the contest's metric: a row a species, then the weighted F4."""
+
+    picks: Positional[Path]
+    """A CSV file or a project."""
+    truth: Positional[Path]
+    """A CSV file or a project."""
+    picks_set: str | None = None
+    """USER/SESSION, where PICKS is a copick project; by default tomosoup's only one."""
+    truth_set: str | None = None
+    """USER/SESSION, where TRUTH is a copick project; by default the only one not made by tomosoup."""
+    runs: tuple[str, ...] = ()
+    """Runs to score, or "all" of the truth's; by default those that have picks."""
+    threshold: Thresholds = ()
+    """Drop picks with a lower score first, for all (0.3) or by species (ribosome=0.4)."""
+    species: Path | None = None
+    """CSV with name,radius,weight, where neither input is a project and the species are not the contest's."""
+    as_json: Annotated[bool, arg(name="json")] = False
+    """Print JSON instead of a table."""
+
+
+class DemoCommand(Recipe):
+    """The whole path in minutes: simulate, train, pick a run that nothing was tuned on, score, draw."""
+
+    out: Positional[Path] = Path("tomosoup-demo")
+    """Folder to make."""
+    runs: Annotated[int, Ge(4)] = 6
+    """Simulated tomograms: the last is picked and scored, the one before chooses weights and thresholds."""
+    seed: Annotated[int, Ge(0)] = 0
+    """Same seed, same tomograms and same training."""
+    recipe: str = "small"
+    """How to train."""
+    overwrite: bool = False
+    """Replace what an earlier demo left at OUT."""
+    simulation: SimulationRecipe = SimulationRecipe()
+    """The tomograms."""
