@@ -40,7 +40,7 @@ def move_in_plane(volumes: Tensor, *, rotation_degrees: float, scale: float, shi
     cos, sin = (f(math.radians(rotation_degrees)) / scale for f in (math.cos, math.sin))
     # affine_grid asks where each output pixel comes from, in units of half the image, x before y.
     back = torch.tensor([[cos, sin * y / x, 0.0], [-sin * x / y, cos, 0.0]])
-    back[:, 2] = -back[:, :2] @ torch.tensor([2 * shift[1], 2 * shift[0]])
+    back[:, 2] = -back[:, :2] @ torch.tensor([2.0 * shift[1], 2.0 * shift[0]])
     grid = F.affine_grid(back[None], [1, c * z, y, x], align_corners=False)
     moved = F.grid_sample(rearrange(volumes, "c z y x -> 1 (c z) y x"), grid, align_corners=False)
     return rearrange(moved, "1 (c z) y x -> c z y x", c=c)

@@ -98,7 +98,7 @@ def pick(options: PickCommand) -> None:
             picks = pick_project(
                 project,
                 models,
-                store,
+                store=store,
                 data=options.data,
                 thresholds=thresholds,
                 plan=plan,
@@ -211,8 +211,9 @@ def parse(model: type[Options], name: str, words: Sequence[str]) -> Options:
     if recipe := RECIPES.get(model):
         field, kind = recipe
         chosen = _last_value("--recipe", words) or model.model_fields["recipe"].default
-        required: dict[str, Any] = {n: tyro.MISSING for n, f in model.model_fields.items() if f.is_required()}
-        default = model.model_construct(**required, **{"recipe": chosen, field: kind.read(chosen)})
+        values: dict[str, Any] = {n: tyro.MISSING for n, f in model.model_fields.items() if f.is_required()}
+        values |= {"recipe": chosen, field: kind.read(chosen)}
+        default = model.model_construct(None, **values)
     options: Options = tyro.cli(
         model, prog=f"tomosoup {name}", args=words, default=default, config=(tyro.conf.FlagCreatePairsOff,)
     )

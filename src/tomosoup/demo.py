@@ -49,7 +49,7 @@ def run_demo(options: DemoCommand, *, progress: Progress = quiet) -> Score:
     checkpoint.save(out / "model.safetensors")
     data = DataRecipe(runs=(unseen,))
     store = pick_store(project, [unseen], checkpoint.species, session="0", output=None, overwrite=False)
-    picks = pick_project(project, [checkpoint], store, data=data, progress=progress)
+    picks = pick_project(project, [checkpoint], store=store, data=data, progress=progress)
     write_csv(out / "picks.csv", picks)
     truth = read_truth(project, unseen, None)
     result = score(picks, {unseen: truth}, checkpoint.species)

@@ -128,8 +128,8 @@ def best_device(wanted: str) -> torch.device:
 def pick_project(
     project: Project,
     checkpoints: Sequence[Checkpoint],
-    store: PickStore,
     *,
+    store: PickStore | None = None,
     data: DataRecipe = DataRecipe(),  # noqa: B008 - immutable
     thresholds: Mapping[str, float] | None = None,
     plan: WindowPlan | None = None,
@@ -137,7 +137,7 @@ def pick_project(
     device: str = "auto",
     progress: Progress = quiet,
 ) -> dict[str, dict[str, Picks]]:
-    """Pick the chosen runs of a project one by one; the picks of a run are in `store` before the next begins.
+    """Pick the chosen runs of a project one by one; with a `store`, a run's picks are written before the next begins.
 
     Returns, by run and species, the picks that pass `thresholds` (the checkpoints' own where None). Raises `InputError`
     before the first run where a run has no tomogram or a wrong voxel size, and at the run where its voxels are bad.
@@ -158,5 +158,6 @@ def pick_project(
         except InputError as error:
             raise InputError(f"Run {tomogram.run}: {error}") from error
         kept[tomogram.run] = apply_thresholds(candidates, limits)
-        store.write(tomogram.run, candidates, kept[tomogram.run])
+        if store:
+            store.write(tomogram.run, candidates, kept[tomogram.run])
     return kept

@@ -270,7 +270,7 @@ def _close(a: float, b: float, tolerance: float) -> bool:
     return abs(a - b) <= tolerance * max(a, b)
 
 
-def read_truth(project: Project, run: str, source: str | None) -> dict[str, Picks]:
+def read_truth(project: Project, run: str, source: str | None = None) -> dict[str, Picks]:
     """True picks of a run: from a CSV file, from the set USER/SESSION, or from the project's only foreign set.
 
     Raises `InputError` where the set is missing or more than one could be meant.

@@ -11,7 +11,6 @@ from tomosoup.errors import InputError
 from tomosoup.nets.depth_reduction import SliceEncoder
 from tomosoup.recipes.training import NetRecipe
 
-
 QUIET = 0.01
 """Deviation of the head's weights at the start of a training."""
 
@@ -54,6 +53,7 @@ class ShuffleUNet(nn.Module):
         self.head = nn.Conv3d(width, classes * coarse[0] * coarse[1] * coarse[2], kernel_size=1)
         # Heatmaps are nearly empty: a head that starts out loud spends its first hundred updates on falling silent.
         nn.init.trunc_normal_(self.head.weight, std=QUIET)
+        assert self.head.bias is not None
         nn.init.zeros_(self.head.bias)
 
     def forward(self, volume: Tensor) -> Tensor:

@@ -1,0 +1,28 @@
+# Each target makes what it needs, from nothing but Python 3.11 or newer, git and make.
+PYTHON ?= python3
+DEMO ?= demo
+RUN = .venv/bin
+
+.PHONY: demo test lint clean
+
+demo: .venv/installed
+	$(RUN)/tomosoup demo $(DEMO) --overwrite
+
+test: .venv/installed
+	$(RUN)/python -m pytest
+
+lint: .venv/installed
+	$(RUN)/ruff check
+	$(RUN)/ruff format --check
+	$(RUN)/mypy
+
+.venv: .venv/installed
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(RUN)/python -m pip install --quiet --upgrade pip
+	$(RUN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv demo build dist src/*.egg-info

@@ -1,0 +1,74 @@
+"""Small things that many tests use."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tomosoup.checkpoints import Checkpoint
+from tomosoup.io.project import open_project
+from tomosoup.nets import build_net
+from tomosoup.recipes.commands import SimulateCommand
+from tomosoup.recipes.picking import WindowPlan
+from tomosoup.recipes.simulation import SimulationRecipe
+from tomosoup.recipes.training import NetRecipe, TrainingRecipe
+from tomosoup.simulation.scene import simulate_project
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+TINY_NET = NetRecipe(backbone="mobilenetv3_small_050", input_slices=3, decoder_widths=(16, 12, 8))
+TINY_PLAN = WindowPlan(shape=(16, 64, 64), stride=(16, 32, 32))
+TINY_TRAINING = TrainingRecipe(
+    net=TINY_NET, windows=TINY_PLAN, epochs=2, warmup_epochs=0.5, batch_size=4, average_decay=0.5, sigma=40.0
+)
+TINY_SIMULATION = SimulationRecipe(
+    shape=(32, 96, 96), concentration={"apo-ferritin": 30000.0, "beta-amylase": 15000.0}, noise=0.5, tilt_step=6.0
+)
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """The winners' own outputs."""
+    folder = SHARED / "reference"
+    if not folder.is_dir():
+        pytest.skip("the reference outputs are not beside this checkout")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Real picks and maps."""
+    folder = SHARED / "data"
+    if not folder.is_dir():
+        pytest.skip("the real data are not beside this checkout")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def project_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A simulated copick project of three small runs; tests that write work on a copy."""
+    folder = tmp_path_factory.mktemp("simulated") / "project"
+    simulate_project(SimulateCommand(out=folder, runs=3, simulation=TINY_SIMULATION))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def checkpoint(project_folder: Path) -> Checkpoint:
+    """An untrained net of the right form."""
+    species = open_project(project_folder).species
+    torch.manual_seed(0)
+    net = build_net(TINY_NET, classes=len(species))
+    return Checkpoint(
+        weights=net.state_dict(),
+        architecture=TINY_NET,
+        species=species,
+        voxel_size=10.0,
+        windows=TINY_PLAN,
+        thresholds={s.name: 0.4 for s in species},
+        history=({"step": "made by a test"},),
+    )

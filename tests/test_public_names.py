@@ -1,0 +1,44 @@
+"""What users can rely on is there, loads late, and is documented."""
+
+import ast
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tomosoup
+
+
+@pytest.mark.parametrize("name", tomosoup.__all__)
+def test_a_public_name_exists_and_is_documented(name: str) -> None:
+    assert inspect.getdoc(getattr(tomosoup, name))
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = tomosoup.nonsense
+
+
+def test_all_public_functions_and_classes_have_docstrings() -> None:
+    bare = []
+    for path in Path(tomosoup.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            named = isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+            # What torch calls by itself is described by its class.
+            if named and node.name not in {"forward", "report"} and not ast.get_docstring(node):
+                bare.append(f"{path.name}:{node.lineno} {node.name}")
+    assert not bare
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["train", "--help"], ["simulate", "--help"], ["score", "--help"]])
+def test_help_imports_no_torch(words: list[str]) -> None:
+    code = (
+        "import sys\nfrom tomosoup.cli import main\n"
+        f"try:\n    main({words!r})\nexcept SystemExit as end:\n    assert not end.code\n"
+        "assert 'torch' not in sys.modules and 'copick' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "tomosoup" in done.stdout

@@ -1,0 +1,67 @@
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tomosoup.crops import crop
+from tomosoup.targets import gaussian_targets
+from tomosoup.types import Picks, Species, Volume
+
+ONE = [Species("a", 60.0)]
+
+
+def heatmap(zyx_vox: np.ndarray, shape: tuple[int, int, int], sigma: float) -> np.ndarray:
+    """The target of picks given in voxels, on a grid of 1 Å voxels."""
+    return gaussian_targets({"a": Picks.of(zyx_vox)}, ONE, Volume(torch.empty(shape), 1.0), sigma=sigma).data[0].numpy()
+
+
+def test_the_target_is_the_winners_target(reference: Path) -> None:
+    parts = np.load(reference / "parts_seed0.npz")
+    voxel_size = [10.012444196428572, 10.012444196428572, 10.012444537618887]
+    expected = parts["heatmap_uint8"]
+    rounded = np.floor(parts["points_xyz_angstrom"][:, ::-1] / voxel_size + 1.0)
+    ours = heatmap(rounded, expected.shape, 6.0) * 255
+    # Theirs is truncated to whole numbers, so ours lies above it by less than one.
+    assert (ours - expected).min() >= 0
+    assert (ours - expected).max() < 1
+
+
+def test_the_target_of_exact_places_differs_from_the_winners_by_their_rounding_only(reference: Path) -> None:
+    parts = np.load(reference / "parts_seed0.npz")
+    voxel_size = [10.012444196428572, 10.012444196428572, 10.012444537618887]
+    exact = parts["points_xyz_angstrom"][:, ::-1] / voxel_size + 0.5
+    difference = heatmap(exact, parts["heatmap_uint8"].shape, 6.0) - parts["heatmap_uint8"] / 255
+    # Half a voxel along each axis, on the steepest flank (0.607 / sigma a voxel), is the most that rounding can do.
+    assert np.abs(difference).max() < 0.5 * np.sqrt(3) * 0.607 / 6 + 1 / 255
+
+
+def test_a_pick_has_height_one_and_width_sigma_at_its_sub_voxel_place() -> None:
+    values = heatmap(np.array([[10.25, 8.0, 9.5]]), (20, 20, 20), 2.5)
+    distance2 = sum((g - c) ** 2 for g, c in zip(np.indices(values.shape), (10.25, 8.0, 9.5), strict=True))
+    inside = distance2 < (3 * 2.5) ** 2
+    np.testing.assert_allclose(values[inside], np.exp(-0.5 * distance2 / 2.5**2)[inside], atol=1e-6)
+
+
+def test_overlapping_picks_take_the_larger_value() -> None:
+    a, b = np.array([[8.0, 8, 8]]), np.array([[10.0, 8, 8]])
+    both = heatmap(np.vstack([a, b]), (16, 16, 16), 2.0)
+    np.testing.assert_array_equal(both, np.maximum(heatmap(a, (16, 16, 16), 2.0), heatmap(b, (16, 16, 16), 2.0)))
+
+
+def test_the_target_of_a_crop_is_the_crop_of_the_target() -> None:
+    random = np.random.default_rng(1)
+    volume = Volume(torch.randn(20, 30, 40), 9.0, (-4.5, 4.5, 100.0))
+    picks = {"a": Picks.of(volume.to_angstrom(random.uniform(-5, 45, (30, 3))))}
+    region = (slice(-3, 13), slice(10, 26), slice(30, 46))
+    part = gaussian_targets(picks, ONE, crop(volume, region), sigma=20.0)
+    whole = gaussian_targets(picks, ONE, volume, sigma=20.0).data
+    torch.testing.assert_close(part.data[:, 3:, :, :10], whole[:, 0:13, 10:26, 30:40], atol=1e-6, rtol=0)
+
+
+def test_channels_follow_the_species_and_strangers_are_left_out() -> None:
+    species = [Species("b", 50.0), Species("a", 60.0)]
+    picks = {"a": Picks.of([[4.0, 4, 4]]), "c": Picks.of([[4.0, 4, 4]])}
+    target = gaussian_targets(picks, species, Volume(torch.empty(8, 8, 8), 1.0), sigma=1.0).data
+    assert target.shape == (2, 8, 8, 8)
+    assert float(target[0].sum()) == 0
+    assert float(target[1].max()) == 1

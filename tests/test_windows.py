@@ -1,0 +1,74 @@
+import pytest
+import torch
+from torch import nn
+
+from tomosoup.prediction import predict_heatmap
+from tomosoup.recipes.picking import WindowPlan
+from tomosoup.types import Volume
+from tomosoup.windows import cut, window_ramps, window_regions, window_starts
+
+
+class Identity(nn.Module):
+    """Two channels: the volume and its negative."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = nn.Parameter(torch.ones(1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([x, -x], dim=1) * self.one
+
+
+@pytest.mark.parametrize("weighting", ["linear", "none"])
+@pytest.mark.parametrize("shape", [(8, 16, 16), (9, 17, 30), (3, 5, 40), (21, 16, 7)])
+def test_blended_windows_reproduce_an_identity_net(shape: tuple[int, int, int], weighting: str) -> None:
+    plan = WindowPlan(shape=(8, 16, 16), stride=(4, 6, 10), weighting=weighting)
+    volume = Volume(torch.randn(shape), 7.0, (1.0, 2.0, 3.0))
+    heatmap = predict_heatmap(Identity(), volume, plan=plan)
+    assert (heatmap.voxel_size, heatmap.origin) == (7.0, (1.0, 2.0, 3.0))
+    torch.testing.assert_close(heatmap.data, torch.stack([volume.data, -volume.data]), atol=2e-6, rtol=0)
+
+
+def test_the_paper_needs_twelve_windows_a_row_and_656_voxels() -> None:
+    starts = window_starts(630, 128, 48)
+    assert len(starts) == 12
+    assert starts[-1] + 128 == 656
+    assert len(window_regions((184, 630, 630), WindowPlan())) == 12 * 12 * 22
+
+
+def test_the_last_window_reaches_the_end_and_not_a_stride_further() -> None:
+    for length in range(1, 80):
+        starts = window_starts(length, 16, 5)
+        assert starts[-1] + 16 >= length
+        assert len(starts) == 1 or starts[-2] + 16 < length
+
+
+def test_the_weight_falls_linearly_from_the_centre_and_is_never_zero() -> None:
+    ramp = window_ramps(WindowPlan(shape=(8, 16, 15)))[2]
+    assert float(ramp[7]) == 1.0
+    torch.testing.assert_close(ramp, ramp.flip(0))
+    torch.testing.assert_close(ramp[:8].diff(), torch.full((7,), float(ramp[0]) * 2))
+    assert ramp.min() > 0
+
+
+def test_weighting_changes_where_windows_disagree() -> None:
+    class Edges(Identity):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.linspace(0, 1, x.shape[-1]).expand_as(x) * self.one
+
+    volume = Volume(torch.zeros(8, 16, 22), 1.0)
+    linear, none = (
+        predict_heatmap(Edges(), volume, plan=WindowPlan(shape=(8, 16, 16), stride=(8, 16, 6), weighting=w)).data
+        for w in ("linear", "none")
+    )
+    # Column 6 is 6/15 of the way through the first window and at the very start of the second.
+    assert abs(float(none[0, 4, 8, 6]) - 0.2) < 1e-6
+    assert 0.3 < float(linear[0, 4, 8, 6]) < 0.4
+
+
+def test_a_cut_reaches_past_the_volume_with_zeros() -> None:
+    data = torch.arange(1.0, 28.0).reshape(3, 3, 3)
+    part = cut(data, (slice(-1, 1), slice(2, 4), slice(0, 2)))
+    assert part.shape == (2, 2, 2)
+    torch.testing.assert_close(part[1, 0], data[0, 2, :2])
+    assert float(part[0].abs().sum() + part[:, 1].abs().sum()) == 0
