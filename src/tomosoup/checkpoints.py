@@ -41,9 +41,18 @@ class Checkpoint:
     """What made these weights, oldest first: recipe, runs, scores, versions."""
 
     def net(self) -> nn.Module:
-        """The net in eval mode: `(b, 1, z, y, x)` -> `(b, c, z, y, x)`, its raw output."""
+        """The net in eval mode: `(b, 1, z, y, x)` -> `(b, c, z, y, x)`, its raw output.
+
+        Raises `InputError` where weights and net do not fit each other.
+        """
         net = build_net(self.architecture.model_copy(update={"pretrained": False}), classes=len(self.species))
-        net.load_state_dict(dict(self.weights))
+        try:
+            net.load_state_dict(dict(self.weights))
+        except RuntimeError as error:
+            raise InputError(
+                f"The checkpoint's weights do not fit its net {self.architecture.name} "
+                f"({str(error).splitlines()[1].strip()}): the file was changed, or made by another version."
+            ) from error
         return net.eval()
 
     def save(self, path: str | Path) -> None:

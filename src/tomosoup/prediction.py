@@ -21,7 +21,7 @@ from tomosoup.types import Picks, Progress, Species, Volume, quiet
 from tomosoup.windows import Blend, cut, window_regions
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def predict_heatmap(
     net: nn.Module, volume: Volume, *, plan: WindowPlan, batch_size: int = 4, progress: Progress = quiet
 ) -> Volume:
@@ -79,7 +79,7 @@ def pick(
             total = heatmap.data
         else:
             for s, values in zip(model.species, heatmap.data, strict=True):
-                total[species.index(s)] += values.div_(sum(s in m.species for m in models))
+                total[species.index(s)] += values / sum(s in m.species for m in models)
     assert total is not None
     return find_peaks(replace(normalised, data=total), species, peaks=peaks)
 

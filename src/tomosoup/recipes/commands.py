@@ -139,7 +139,7 @@ class DemoCommand(Recipe):
 
     out: Positional[Path] = Path("tomosoup-demo")
     """Folder to make."""
-    runs: Annotated[int, Ge(4)] = 6
+    runs: Annotated[int, Ge(4)] = 8
     """Simulated tomograms: the last is picked and scored, the one before chooses weights and thresholds."""
     seed: Annotated[int, Ge(0)] = 0
     """Same seed, same tomograms and same training."""
