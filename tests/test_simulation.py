@@ -442,7 +442,7 @@ def test_mass_sets_the_sum_of_a_map(lump: Volume, scale: float, voxel_size: floa
 
 
 def test_the_support_radius_is_where_density_ends() -> None:
-    # A hundredth of this peak is 3.03 sigma out, a twentieth 2.45.
+    # A Gaussian has fallen to a twentieth 2.45 sigma out.
     assert support_radius(blobs((0, 0, 0), sigma=2.0), voxel_size=7.0) == pytest.approx(2.45 * 2 * 7, abs=7)
     assert support_radius(blobs((0, 0, 4), sigma=1.0), voxel_size=7.0) == pytest.approx((4 + 2.45) * 7, abs=7)
 
@@ -452,7 +452,7 @@ def test_the_recipes_scale_and_mass_reach_its_map(map_file: Callable[..., Path],
     at = {"a": placed([(120.0, 200.0, 200.0)], np.eye(3)[None])}
 
     def blackness(**options: object) -> float:
-        """How far the particle's outskirts stand out from its surroundings, by the share of dark voxels."""
+        """The share of voxels that are at least half as dark as the darkest."""
         data = simulate(recipe.model_copy(update=options), seed=0, at=at).volume.data
         return float((data < data.min() / 2).float().mean())
 

@@ -47,13 +47,14 @@ class Recipe(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
+            problem = first["msg"].removeprefix("Value error, ")
             if first["type"] == "extra_forbidden":
                 section: Any = cls
                 for key in first["loc"][:-1]:
                     section = section.model_fields[key].annotation
                 known = ", ".join(section.model_fields)
                 raise InputError(f"{source}: there is no option {where!r}; expected one of {known}.") from error
-            raise InputError(f"{source}: {where}: {first['msg']}, got {first['input']!r}.") from error
+            raise InputError(f"{source}: {f'{where}: ' if where else ''}{problem}, got {first['input']!r}.") from error
 
 
 def names() -> list[str]:

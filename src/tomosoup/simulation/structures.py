@@ -87,8 +87,8 @@ def _filled(solid: Ellipsoid, zyx: Array, voxel_size: float) -> Array:
 def from_map(density: Volume, *, voxel_size: float, scale: float = 1.0, mass_kda: float | None = None) -> Tensor:
     """A `(z, y, x)` density map at `voxel_size` (Å), `scale` times as large, its near-zero background removed.
 
-    Density is kept, so the sum over voxels goes with the volume, unless `mass_kda` says what it must come to. Raises
-    `InputError` for a map of zeros.
+    The sum of the values is the same at every voxel size and goes with `scale` cubed (density is kept), unless
+    `mass_kda` says what it must come to. Raises `InputError` for a map of zeros.
     """
     values = density.data.double().numpy().copy()
     values[np.abs(values) < 0.01 * np.abs(values).max()] = 0.0

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from einops import einsum, rearrange
 from torch import Generator, Tensor
 from torch_ctf import calculate_ctf_2d
@@ -45,17 +46,20 @@ def project(
     series = tilt_series(recipe)
     height, width = image_shape(recipe)
     tilts = series.projection_matrices[:, :3, :3]
-    margin = max((m.shape[0] for m in maps.values()), default=0)
+    margin = max((m.shape[0] + 1 for m in maps.values()), default=0)
     canvas = torch.zeros(len(tilts), height + 2 * margin, width + 2 * margin)
     total, done = sum(map(len, particles.values())), 0
     for name, picks in particles.items():
         assert picks.rotations is not None
+        density = maps[name]
+        if density.shape[0] % 2:  # torch-fourier-slice 0.6 samples odd cubes half a frequency off; n // 2 stays n // 2
+            density = F.pad(density, (1, 0) * 3)
         places = series.project_points(torch.tensor(picks.zyx, dtype=torch.float32)) / recipe.voxel_size
         places = places + torch.tensor([(height - 1) / 2, (width - 1) / 2])
         for pose, place in zip(torch.tensor(picks.rotations, dtype=torch.float32), places, strict=True):
             # A slice through the transform of the map, at the slice's frequencies turned back into the map's frame.
             turn = rearrange(tilts @ pose, "t scope map -> t map scope")
-            _add(canvas, project_3d_to_2d(maps[name], turn, zyx_matrices=True), place + margin)
+            _add(canvas, project_3d_to_2d(density, turn, zyx_matrices=True), place + margin)
             done += 1
             progress("Projecting particles", done, total)
     return canvas[:, margin : margin + height, margin : margin + width]
@@ -144,7 +148,5 @@ def _deposit(volume: Tensor, density: Tensor, pose: Array, place: Array) -> None
     ]
     grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
     source = einsum(torch.tensor(pose, dtype=torch.float32), grid, "scope map, z y x scope -> z y x map")
-    sampled = torch.nn.functional.grid_sample(
-        density[None, None], (source / (n // 2)).flip(-1)[None], align_corners=True
-    )
+    sampled = F.grid_sample(density[None, None], (source / (n // 2)).flip(-1)[None], align_corners=True)
     volume[tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))] += sampled[0, 0]

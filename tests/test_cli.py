@@ -1,0 +1,299 @@
+"""The command line: the whole path, and one clear sentence for each bad input."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+import pandas as pd
+import pytest
+import zarr
+
+from tomosoup.checkpoints import Checkpoint
+from tomosoup.cli import main, read_thresholds
+from tomosoup.errors import InputError
+from tomosoup.io.project import open_project, read_truth
+from tomosoup.io.tables import read_csv
+
+TINY_RECIPE = """
+epochs = 2
+warmup_epochs = 0.5
+batch_size = 4
+sigma = 40.0
+net = {backbone = "mobilenetv3_small_050", input_slices = 3, decoder_widths = [16, 12, 8]}
+windows = {shape = [16, 64, 64], stride = [16, 32, 32]}
+"""
+CROWDED = "[concentration]\napo-ferritin = 30000\n"
+
+
+@pytest.fixture
+def project(project_folder: Path, tmp_path: Path) -> Path:
+    """A copy of the simulated project that a test may write to."""
+    copy = tmp_path / "project"
+    shutil.copytree(project_folder, copy)
+    config = json.loads((copy / "copick_config.json").read_text())
+    config |= {f"{part}_root": f"local://{copy / part}" for part in ("static", "overlay")}
+    (copy / "copick_config.json").write_text(json.dumps(config))
+    return copy
+
+
+@pytest.fixture
+def model(checkpoint: Checkpoint, tmp_path: Path) -> Path:
+    checkpoint.save(tmp_path / "model.safetensors")
+    return tmp_path / "model.safetensors"
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run a command that must fail with one sentence; returns the sentence."""
+
+    def run(*words: object, code: int = 1) -> str:
+        with pytest.raises(SystemExit) as end:
+            main([str(w) for w in words])
+        assert end.value.code == code
+        said = capsys.readouterr().err
+        assert "Traceback" not in said
+        (sentence,) = [line for line in said.splitlines() if line.startswith("tomosoup: ")]
+        return sentence
+
+    return run
+
+
+def test_the_whole_path_from_nothing_to_a_score(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "scene.toml").write_text(CROWDED)
+    (tmp_path / "tiny.toml").write_text(TINY_RECIPE)
+    sim, model, picks = tmp_path / "sim", tmp_path / "m.safetensors", tmp_path / "picks.csv"
+    main(f"simulate {sim} --runs 2 --shape 32 96 96 --seed 3 --recipe {tmp_path}/scene.toml --tilt-step 10".split())
+    main(f"train {sim} --recipe {tmp_path}/tiny.toml --fold 1 --output {model}".split())
+    main(f"pick {sim} --model {model} --output {picks} --runs run_001 --threshold 0.05".split())
+    capsys.readouterr()
+    main(f"score {picks} {sim} --json".split())
+    scored = json.loads(capsys.readouterr().out)
+    assert scored["runs"] == ["run_001"]
+    assert scored["left_out"] == ["run_000"]
+    counts = scored["species"]["apo-ferritin"]
+    truth = read_truth(open_project(sim), "run_001")["apo-ferritin"]
+    assert counts["tp"] + counts["fn"] == len(truth)
+    table = pd.read_csv(picks)
+    assert list(table.columns) == ["experiment", "particle_type", "x", "y", "z", "score"]
+    assert counts["tp"] + counts["fp"] == len(table)
+    assert len(table) > 0
+    main(f"score {sim} {sim} --json".split())  # the picks in copick are those in the CSV
+    assert json.loads(capsys.readouterr().out)["species"] == scored["species"]
+
+
+def test_picks_and_candidates_are_in_copick_with_their_scores(project: Path, model: Path, tmp_path: Path) -> None:
+    out, again = tmp_path / "p.csv", tmp_path / "again.csv"
+    main(f"pick {project} --model {model} --output {out} --threshold 0.3 --submission {tmp_path}/s.csv".split())
+    sets = open_project(project).pick_sets("run_000")
+    picks, candidates = sets["tomosoup", "0"](), sets["tomosoup", "0-candidates"]()
+    for name, found in picks.items():
+        assert len(found) < len(candidates[name])
+        assert found.score.min() >= 0.3
+        np.testing.assert_allclose(candidates[name].above(0.3).zyx, found.zyx)
+        table = read_csv(out)["run_000"][name]
+        np.testing.assert_allclose(np.sort(table.score), np.sort(found.score), rtol=1e-5)
+    assert list(pd.read_csv(tmp_path / "s.csv").columns) == ["id", "experiment", "particle_type", "x", "y", "z"]
+
+    main(f"threshold {project} --threshold 0.1 apo-ferritin=0.5 --output {again}".split())
+    picks = open_project(project).pick_sets("run_000")["tomosoup", "0"]()
+    np.testing.assert_allclose(picks["apo-ferritin"].zyx, candidates["apo-ferritin"].above(0.5).zyx)
+    np.testing.assert_allclose(picks["beta-amylase"].zyx, candidates["beta-amylase"].above(0.1).zyx)
+    after = [open_project(project).pick_sets(run)["tomosoup", "0"]() for run in ("run_000", "run_001", "run_002")]
+    assert len(pd.read_csv(again)) == sum(len(found) for run in after for found in run.values())
+
+
+def test_a_folder_that_is_not_ours_is_not_written_to(model: Path, tmp_path: Path, project: Path) -> None:
+    volume = zarr.open(str(next(project.rglob("run_000/**/wbp.zarr"))), mode="r")["0"][:]
+    (tmp_path / "mrc").mkdir()
+    mrcfile.write(tmp_path / "mrc" / "t1.mrc", volume, voxel_size=10.0)
+    main(f"pick {tmp_path / 'mrc'} --model {model} --output {tmp_path / 'p.csv'}".split())
+    assert [f.name for f in (tmp_path / "mrc").iterdir()] == ["t1.mrc"]
+    beside = open_project(tmp_path / "p.copick")
+    assert set(beside.pick_sets("t1")) == {("tomosoup", "0"), ("tomosoup", "0-candidates")}
+
+
+def test_scoring_tables_prints_what_the_contest_would(real_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(f"score {real_data}/czii_predictions_five_runs.csv {real_data}/czii_train_picks.csv".split())
+    said = capsys.readouterr().out
+    assert "0.7827" in said
+    assert "TS_6_6" in said  # left out, and said so
+    main(
+        ["score", str(real_data / "czii_predictions_seven_runs.csv"), str(real_data / "czii_train_picks.csv"), "--json"]
+    )
+    assert json.loads(capsys.readouterr().out)["score"] == pytest.approx(0.4044677, abs=1e-6)
+
+
+@pytest.mark.parametrize("command", ["train", "pick"])
+def test_no_project_at_the_path(refused: Callable[..., str], model: Path, tmp_path: Path, command: str) -> None:
+    option = ["--output", tmp_path / "o.safetensors"] if command == "train" else ["--model", model]
+    assert "There is no project at" in refused(command, tmp_path / "nowhere", *option)
+
+
+def test_a_run_without_tomograms(refused: Callable[..., str], project: Path, model: Path) -> None:
+    shutil.rmtree(next(project.rglob("run_001/VoxelSpacing*")))
+    assert "Run run_001: expected one tomogram" in refused("pick", project, "--model", model)
+    assert not list((project / "overlay").rglob("*.json"))
+
+
+@pytest.mark.parametrize("harm", ["nan", "constant", "empty", "flat"])
+def test_a_volume_that_cannot_be_used(refused: Callable[..., str], project: Path, model: Path, harm: str) -> None:
+    store = str(next(project.rglob("run_001/**/wbp.zarr")))
+    array = zarr.open(store, mode="r+")["0"]
+    if harm == "nan":
+        array[3:5] = np.nan
+    elif harm == "constant":
+        array[:] = 7
+    else:
+        group = zarr.open(store, mode="r+")
+        del group["0"]
+        group.create_dataset("0", shape=(0, 4, 4) if harm == "empty" else (32, 96), dtype="f4")
+    said = refused("pick", project, "--model", model)
+    assert said.startswith("tomosoup: Run run_001") or "run_001/wbp" in said
+    assert {"nan": "NaN", "constant": "contrast", "empty": "(0, 4, 4)", "flat": "(32, 96)"}[harm] in said
+
+
+def test_species_that_the_project_does_not_list(refused: Callable[..., str], project: Path, model: Path) -> None:
+    config = json.loads((project / "copick_config.json").read_text())
+    config["pickable_objects"] = config["pickable_objects"][:1]
+    (project / "copick_config.json").write_text(json.dumps(config))
+    assert "The model finds beta-amylase, which" in refused("pick", project, "--model", model)
+
+
+def test_species_of_which_the_truth_knows_nothing(refused: Callable[..., str], tmp_path: Path, project: Path) -> None:
+    (tmp_path / "p.csv").write_text("experiment,particle_type,x,y,z\nrun_000,unicorn,1,2,3\n")
+    assert "unicorn" in refused("score", tmp_path / "p.csv", project)
+
+
+def test_a_checkpoint_that_is_none(refused: Callable[..., str], project: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.safetensors").write_bytes(b"not tensors")
+    assert "is not a checkpoint" in refused("pick", project, "--model", tmp_path / "m.safetensors")
+
+
+def test_voxel_sizes_that_disagree(refused: Callable[..., str], project: Path, model: Path) -> None:
+    said = refused("pick", project, "--model", model, "--voxel-size", "7.84")
+    assert "Run run_000 has voxels of 7.84 Å and the checkpoint was trained at 10 Å" in said
+
+
+def test_picks_that_exist_are_kept_unless_told(
+    refused: Callable[..., str], project: Path, model: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "p.csv"
+    words = ["pick", project, "--model", model, "--runs", "run_000", "--output", out]
+    main([str(w) for w in words])
+    before = out.read_bytes(), next(project.rglob("tomosoup_0_apo-ferritin.json")).read_bytes()
+    assert "exists already" in refused(*words)
+    assert "has picks tomosoup/0 already" in refused(*words[:-2])
+    assert before == (out.read_bytes(), next(project.rglob("tomosoup_0_apo-ferritin.json")).read_bytes())
+    main([*map(str, words), "--overwrite"])
+    main([*map(str, words[:-2]), "--session", "second"])
+    assert "second" in {session for _, session in open_project(project).pick_sets("run_000")}
+
+
+def test_outputs_that_cannot_be_made(refused: Callable[..., str], project: Path, model: Path, tmp_path: Path) -> None:
+    assert "exists already" in refused("simulate", project)
+    assert "got the folder" in refused("pick", project, "--model", model, "--output", tmp_path)
+    assert "one of its parent folders is a file" in refused(
+        "pick", project, "--model", model, "--output", model / "p.csv"
+    )
+    assert "leave out spaces, underscores" in refused("pick", project, "--model", model, "--session", "a_b")
+    assert "exists already: choose another folder." in refused("demo", project)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["nonsense"], "There is no command 'nonsense'; expected one of demo, simulate"),
+        (["simulate", "x", "--recipe", "nonsense"], "There is no recipe 'nonsense'"),
+        (["simulate", "x", "--recipe", "no.toml"], "Expected a recipe file at no.toml"),
+    ],
+)
+def test_unknown_words(refused: Callable[..., str], words: list[str], says: str) -> None:
+    assert says in refused(*words, code=2 if words == ["nonsense"] else 1)
+
+
+@pytest.mark.parametrize(
+    "words", [["simulate", "x", "--no-such-option", "3"], ["simulate", "x", "--runs", "0"], ["pick", "x"]]
+)
+def test_options_that_do_not_fit_exit_with_two(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 2
+    said = capsys.readouterr()
+    assert "Traceback" not in said.err + said.out
+    assert {"0": "greater than or equal to 1", "3": "no-such-option", "x": "--model"}[words[-1]] in said.err + said.out
+
+
+def test_thresholds_are_numbers_of_known_species() -> None:
+    names = ["a", "b"]
+    assert read_thresholds(["0.3", "b=0.5"], names) == {"a": 0.3, "b": 0.5}
+    for word in ("c=0.1", "a=x", "high", "a=nan"):
+        with pytest.raises(InputError, match=f"--threshold {word}"):
+            read_thresholds([word], names)
+
+
+def start(*words: object) -> subprocess.Popen[str]:
+    code = "from tomosoup.cli import main; main()"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, words)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def interrupt_when(process: subprocess.Popen[str], ready: Callable[[], bool]) -> str:
+    """Ctrl-C as soon as `ready`; returns what the process said last."""
+    deadline = time.monotonic() + 120
+    while not ready() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert process.poll() is None, process.stderr and process.stderr.read()
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    return said
+
+
+def test_ctrl_c_in_training_says_how_to_go_on(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(TINY_RECIPE.replace("epochs = 2", "epochs = 1000"))
+    words = ["train", project, "--recipe", tmp_path / "tiny.toml", "--output", tmp_path / "m.safetensors"]
+    said = interrupt_when(start(*words), (tmp_path / "m.training" / "last.ckpt").exists)
+    assert "go on with --resume" in said
+    assert not (tmp_path / "m.safetensors").exists()
+
+
+def test_training_over_an_unfinished_one_must_be_asked_for(
+    refused: Callable[..., str], project: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "m.training").mkdir()
+    (tmp_path / "m.training" / "last.ckpt").touch()
+    said = refused("train", project, "--output", tmp_path / "m.safetensors")
+    assert "go on with --resume, or start anew with --overwrite" in said
+
+
+def test_ctrl_c_in_picking_keeps_the_finished_runs(project: Path, model: Path, tmp_path: Path) -> None:
+    words = ["pick", project, "--model", model, "--output", tmp_path / "p.csv", "--stride", "2", "8", "8"]
+    first = project / "overlay/ExperimentRuns/run_000/Picks/tomosoup_0_beta-amylase.json"
+    said = interrupt_when(start(*words), first.exists)
+    assert "the runs finished so far are in" in said
+    assert not (tmp_path / "p.csv").exists()
+    assert ("tomosoup", "0") in open_project(project).pick_sets("run_000")
+    assert ("tomosoup", "0") not in open_project(project).pick_sets("run_002")
+    assert not list(project.rglob(".tomosoup*"))
+
+
+def test_ctrl_c_in_simulating_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "few.toml").write_text(CROWDED)
+    words = ["--runs", "100", "--shape", "32", "64", "64", "--recipe", tmp_path / "few.toml"]
+    process = start("simulate", tmp_path / "sim", *words)
+    said = interrupt_when(process, lambda: any(tmp_path.rglob("run_001")))
+    assert "Stopped" in said
+    assert [f.name for f in tmp_path.iterdir()] == ["few.toml"]
