@@ -14,14 +14,14 @@ from tomosoup.recipes.picking import ZYX
 Degrees = Annotated[float, Ge(-90), Le(90)]
 
 CONCENTRATION = {
-    "apo-ferritin": 3400.0,
-    "beta-amylase": 2400.0,
-    "beta-galactosidase": 2400.0,
-    "ribosome": 2400.0,
-    "thyroglobulin": 2400.0,
-    "virus-like-particle": 1400.0,
+    "apo-ferritin": 5500.0,
+    "beta-amylase": 3800.0,
+    "beta-galactosidase": 3800.0,
+    "ribosome": 3100.0,
+    "thyroglobulin": 3800.0,
+    "virus-like-particle": 1900.0,
 }
-"""About four to forty times the contest's, so that a small volume holds enough of each kind to learn from."""
+"""Five to twenty times the contest's, so that a small volume holds enough of each kind to learn from and to score."""
 
 
 class SimulationRecipe(Recipe):

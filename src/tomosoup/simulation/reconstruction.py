@@ -18,6 +18,9 @@ from torch_tilt_series import TiltSeries
 
 from tomosoup.types import Progress, quiet
 
+RECONSTRUCTING = "Reconstructing"
+"""What `progress` is told."""
+
 
 def ramp_filter(images: Tensor) -> Tensor:
     """`(tilts, y, x)` -> the same, weighted by |frequency| across the tilt axis (1 at the highest)."""
@@ -39,7 +42,7 @@ def reconstruct(images: Tensor, series: TiltSeries, shape: Sequence[int], *, pro
     for z in range(depth):
         matrix = _backprojection(series, z - (depth - 1) / 2, width=width, image_width=images.shape[-1])
         volume[z] = torch.from_numpy((matrix @ filtered).T)
-        progress("Reconstructing", z + 1, depth)
+        progress(RECONSTRUCTING, z + 1, depth)
     return volume
 
 

@@ -18,10 +18,13 @@ from tomosoup.recipes.commands import SimulateCommand
 from tomosoup.recipes.simulation import SimulationRecipe
 from tomosoup.recipes.species import CONTEST_SPECIES
 from tomosoup.simulation.layout import random_layout, with_random_orientations
-from tomosoup.simulation.reconstruction import reconstruct
+from tomosoup.simulation.reconstruction import RECONSTRUCTING, reconstruct
 from tomosoup.simulation.structures import built_in, from_map, support_radius
 from tomosoup.simulation.tilts import expose, project, tilt_series
 from tomosoup.types import Picks, Progress, Species, Volume, quiet
+
+STEPS = 100
+"""Parts of a run that its progress is told in: half for projecting, half for reconstructing."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +103,9 @@ def simulate_project(options: SimulateCommand, *, progress: Progress = quiet) ->
     with new_project(options.out, species, contest=options.contest, overwrite=options.overwrite) as project:
         for i, (run, at) in enumerate(layouts.items()):
 
-            def report(what: str, done: int, total: int, run: str = run) -> None:
-                progress(f"{run}: {what.lower()}", done, total)
+            def report(what: str, done: int, total: int, i: int = i, run: str = run) -> None:
+                share = done / total / 2 + (what == RECONSTRUCTING) / 2
+                progress(f"Simulating ({run})", round((i + share) * STEPS), len(layouts) * STEPS)
 
             scene = simulate(recipe, seed=options.seed + i, at=at, progress=report)
             project.add_run(run, scene.volume, scene.truth, kind=options.kind)
