@@ -1,10 +1,10 @@
-"""How visible particles are at several noise levels: the figures and picture that the demo's level was chosen by.
+"""How visible particles are at several noise levels: what the demo's level was chosen by.
 
     python runs/noise_level.py OUT
 
 For each species: how far a particle's middle (3 slices, a disc of half its radius) stands out from empty places of the
-same size, in standard deviations of those places; hollow particles are brighter there, or no different. One in twenty
-empty places stands out by 2, so a particle that does no more is lost among them. OUT (.png) shows a slice at each level.
+same size, in standard deviations of those; hollow particles are brighter there, or no different. One in twenty empty
+places stands out by 2, so a particle that does no more is lost among them. OUT (.png) shows a slice at each level.
 """
 
 import sys

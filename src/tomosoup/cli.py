@@ -159,8 +159,11 @@ def demo(options: DemoCommand) -> None:
     """Run the whole path."""
     from tomosoup.demo import run_demo
 
-    with progress_bars() as progress:
-        result = run_demo(options, progress=progress)
+    try:
+        with progress_bars() as progress:
+            result = run_demo(options, progress=progress)
+    except KeyboardInterrupt:
+        raise Stopped(f"Demo stopped; what it made so far is in {options.out}.") from None
     print_score(result)
     say(f"Look at {options.out / 'overview.png'}; beside it: picks.csv, model.safetensors, project/, training/")
 
@@ -200,7 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Stopped as stop:
         fail(str(stop), 130)
     except KeyboardInterrupt:
-        fail("Stopped; nothing was written.", 130)
+        fail("Stopped; what was being written is gone, the rest untouched.", 130)
     except OSError as error:
         fail(f"The operating system refused: {error}.", 1)
 

@@ -127,22 +127,15 @@ class Reporter(pl.Callback):
             self.progress(self.says, trainer.global_step, int(trainer.estimated_stepping_batches))
 
 
-class EpochSeed(pl.Callback):
-    """Tells the crops which epoch is drawn, so that a resumed training draws what an unbroken one would."""
-
-    def __init__(self, crops: Crops) -> None:
-        self.crops = crops
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, _: pl.LightningModule) -> None:
-        """Before the first crop of an epoch."""
-        self.crops.epoch = trainer.current_epoch
-
-
 class ShuffledByEpoch(torch.utils.data.Sampler[int]):
-    """A new order every epoch that depends on seed and epoch alone."""
+    """A new order every epoch that depends on seed and epoch alone; Lightning tells the epoch, also when it resumes."""
 
     def __init__(self, crops: Crops, *, seed: int) -> None:
         self.crops, self.seed = crops, seed
+
+    def set_epoch(self, epoch: int) -> None:
+        """The epoch, from 0, that is about to be drawn."""
+        self.crops.epoch = epoch
 
     def __len__(self) -> int:
         return len(self.crops)
@@ -278,7 +271,6 @@ def _assemble(
             enable_progress_bar=False,
             enable_model_summary=False,
             callbacks=[
-                EpochSeed(crops),
                 EMAWeightAveraging(decay=recipe.average_decay),
                 ModelCheckpoint(
                     dirpath=folder,

@@ -86,13 +86,13 @@ def _is_project(folder: Path) -> bool:
     return (folder / "copick_config.json").is_file() or (folder / "static" / "ExperimentRuns").is_dir()
 
 
-def picks_project(folder: Path, species: Sequence[Species], runs: Sequence[str], *, static: Path) -> Path:
-    """A copick project for the picks of tomograms that may not be written to; returns its configuration.
+def picks_project(folder: Path, species: Sequence[Species], runs: Sequence[str], *, static: Path) -> Any:
+    """Make a copick project for the picks of tomograms that may not be written to; returns its root.
 
     Its static root is `static`, so that a viewer opens picks and tomograms together where those are copick's layout.
     """
     for run in runs:
         (folder / "overlay" / "ExperimentRuns" / run).mkdir(parents=True, exist_ok=True)
-    config = folder / "copick_config.json"
-    config.write_text(json.dumps(copick_files.config_of(species, static=static, overlay=folder / "overlay"), indent=2))
-    return config
+    config = copick_files.config_of(species, static=static, overlay=folder / "overlay")
+    (folder / "copick_config.json").write_text(json.dumps(config, indent=2))
+    return copick_files.open_root(config, name=str(folder))

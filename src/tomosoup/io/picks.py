@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,14 @@ class PickStore:
     """The copick project that picks are written to, under one session."""
 
     config: Path
-    root: Any
     session: str
+    make: Callable[[], Any]
+    """Opens the project, and makes it first where it is of our own: not before there is something to write."""
+
+    @cached_property
+    def root(self) -> Any:
+        """The copick root."""
+        return self.make()
 
     def write(self, run: str, candidates: PicksBySpecies, picks: PicksBySpecies) -> None:
         """Everything above the floor, and what passed the thresholds."""
@@ -49,35 +56,31 @@ def pick_store(
     species, and where there is no `output` to stand beside.
     """
     copick_files.valid_name(session, what="Session")
-    if isinstance(project, CopickProject):
-        config, root = project.path, project.root
-        listed = [s.name for s in project.species]
-        if missing := [s.name for s in species if s.name not in listed]:
-            raise InputError(
-                f"The model finds {', '.join(missing)}, which {project.path} does not list as particles "
-                f"({', '.join(listed)}): add them to its pickable objects."
-            )
-    else:
+    if not isinstance(project, CopickProject):
         if output is None:
             raise InputError(f"{project.path} is not written to: say where the picks go with --output PICKS.csv.")
         folder = output.with_suffix(".copick")
-        if folder.exists() and not overwrite:
+        if any(folder.rglob("Picks/*.json")) and not overwrite:
             raise InputError(
                 f"{folder} holds picks already: choose another --output, or replace them with --overwrite."
             )
         static = project.path if (project.path / "ExperimentRuns").is_dir() else project.path / "static"
-        config = picks_project(folder, species, runs, static=static)
-        opened = open_project(config)
-        assert isinstance(opened, CopickProject)
-        root = opened.root
-    if not overwrite:
-        for run in runs:
-            if (OWN_USER, session) in copick_files.pick_sets(root.get_run(run)):
-                raise InputError(
-                    f"Run {run} has picks {OWN_USER}/{session} already: choose another --session, or replace them with "
-                    "--overwrite."
-                )
-    return PickStore(config, root, session)
+        return PickStore(
+            folder / "copick_config.json", session, lambda: picks_project(folder, species, runs, static=static)
+        )
+    listed = [s.name for s in project.species]
+    if missing := [s.name for s in species if s.name not in listed]:
+        raise InputError(
+            f"The model finds {', '.join(missing)}, which {project.path} does not list as particles "
+            f"({', '.join(listed)}): add them to its pickable objects."
+        )
+    taken = [run for run in runs if (OWN_USER, session) in project.pick_sets(run)]
+    if taken and not overwrite:
+        raise InputError(
+            f"Run {shortened(taken)} has picks {OWN_USER}/{session} already: choose another --session, or replace them "
+            "with --overwrite."
+        )
+    return PickStore(project.path, session, lambda: project.root)
 
 
 def read_candidates(project: Project, session: str) -> dict[str, dict[str, Picks]]:

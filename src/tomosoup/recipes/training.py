@@ -31,6 +31,12 @@ class NetRecipe(Recipe):
     drop_path: Annotated[float, Ge(0), Lt(1)] = 0.0
     """Stochastic depth in the backbone, where it has any."""
 
+    @model_validator(mode="after")
+    def _slices_have_a_middle(self) -> Self:
+        if self.input_slices % 2 == 0:
+            raise ValueError("input_slices must be odd, so that a slice has as many neighbours on either side")
+        return self
+
 
 class AugmentationRecipe(Recipe):
     """Random changes of a training window; each `..._chance` is a probability."""
