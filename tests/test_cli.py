@@ -26,6 +26,7 @@ TINY_RECIPE = """
 epochs = 2
 warmup_epochs = 0.5
 batch_size = 4
+average_decay = 0.5
 sigma = 40.0
 net = {backbone = "mobilenetv3_small_050", input_slices = 3, decoder_widths = [16, 12, 8]}
 windows = {shape = [16, 64, 64], stride = [16, 32, 32]}
@@ -72,7 +73,7 @@ def test_the_whole_path_from_nothing_to_a_score(tmp_path: Path, capsys: pytest.C
     sim, model, picks = tmp_path / "sim", tmp_path / "m.safetensors", tmp_path / "picks.csv"
     main(f"simulate {sim} --runs 2 --shape 32 96 96 --seed 3 --recipe {tmp_path}/scene.toml --tilt-step 10".split())
     main(f"train {sim} --recipe {tmp_path}/tiny.toml --fold 1 --output {model}".split())
-    main(f"pick {sim} --model {model} --output {picks} --runs run_001 --threshold 0.05".split())
+    main(f"pick {sim} --model {model} --output {picks} --runs run_001 --peaks.floor 1e-3 --threshold 1e-3".split())
     capsys.readouterr()
     main(f"score {picks} {sim} --json".split())
     scored = json.loads(capsys.readouterr().out)
@@ -204,7 +205,7 @@ def test_outputs_that_cannot_be_made(refused: Callable[..., str], project: Path,
         "pick", project, "--model", model, "--output", model / "p.csv"
     )
     assert "leave out spaces, underscores" in refused("pick", project, "--model", model, "--session", "a_b")
-    assert "exists already: choose another folder." in refused("demo", project)
+    assert "exists already: choose another folder, or replace an earlier demo" in refused("demo", project)
 
 
 @pytest.mark.parametrize(
@@ -250,13 +251,15 @@ def start(*words: object) -> subprocess.Popen[str]:
 
 
 def interrupt_when(process: subprocess.Popen[str], ready: Callable[[], bool]) -> str:
-    """Ctrl-C as soon as `ready`; returns what the process said last."""
-    deadline = time.monotonic() + 120
-    while not ready() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert process.poll() is None, process.stderr and process.stderr.read()
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    """Ctrl-C as soon as `ready`; returns what the process said."""
+    with process:
+        try:
+            while not ready() and process.poll() is None:
+                time.sleep(0.02)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=300)
+        finally:
+            process.kill()
     assert process.returncode == 130, said
     assert "Traceback" not in said
     return said

@@ -32,6 +32,12 @@ def test_real_predictions_score_what_others_found(real_data: Path, name: str, ex
         assert everything.weighted == pytest.approx(0.5715414, abs=5e-8)  # two runs more, all missed
 
 
+def test_no_picks_at_all_have_missed_everything() -> None:
+    result = score({}, {"r": {"ribosome": Picks.of([[1, 2, 3]])}}, CONTEST_SPECIES)
+    assert result.species["ribosome"] == Matches(0, 0, 1)
+    assert result.weighted == 0
+
+
 def test_one_pick_that_hits_two_particles_counts_two() -> None:
     picks, truth = Picks.of([[0, 0, 0]]), Picks.of([[0, 0, 5], [0, 0, -5]])
     assert match(picks, truth, distance=6) == Matches(tp=2, fp=-1, fn=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -296,7 +297,11 @@ def print_score(result: Score) -> None:
 
 @contextmanager
 def progress_bars() -> Iterator[Progress]:
-    """A bar with the time left for each kind of work, on standard error."""
+    """A bar with the time left for each kind of work, on standard error.
+
+    Ctrl-C is answered where progress is told, by `KeyboardInterrupt` there: thrown into the middle of a library's
+    clean-up it can be swallowed. A second Ctrl-C does not wait.
+    """
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -310,12 +315,24 @@ def progress_bars() -> Iterator[Progress]:
     times = TimeElapsedColumn(), TimeRemainingColumn()
     columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), *times
     tasks: dict[str, Any] = {}
+    pressed: list[int] = []
+
+    def on_interrupt(number: int, _: object) -> None:
+        pressed.append(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
     with Progress(*columns, console=Console(stderr=True)) as bars:
 
         def report(what: str, done: int, total: int) -> None:
+            if pressed:
+                raise KeyboardInterrupt
             key = what.partition(" (")[0]
             if key not in tasks:
                 tasks[key] = bars.add_task(what, total=total)
             bars.update(tasks[key], description=what, completed=done, total=total)
 
-        yield report
+        before = signal.signal(signal.SIGINT, on_interrupt)
+        try:
+            yield report
+        finally:
+            signal.signal(signal.SIGINT, before)

@@ -47,7 +47,8 @@ class Score:
 def score(picks: PicksByRun, truth: PicksByRun, species: Sequence[Species], *, runs: Sequence[str] = ()) -> Score:
     """The contest's metric: counts pooled over tomograms, F4 a species, weighted mean.
 
-    Scored are `runs`, or the runs of the truth that `picks` knows (a run with an empty entry counts as picked).
+    Scored are `runs`, or the runs of the truth that `picks` knows (a run with an empty entry counts as picked), or all
+    where it knows none.
     Raises `InputError` where a run or a species of the picks is unknown to the truth.
     """
     names = {s.name for s in species}
@@ -56,7 +57,7 @@ def score(picks: PicksByRun, truth: PicksByRun, species: Sequence[Species], *, r
         raise InputError(
             f"The picks hold {', '.join(strangers)}, which the truth does not know: it has {', '.join(sorted(names))}."
         )
-    chosen = tuple(runs) or tuple(sorted(set(picks) & set(truth)))
+    chosen = tuple(runs) or tuple(sorted(set(picks) & set(truth) if picks else truth))
     unknown = [run for run in chosen if run not in truth]
     if unknown or not chosen:
         raise InputError(

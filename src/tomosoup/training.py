@@ -51,9 +51,12 @@ def cosine_with_warmup(update: int, *, warmup: float, total: int) -> float:
 class HeatmapTraining(pl.LightningModule):
     """A net, its loss, its schedule, and the F4 of its averaged weights on the held-out run."""
 
-    def __init__(self, recipe: TrainingRecipe, species: Sequence[Species], *, updates_per_epoch: int) -> None:
+    def __init__(
+        self, recipe: TrainingRecipe, species: Sequence[Species], *, updates_per_epoch: int, progress: Progress = quiet
+    ) -> None:
         super().__init__()
-        self.recipe, self.species, self.updates_per_epoch = recipe, tuple(species), updates_per_epoch
+        self.recipe, self.species = recipe, tuple(species)
+        self.updates_per_epoch, self.progress = updates_per_epoch, progress
         self.net = build_net(recipe.net, classes=len(self.species))
         self.results: dict[str, Any] = {}
 
@@ -74,7 +77,7 @@ class HeatmapTraining(pl.LightningModule):
 
     def validation_step(self, held_out: Example, _: int) -> None:
         """Blended heatmap of the held-out run, its peaks, and the thresholds that suit them best."""
-        heatmap = predict_heatmap(self.net, held_out.volume, plan=self.recipe.windows)
+        heatmap = predict_heatmap(self.net, held_out.volume, plan=self.recipe.windows, progress=self._validating)
         picks = find_peaks(heatmap, self.species, peaks=self.recipe.peaks)
         thresholds, result = best_thresholds([(picks, held_out.truth)], self.species)
         self.results = {
@@ -86,6 +89,9 @@ class HeatmapTraining(pl.LightningModule):
         self.log_dict(
             {"f4": result.weighted, **{f"f4/{n}": f for n, f in self.results["f4_by_species"].items()}}, batch_size=1
         )
+
+    def _validating(self, _: str, done: int, total: int) -> None:
+        self.progress("Validating", done, total)
 
     def configure_optimizers(self) -> Any:
         """AdamW with the cosine schedule, stepped every update."""
@@ -257,7 +263,7 @@ def _assemble(
         num_workers=recipe.workers,
         drop_last=True,
     )
-    module = HeatmapTraining(recipe, species, updates_per_epoch=len(loader))
+    module = HeatmapTraining(recipe, species, updates_per_epoch=len(loader), progress=progress)
     with _only_our_words():
         trainer = pl.Trainer(
             max_epochs=recipe.epochs,
