@@ -17,7 +17,7 @@ from tomosoup.recipes.simulation import SimulationRecipe
 from tomosoup.recipes.species import CONTEST_SPECIES
 from tomosoup.simulation.scene import Scene, simulate
 
-LEVELS = (1.0, 2.0, 3.0, 4.0, 6.0)
+LEVELS = (1.0, 2.0, 3.0, 3.5, 4.0, 6.0)
 
 
 def disc_means(scene: Scene, zyx_vox: np.ndarray, radius_vox: float) -> np.ndarray:

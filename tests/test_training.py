@@ -140,6 +140,13 @@ def test_a_killed_training_resumes_to_the_weights_of_an_unbroken_one(project_fol
         torch.testing.assert_close(a[key], b[key], atol=0, rtol=0, msg=key)
 
 
+def test_a_training_is_not_resumed_with_other_options(project_folder: Path, tmp_path: Path) -> None:
+    project = open_project(project_folder)
+    train(project, TINY_TRAINING, folder=tmp_path)
+    with pytest.raises(InputError, match="started with another learning_rate: give the same options"):
+        train(project, TINY_TRAINING.model_copy(update={"learning_rate": 1e-4}), folder=tmp_path, resume=True)
+
+
 def test_shipped_recipes_are_valid_and_unknown_keys_are_not(tmp_path: Path) -> None:
     for name in set(names()) - {"simulated"}:
         assert TrainingRecipe.read(name).net.name == "shuffle_unet"

@@ -29,7 +29,7 @@ from tomosoup.losses import heatmap_loss
 from tomosoup.nets import build_net
 from tomosoup.normalisation import standardise
 from tomosoup.peaks import find_peaks
-from tomosoup.prediction import predict_heatmap
+from tomosoup.prediction import best_device, predict_heatmap
 from tomosoup.recipes.data import DataRecipe
 from tomosoup.recipes.training import TrainingRecipe
 from tomosoup.types import Progress, Species, quiet
@@ -113,6 +113,16 @@ class HeatmapTraining(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what the last validation found beside the weights that it judged."""
         checkpoint["results"] = self.results
+        checkpoint["recipe"] = self.recipe.model_dump(mode="json")
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Raises `InputError` where the training to resume was another one."""
+        ours = self.recipe.model_dump(mode="json")
+        if other := [key for key, value in checkpoint["recipe"].items() if ours[key] != value]:
+            raise InputError(
+                f"The training to resume was started with another {', '.join(other)}: give the same options, or start "
+                "anew with --overwrite."
+            )
 
 
 class Reporter(pl.Callback):
@@ -228,7 +238,7 @@ def train(
             weights_only=False,
         )
     return _best_checkpoint(
-        trainer,
+        folder,
         recipe,
         species,
         voxel_size=held_out.volume.voxel_size,
@@ -263,13 +273,14 @@ def _assemble(
         num_workers=recipe.workers,
         drop_last=True,
     )
+    accelerator = best_device(device).type
     module = HeatmapTraining(recipe, species, updates_per_epoch=len(loader), progress=progress)
     with _only_our_words():
         trainer = pl.Trainer(
             max_epochs=recipe.epochs,
-            accelerator=device,
+            accelerator=accelerator,
             devices=1,
-            precision=_precision(recipe.precision),
+            precision=_precision(recipe.precision, accelerator),
             check_val_every_n_epoch=recipe.validate_every,
             num_sanity_val_steps=0,
             logger=CSVLogger(folder, name="", version=""),
@@ -292,13 +303,13 @@ def _assemble(
     return module, trainer, loader
 
 
-def _precision(wanted: str) -> Any:
+def _precision(wanted: str, accelerator: str) -> Any:
     """fp16 on CUDA, fp32 elsewhere: torch's bf16 gradient of conv3d is wrong on the CPU for maps two voxels deep."""
-    return wanted if wanted != "auto" else "16-mixed" if torch.cuda.is_available() else "32-true"
+    return wanted if wanted != "auto" else "16-mixed" if accelerator == "cuda" else "32-true"
 
 
 def _best_checkpoint(
-    trainer: pl.Trainer,
+    folder: Path,
     recipe: TrainingRecipe,
     species: Sequence[Species],
     *,
@@ -307,9 +318,7 @@ def _best_checkpoint(
     held_out: str,
 ) -> Checkpoint:
     """The best averaged weights of a finished training."""
-    keeper = trainer.checkpoint_callback
-    assert isinstance(keeper, ModelCheckpoint)
-    best = torch.load(keeper.best_model_path, map_location="cpu", weights_only=True)
+    best = torch.load(folder / "best.ckpt", map_location="cpu", weights_only=True)
     results = best["results"]
     return Checkpoint(
         weights={k.removeprefix("net."): v for k, v in best["state_dict"].items()},

@@ -51,7 +51,7 @@ class SimulationRecipe(Recipe):
     """In mm."""
     amplitude_contrast: Annotated[float, Ge(0), Le(1)] = 0.07
     """Share of the contrast that comes from amplitude."""
-    noise: Annotated[float, Ge(0)] = 4.0
+    noise: Annotated[float, Ge(0)] = 3.5
     """Standard deviation of one pixel of one projection, as the mass (kDa) whose projected signal is as strong."""
     lowpass: Annotated[float, Gt(0)] | None = 30.0
     """Resolution in Å at which a Gaussian low-pass has fallen to a half; none leaves the noise white."""
