@@ -70,7 +70,7 @@ def train(options: TrainCommand) -> None:
     result = checkpoint.history[-1]
     say(
         f"{options.output}: trained on {len(result['runs'])} runs; held-out {result['held_out']} weighted F4 "
-        f"{result['f4']:.3f} (thresholds tuned on that run), after epoch {result['epoch']}"
+        f"{result['f4']:.3f} (best thresholds on that very run), after epoch {result['epoch']}"
     )
 
 

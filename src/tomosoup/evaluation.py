@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,13 +10,15 @@ from typing import Any
 from tomosoup.errors import InputError
 from tomosoup.io.picks import read_picks, read_true_picks, species_for
 from tomosoup.io.tables import PicksByRun
-from tomosoup.matching import Matches, best_threshold, match
+from tomosoup.matching import Matches, best_threshold, match, steady_threshold
 from tomosoup.recipes.commands import ScoreCommand
 from tomosoup.types import Picks, PicksBySpecies, Species
 
 MATCH_RADII = 0.5
 """A pick is right within this many radii of a true particle (the contest's rule)."""
 NOTHING = Picks.of([])
+UNTUNED = 0.5
+"""Threshold of a species of which the tomograms tell nothing."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,21 @@ def best_thresholds(
     }
     thresholds = {name: threshold for name, (threshold, _) in found.items()}
     return thresholds, Score({n: m for n, (_, m) in found.items()}, {s.name: s.weight for s in species}, ())
+
+
+def steady_thresholds(
+    pairs: Iterable[tuple[PicksBySpecies, PicksBySpecies]], species: Sequence[Species]
+) -> dict[str, float]:
+    """A threshold a species for tomograms to come, from (picks, truth) of some; `UNTUNED` where nothing was hit."""
+    pairs = list(pairs)
+    found = {
+        s.name: steady_threshold(
+            [(picks.get(s.name, NOTHING), truth.get(s.name, NOTHING)) for picks, truth in pairs],
+            distance=MATCH_RADII * s.radius,
+        )
+        for s in species
+    }
+    return {name: threshold if math.isfinite(threshold) else UNTUNED for name, threshold in found.items()}
 
 
 def apply_thresholds(picks: PicksBySpecies, thresholds: Mapping[str, float]) -> dict[str, Picks]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial import KDTree
+from scipy.special import expit
 
 from tomosoup.types import Array, Picks
 
@@ -53,29 +54,57 @@ def first_hits(zyx: Array, truth: Array, *, distance: float) -> Array:
     return ranks
 
 
-def best_threshold(
-    pairs: Iterable[tuple[Picks, Picks]], *, distance: float, beta: float = BETA
-) -> tuple[float, Matches]:
-    """The score threshold with the highest F-beta, and what it gives.
+Pairs = Iterable[tuple[Picks, Picks]]
+"""(picks, truth) of one species, one pair a tomogram. Counts are pooled over them, as the contest pools them."""
 
-    `pairs` are (picks, truth) of one species, one pair a tomogram: counts are pooled, as the contest pools them. Equal
-    scores pass or fail together. A threshold is a pick's own score; infinity where picking nothing is no worse.
-    """
-    scores, gains, total = [], [], 0
+
+def ranked(pairs: Pairs, *, distance: float) -> tuple[Array, Array, int]:
+    """All picks, best first: their scores `(n,)`, how many particles each is the first to hit `(n,)`; all particles."""
+    scores, gains, total = [np.empty(0)], [np.empty(0)], 0
     for picks, truth in pairs:
         order = np.argsort(-picks.score, kind="stable")
         ranks = first_hits(picks.zyx[order], truth.zyx, distance=distance)
-        gained = np.bincount(ranks[ranks < len(picks)].astype(int), minlength=len(picks))
         scores.append(picks.score[order])
-        gains.append(gained)
+        gains.append(np.bincount(ranks[ranks < len(picks)].astype(int), minlength=len(picks)).astype(float))
         total += len(truth)
-    score = np.concatenate([np.empty(0), *scores])
+    score = np.concatenate(scores)
     order = np.argsort(-score, kind="stable")
-    score, tp = score[order], np.cumsum(np.concatenate([np.empty(0, int), *gains])[order])
-    last_of_its_score = np.flatnonzero(np.diff(score, append=-np.inf))
+    return score[order], np.concatenate(gains)[order], total
+
+
+def best_threshold(pairs: Pairs, *, distance: float, beta: float = BETA) -> tuple[float, Matches]:
+    """The score threshold with the highest F-beta on these very picks, and what it gives.
+
+    Equal scores pass or fail together. A threshold is a pick's own score; infinity where picking nothing is no worse.
+    """
+    score, gain, total = ranked(pairs, distance=distance)
+    tp = np.cumsum(gain)
     best = (float("inf"), Matches(0, 0, total))
-    for i in last_of_its_score:
+    for i in np.flatnonzero(np.diff(score, append=-np.inf)):
         found = Matches(int(tp[i]), int(i + 1 - tp[i]), int(total - tp[i]))
         if found.f_beta(beta) > best[1].f_beta(beta):
             best = (float(score[i]), found)
     return best
+
+
+SOFTNESS = 0.1
+"""How far a particle's score may be off on the next tomogram, relative to the score."""
+
+
+def steady_threshold(pairs: Pairs, *, distance: float, beta: float = BETA, softness: float = SOFTNESS) -> float:
+    """A threshold for tomograms to come, from few particles.
+
+    The best threshold on a dozen particles is the score of the worst of them that pays, and the next tomogram's are
+    worse as often as not. Here a pick of score s passes threshold t with probability 1 / (1 + (t / s)^(1 / softness)),
+    as if its score could have come out otherwise, and the expected counts are scored. Infinity where nothing is hit.
+    """
+    score, gain, total = ranked(pairs, distance=distance)
+    if not gain.any():
+        return float("inf")
+    b2 = beta * beta
+    best = (-1.0, 0.0)
+    for threshold in np.geomspace(score.min(), score.max(), 200):
+        passes = expit(np.log(score / threshold) / softness)
+        tp, picked = float(passes @ gain), float(passes.sum())
+        best = max(best, ((1 + b2) * tp / (b2 * total + picked), float(threshold)))
+    return best[1]

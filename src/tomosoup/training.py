@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader
 from tomosoup.checkpoints import Checkpoint
 from tomosoup.crops import Crops, Example, generator
 from tomosoup.errors import InputError
-from tomosoup.evaluation import best_thresholds
+from tomosoup.evaluation import best_thresholds, steady_thresholds
 from tomosoup.io.project import VOXEL_SIZE_TOLERANCE, Project, chosen_runs, open_project, read_truth, select_tomogram
 from tomosoup.losses import heatmap_loss
 from tomosoup.nets import build_net
@@ -33,9 +33,6 @@ from tomosoup.prediction import best_device, predict_heatmap
 from tomosoup.recipes.data import DataRecipe
 from tomosoup.recipes.training import TrainingRecipe
 from tomosoup.types import Progress, Species, quiet
-
-UNTUNED_THRESHOLD = 0.5
-"""For a species of which the held-out run tells nothing."""
 
 
 def cosine_with_warmup(update: int, *, warmup: float, total: int) -> float:
@@ -76,15 +73,15 @@ class HeatmapTraining(pl.LightningModule):
         return batch if isinstance(batch, Example) else super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def validation_step(self, held_out: Example, _: int) -> None:
-        """Blended heatmap of the held-out run, its peaks, and the thresholds that suit them best."""
+        """Blended heatmap of the held-out run, its peaks, their best F4, and thresholds for runs to come."""
         heatmap = predict_heatmap(self.net, held_out.volume, plan=self.recipe.windows, progress=self._validating)
         picks = find_peaks(heatmap, self.species, peaks=self.recipe.peaks)
-        thresholds, result = best_thresholds([(picks, held_out.truth)], self.species)
+        result = best_thresholds([(picks, held_out.truth)], self.species)[1]
         self.results = {
             "epoch": self.current_epoch + 1,
             "f4": result.weighted,
             "f4_by_species": {name: m.f_beta() for name, m in result.species.items()},
-            "thresholds": {n: t if math.isfinite(t) else UNTUNED_THRESHOLD for n, t in thresholds.items()},
+            "thresholds": steady_thresholds([(picks, held_out.truth)], self.species),
         }
         self.log_dict(
             {"f4": result.weighted, **{f"f4/{n}": f for n, f in self.results["f4_by_species"].items()}}, batch_size=1
@@ -207,9 +204,9 @@ def train(
     """Train on all chosen runs of a project but the `fold`-th (by name), on which the best weights are chosen.
 
     The averaged weights are validated on the held-out run by blended whole-volume heatmap and best-threshold F4; the
-    best are returned with those thresholds. `truth` names the true picks as `io.project.read_truth` takes it. `folder`
-    keeps the log (`metrics.csv`) and what `resume` goes on from, after a kill at any time, to the same weights as an
-    unbroken training.
+    best are returned, with a threshold a species from the same run. `truth` names the true picks as
+    `io.project.read_truth` takes it. `folder` keeps the log (`metrics.csv`) and what `resume` goes on from, after a kill
+    at any time, to the same weights as an unbroken training.
 
     Raises `InputError` for data that cannot be used, and `KeyboardInterrupt` on Ctrl-C, with the last finished epoch on
     disk.
