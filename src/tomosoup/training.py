@@ -205,8 +205,8 @@ def train(
 
     The averaged weights are validated on the held-out run by blended whole-volume heatmap and best-threshold F4; the
     best are returned, with a threshold a species from the same run. `truth` names the true picks as
-    `io.project.read_truth` takes it. `folder` keeps the log (`metrics.csv`) and what `resume` goes on from, after a kill
-    at any time, to the same weights as an unbroken training.
+    `io.project.read_truth` takes it. `folder` keeps the log (`metrics.csv`) and what `resume` goes on from, after a
+    kill at any time, to the same weights as an unbroken training.
 
     Raises `InputError` for data that cannot be used, and `KeyboardInterrupt` on Ctrl-C, with the last finished epoch on
     disk.
