@@ -214,6 +214,11 @@ def test_outputs_that_cannot_be_made(refused: Callable[..., str], project: Path,
         (["nonsense"], "There is no command 'nonsense'; expected one of demo, simulate"),
         (["simulate", "x", "--recipe", "nonsense"], "There is no recipe 'nonsense'"),
         (["simulate", "x", "--recipe", "no.toml"], "Expected a recipe file at no.toml"),
+        (["simulate", "x", "--tilt-range", "60", "-60"], "tomosoup: tilt_range must go up, from 60 to more"),
+        (
+            ["train", "x", "--output", "y", "--validate-every", "4"],
+            "epochs (6) must be a multiple of validate_every (4)",
+        ),
     ],
 )
 def test_unknown_words(refused: Callable[..., str], words: list[str], says: str) -> None:

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import tyro
+from pydantic import ValidationError
 
 from tomosoup.errors import InputError
 from tomosoup.recipes.base import Recipe
@@ -218,9 +219,12 @@ def parse(model: type[Options], name: str, words: Sequence[str]) -> Options:
         values: dict[str, Any] = {n: tyro.MISSING for n, f in model.model_fields.items() if f.is_required()}
         values |= {"recipe": chosen, field: kind.read(chosen)}
         default = model.model_construct(None, **values)
-    options: Options = tyro.cli(
-        model, prog=f"tomosoup {name}", args=words, default=default, config=(tyro.conf.FlagCreatePairsOff,)
-    )
+    try:
+        options: Options = tyro.cli(
+            model, prog=f"tomosoup {name}", args=words, default=default, config=(tyro.conf.FlagCreatePairsOff,)
+        )
+    except ValidationError as error:  # of options that do not go together; tyro tells of single ones
+        raise InputError(model.what_is_wrong(error)) from error
     return options
 
 

@@ -45,16 +45,20 @@ class Recipe(BaseModel):
         try:
             return cls.model_validate(dict(options))
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            problem = first["msg"].removeprefix("Value error, ")
-            if first["type"] == "extra_forbidden":
-                section: Any = cls
-                for key in first["loc"][:-1]:
-                    section = section.model_fields[key].annotation
-                known = ", ".join(section.model_fields)
-                raise InputError(f"{source}: there is no option {where!r}; expected one of {known}.") from error
-            raise InputError(f"{source}: {f'{where}: ' if where else ''}{problem}, got {first['input']!r}.") from error
+            raise InputError(f"{source}: {cls.what_is_wrong(error)}") from error
+
+    @classmethod
+    def what_is_wrong(cls, error: ValidationError) -> str:
+        """The first problem of a failed validation, as a sentence."""
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        if first["type"] == "extra_forbidden":
+            section: Any = cls
+            for key in first["loc"][:-1]:
+                section = section.model_fields[key].annotation
+            return f"there is no option {where!r}; expected one of {', '.join(section.model_fields)}."
+        problem = first["msg"].removeprefix("Value error, ")
+        return f"{where}: {problem}, got {first['input']!r}." if where else f"{problem}."
 
 
 def names() -> list[str]:
