@@ -27,9 +27,9 @@ def seconds(arguments: list[str]) -> float:
 
 if __name__ == "__main__":
     for name, arguments in COMMANDS.items():
-        print(f"{name:<16} {seconds(arguments):6.3f} s")  # noqa: T201
+        print(f"{name:<16} {seconds(arguments):6.3f} s")
     loaded = (
         "import sys; from tomosoup.cli import main; main(['--help']); print('torch' in sys.modules, file=sys.stderr)"
     )
     said = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stderr.strip()
-    print(f"torch imported by --help: {said}")  # noqa: T201
+    print(f"torch imported by --help: {said}")

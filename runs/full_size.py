@@ -28,7 +28,7 @@ def step(*words: object) -> None:
     start = time.perf_counter()
     subprocess.run(["tomosoup", *map(str, words)], check=True)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-    print(f"[{words[0]}: {time.perf_counter() - start:.0f} s, peak memory so far {peak:.2f} GiB]", flush=True)  # noqa: T201
+    print(f"[{words[0]}: {time.perf_counter() - start:.0f} s, peak memory so far {peak:.2f} GiB]", flush=True)
 
 
 if __name__ == "__main__":

@@ -47,10 +47,10 @@ def visibility(scene: Scene) -> dict[str, float]:
 
 if __name__ == "__main__":
     figure, axes = plt.subplots(1, len(LEVELS), figsize=(4 * len(LEVELS), 4.4), layout="constrained")
-    print("noise", *(f"{s.name:>20}" for s in CONTEST_SPECIES))  # noqa: T201
+    print("noise", *(f"{s.name:>20}" for s in CONTEST_SPECIES))
     for axis, level in zip(axes, LEVELS, strict=True):
         scene = simulate(SimulationRecipe(noise=level), seed=0)
-        print(f"{level:5g}", *(f"{v:20.1f}" for v in visibility(scene).values()), flush=True)  # noqa: T201
+        print(f"{level:5g}", *(f"{v:20.1f}" for v in visibility(scene).values()), flush=True)
         axis.imshow(scene.volume.data[31:34].mean(0), cmap="gray")
         axis.set_title(f"noise {level:g}")
         axis.set_axis_off()

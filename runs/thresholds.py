@@ -33,4 +33,4 @@ if __name__ == "__main__":
         kept = {run: apply_thresholds(found, thresholds) for run, found in picks.items()}
         result = score(kept, truth, species)
         by_species = "  ".join(f"{n} {m.f_beta():.3f}" for n, m in result.species.items())
-        print(f"{name:<18} weighted {result.weighted:.3f}  {by_species}")  # noqa: T201
+        print(f"{name:<18} weighted {result.weighted:.3f}  {by_species}")

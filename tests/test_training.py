@@ -13,14 +13,14 @@ import pytest
 import torch
 from conftest import TINY_PLAN, TINY_TRAINING
 
-from tomosoup.crops import Crops, Example, half_overlapping, shifted
+from tomosoup.crops import Crops, Example, half_overlapping, read_examples, shifted
 from tomosoup.errors import InputError
 from tomosoup.io.project import open_project
 from tomosoup.io.tables import write_csv
 from tomosoup.recipes.base import names
 from tomosoup.recipes.data import DataRecipe
 from tomosoup.recipes.training import TrainingRecipe
-from tomosoup.training import cosine_with_warmup, read_examples, train
+from tomosoup.training import cosine_with_warmup, train
 from tomosoup.types import Picks
 
 

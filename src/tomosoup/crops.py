@@ -12,9 +12,13 @@ from torch import Generator, Tensor
 from torch.utils.data import Dataset
 
 from tomosoup.augmentation import augment
+from tomosoup.errors import InputError
+from tomosoup.io.project import VOXEL_SIZE_TOLERANCE, Project, chosen_runs, read_truth, select_tomogram
+from tomosoup.normalisation import standardise
+from tomosoup.recipes.data import DataRecipe
 from tomosoup.recipes.training import TrainingRecipe
 from tomosoup.targets import gaussian_targets
-from tomosoup.types import PicksBySpecies, Species, Volume
+from tomosoup.types import PicksBySpecies, Progress, Species, Volume, quiet
 from tomosoup.windows import Region, cut, window_starts
 
 
@@ -25,6 +29,38 @@ class Example:
     run: str
     volume: Volume
     truth: PicksBySpecies
+
+
+def read_examples(
+    project: Project, data: DataRecipe, *, truth: str | None = None, progress: Progress = quiet
+) -> list[Example]:
+    """The annotated, normalised tomograms of the chosen runs, in memory.
+
+    Raises `InputError` where voxel sizes differ between runs or a truth holds species that the project does not list.
+    """
+    names = {s.name for s in project.species}
+    runs = chosen_runs(project, data)
+    examples: list[Example] = []
+    for i, run in enumerate(runs):
+        progress("Reading tomograms", i, len(runs))
+        tomogram = select_tomogram(project, run, data)
+        picks = read_truth(project, run, truth)
+        if strangers := sorted(set(picks) - names):
+            raise InputError(
+                f"Run {run}: its picks hold the species {', '.join(strangers)}, which {project.path} does not list "
+                f"({', '.join(sorted(names))}): add them to the project or leave them out."
+            )
+        if examples and abs(tomogram.voxel_size / examples[0].volume.voxel_size - 1) > VOXEL_SIZE_TOLERANCE:
+            raise InputError(
+                f"Run {run} has voxels of {tomogram.voxel_size:g} Å and run {examples[0].run} of "
+                f"{examples[0].volume.voxel_size:g} Å: train on one size (--voxel-spacing, --runs)."
+            )
+        try:
+            examples.append(Example(run, standardise(tomogram.read()), picks))
+        except InputError as error:
+            raise InputError(f"Run {run}: {error}") from error
+    progress("Reading tomograms", len(runs), len(runs))
+    return examples
 
 
 def half_overlapping(shape: Sequence[int], window: Sequence[int]) -> list[Region]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,37 +84,27 @@ def score(picks: PicksByRun, truth: PicksByRun, species: Sequence[Species], *, r
     return Score(counts, {s.name: s.weight for s in species}, chosen, tuple(sorted(set(truth) - set(chosen))))
 
 
-def best_thresholds(
-    pairs: Iterable[tuple[PicksBySpecies, PicksBySpecies]], species: Sequence[Species]
-) -> tuple[dict[str, float], Score]:
+Pairs = Sequence[tuple[PicksBySpecies, PicksBySpecies]]
+"""(picks, truth), a pair a tomogram."""
+
+
+def _of(kind: Species, pairs: Pairs) -> list[tuple[Picks, Picks]]:
+    return [(picks.get(kind.name, NOTHING), truth.get(kind.name, NOTHING)) for picks, truth in pairs]
+
+
+def best_thresholds(pairs: Pairs, species: Sequence[Species]) -> tuple[dict[str, float], Score]:
     """The F4-best threshold of each species over (picks, truth) of some tomograms, and the score that they give.
 
     A score at thresholds tuned on the same picks flatters: use it to choose, not to report.
     """
-    pairs = list(pairs)
-    found = {
-        s.name: best_threshold(
-            [(picks.get(s.name, NOTHING), truth.get(s.name, NOTHING)) for picks, truth in pairs],
-            distance=MATCH_RADII * s.radius,
-        )
-        for s in species
-    }
+    found = {s.name: best_threshold(_of(s, pairs), distance=MATCH_RADII * s.radius) for s in species}
     thresholds = {name: threshold for name, (threshold, _) in found.items()}
     return thresholds, Score({n: m for n, (_, m) in found.items()}, {s.name: s.weight for s in species}, ())
 
 
-def steady_thresholds(
-    pairs: Iterable[tuple[PicksBySpecies, PicksBySpecies]], species: Sequence[Species]
-) -> dict[str, float]:
+def steady_thresholds(pairs: Pairs, species: Sequence[Species]) -> dict[str, float]:
     """A threshold a species for tomograms to come, from (picks, truth) of some; `UNTUNED` where nothing was hit."""
-    pairs = list(pairs)
-    found = {
-        s.name: steady_threshold(
-            [(picks.get(s.name, NOTHING), truth.get(s.name, NOTHING)) for picks, truth in pairs],
-            distance=MATCH_RADII * s.radius,
-        )
-        for s in species
-    }
+    found = {s.name: steady_threshold(_of(s, pairs), distance=MATCH_RADII * s.radius) for s in species}
     return {name: threshold if math.isfinite(threshold) else UNTUNED for name, threshold in found.items()}
 
 

@@ -21,13 +21,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tomosoup.checkpoints import Checkpoint
-from tomosoup.crops import Crops, Example, generator
+from tomosoup.crops import Crops, Example, generator, read_examples
 from tomosoup.errors import InputError
 from tomosoup.evaluation import best_thresholds, steady_thresholds
-from tomosoup.io.project import VOXEL_SIZE_TOLERANCE, Project, chosen_runs, open_project, read_truth, select_tomogram
+from tomosoup.io.project import Project, open_project
 from tomosoup.losses import heatmap_loss
 from tomosoup.nets import build_net
-from tomosoup.normalisation import standardise
 from tomosoup.peaks import find_peaks
 from tomosoup.prediction import best_device, predict_heatmap
 from tomosoup.recipes.data import DataRecipe
@@ -155,38 +154,6 @@ class ShuffledByEpoch(torch.utils.data.Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         return iter(torch.randperm(len(self), generator=generator(self.seed, self.crops.epoch)).tolist())
-
-
-def read_examples(
-    project: Project, data: DataRecipe, *, truth: str | None = None, progress: Progress = quiet
-) -> list[Example]:
-    """The annotated, normalised tomograms of the chosen runs, in memory.
-
-    Raises `InputError` where voxel sizes differ between runs or a truth holds species that the project does not list.
-    """
-    names = {s.name for s in project.species}
-    runs = chosen_runs(project, data)
-    examples: list[Example] = []
-    for i, run in enumerate(runs):
-        progress("Reading tomograms", i, len(runs))
-        tomogram = select_tomogram(project, run, data)
-        picks = read_truth(project, run, truth)
-        if strangers := sorted(set(picks) - names):
-            raise InputError(
-                f"Run {run}: its picks hold the species {', '.join(strangers)}, which {project.path} does not list "
-                f"({', '.join(sorted(names))}): add them to the project or leave them out."
-            )
-        if examples and abs(tomogram.voxel_size / examples[0].volume.voxel_size - 1) > VOXEL_SIZE_TOLERANCE:
-            raise InputError(
-                f"Run {run} has voxels of {tomogram.voxel_size:g} Å and run {examples[0].run} of "
-                f"{examples[0].volume.voxel_size:g} Å: train on one size (--voxel-spacing, --runs)."
-            )
-        try:
-            examples.append(Example(run, standardise(tomogram.read()), picks))
-        except InputError as error:
-            raise InputError(f"Run {run}: {error}") from error
-    progress("Reading tomograms", len(runs), len(runs))
-    return examples
 
 
 def train(
