@@ -156,6 +156,10 @@ def test_a_folder_of_mrc_files_is_a_project(tmp_path: Path) -> None:
     torch.testing.assert_close(volume.data, VOLUME.data)
     assert volume.origin == (5.0, 5.0, 5.0)
     np.testing.assert_allclose(read_truth(project, "one")["dot"].zyx, PLACES.zyx)
+    with pytest.raises(InputError, match="Run two: expected one set of true picks, found 0"):
+        read_truth(project, "two")
+    with pytest.raises(InputError, match=r"picks.csv has no picks of run two: leave the run out"):
+        read_truth(project, "two", str(tmp_path / "picks.csv"))
     with pytest.raises(InputError, match=r"Run two: the file does not say how large its voxels are: set --voxel-size"):
         select_tomogram(project, "two", ANY)
     assert select_tomogram(project, "two", DataRecipe(voxel_size=8.0)).voxel_size == 8.0

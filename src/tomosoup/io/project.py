@@ -183,7 +183,8 @@ class MrcFolder:
     def pick_sets(self, run: str) -> PickSets:
         """The rows of `picks.csv` for this run, as user "folder", session "0"."""
         table = self.path / "picks.csv"
-        return {("folder", "0"): lambda: read_csv(table).get(run, {})} if table.exists() else {}
+        picks = read_csv(table) if table.exists() else {}
+        return {("folder", "0"): lambda: picks[run]} if run in picks else {}
 
 
 def open_project(path: str | Path) -> Project:
@@ -276,7 +277,10 @@ def read_truth(project: Project, run: str, source: str | None = None) -> dict[st
     Raises `InputError` where the set is missing or more than one could be meant.
     """
     if source is not None and Path(source).is_file():
-        return read_csv(Path(source)).get(run, {})
+        table = read_csv(Path(source))
+        if run not in table:
+            raise InputError(f"{source} has no picks of run {run}: leave the run out (--runs) or add them.")
+        return table[run]
     sets = project.pick_sets(run)
     if source is None:
         keys = [key for key in sets if key[0] != OWN_USER]
