@@ -66,7 +66,7 @@ def train(options: TrainCommand) -> None:
                 progress=progress,
             )
     except KeyboardInterrupt:
-        raise Stopped(f"Training stopped; its last whole epoch is in {folder}: go on with --resume.") from None
+        raise Stopped(f"Training stopped; its best epoch so far is in {folder}: go on with --resume.") from None
     checkpoint.save(options.output)
     result = checkpoint.history[-1]
     say(

@@ -6,6 +6,7 @@ import shutil
 
 from tomosoup.errors import InputError
 from tomosoup.evaluation import Score, score
+from tomosoup.io.new_project import MARKER
 from tomosoup.io.picks import pick_store
 from tomosoup.io.project import open_project, read_truth, select_tomogram
 from tomosoup.io.tables import write_csv
@@ -27,7 +28,7 @@ def run_demo(options: DemoCommand, *, progress: Progress = quiet) -> Score:
     """
     out = options.out
     if out.exists() and any(out.iterdir() if out.is_dir() else [out]):
-        if not (options.overwrite and (out / "project" / "copick_config.json").is_file()):
+        if not (options.overwrite and (out / "project" / MARKER).is_file()):
             raise InputError(
                 f"{out} exists already: choose another folder, or replace an earlier demo with --overwrite."
             )

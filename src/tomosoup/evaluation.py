@@ -110,7 +110,7 @@ def steady_thresholds(pairs: Pairs, species: Sequence[Species]) -> dict[str, flo
 
 def apply_thresholds(picks: PicksBySpecies, thresholds: Mapping[str, float]) -> dict[str, Picks]:
     """The picks that reach their species' threshold; species without one keep all."""
-    return {name: found.above(thresholds.get(name, 0.0)) for name, found in picks.items()}
+    return {name: found.above(thresholds.get(name, -math.inf)) for name, found in picks.items()}
 
 
 def score_files(options: ScoreCommand, *, limits: Callable[[Sequence[str]], Mapping[str, float]]) -> Score:

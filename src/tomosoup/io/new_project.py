@@ -17,6 +17,8 @@ from tomosoup.errors import InputError
 from tomosoup.io import copick_files
 from tomosoup.types import PicksBySpecies, Species, Volume
 
+MARKER = "made-by-tomosoup"
+"""An empty file in every folder of ours: only such a folder may be replaced."""
 TRUTH_USER = "simulation"
 """The copick user that true picks are filed under."""
 
@@ -70,6 +72,7 @@ def new_project(
     try:
         # copick writes into overlays only: for writing, the tomograms' folder is one.
         writing = copick_files.config_of(species, static=aside / "static", overlay=aside / "static")
+        (aside / MARKER).touch()
         yield NewProject(aside, tuple(species), copick_files.open_root(writing, name=str(folder)), contest)
         if not contest:
             (aside / "overlay").mkdir()
@@ -83,7 +86,8 @@ def new_project(
 
 
 def _is_project(folder: Path) -> bool:
-    return (folder / "copick_config.json").is_file() or (folder / "static" / "ExperimentRuns").is_dir()
+    """Made by us: real data are never replaced."""
+    return (folder / MARKER).is_file()
 
 
 def picks_project(folder: Path, species: Sequence[Species], runs: Sequence[str], *, static: Path) -> Any:

@@ -233,7 +233,7 @@ def chosen_runs(project: Project, data: DataRecipe) -> list[str]:
         raise InputError(f"{project.path} has no run {', '.join(unknown)}; its runs are {shortened(runs)}.")
     if not runs:
         raise InputError(f"{project.path} has no runs.")
-    return list(data.runs) or runs
+    return sorted(set(data.runs)) or runs
 
 
 def select_tomogram(project: Project, run: str, data: DataRecipe) -> Tomogram:
