@@ -2,7 +2,7 @@ import numpy as np
 import torch
 from torch import Generator
 
-from tomosoup.augmentation import augment, move_in_plane
+from tomosoup.augmentation import augment, draw_mixup, move_in_plane
 from tomosoup.recipes.training import AugmentationRecipe
 
 
@@ -59,3 +59,21 @@ def test_the_same_generator_state_gives_the_same_change() -> None:
     window, target = torch.randn(4, 8, 8), torch.rand(1, 4, 8, 8)
     a, b = (augment(window, target, AugmentationRecipe(), random=Generator().manual_seed(5)) for _ in range(2))
     torch.testing.assert_close(a, b)
+
+
+def test_only_the_named_axes_are_mirrored() -> None:
+    recipe = AugmentationRecipe(flip_chance=1, flip_axes=("x",), affine_chance=0, intensity_chance=0)
+    window = torch.randn(4, 8, 8)
+    changed, _ = augment(window, window[None], recipe, random=Generator().manual_seed(0))
+    torch.testing.assert_close(changed, window.flip(-1))
+
+
+def test_mixup_comes_as_often_as_asked_and_its_shares_are_uniform() -> None:
+    recipe = AugmentationRecipe(mixup_chance=0.5)
+    drawn = [draw_mixup(4, recipe, random=Generator().manual_seed(seed)) for seed in range(400)]
+    mixes = [mix for mix in drawn if mix]
+    assert 160 < len(mixes) < 240
+    shares = np.sort([mix.share for mix in mixes])  # Beta(1, 1) is uniform
+    assert np.abs(shares - np.linspace(0, 1, len(shares))).max() < 0.12
+    assert all(sorted(mix.order.tolist()) == [0, 1, 2, 3] for mix in mixes)
+    assert draw_mixup(4, AugmentationRecipe(), random=Generator().manual_seed(0)) is None

@@ -1,3 +1,4 @@
+import weakref
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -5,21 +6,36 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
-from tomosoup.checkpoints import Checkpoint
+from tomosoup.checkpoints import Checkpoint, load
 from tomosoup.errors import InputError
 from tomosoup.io.project import open_project
-from tomosoup.prediction import all_species, all_thresholds, best_device, pick, pick_project
-from tomosoup.recipes.picking import PeakRecipe
+from tomosoup.nets import build_net
+from tomosoup.normalisation import standardise
+from tomosoup.peaks import find_peaks
+from tomosoup.prediction import (
+    all_species,
+    all_thresholds,
+    best_device,
+    ensemble_heatmap,
+    pick,
+    pick_project,
+    predict_heatmap,
+)
+from tomosoup.recipes.data import Normalisation
+from tomosoup.recipes.picking import PeakRecipe, PickingPlan, WindowPlan
+from tomosoup.recipes.training import NetRecipe
 from tomosoup.types import Species, Volume
+from tomosoup.windows import window_regions
 
-LOW = PeakRecipe(floor=1e-3)
+LOW = PickingPlan(peaks=PeakRecipe(floor=1e-3))
 
 
 @pytest.mark.parametrize("shape", [(20, 70, 90), (5, 20, 130), (16, 64, 64)])
 def test_any_size_can_be_picked_also_below_a_window(checkpoint: Checkpoint, shape: tuple[int, int, int]) -> None:
     volume = Volume(torch.randn(shape), 10.0, (5.0, 5.0, 5.0))
-    picks = pick(volume, checkpoint, peaks=LOW)
+    picks = pick(volume, checkpoint, plan=LOW)
     assert list(picks) == [s.name for s in checkpoint.species]
     for found in picks.values():
         assert len(found)
@@ -30,7 +46,7 @@ def test_any_size_can_be_picked_also_below_a_window(checkpoint: Checkpoint, shap
 
 def test_an_ensemble_of_one_net_twice_is_that_net(checkpoint: Checkpoint) -> None:
     volume = Volume(torch.randn(16, 64, 96), 10.0)
-    alone, twice = pick(volume, checkpoint, peaks=LOW), pick(volume, [checkpoint, checkpoint], peaks=LOW)
+    alone, twice = pick(volume, checkpoint, plan=LOW), pick(volume, [checkpoint, checkpoint], plan=LOW)
     for name, found in alone.items():
         np.testing.assert_allclose(twice[name].zyx, found.zyx, atol=1e-2)
         np.testing.assert_allclose(twice[name].score, found.score, rtol=1e-5)
@@ -39,11 +55,105 @@ def test_an_ensemble_of_one_net_twice_is_that_net(checkpoint: Checkpoint) -> Non
 def test_an_ensemble_maps_channels_by_name(checkpoint: Checkpoint) -> None:
     volume = Volume(torch.randn(16, 64, 64), 10.0)
     swapped = replace(checkpoint, species=checkpoint.species[::-1])
-    alone, other = pick(volume, checkpoint, peaks=LOW), pick(volume, swapped, peaks=LOW)
+    alone, other = pick(volume, checkpoint, plan=LOW), pick(volume, swapped, plan=LOW)
     a, b = (s.name for s in checkpoint.species)
     np.testing.assert_allclose(alone[a].zyx, other[b].zyx)
-    both = pick(volume, [checkpoint, swapped], peaks=LOW)
+    both = pick(volume, [checkpoint, swapped], plan=LOW)
     np.testing.assert_allclose(both[a].score, both[b].score, rtol=1e-5)  # both are the mean of the two channels
+
+
+def alone(volume: Volume, model: Checkpoint) -> Tensor:
+    """A model's heatmap, its species in the order of the names."""
+    heatmap = predict_heatmap(model.net(), standardise(volume), plan=model.windows).data
+    return heatmap[np.argsort([s.name for s in model.species])]
+
+
+def test_an_ensemble_is_the_weighted_mean_whatever_net_window_and_order(checkpoint: Checkpoint) -> None:
+    other_net = NetRecipe(
+        name="pyramid_unet", backbone="resnet10t", input_slices=1, depth_stride_limit=4, decoder_widths=(8, 8, 8, 8)
+    )
+    net = build_net(other_net, classes=2)
+    torch.nn.init.normal_(net.head.weight)
+    other = replace(
+        checkpoint,
+        weights=net.state_dict(),
+        architecture=other_net,
+        windows=WindowPlan(shape=(32, 32, 96), stride=(16, 16, 48), weighting="pyramid"),
+        species=checkpoint.species[::-1],
+    )
+    volume = Volume(torch.randn(30, 70, 100), 10.0)
+    mean = ensemble_heatmap(volume, [checkpoint, other], plan=PickingPlan(model_weights=(3.0, 1.0)))
+    expected = 0.75 * alone(volume, checkpoint) + 0.25 * alone(volume, other)
+    torch.testing.assert_close(mean.data, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_a_species_is_averaged_over_the_models_that_know_it(checkpoint: Checkpoint) -> None:
+    only = replace(checkpoint, species=(Species("ribosome", 150.0), checkpoint.species[1]))
+    volume = Volume(torch.randn(16, 64, 64), 10.0)
+    first, shared, second = ensemble_heatmap(volume, [checkpoint, only]).data
+    own = predict_heatmap(checkpoint.net(), standardise(volume), plan=checkpoint.windows).data
+    for channel, expected in ((first, own[0]), (shared, own[1]), (second, own[0])):
+        torch.testing.assert_close(channel, expected, atol=1e-6, rtol=1e-5)
+
+
+def test_weights_must_be_one_a_model(checkpoint: Checkpoint) -> None:
+    with pytest.raises(InputError, match="There are 1 models and 2 weights for them"):
+        pick(Volume(torch.randn(16, 64, 64), 10.0), checkpoint, plan=PickingPlan(model_weights=(1.0, 2.0)))
+
+
+def test_a_checkpoints_own_normalisation_is_used(checkpoint: Checkpoint) -> None:
+    constants = replace(checkpoint, normalisation=Normalisation(mean=2.0, deviation=4.0))
+    volume = Volume(torch.randn(16, 64, 64) * 3 + 1, 10.0)
+    shown = replace(volume, data=(volume.data - 2) / 4)
+    expected = predict_heatmap(checkpoint.net(), shown, plan=checkpoint.windows).data
+    torch.testing.assert_close(ensemble_heatmap(volume, [constants]).data, expected)
+
+
+def test_only_one_models_weights_are_in_memory_at_a_time(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive: list[int] = []
+    build = Checkpoint.net
+
+    def counted(model: Checkpoint) -> torch.nn.Module:
+        built = build(model)
+        nets.append(weakref.ref(built))
+        alive.append(sum(net() is not None for net in nets))
+        return built
+
+    nets: list[weakref.ref[torch.nn.Module]] = []
+    checkpoint.save(tmp_path / "m.safetensors")
+    monkeypatch.setattr(Checkpoint, "net", counted)
+    models = [load(tmp_path / "m.safetensors") for _ in range(4)]
+    assert all(not isinstance(m.weights, dict) for m in models)  # they are still in the file
+    ensemble_heatmap(Volume(torch.randn(16, 64, 64), 10.0), models)
+    assert len(alive) == 4
+    assert max(alive) <= 2  # the one before is let go as soon as the next takes its name
+
+
+def test_the_papers_plans_lay_the_papers_windows() -> None:
+    shallow, deep = WindowPlan(shape=(16, 128, 128)), WindowPlan(shape=(32, 128, 128))
+    paper = PickingPlan.read("paper")
+    assert paper.windows(shallow) == WindowPlan(shape=(16, 128, 128), stride=(8, 48, 48), weighting="pyramid")
+    assert paper.windows(deep) == WindowPlan(shape=(32, 128, 128), stride=(16, 48, 48), weighting="pyramid")
+    full = (184, 630, 630)
+    assert len(window_regions(full, paper.windows(shallow))) == 22 * 12 * 12
+    assert len(window_regions(full, PickingPlan.read("paper-fewer-windows").windows(shallow))) == 22 * 9 * 9
+    assert PickingPlan.read("paper-unweighted").windows(shallow).weighting == "none"
+    assert round(paper.peaks.separation / 10.012) * 2 + 1 == 7
+    assert not paper.peaks.refine
+    own = WindowPlan(shape=(16, 64, 64), stride=(4, 5, 6))
+    assert PickingPlan.read("as-trained").windows(own) == own
+    assert PickingPlan.names() == ["as-trained", "paper", "paper-fewer-windows", "paper-unweighted"]
+
+
+def test_the_papers_coordinates_come_out_of_the_paper_plan() -> None:
+    """A peak at index i of the contest's tomograms stands at (i + 0.5 - 1.0) * 10.012 Å."""
+    data = torch.zeros(1, 12, 12, 12)
+    data[0, 4, 5, 6] = 1.0
+    heatmap = Volume(data, 10.012, (-0.5 * 10.012,) * 3)
+    (found,) = find_peaks(heatmap, [Species("a", 60.0)], peaks=PickingPlan.read("paper").peaks).values()
+    np.testing.assert_allclose(found.zyx, [[(i + 0.5 - 1.0) * 10.012 for i in (4, 5, 6)]])
 
 
 def test_a_tomogram_of_other_voxels_is_refused(checkpoint: Checkpoint) -> None:

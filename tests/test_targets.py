@@ -1,9 +1,11 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from tomosoup.crops import crop
+from tomosoup.recipes.training import TrainingRecipe
 from tomosoup.targets import gaussian_targets
 from tomosoup.types import Picks, Species, Volume
 
@@ -65,3 +67,14 @@ def test_channels_follow_the_species_and_strangers_are_left_out() -> None:
     assert target.shape == (2, 8, 8, 8)
     assert float(target[0].sum()) == 0
     assert float(target[1].max()) == 1
+
+
+def test_a_width_a_species_is_in_proportion_to_its_radius() -> None:
+    species = (Species("small", 60.0), Species("large", 150.0))
+    recipe = TrainingRecipe(sigma_by_radius=0.5)
+    like = Volume(torch.zeros(41, 41, 41), 10.0)
+    picks = {s.name: Picks.of([[200.0, 200.0, 200.0]]) for s in species}
+    small, large = gaussian_targets(picks, species, like, sigma=recipe.sigmas(species)).data
+    for channel, sigma in ((small, 30.0), (large, 75.0)):
+        assert float(channel[20, 20, 25]) == pytest.approx(np.exp(-0.5 * (50 / sigma) ** 2), rel=1e-5)
+    assert TrainingRecipe(sigma=40.0).sigmas(species) == [40.0, 40.0]

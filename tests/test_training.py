@@ -7,21 +7,29 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from conftest import TINY_PLAN, TINY_TRAINING
+from conftest import TINY_PLAN, TINY_SIMULATION, TINY_TRAINING
 
-from tomosoup.crops import Crops, Example, half_overlapping, read_examples, shifted
+from tomosoup.augmentation import Mix
+from tomosoup.checkpoints import load
+from tomosoup.crops import Crops, Example, data_set_normalisation, half_overlapping, read_examples, shifted
 from tomosoup.errors import InputError
-from tomosoup.io.project import open_project
+from tomosoup.heatmap_training import ShuffledByEpoch, cosine_with_warmup, mixed_loss
+from tomosoup.io.project import open_project, read_truth
 from tomosoup.io.tables import write_csv
-from tomosoup.recipes.base import names
-from tomosoup.recipes.data import DataRecipe
-from tomosoup.recipes.training import TrainingRecipe
-from tomosoup.training import cosine_with_warmup, train
-from tomosoup.types import Picks
+from tomosoup.losses import weighted_loss
+from tomosoup.recipes.commands import SimulateCommand
+from tomosoup.recipes.data import AnnotatedData, Normalisation
+from tomosoup.recipes.hardware import Hardware
+from tomosoup.recipes.picking import PickingPlan
+from tomosoup.recipes.training import AugmentationRecipe, LossRecipe, TrainingRecipe
+from tomosoup.simulation.scene import simulate_project
+from tomosoup.training import fold_files, train
+from tomosoup.types import Picks, Volume
 
 
 def test_the_learning_rate_is_the_winners_at_every_update(reference: Path) -> None:
@@ -44,7 +52,7 @@ def test_crops_cover_the_volume_and_stay_inside(shape: tuple[int, int, int]) -> 
 
 
 def test_a_volume_smaller_than_a_crop_gives_padded_crops(project_folder: Path) -> None:
-    example = read_examples(open_project(project_folder), DataRecipe(runs=("run_000",)))[0]
+    example = read_examples(open_project(project_folder), AnnotatedData(runs=("run_000",)))[0]
     recipe = TINY_TRAINING.model_copy(update={"windows": TINY_PLAN.model_copy(update={"shape": (64, 128, 64)})})
     window, target = Crops([example], open_project(project_folder).species, recipe)[0]
     assert window.shape == (1, 64, 128, 64)
@@ -53,7 +61,7 @@ def test_a_volume_smaller_than_a_crop_gives_padded_crops(project_folder: Path) -
 
 def test_a_crop_depends_on_seed_epoch_and_index_alone(project_folder: Path) -> None:
     project = open_project(project_folder)
-    examples = read_examples(project, DataRecipe())
+    examples = read_examples(project, AnnotatedData())
     a, b = (Crops(examples, project.species, TINY_TRAINING) for _ in range(2))
     _ = a[3]
     torch.testing.assert_close(a[5], b[5], atol=0, rtol=0)
@@ -63,7 +71,7 @@ def test_a_crop_depends_on_seed_epoch_and_index_alone(project_folder: Path) -> N
 
 def test_the_crops_target_sits_on_the_crops_particles(project_folder: Path) -> None:
     project = open_project(project_folder)
-    example = read_examples(project, DataRecipe(runs=("run_000",)))[0]
+    example = read_examples(project, AnnotatedData(runs=("run_000",)))[0]
     places = Picks.of(example.truth["apo-ferritin"].zyx)
     marked = torch.zeros(example.volume.shape)
     for z, y, x in example.volume.to_voxel(places.zyx).round().astype(int):
@@ -101,56 +109,243 @@ def test_training_learns_and_its_checkpoint_is_enough(project_folder: Path, tmp_
     assert torch.isfinite(checkpoint.net()(torch.randn(1, 1, 16, 64, 64))).all()
 
 
+def test_both_published_recipes_hold_the_papers_numbers() -> None:
+    yu4u, tattaka = TrainingRecipe.read("yu4u"), TrainingRecipe.read("tattaka")
+    assert (yu4u.net.backbone, yu4u.net.decoder_widths) == ("convnext_nano.in12k_ft_in1k", (1024, 768, 256))
+    assert (yu4u.epochs, yu4u.warmup_epochs, tattaka.epochs, tattaka.warmup_epochs) == (64, 4, 25, 5)
+    assert yu4u.windows.shape == (16, 128, 128)
+    assert tattaka.windows.shape == (32, 128, 128)
+    assert (yu4u.learning_rate, yu4u.weight_decay, yu4u.sigma) == (1e-3, 0.0, 60.074)
+    assert (yu4u.loss, tattaka.loss.name) == (LossRecipe(name="weighted", floor=0.1), "balanced")
+    for recipe in (yu4u, tattaka):
+        assert (recipe.batch_size, recipe.average_decay, recipe.net.pretrained) == (32, 0.999, True)
+        assert recipe.augmentation == AugmentationRecipe(
+            flip_chance=0.5,
+            flip_axes=("x",),
+            affine_chance=0.5,
+            shift=0.05,
+            scale=0.1,
+            rotation_degrees=180,
+            intensity_chance=0.3,
+            intensity=0.3,
+            mixup_chance=0.5,
+            mixup_alpha=1,
+        )
+        assert PickingPlan.read("paper").windows(recipe.windows) == recipe.windows
+
+
+def test_mixup_mixes_the_loss_and_not_the_target() -> None:
+    windows, targets = torch.randn(3, 1, 2, 4, 4), torch.rand(3, 2, 2, 4, 4)
+    net = torch.nn.Conv3d(1, 2, kernel_size=1)
+    mix = Mix(torch.tensor([2, 0, 1]), 0.3)
+    mixed = 0.3 * windows + 0.7 * windows[mix.order]
+    expected = 0.3 * weighted_loss(net(mixed), targets) + 0.7 * weighted_loss(net(mixed), targets[mix.order])
+    torch.testing.assert_close(mixed_loss(net, windows, targets, LossRecipe(), mix), expected)
+    torch.testing.assert_close(
+        mixed_loss(net, windows, targets, LossRecipe(), None), weighted_loss(net(windows), targets)
+    )
+
+
+def test_a_data_sets_constants_are_those_of_its_voxels() -> None:
+    volumes = [Volume(torch.randn(4, 5, n) * 3e-6 + 1e-6, 10.0) for n in (6, 9)]
+    found = data_set_normalisation([Example("r", v, {}) for v in volumes])
+    everything = torch.cat([v.data.flatten() for v in volumes]).double()
+    assert found.mean == pytest.approx(float(everything.mean()))
+    assert found.deviation == pytest.approx(float(everything.std(correction=0)))
+
+
+def test_a_training_by_data_set_constants_keeps_them_in_the_checkpoint(project_folder: Path, tmp_path: Path) -> None:
+    recipe = TINY_TRAINING.model_copy(update={"normalisation": "data_set", "epochs": 1})
+    checkpoint = train(project_folder, recipe, fold=2, folder=tmp_path)
+    examples = read_examples(open_project(project_folder), AnnotatedData(runs=("run_000", "run_001")))
+    assert checkpoint.normalisation == data_set_normalisation(examples)
+    assert train(project_folder, ONE_EPOCH, folder=tmp_path / "b").normalisation == Normalisation()
+
+
+ONE_EPOCH = TINY_TRAINING.model_copy(update={"epochs": 1})
+
+
+def test_an_epoch_can_be_a_part_of_the_grid(project_folder: Path) -> None:
+    project = open_project(project_folder)
+    examples = read_examples(project, AnnotatedData())
+    crops = Crops(examples, project.species, TINY_TRAINING.model_copy(update={"crops_per_epoch": 5}))
+    sampler = ShuffledByEpoch(crops, seed=0)
+    drawn = []
+    for epoch in range(2):
+        sampler.set_epoch(epoch)
+        drawn.append(list(sampler))
+    assert len(crops) > 5
+    assert [len(set(d)) for d in drawn] == [5, 5]
+    assert drawn[0] != drawn[1]
+
+
 SCRIPT = """
 import sys
 from conftest import TINY_TRAINING
+from tomosoup.heatmap_training import HeatmapTraining
 from tomosoup.io.project import open_project
+from tomosoup.recipes.training import AugmentationRecipe
 from tomosoup.training import train
+log_dict = HeatmapTraining.log_dict
+def worse_every_epoch(self, values, **options):
+    log_dict(self, values | {"f4": 1.0 / (1 + self.current_epoch)} if "f4" in values else values, **options)
+HeatmapTraining.log_dict = worse_every_epoch
 resume = sys.argv[3] == "resume"
-recipe = TINY_TRAINING.model_copy(update={"epochs": 4})
-train(open_project(sys.argv[1]), recipe, folder=sys.argv[2], resume=resume).save(sys.argv[2] + "/out.safetensors")
+recipe = TINY_TRAINING.model_copy(update={"epochs": 5, "augmentation": AugmentationRecipe(mixup_chance=0.5)})
+train(open_project(sys.argv[1]), recipe, folder=sys.argv[2], resume=resume)
 """
 
 
-def test_a_killed_training_resumes_to_the_weights_of_an_unbroken_one(project_folder: Path, tmp_path: Path) -> None:
-    def start(folder: Path, how: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, str(project_folder), str(folder), how],
-            cwd=Path(__file__).parent,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
+def start_training(project: Path, folder: Path, how: str) -> subprocess.Popen[str]:
+    """A training of five epochs whose first is its best, in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(project), str(folder), how],
+        cwd=Path(__file__).parent,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
 
-    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
-    whole, killed = start(unbroken, "new"), start(broken, "new")
+
+def state_of(file: Path) -> dict[str, Any]:
+    state: dict[str, Any] = torch.load(file, weights_only=False)
+    return state
+
+
+def test_a_killed_training_resumes_to_the_weights_of_an_unbroken_one(project_folder: Path, tmp_path: Path) -> None:
+    """Killed in its third epoch, moved, and gone on with from there, although the first epoch was the best."""
+    unbroken, broken, moved = tmp_path / "unbroken", tmp_path / "broken", tmp_path / "moved"
+    whole, killed = start_training(project_folder, unbroken, "new"), start_training(project_folder, broken, "new")
     state = broken / "last.ckpt"
     deadline = time.monotonic() + 120
-    while not state.exists() and time.monotonic() < deadline:
+
+    def epochs_done() -> int:
+        return state_of(state)["epoch"] + 1 if state.exists() else 0
+
+    while epochs_done() < 2 and killed.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
-    assert state.exists()
-    assert not (broken / "out.safetensors").exists()
-    assert start(broken, "resume").wait() == 0
+    assert 2 <= epochs_done() < 5
+    broken.rename(moved)
+    assert start_training(project_folder, moved, "resume").wait() == 0
     assert whole.wait() == 0
-    from safetensors.torch import load_file
+    for name in ("last", "best"):
+        a, b = (state_of(folder / f"{name}.ckpt") for folder in (unbroken, moved))
+        assert a["epoch"] == b["epoch"] == (4 if name == "last" else 0)
+        for part in ("state_dict", "current_model_state"):
+            assert a[part].keys() == b[part].keys()
+            for key, value in a[part].items():
+                torch.testing.assert_close(value, b[part][key], atol=0, rtol=0, msg=f"{name} {part} {key}")
+    assert (moved / "metrics.1.csv").is_file()  # the log of the part before the kill
+    assert not broken.exists()
 
-    a, b = (load_file(folder / "out.safetensors") for folder in (unbroken, broken))
-    assert a.keys() == b.keys()
-    for key in a:
-        torch.testing.assert_close(a[key], b[key], atol=0, rtol=0, msg=key)
 
-
-def test_a_training_is_not_resumed_with_other_options(project_folder: Path, tmp_path: Path) -> None:
+def test_a_training_is_not_resumed_as_another(project_folder: Path, tmp_path: Path) -> None:
     project = open_project(project_folder)
-    train(project, TINY_TRAINING, folder=tmp_path)
+    train(project, ONE_EPOCH, folder=tmp_path)
     with pytest.raises(InputError, match="started with another learning_rate: give the same options"):
-        train(project, TINY_TRAINING.model_copy(update={"learning_rate": 1e-4}), folder=tmp_path, resume=True)
+        train(project, ONE_EPOCH.model_copy(update={"learning_rate": 1e-4}), folder=tmp_path, resume=True)
+    with pytest.raises(InputError, match="started with another runs, held_out: give the same options"):
+        train(project, ONE_EPOCH, fold=1, folder=tmp_path, resume=True)
+
+
+def test_two_processes_train_side_by_side_to_one_net(project_folder: Path, tmp_path: Path) -> None:
+    """Data-parallel on two CPU processes: each sees its half of every batch, and both hold the same weights."""
+    out = tmp_path / "m.safetensors"
+    words = ["train", project_folder, "--output", out, "--epochs", 2, "--batch-size", 4, "--devices", 2, "--sigma", 40]
+    words += ["--net.backbone", "mobilenetv3_small_050", "--net.decoder-widths", 16, 12, 8, "--device", "cpu"]
+    words += ["--windows.shape", 16, 64, 64, "--windows.stride", 16, 32, 32, "--augmentation.mixup-chance", 0.5]
+    done = subprocess.run(
+        [sys.executable, "-m", "tomosoup", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("trained on 2 runs") == 1  # one process speaks
+    (event,) = load(out).history
+    assert event["held_out"] == "run_000"
+    log = (tmp_path / "m.training" / "metrics.csv").read_text().splitlines()
+    steps = {row.split(",")[log[0].split(",").index("step")] for row in log[1:]}
+    crops = Crops(
+        read_examples(open_project(project_folder), AnnotatedData(runs=("run_001", "run_002"))),
+        load(out).species,
+        TINY_TRAINING,
+    )
+    assert max(map(int, steps)) + 1 == 2 * (len(crops) // 4)  # as many updates as one process would make
+
+
+def test_side_by_side_each_crop_is_drawn_once(project_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = open_project(project_folder)
+    crops = Crops(read_examples(project, AnnotatedData()), project.species, TINY_TRAINING)
+    parts = []
+    for rank in range(3):
+        monkeypatch.setattr(torch.distributed, "get_rank", lambda rank=rank: rank)
+        parts.append(list(ShuffledByEpoch(crops, seed=0, devices=3)))
+    assert {len(part) for part in parts} == {len(crops) // 3}
+    drawn = [i for part in parts for i in part]
+    assert len(set(drawn)) == len(drawn) == len(crops) // 3 * 3
+    alone = list(ShuffledByEpoch(crops, seed=0))[: len(drawn)]
+    assert set(alone) == set(drawn)
+
+
+def test_several_gpus_are_asked_for_as_lightning_documents(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: dict[str, Any] = {}
+
+    def trainer(**options: Any) -> None:
+        asked.update(options)
+        raise InputError("enough")
+
+    monkeypatch.setattr("lightning.pytorch.Trainer", trainer)
+    monkeypatch.setattr("tomosoup.training.best_device", lambda _: torch.device("cuda"))
+    project = open_project(simulated(tmp_path))
+    with pytest.raises(InputError, match="enough"):
+        train(project, ONE_EPOCH, folder=tmp_path / "t", hardware=Hardware(device="cuda", devices=2))
+    assert {key: asked[key] for key in ("accelerator", "devices", "strategy", "sync_batchnorm", "precision")} == {
+        "accelerator": "cuda",
+        "devices": 2,
+        "strategy": "ddp",
+        "sync_batchnorm": True,
+        "precision": "16-mixed",
+    }
+    with pytest.raises(InputError, match="A batch of 4 crops cannot be shared by 3 devices"):
+        train(project, ONE_EPOCH, folder=tmp_path / "t", hardware=Hardware(devices=3))
+
+
+def simulated(folder: Path) -> Path:
+    """Two small runs."""
+    simulate_project(SimulateCommand(out=folder / "p", runs=2, simulation=TINY_SIMULATION))
+    return folder / "p"
+
+
+def test_folds_are_numbered_before_the_ending() -> None:
+    assert fold_files(Path("a/m.safetensors"), folds=2) == {
+        0: Path("a/m-fold0.safetensors"),
+        1: Path("a/m-fold1.safetensors"),
+    }
+
+
+def test_runs_without_truth_are_left_out_unless_named(project_folder: Path, tmp_path: Path) -> None:
+    project = open_project(project_folder)
+    write_csv(tmp_path / "two.csv", {run: read_truth(project, run) for run in ("run_000", "run_002")})
+    data = AnnotatedData(truth=str(tmp_path / "two.csv"))
+    assert [e.run for e in read_examples(project, data)] == ["run_000", "run_002"]
+    with pytest.raises(InputError, match=r"has no picks of run run_001: leave the run out"):
+        read_examples(project, data.model_copy(update={"runs": ("run_000", "run_001")}))
+
+
+def test_a_held_out_run_without_a_particle_that_counts_is_refused(project_folder: Path, tmp_path: Path) -> None:
+    """It would leave the first epoch's weights the best for ever."""
+    project = open_project(project_folder)
+    truth = {run: read_truth(project, run) for run in project.runs}
+    truth["run_001"] = {"beta-amylase": truth["run_001"]["beta-amylase"]}  # of weight 0
+    write_csv(tmp_path / "t.csv", truth)
+    with pytest.raises(InputError, match="Run run_001 holds no particle that counts"):
+        train(project, ONE_EPOCH, fold=1, folder=tmp_path / "f", data=AnnotatedData(truth=str(tmp_path / "t.csv")))
 
 
 def test_shipped_recipes_are_valid_and_unknown_keys_are_not(tmp_path: Path) -> None:
-    for name in set(names()) - {"simulated"}:
-        assert TrainingRecipe.read(name).net.name == "shuffle_unet"
-    assert TrainingRecipe.read("yu4u").net.decoder_widths == (1024, 768, 256)
+    assert TrainingRecipe.names() == ["small", "tattaka", "yu4u"]
     (tmp_path / "x.toml").write_text("epochs = 3\n[net]\nbackbonne = 'x'\n")
     with pytest.raises(InputError, match=r"no option 'net.backbonne'; expected one of name, backbone"):
         TrainingRecipe.read(tmp_path / "x.toml")
@@ -160,17 +355,17 @@ def test_shipped_recipes_are_valid_and_unknown_keys_are_not(tmp_path: Path) -> N
     (tmp_path / "x.toml").write_text("epochs = ")
     with pytest.raises(InputError, match="not valid TOML"):
         TrainingRecipe.read(tmp_path / "x.toml")
-    with pytest.raises(InputError, match="There is no recipe 'nonsense'; take one of simulated, small, yu4u"):
+    with pytest.raises(InputError, match="There is no recipe 'nonsense'; take one of small, tattaka, yu4u,"):
         TrainingRecipe.read("nonsense")
 
 
 def test_bad_training_data_are_refused_before_anything_is_made(project_folder: Path, tmp_path: Path) -> None:
     project = open_project(project_folder)
-    with pytest.raises(InputError, match="Fold 3 holds out one of 3 runs"):
+    with pytest.raises(InputError, match="Fold 3 holds out one of 3 annotated runs"):
         train(project, TINY_TRAINING, fold=3, folder=tmp_path / "t")
     with pytest.raises(InputError, match="There is no training to resume"):
         train(project, TINY_TRAINING, folder=tmp_path / "t", resume=True)
     write_csv(tmp_path / "picks.csv", {"run_000": {"unicorn": Picks.of([[1, 2, 3]])}})
     with pytest.raises(InputError, match=r"Run run_000: .*unicorn, which .* does not list"):
-        train(project, TINY_TRAINING, folder=tmp_path / "t", truth=str(tmp_path / "picks.csv"))
+        train(project, TINY_TRAINING, folder=tmp_path / "t", data=AnnotatedData(truth=str(tmp_path / "picks.csv")))
     assert not (tmp_path / "t").exists()

@@ -5,7 +5,7 @@ from torch import nn
 from tomosoup.prediction import predict_heatmap
 from tomosoup.recipes.picking import WindowPlan
 from tomosoup.types import Volume
-from tomosoup.windows import cut, window_ramps, window_regions, window_starts
+from tomosoup.windows import cut, window_regions, window_starts, window_weight
 
 
 class Identity(nn.Module):
@@ -19,7 +19,7 @@ class Identity(nn.Module):
         return torch.cat([x, -x], dim=1) * self.one
 
 
-@pytest.mark.parametrize("weighting", ["linear", "none"])
+@pytest.mark.parametrize("weighting", ["linear", "pyramid", "none"])
 @pytest.mark.parametrize("shape", [(8, 16, 16), (9, 17, 30), (3, 5, 40), (21, 16, 7)])
 def test_blended_windows_reproduce_an_identity_net(shape: tuple[int, int, int], weighting: str) -> None:
     plan = WindowPlan(shape=(8, 16, 16), stride=(4, 6, 10), weighting=weighting)
@@ -44,11 +44,24 @@ def test_the_last_window_reaches_the_end_and_not_a_stride_further() -> None:
 
 
 def test_the_weight_falls_linearly_from_the_centre_and_is_never_zero() -> None:
-    ramp = window_ramps(WindowPlan(shape=(8, 16, 15)))[2]
+    depth, plane = window_weight(WindowPlan(shape=(8, 15, 15)))
+    ramp = plane[7]
     assert float(ramp[7]) == 1.0
     torch.testing.assert_close(ramp, ramp.flip(0))
     torch.testing.assert_close(ramp[:8].diff(), torch.full((7,), float(ramp[0]) * 2))
-    assert ramp.min() > 0
+    torch.testing.assert_close(plane, plane.T)
+    assert depth.max() == 0.875  # an even number of voxels has none at the centre
+    assert plane.min() > 0
+    assert depth.min() > 0
+
+
+def test_a_pyramid_falls_towards_the_nearest_edge_alone() -> None:
+    """The winners' weight: the smaller of the ramps along y and x, times the ramp along z."""
+    _, plane = window_weight(WindowPlan(shape=(8, 15, 15), weighting="pyramid"))
+    ramp = plane[7]
+    for y in range(15):
+        for x in range(15):
+            assert plane[y, x] == min(ramp[y], ramp[x])
 
 
 def test_weighting_changes_where_windows_disagree() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -11,13 +13,15 @@ from torch import Generator, Tensor
 
 from tomosoup.recipes.training import AugmentationRecipe
 
+AXES = {"z": -3, "y": -2, "x": -1}
+
 
 def augment(window: Tensor, target: Tensor, recipe: AugmentationRecipe, *, random: Generator) -> tuple[Tensor, Tensor]:
     """Window `(z, y, x)`, normalised, and its target `(c, z, y, x)` -> the same, changed at random by `recipe`."""
     both = torch.cat([window[None], target])
-    for axis in (1, 2, 3):
+    for axis in recipe.flip_axes:
         if _chance(recipe.flip_chance, random):
-            both = both.flip(axis)
+            both = both.flip(AXES[axis])
     if _chance(recipe.affine_chance, random):
         both = move_in_plane(
             both,
@@ -44,6 +48,26 @@ def move_in_plane(volumes: Tensor, *, rotation_degrees: float, scale: float, shi
     grid = F.affine_grid(back[None], [1, c * z, y, x], align_corners=False)
     moved = F.grid_sample(rearrange(volumes, "c z y x -> 1 (c z) y x"), grid, align_corners=False)
     return rearrange(moved, "1 (c z) y x -> c z y x", c=c)
+
+
+@dataclass(frozen=True)
+class Mix:
+    """How a batch is mixed: window i counts `share`, window `order[i]` the rest."""
+
+    order: Tensor
+    share: float
+
+
+def draw_mixup(batch: int, recipe: AugmentationRecipe, *, random: Generator) -> Mix | None:
+    """How to mix a batch of so many windows, or None for the batches that stay as they are (mixup, Zhang et al. 2018).
+
+    One share for the whole batch, from Beta(alpha, alpha).
+    """
+    if not _chance(recipe.mixup_chance, random):
+        return None
+    order = torch.randperm(batch, generator=random)
+    seed = int(torch.randint(2**62, (), generator=random))
+    return Mix(order, float(np.random.default_rng(seed).beta(recipe.mixup_alpha, recipe.mixup_alpha)))
 
 
 def _chance(chance: float, random: Generator) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from tomosoup.errors import InputError
 from tomosoup.io.files import written_aside
 from tomosoup.nets import build_net
+from tomosoup.recipes.data import Normalisation
 from tomosoup.recipes.picking import WindowPlan
 from tomosoup.recipes.training import NetRecipe
 from tomosoup.types import Species
@@ -35,6 +36,8 @@ class Checkpoint:
     voxel_size: float
     """Å a voxel of the tomograms it was trained on."""
     windows: WindowPlan
+    normalisation: Normalisation = field(default_factory=Normalisation)
+    """What was done to grey values before the net saw them."""
     thresholds: Mapping[str, float] = field(default_factory=dict)
     """By species name: the score that a pick must reach."""
     history: tuple[Mapping[str, Any], ...] = ()
@@ -45,7 +48,8 @@ class Checkpoint:
 
         Raises `InputError` where weights and net do not fit each other.
         """
-        net = build_net(self.architecture.model_copy(update={"pretrained": False}), classes=len(self.species))
+        bare = self.architecture.model_copy(update={"pretrained": False, "backbone_weights": None})
+        net = build_net(bare, classes=len(self.species))
         try:
             net.load_state_dict(dict(self.weights))
         except RuntimeError as error:
@@ -63,6 +67,7 @@ class Checkpoint:
             "species": [asdict(s) for s in self.species],
             "voxel_size": self.voxel_size,
             "windows": self.windows.model_dump(mode="json"),
+            "normalisation": self.normalisation.model_dump(mode="json"),
             "thresholds": dict(self.thresholds),
             "history": list(self.history),
         }
@@ -70,8 +75,29 @@ class Checkpoint:
             save_file({k: v.contiguous() for k, v in self.weights.items()}, aside, metadata={KEY: json.dumps(about)})
 
 
+@dataclass(frozen=True)
+class StoredWeights(Mapping[str, Tensor]):
+    """Weights that stay in their file until one is asked for: an ensemble of many nets needs memory for one."""
+
+    path: Path
+    names: tuple[str, ...]
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self.names:
+            raise KeyError(name)
+        with safe_open(self.path, framework="pt") as file:
+            tensor: Tensor = file.get_tensor(name)
+        return tensor
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
 def load(path: str | Path) -> Checkpoint:
-    """Read a checkpoint. No code is run from the file.
+    """Read a checkpoint; its weights are read when they are used. No code is run from the file.
 
     Raises `InputError` for a file that is missing, not a tomosoup checkpoint, or made by a newer version.
     """
@@ -80,7 +106,7 @@ def load(path: str | Path) -> Checkpoint:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - the file is no mapping
+            weights = StoredWeights(Path(path), tuple(file.keys()))
     except (SafetensorError, OSError) as error:
         raise InputError(
             f"{path} is not a checkpoint ({error}): expected a file that `tomosoup train` wrote."
@@ -97,6 +123,7 @@ def load(path: str | Path) -> Checkpoint:
             species=tuple(Species(**s) for s in about["species"]),
             voxel_size=float(about["voxel_size"]),
             windows=WindowPlan.of(about["windows"], source=str(path)),
+            normalisation=Normalisation.of(about.get("normalisation", {}), source=str(path)),
             thresholds=about["thresholds"],
             history=tuple(about["history"]),
         )

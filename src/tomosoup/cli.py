@@ -1,15 +1,13 @@
-"""The command line: a small function a command. Nothing else in the package prints."""
+"""The command line: a small function a command."""
 
 from __future__ import annotations
 
 import json
 import math
-import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import tyro
 from pydantic import ValidationError
@@ -17,20 +15,21 @@ from pydantic import ValidationError
 from tomosoup.errors import InputError
 from tomosoup.recipes.base import Recipe
 from tomosoup.recipes.commands import (
+    ConvertCommand,
     DemoCommand,
     PickCommand,
     ScoreCommand,
     SimulateCommand,
     ThresholdCommand,
     TrainCommand,
+    TuneCommand,
 )
+from tomosoup.recipes.picking import PickingPlan
 from tomosoup.recipes.simulation import SimulationRecipe
 from tomosoup.recipes.training import TrainingRecipe
+from tomosoup.terminal import fail, print_score, print_tuned, progress_bars, say
 
-if TYPE_CHECKING:  # every command imports what it needs: --help must not wait for torch
-    from tomosoup.evaluation import Score
-    from tomosoup.types import Progress
-
+# Every command imports what it needs: --help must not wait for torch.
 Options = TypeVar("Options", bound=Recipe)
 
 
@@ -45,34 +44,90 @@ def simulate(options: SimulateCommand) -> None:
 
 
 def train(options: TrainCommand) -> None:
-    """Train and write a checkpoint."""
+    """Train and write a checkpoint, or one a fold."""
     from tomosoup.io.files import refuse_existing
+    from tomosoup.io.project import open_project, read_truths
+    from tomosoup.training import first_process, fold_files, train, training_folder
+    from tomosoup.types import quiet
+
+    project = open_project(options.project)
+    files = {options.fold: options.output}
+    if options.all_folds:
+        files = fold_files(options.output, folds=len(read_truths(project, options.data)))
+        if options.resume:
+            files = {fold: file for fold, file in files.items() if not file.exists()}
+    for file in files.values():
+        refuse_existing(file, overwrite=options.overwrite)
+    folders = {
+        fold: training_folder(file, resume=options.resume, overwrite=options.overwrite) for fold, file in files.items()
+    }
+    # Of several folds those that had not begun are started, whatever --resume says.
+    going_on = {f: options.resume and (not options.all_folds or (folders[f] / "last.ckpt").is_file()) for f in files}
+    for fold, file in files.items():
+        try:
+            with progress_bars() as bars:
+                checkpoint = train(
+                    project,
+                    options.training,
+                    fold=fold,
+                    folder=folders[fold],
+                    data=options.data,
+                    resume=going_on[fold],
+                    hardware=options.hardware,
+                    progress=bars if first_process() else quiet,
+                )
+        except KeyboardInterrupt:
+            raise Stopped(
+                f"Training stopped; its last whole epoch is in {folders[fold]}: go on with --resume."
+            ) from None
+        if first_process():
+            checkpoint.save(file)
+            result = checkpoint.history[-1]
+            say(
+                f"{file}: trained on {len(result['runs'])} runs; held-out {result['held_out']} weighted F4 "
+                f"{result['f4']:.3f} (best thresholds on that very run), after epoch {result['epoch']}"
+            )
+
+
+def tune(options: TuneCommand) -> None:
+    """Set thresholds by cross-validation."""
+    from tomosoup.checkpoints import load
     from tomosoup.io.project import open_project
-    from tomosoup.training import train, training_folder
+    from tomosoup.prediction import all_species
+    from tomosoup.tuning import out_of_fold, tune, with_thresholds
+    from tomosoup.views import VIEWS
+
+    models = [load(path) for path in options.model]
+    species = all_species(models)
+    with progress_bars() as progress:
+        folds = out_of_fold(
+            open_project(options.project),
+            models,
+            data=options.data,
+            views=tuple(VIEWS) if options.views == ("all",) else options.views,
+            plan=options.picking,
+            device=options.device,
+            progress=progress,
+        )
+    tuned = tune(folds, species, softness=options.softness, resamples=options.resamples, seed=options.seed)
+    print_tuned(tuned)
+    if not options.dry_run:
+        for path, model in zip(options.model, models, strict=True):
+            with_thresholds(model, tuned, folds).save(path)
+        say(f"Stored in {', '.join(map(str, options.model))}")
+
+
+def convert(options: ConvertCommand) -> None:
+    """Turn published weights into a checkpoint."""
+    from tomosoup.io.files import refuse_existing
+    from tomosoup.published import convert
 
     refuse_existing(options.output, overwrite=options.overwrite)
-    folder = training_folder(options.output, resume=options.resume, overwrite=options.overwrite)
-    try:
-        with progress_bars() as progress:
-            checkpoint = train(
-                open_project(options.project),
-                options.training,
-                fold=options.fold,
-                folder=folder,
-                data=options.data,
-                truth=options.truth,
-                resume=options.resume,
-                device=options.device,
-                progress=progress,
-            )
-    except KeyboardInterrupt:
-        raise Stopped(f"Training stopped; its best epoch so far is in {folder}: go on with --resume.") from None
+    checkpoint = convert(options.published)
     checkpoint.save(options.output)
-    result = checkpoint.history[-1]
-    say(
-        f"{options.output}: trained on {len(result['runs'])} runs; held-out {result['held_out']} weighted F4 "
-        f"{result['f4']:.3f} (best thresholds on that very run), after epoch {result['epoch']}"
-    )
+    which = "averaged" if checkpoint.history[-1]["averaged"] else "last, as there are no averaged ones"
+    say(f"{options.output}: net A1, {which} weights; species {', '.join(s.name for s in checkpoint.species)}")
+    say("No thresholds were published: set them with --threshold when you pick, or with `tomosoup threshold`.")
 
 
 def pick(options: PickCommand) -> None:
@@ -94,7 +149,6 @@ def pick(options: PickCommand) -> None:
     store = pick_store(
         project, runs, species, session=options.session, output=options.output, overwrite=options.overwrite
     )
-    plan = models[0].windows.model_copy(update={"stride": options.stride}) if options.stride else None
     try:
         with progress_bars() as progress:
             picks = pick_project(
@@ -103,8 +157,7 @@ def pick(options: PickCommand) -> None:
                 store=store,
                 data=options.data,
                 thresholds=thresholds,
-                plan=plan,
-                peaks=options.peaks,
+                plan=options.picking,
                 device=options.device,
                 progress=progress,
             )
@@ -174,9 +227,11 @@ COMMANDS: dict[str, tuple[type[Any], Callable[[Any], None]]] = {
     "demo": (DemoCommand, demo),
     "simulate": (SimulateCommand, simulate),
     "train": (TrainCommand, train),
+    "tune": (TuneCommand, tune),
     "pick": (PickCommand, pick),
     "threshold": (ThresholdCommand, threshold),
     "score": (ScoreCommand, score),
+    "convert": (ConvertCommand, convert),
 }
 
 
@@ -214,10 +269,10 @@ def parse(model: type[Options], name: str, words: Sequence[str]) -> Options:
     """The options of a command. Bad ones end the program with a line that names them."""
     default: Any = tyro.MISSING
     if recipe := RECIPES.get(model):
-        field, kind = recipe
-        chosen = _last_value("--recipe", words) or model.model_fields["recipe"].default
+        named_by, field, kind = recipe
+        chosen = _last_value(f"--{named_by}", words) or model.model_fields[named_by].default
         values: dict[str, Any] = {n: tyro.MISSING for n, f in model.model_fields.items() if f.is_required()}
-        values |= {"recipe": chosen, field: kind.read(chosen)}
+        values |= {named_by: chosen, field: kind.read(chosen)}
         default = model.model_construct(None, **values)
     try:
         options: Options = tyro.cli(
@@ -228,11 +283,14 @@ def parse(model: type[Options], name: str, words: Sequence[str]) -> Options:
     return options
 
 
-RECIPES: dict[Any, tuple[str, type[Recipe]]] = {
-    TrainCommand: ("training", TrainingRecipe),
-    SimulateCommand: ("simulation", SimulationRecipe),
+RECIPES: dict[Any, tuple[str, str, type[Recipe]]] = {
+    TrainCommand: ("recipe", "training", TrainingRecipe),
+    SimulateCommand: ("recipe", "simulation", SimulationRecipe),
+    PickCommand: ("plan", "picking", PickingPlan),
+    TuneCommand: ("plan", "picking", PickingPlan),
 }
-"""Commands with a --recipe: the field that it fills, so that --help shows its values and options change them."""
+"""Commands with a --recipe or --plan: that option, and the field that it fills, so that --help shows its values and
+options change them."""
 
 
 def _last_value(option: str, words: Sequence[str]) -> str | None:
@@ -265,78 +323,3 @@ def read_thresholds(words: Sequence[str], names: Sequence[str]) -> dict[str, flo
             raise InputError(f"--threshold {word}: expected a number (0.3) or a species and a number (ribosome=0.4).")
         thresholds |= {name: number} if name else dict.fromkeys(names, number)
     return thresholds
-
-
-def say(text: str) -> None:
-    """To standard output."""
-    sys.stdout.write(text + "\n")
-
-
-def fail(text: str, code: int) -> None:
-    """One sentence to standard error, and out."""
-    sys.stderr.write(f"tomosoup: {text}\n")
-    raise SystemExit(code)
-
-
-def print_score(result: Score) -> None:
-    """A row a species, then the weighted score."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("species", "weight", "F4", "hit", "false", "missed", title=f"Scored: {', '.join(result.runs)}")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for name, m in result.species.items():
-        table.add_row(name, f"{result.weights[name]:g}", f"{m.f_beta():.4f}", str(m.tp), str(m.fp), str(m.fn))
-    table.add_section()
-    table.add_row("weighted", "", f"{result.weighted:.4f}", "", "", "")
-    console = Console()
-    console.print(table)
-    if result.left_out:
-        console.print(
-            f"Left out, as they have no picks: {', '.join(result.left_out)}. Count them as missed with --runs all.",
-            highlight=False,
-        )
-
-
-@contextmanager
-def progress_bars() -> Iterator[Progress]:
-    """A bar with the time left for each kind of work, on standard error.
-
-    Ctrl-C is answered where progress is told, by `KeyboardInterrupt` there: thrown into the middle of a library's
-    clean-up it can be swallowed. A second Ctrl-C does not wait.
-    """
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    times = TimeElapsedColumn(), TimeRemainingColumn()
-    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), *times
-    tasks: dict[str, Any] = {}
-    pressed: list[int] = []
-
-    def on_interrupt(number: int, _: object) -> None:
-        pressed.append(number)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-
-        def report(what: str, done: int, total: int) -> None:
-            if pressed:
-                raise KeyboardInterrupt
-            key = what.partition(" (")[0]
-            if key not in tasks:
-                tasks[key] = bars.add_task(what, total=total)
-            bars.update(tasks[key], description=what, completed=done, total=total)
-
-        before = signal.signal(signal.SIGINT, on_interrupt)
-        try:
-            yield report
-        finally:
-            signal.signal(signal.SIGINT, before)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,9 +13,9 @@ from torch.utils.data import Dataset
 
 from tomosoup.augmentation import augment
 from tomosoup.errors import InputError
-from tomosoup.io.project import VOXEL_SIZE_TOLERANCE, Project, chosen_runs, read_truth, select_tomogram
+from tomosoup.io.project import VOXEL_SIZE_TOLERANCE, Project, read_truths, select_tomogram
 from tomosoup.normalisation import standardise
-from tomosoup.recipes.data import DataRecipe
+from tomosoup.recipes.data import AnnotatedData, Normalisation
 from tomosoup.recipes.training import TrainingRecipe
 from tomosoup.targets import gaussian_targets
 from tomosoup.types import PicksBySpecies, Progress, Species, Volume, quiet
@@ -24,27 +24,25 @@ from tomosoup.windows import Region, cut, window_starts
 
 @dataclass(frozen=True)
 class Example:
-    """An annotated tomogram: its name, its normalised `(z, y, x)` volume, its true picks."""
+    """An annotated tomogram: its name, its `(z, y, x)` volume, its true picks."""
 
     run: str
     volume: Volume
     truth: PicksBySpecies
 
 
-def read_examples(
-    project: Project, data: DataRecipe, *, truth: str | None = None, progress: Progress = quiet
-) -> list[Example]:
-    """The annotated, normalised tomograms of the chosen runs, in memory.
+def read_examples(project: Project, data: AnnotatedData, *, progress: Progress = quiet) -> list[Example]:
+    """The annotated tomograms of the chosen runs, in memory, as they are on disk.
 
-    Raises `InputError` where voxel sizes differ between runs or a truth holds species that the project does not list.
+    Raises `InputError` where no run or a named run has no truth, where voxel sizes differ between runs or a truth holds
+    species that the project does not list.
     """
     names = {s.name for s in project.species}
-    runs = chosen_runs(project, data)
+    truths = read_truths(project, data)
     examples: list[Example] = []
-    for i, run in enumerate(runs):
-        progress("Reading tomograms", i, len(runs))
+    for i, (run, picks) in enumerate(truths.items()):
+        progress("Reading tomograms", i, len(truths))
         tomogram = select_tomogram(project, run, data)
-        picks = read_truth(project, run, truth)
         if strangers := sorted(set(picks) - names):
             raise InputError(
                 f"Run {run}: its picks hold the species {', '.join(strangers)}, which {project.path} does not list "
@@ -55,12 +53,30 @@ def read_examples(
                 f"Run {run} has voxels of {tomogram.voxel_size:g} Å and run {examples[0].run} of "
                 f"{examples[0].volume.voxel_size:g} Å: train on one size (--voxel-spacing, --runs)."
             )
-        try:
-            examples.append(Example(run, standardise(tomogram.read()), picks))
-        except InputError as error:
-            raise InputError(f"Run {run}: {error}") from error
-    progress("Reading tomograms", len(runs), len(runs))
+        examples.append(Example(run, tomogram.read(), picks))
+    progress("Reading tomograms", len(truths), len(truths))
     return examples
+
+
+def normalised(examples: Sequence[Example], normalisation: Normalisation) -> list[Example]:
+    """The examples with their volumes standardised. Raises `InputError`, naming the run, for volumes that cannot be."""
+    standard = []
+    for example in examples:
+        try:
+            volume = standardise(example.volume, mean=normalisation.mean, deviation=normalisation.deviation)
+        except InputError as error:
+            raise InputError(f"Run {example.run}: {error}") from error
+        standard.append(replace(example, volume=volume))
+    return standard
+
+
+def data_set_normalisation(examples: Sequence[Example]) -> Normalisation:
+    """Mean and deviation of all voxels of all examples together."""
+    moments = [(e.volume.data.mean(dtype=torch.float64), e.volume.data.double().square().mean()) for e in examples]
+    sizes = torch.tensor([e.volume.data.numel() for e in examples], dtype=torch.float64)
+    mean, square = ((sizes * torch.stack(m)).sum() / sizes.sum() for m in zip(*moments, strict=True))
+    deviation = float((square - mean**2).clamp(min=0).sqrt())
+    return Normalisation(mean=float(mean), deviation=deviation if deviation > 0 else None)
 
 
 def half_overlapping(shape: Sequence[int], window: Sequence[int]) -> list[Region]:
@@ -80,12 +96,15 @@ def half_overlapping(shape: Sequence[int], window: Sequence[int]) -> list[Region
 class Crops(Dataset[tuple[Tensor, Tensor]]):
     """Crops `(1, z, y, x)` and targets `(c, z, y, x)`: an epoch is the half-overlapping grid of every example.
 
-    Each crop is shifted at random by up to a quarter of its size, then augmented. Set `epoch` before drawing one.
+    Each crop is shifted at random by up to a quarter of its size, then augmented. Set `epoch` before drawing one. The
+    examples' volumes are normalised already.
     """
 
     def __init__(self, examples: Sequence[Example], species: Sequence[Species], recipe: TrainingRecipe) -> None:
         self.species, self.recipe = species, recipe
         self.places = [(e, r) for e in examples for r in half_overlapping(e.volume.shape, recipe.windows.shape)]
+        self.per_epoch = min(len(self.places), recipe.crops_per_epoch or len(self.places))
+        """How many of them an epoch draws."""
         self.epoch = 0
 
     def __len__(self) -> int:
@@ -96,7 +115,10 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
         random = generator(self.recipe.seed, self.epoch, index)
         region = shifted(region, example.volume.shape, random=random)
         target = gaussian_targets(
-            example.truth, self.species, crop(example.volume, region, empty=True), sigma=self.recipe.sigma
+            example.truth,
+            self.species,
+            crop(example.volume, region, empty=True),
+            sigma=self.recipe.sigmas(self.species),
         )
         window = cut(example.volume.data, region)
         window, heatmap = augment(window, target.data, self.recipe.augmentation, random=random)

@@ -12,7 +12,7 @@ from tomosoup.io.project import open_project, read_truth, select_tomogram
 from tomosoup.io.tables import write_csv
 from tomosoup.prediction import pick_project
 from tomosoup.recipes.commands import DemoCommand, SimulateCommand
-from tomosoup.recipes.data import DataRecipe
+from tomosoup.recipes.data import AnnotatedData, DataRecipe
 from tomosoup.recipes.training import TrainingRecipe
 from tomosoup.report.overview import draw_overview
 from tomosoup.simulation.scene import simulate_project
@@ -26,14 +26,13 @@ def run_demo(options: DemoCommand, *, progress: Progress = quiet) -> Score:
     That run is neither trained on nor used to choose weights or thresholds: the run before it does that. Raises
     `InputError` where the folder holds an earlier demo and may not be replaced.
     """
-    out = options.out
+    out, recipe = options.out, TrainingRecipe.read(options.recipe)
     if out.exists() and any(out.iterdir() if out.is_dir() else [out]):
         if not (options.overwrite and (out / "project" / MARKER).is_file()):
             raise InputError(
                 f"{out} exists already: choose another folder, or replace an earlier demo with --overwrite."
             )
         shutil.rmtree(out)
-    recipe = TrainingRecipe.read(options.recipe)
     simulation = SimulateCommand(
         out=out / "project", runs=options.runs, seed=options.seed, simulation=options.simulation
     )
@@ -44,7 +43,7 @@ def run_demo(options: DemoCommand, *, progress: Progress = quiet) -> Score:
         recipe,
         fold=len(seen) - 1,
         folder=out / "training",
-        data=DataRecipe(runs=tuple(seen)),
+        data=AnnotatedData(runs=tuple(seen)),
         progress=progress,
     )
     checkpoint.save(out / "model.safetensors")

@@ -4,11 +4,38 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from tomosoup.recipes.training import LossRecipe
 
-def heatmap_loss(prediction: Tensor, target: Tensor, *, floor: float = 0.1) -> Tensor:
+
+def weighted_loss(prediction: Tensor, target: Tensor, *, floor: float = 0.1) -> Tensor:
     """Mean over all voxels of (p - g)² (g + floor): a scalar.
 
     Squared error that counts most where particles are, and `floor` where there are none; equation 1 of the 4th place's
-    paper. Both tensors have the same shape, commonly `(b, c, z, y, x)`.
+    paper (A1). Both tensors have the same shape, commonly `(b, c, z, y, x)`.
     """
     return ((prediction - target).square() * (target + floor)).mean()
+
+
+def balanced_loss(prediction: Tensor, target: Tensor, recipe: LossRecipe) -> Tensor:
+    """Sum over two regions of weight * sum((p - g)²) / (voxels + eps): a scalar.
+
+    The positive region is every voxel, of any channel and window of the batch, whose target g is at least
+    `recipe.positive_from` (0.1: within 2.1 sigma of a particle); the negative region is the rest. However few
+    particles there are, they weigh as much as all the empty space. Equation 2 of the 4th place's paper (A2), which
+    leaves regions, weights and eps open. Both tensors have the same shape, commonly `(b, c, z, y, x)`.
+    """
+    error = (prediction - target).square()
+    positive = (target >= recipe.positive_from).to(error)
+    on, off = (error * positive).sum(), (error * (1 - positive)).sum()
+    count = positive.sum()
+    return recipe.positive_weight * on / (count + recipe.eps) + recipe.negative_weight * off / (
+        positive.numel() - count + recipe.eps
+    )
+
+
+def heatmap_loss(prediction: Tensor, target: Tensor, recipe: LossRecipe) -> Tensor:
+    """The loss that the recipe names; in fp32 whatever the net computed in."""
+    prediction = prediction.float()
+    if recipe.name == "balanced":
+        return balanced_loss(prediction, target, recipe)
+    return weighted_loss(prediction, target, floor=recipe.floor)

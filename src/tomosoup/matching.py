@@ -62,14 +62,21 @@ def ranked(pairs: Pairs, *, distance: float) -> tuple[Array, Array, int]:
     """All picks, best first: their scores `(n,)`, how many particles each is the first to hit `(n,)`; all particles."""
     scores, gains, total = [np.empty(0)], [np.empty(0)], 0
     for picks, truth in pairs:
-        order = np.argsort(-picks.score, kind="stable")
-        ranks = first_hits(picks.zyx[order], truth.zyx, distance=distance)
-        scores.append(picks.score[order])
-        gains.append(np.bincount(ranks[ranks < len(picks)].astype(int), minlength=len(picks)).astype(float))
-        total += len(truth)
+        score, gain, particles = ranked_hits(picks, truth, distance=distance)
+        scores.append(score)
+        gains.append(gain)
+        total += particles
     score = np.concatenate(scores)
     order = np.argsort(-score, kind="stable")
     return score[order], np.concatenate(gains)[order], total
+
+
+def ranked_hits(picks: Picks, truth: Picks, *, distance: float) -> tuple[Array, Array, int]:
+    """What `ranked` gives, of one tomogram."""
+    order = np.argsort(-picks.score, kind="stable")
+    ranks = first_hits(picks.zyx[order], truth.zyx, distance=distance)
+    gain = np.bincount(ranks[ranks < len(picks)].astype(int), minlength=len(picks)).astype(float)
+    return picks.score[order], gain, len(truth)
 
 
 def best_threshold(pairs: Pairs, *, distance: float, beta: float = BETA) -> tuple[float, Matches]:

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from tomosoup.checkpoints import Checkpoint
-from tomosoup.errors import InputError
+from tomosoup.errors import InputError, first_line
 from tomosoup.evaluation import apply_thresholds
 from tomosoup.io.picks import PickStore
 from tomosoup.io.project import VOXEL_SIZE_TOLERANCE, Project, chosen_runs, select_tomogram
 from tomosoup.normalisation import standardise
-from tomosoup.peaks import DEFAULT_PEAKS, find_peaks
+from tomosoup.peaks import find_peaks
 from tomosoup.recipes.data import DataRecipe
-from tomosoup.recipes.picking import PeakRecipe, WindowPlan
+from tomosoup.recipes.picking import PickingPlan, WindowPlan
 from tomosoup.types import Picks, Progress, Species, Volume, quiet
 from tomosoup.windows import Blend, cut, window_regions
 
@@ -45,43 +45,65 @@ def predict_heatmap(
     return replace(volume, data=blend.mean())
 
 
+AS_TRAINED = PickingPlan()
+"""Every checkpoint's own windows; sub-voxel peaks."""
+
+
 def pick(
     volume: Volume,
     checkpoints: Checkpoint | Sequence[Checkpoint],
     *,
-    plan: WindowPlan | None = None,
-    peaks: PeakRecipe = DEFAULT_PEAKS,
+    plan: PickingPlan = AS_TRAINED,
     device: str = "auto",
     progress: Progress = quiet,
 ) -> dict[str, Picks]:
-    """Particles of a raw `(z, y, x)` tomogram, by species: everything above `peaks.floor`, best first, in Å.
+    """Particles of a raw `(z, y, x)` tomogram, by species: everything above the plan's floor, best first, in Å.
 
-    With several checkpoints their heatmaps are averaged; a species that only some of them know is averaged over those.
+    With several checkpoints it is the peaks of `ensemble_heatmap`.
     `evaluation.apply_thresholds(picks, checkpoint.thresholds)` leaves the ones to keep. Raises `InputError` for a
     volume that is not 3D, holds NaN or is constant, and for voxel sizes that disagree.
     """
     models = [checkpoints] if isinstance(checkpoints, Checkpoint) else list(checkpoints)
+    heatmap = ensemble_heatmap(volume, models, plan=plan, device=device, progress=progress)
+    return find_peaks(heatmap, all_species(models), peaks=plan.peaks)
+
+
+def ensemble_heatmap(
+    volume: Volume,
+    models: Sequence[Checkpoint],
+    *,
+    plan: PickingPlan = AS_TRAINED,
+    device: str = "auto",
+    progress: Progress = quiet,
+) -> Volume:
+    """Raw `(z, y, x)` tomogram -> the weighted mean `(c, z, y, x)` of the models' heatmaps, channels as `all_species`.
+
+    Models may differ in net, window and order of species; a species that only some of them know is averaged over
+    those. One net and one heatmap besides the mean are in memory at a time. Raises `InputError` as `pick`.
+    """
     if volume.data.ndim != 3 or 0 in volume.data.shape:
         raise InputError(f"Expected a volume (z, y, x), got an array of shape {tuple(volume.data.shape)}.")
+    shares = plan.model_weights or (1.0,) * len(models)
+    if len(shares) != len(models):
+        raise InputError(
+            f"There are {len(models)} models and {len(shares)} weights for them: give one each (--model-weights)."
+        )
     for model in models:
         check_voxel_size(volume.voxel_size, model)
     species = all_species(models)
-    normalised = standardise(volume)
-    total = torch.zeros(len(species), *volume.shape) if len(models) > 1 else None
-    for i, model in enumerate(models):
+    weight = {s: sum(w for w, m in zip(shares, models, strict=True) if s in m.species) for s in species}
+    total = torch.zeros(len(species), *volume.shape)
+    for i, (share, model) in enumerate(zip(shares, models, strict=True)):
         net = model.net().to(best_device(device))
 
         def report(what: str, done: int, windows: int, i: int = i) -> None:
             progress(what, i * windows + done, len(models) * windows)
 
-        heatmap = predict_heatmap(net, normalised, plan=plan or model.windows, progress=report)
-        if total is None:
-            total = heatmap.data
-        else:
-            for s, values in zip(model.species, heatmap.data, strict=True):
-                total[species.index(s)] += values / sum(s in m.species for m in models)
-    assert total is not None
-    return find_peaks(replace(normalised, data=total), species, peaks=peaks)
+        shown = standardise(volume, mean=model.normalisation.mean, deviation=model.normalisation.deviation)
+        heatmap = predict_heatmap(net, shown, plan=plan.windows(model.windows), progress=report)
+        for s, values in zip(model.species, heatmap.data, strict=True):
+            total[species.index(s)] += values * (share / weight[s])
+    return replace(volume, data=total)
 
 
 def check_voxel_size(voxel_size: float, checkpoint: Checkpoint, *, what: str = "The tomogram") -> None:
@@ -118,9 +140,8 @@ def best_device(wanted: str) -> torch.device:
     try:
         torch.empty(0, device=(device := torch.device(wanted)))
     except (RuntimeError, AssertionError) as error:
-        first = str(error).splitlines()[0]
         raise InputError(
-            f"There is no device {wanted!r} here ({first}): leave --device out for the best there is."
+            f"There is no device {wanted!r} here ({first_line(error)}): leave --device out for the best there is."
         ) from error
     return device
 
@@ -132,8 +153,7 @@ def pick_project(
     store: PickStore | None = None,
     data: DataRecipe = DataRecipe(),  # noqa: B008 - immutable
     thresholds: Mapping[str, float] | None = None,
-    plan: WindowPlan | None = None,
-    peaks: PeakRecipe = DEFAULT_PEAKS,
+    plan: PickingPlan = AS_TRAINED,
     device: str = "auto",
     progress: Progress = quiet,
 ) -> dict[str, dict[str, Picks]]:
@@ -154,7 +174,7 @@ def pick_project(
             progress(f"Picking {run}", i * total + done, len(tomograms) * total)
 
         try:
-            candidates = pick(tomogram.read(), checkpoints, plan=plan, peaks=peaks, device=device, progress=report)
+            candidates = pick(tomogram.read(), checkpoints, plan=plan, device=device, progress=report)
         except InputError as error:
             raise InputError(f"Run {tomogram.run}: {error}") from error
         kept[tomogram.run] = apply_thresholds(candidates, limits)

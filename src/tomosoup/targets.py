@@ -15,19 +15,22 @@ REACH = 4.0
 """Gaussians are drawn out to this many sigma, where they have fallen to 3e-4."""
 
 
-def gaussian_targets(picks: PicksBySpecies, species: Sequence[Species], like: Volume, *, sigma: float) -> Volume:
+def gaussian_targets(
+    picks: PicksBySpecies, species: Sequence[Species], like: Volume, *, sigma: float | Sequence[float]
+) -> Volume:
     """Heatmaps `(c, z, y, x)` on the grid of `like`, a channel a species, in their order.
 
-    Each pick is a Gaussian of width `sigma` (Å) and height 1 at its exact, sub-voxel place; where two of a species
+    Each pick is a Gaussian of width `sigma` (Å; one for all, or one a species, as the 4th place's A2 has it in
+    proportion to the particle) and height 1 at its exact, sub-voxel place; where two of a species
     overlap the larger value stands (the 4th place's target; theirs rounds the centre to a voxel). Picks outside `like`
     reach in as far as their Gaussians do. Species without picks give an empty channel.
     """
-    sigma_vox = sigma / like.voxel_size
+    widths = [sigma] * len(species) if isinstance(sigma, int | float) else list(sigma)
     heatmap = torch.zeros(len(species), *like.shape)
-    for channel, kind in zip(heatmap, species, strict=True):
+    for channel, kind, width in zip(heatmap, species, widths, strict=True):
         if kind.name in picks:
             for centre in like.to_voxel(picks[kind.name].zyx):
-                _draw(channel, centre, sigma_vox)
+                _draw(channel, centre, width / like.voxel_size)
     return replace(like, data=heatmap)
 
 

@@ -1,9 +1,8 @@
-"""Train a net on annotated tomograms, one run held out: a Lightning module and `train`."""
+"""Train a net on annotated tomograms, one run held out: `train`."""
 
 from __future__ import annotations
 
 import logging
-import math
 import shutil
 import signal
 import warnings
@@ -17,143 +16,22 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tomosoup.checkpoints import Checkpoint
-from tomosoup.crops import Crops, Example, generator, read_examples
+from tomosoup.crops import Crops, Example, data_set_normalisation, normalised, read_examples
 from tomosoup.errors import InputError
-from tomosoup.evaluation import best_thresholds, steady_thresholds
+from tomosoup.heatmap_training import HeatmapTraining, Reporter, ShuffledByEpoch
 from tomosoup.io.project import Project, open_project
-from tomosoup.losses import heatmap_loss
-from tomosoup.nets import build_net
-from tomosoup.peaks import find_peaks
-from tomosoup.prediction import best_device, predict_heatmap
-from tomosoup.recipes.data import DataRecipe
+from tomosoup.prediction import best_device
+from tomosoup.recipes.data import AnnotatedData, Normalisation
+from tomosoup.recipes.hardware import Hardware
 from tomosoup.recipes.training import TrainingRecipe
 from tomosoup.types import Progress, Species, quiet
 
-
-def cosine_with_warmup(update: int, *, warmup: float, total: int) -> float:
-    """Share of the peak learning rate at an update (from 0): linear from 0 over `warmup` updates, then the cosine.
-
-    The cosine runs from update 0 to `total`, so the rate steps down a little where the warm-up ends (as in timm).
-    """
-    if update < warmup:
-        return update / warmup
-    return 0.5 * (1 + math.cos(math.pi * min(update, total) / total))
-
-
-class HeatmapTraining(pl.LightningModule):
-    """A net, its loss, its schedule, and the F4 of its averaged weights on the held-out run."""
-
-    def __init__(
-        self, recipe: TrainingRecipe, species: Sequence[Species], *, updates_per_epoch: int, progress: Progress = quiet
-    ) -> None:
-        super().__init__()
-        self.recipe, self.species = recipe, tuple(species)
-        self.updates_per_epoch, self.progress = updates_per_epoch, progress
-        self.net = build_net(recipe.net, classes=len(self.species))
-        self.results: dict[str, Any] = {}
-
-    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
-        """Loss of one batch of crops `(b, 1, z, y, x)` and targets `(b, c, z, y, x)`."""
-        windows, targets = batch
-        loss = heatmap_loss(self.net(windows), targets, floor=self.recipe.loss_floor)
-        if not torch.isfinite(loss):
-            raise InputError(
-                f"The loss became {float(loss)} after {self.global_step} updates: train with a lower --learning-rate."
-            )
-        self.log_dict({"loss": loss, "epoch_loss": loss}, on_step=False, on_epoch=True)
-        return loss
-
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """The held-out tomogram stays where it is: its windows are moved one by one."""
-        return batch if isinstance(batch, Example) else super().transfer_batch_to_device(batch, device, dataloader_idx)
-
-    def validation_step(self, held_out: Example, _: int) -> None:
-        """Blended heatmap of the held-out run, its peaks, their best F4, and thresholds for runs to come."""
-        heatmap = predict_heatmap(self.net, held_out.volume, plan=self.recipe.windows, progress=self._validating)
-        picks = find_peaks(heatmap, self.species, peaks=self.recipe.peaks)
-        result = best_thresholds([(picks, held_out.truth)], self.species)[1]
-        self.results = {
-            "epoch": self.current_epoch + 1,
-            "f4": result.weighted,
-            "f4_by_species": {name: m.f_beta() for name, m in result.species.items()},
-            "thresholds": steady_thresholds([(picks, held_out.truth)], self.species),
-        }
-        self.log_dict(
-            {"f4": result.weighted, **{f"f4/{n}": f for n, f in self.results["f4_by_species"].items()}}, batch_size=1
-        )
-
-    def _validating(self, _: str, done: int, total: int) -> None:
-        self.progress("Validating", done, total)
-
-    def configure_optimizers(self) -> Any:
-        """AdamW with the cosine schedule, stepped every update."""
-        optimizer = torch.optim.AdamW(
-            [p for p in self.parameters() if p.requires_grad],
-            lr=self.recipe.learning_rate,
-            weight_decay=self.recipe.weight_decay,
-        )
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer,
-            lambda update: cosine_with_warmup(
-                update,
-                warmup=self.recipe.warmup_epochs * self.updates_per_epoch,
-                total=self.recipe.epochs * self.updates_per_epoch,
-            ),
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what the last validation found beside the weights that it judged."""
-        checkpoint["results"] = self.results
-        checkpoint["recipe"] = self.recipe.model_dump(mode="json")
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Raises `InputError` where the training to resume was another one."""
-        ours = self.recipe.model_dump(mode="json")
-        if other := [key for key, value in checkpoint["recipe"].items() if ours[key] != value]:
-            raise InputError(
-                f"The training to resume was started with another {', '.join(other)}: give the same options, or start "
-                "anew with --overwrite."
-            )
-
-
-class Reporter(pl.Callback):
-    """Tells `progress` how many updates are done."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-        self.says = "Training"
-
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """One update more."""
-        self.progress(self.says, trainer.global_step, int(trainer.estimated_stepping_batches))
-
-    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Say the score so far."""
-        if isinstance(module, HeatmapTraining) and module.results:
-            self.says = f"Training (held-out F4 {module.results['f4']:.3f})"
-            self.progress(self.says, trainer.global_step, int(trainer.estimated_stepping_batches))
-
-
-class ShuffledByEpoch(torch.utils.data.Sampler[int]):
-    """A new order every epoch that depends on seed and epoch alone; Lightning tells the epoch, also when it resumes."""
-
-    def __init__(self, crops: Crops, *, seed: int) -> None:
-        self.crops, self.seed = crops, seed
-
-    def set_epoch(self, epoch: int) -> None:
-        """The epoch, from 0, that is about to be drawn."""
-        self.crops.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.crops)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(torch.randperm(len(self), generator=generator(self.seed, self.crops.epoch)).tolist())
+AUTO = Hardware()
 
 
 def train(
@@ -162,37 +40,43 @@ def train(
     *,
     fold: int = 0,
     folder: str | Path,
-    data: DataRecipe = DataRecipe(),  # noqa: B008 - immutable
-    truth: str | None = None,
+    data: AnnotatedData = AnnotatedData(),  # noqa: B008 - immutable
     resume: bool = False,
-    device: str = "auto",
+    hardware: Hardware = AUTO,
     progress: Progress = quiet,
 ) -> Checkpoint:
-    """Train on all chosen runs of a project but the `fold`-th (by name), on which the best weights are chosen.
+    """Train on all chosen annotated runs of a project but the `fold`-th (by name), which chooses the best weights.
 
     The averaged weights are validated on the held-out run by blended whole-volume heatmap and best-threshold F4; the
-    best are returned, with a threshold a species from the same run. `truth` names the true picks as
-    `io.project.read_truth` takes it. `folder` keeps the log (`metrics.csv`) and what `resume` goes on from, after a
-    kill at any time, to the same weights as an unbroken training.
+    best are returned, with a threshold a species from the same run. `folder` keeps the log (`metrics.csv`) and what
+    `resume` goes on from, after a kill at any time, to the same weights as an unbroken training.
+
+    With several devices (Lightning's DDP) the program is started once a device and each process runs this function; all
+    return the same checkpoint, and the one that `first_process` names should write it.
 
     Raises `InputError` for data that cannot be used, and `KeyboardInterrupt` on Ctrl-C, with the last finished epoch on
     disk.
     """
     project = project if not isinstance(project, str | Path) else open_project(project)
     folder = Path(folder)
-    species = project.species
-    examples = read_examples(project, data, truth=truth, progress=progress)
-    if not 0 <= fold < len(examples) or len(examples) < 2:
-        raise InputError(
-            f"Fold {fold} holds out one of {len(examples)} runs and trains on the others: "
-            f"expected at least 2 runs and a fold from 0 to {len(examples) - 1}."
-        )
-    held_out = examples.pop(fold)
-    crops = Crops(examples, species, recipe)
-    module, trainer, loader = _assemble(recipe, species, crops, folder=folder, device=device, progress=progress)
     last = folder / "last.ckpt"
     if resume and not last.is_file():
         raise InputError(f"There is no training to resume in {folder}: leave out --resume to start one.")
+    examples = read_examples(project, data, progress=progress)
+    held_out = hold_out(examples, fold, project.species)
+    normalisation = data_set_normalisation(examples) if recipe.normalisation == "data_set" else Normalisation()
+    examples, [held_out] = normalised(examples, normalisation), normalised([held_out], normalisation)
+    crops = Crops(examples, project.species, recipe)
+    options = recipe.model_dump(mode="json")
+    identity = {
+        "runs": [e.run for e in examples],
+        "held_out": held_out.run,
+        "kind": data.kind,
+        "truth": data.truth,
+    }
+    module, trainer, loader = _assemble(
+        crops, identity=identity | options, folder=folder, resume=resume, hardware=hardware, progress=progress
+    )
     with _only_our_words(), _interrupts_pass(trainer):
         trainer.fit(
             module,
@@ -204,11 +88,41 @@ def train(
     return _best_checkpoint(
         folder,
         recipe,
-        species,
+        project.species,
         voxel_size=held_out.volume.voxel_size,
-        runs=[e.run for e in examples],
-        held_out=held_out.run,
+        normalisation=normalisation,
+        event={"step": "train", "tomosoup": version("tomosoup"), "recipe": options, **identity},
     )
+
+
+def hold_out(examples: list[Example], fold: int, species: Sequence[Species]) -> Example:
+    """Take the `fold`-th example out of the list.
+
+    Raises `InputError` where there is none, where nothing is left to train on, and where it holds no particle that
+    counts in the score.
+    """
+    if not 0 <= fold < len(examples) or len(examples) < 2:
+        raise InputError(
+            f"Fold {fold} holds out one of {len(examples)} annotated runs and trains on the others: "
+            f"expected at least 2 runs and a fold from 0 to {len(examples) - 1}."
+        )
+    held_out = examples.pop(fold)
+    if not any(len(held_out.truth.get(s.name, ())) for s in species if s.weight > 0):
+        raise InputError(
+            f"Run {held_out.run} holds no particle that counts in the score, so it cannot choose the best weights: "
+            "hold out another with --fold."
+        )
+    return held_out
+
+
+def first_process() -> bool:
+    """Whether this process is the one that writes and speaks, of those that train side by side."""
+    return not getattr(rank_zero_only, "rank", 0)
+
+
+def fold_files(output: Path, *, folds: int) -> dict[int, Path]:
+    """Where the checkpoint of each fold goes: `-fold0`, `-fold1`, ... before the ending of `output`."""
+    return {fold: output.with_stem(f"{output.stem}-fold{fold}") for fold in range(folds)}
 
 
 def training_folder(output: Path, *, resume: bool, overwrite: bool) -> Path:
@@ -217,7 +131,7 @@ def training_folder(output: Path, *, resume: bool, overwrite: bool) -> Path:
     Raises `InputError` where an unfinished training is there and neither `resume` nor `overwrite` says what to do.
     """
     folder = output.with_suffix(".training")
-    if (folder / "last.ckpt").exists() and not resume:
+    if (folder / "last.ckpt").exists() and not resume and first_process():
         if not overwrite:
             raise InputError(
                 f"{folder} holds an earlier training: go on with --resume, or start anew with --overwrite."
@@ -227,23 +141,35 @@ def training_folder(output: Path, *, resume: bool, overwrite: bool) -> Path:
 
 
 def _assemble(
-    recipe: TrainingRecipe, species: Sequence[Species], crops: Crops, *, folder: Path, device: str, progress: Progress
+    crops: Crops, *, identity: dict[str, Any], folder: Path, resume: bool, hardware: Hardware, progress: Progress
 ) -> tuple[HeatmapTraining, pl.Trainer, DataLoader[tuple[Tensor, Tensor]]]:
+    recipe = crops.recipe
+    batch_size = min(recipe.batch_size, crops.per_epoch)
+    if batch_size % hardware.devices:
+        raise InputError(
+            f"A batch of {batch_size} crops cannot be shared by {hardware.devices} devices alike: "
+            "set --batch-size to a multiple of --devices."
+        )
     torch.manual_seed(recipe.seed)
     loader = DataLoader(
         crops,
-        batch_size=min(recipe.batch_size, len(crops)),
-        sampler=ShuffledByEpoch(crops, seed=recipe.seed),
+        batch_size=batch_size // hardware.devices,
+        sampler=ShuffledByEpoch(crops, seed=recipe.seed, devices=hardware.devices),
         num_workers=recipe.workers,
         drop_last=True,
     )
-    accelerator = best_device(device).type
-    module = HeatmapTraining(recipe, species, updates_per_epoch=len(loader), progress=progress)
+    accelerator = best_device(hardware.device).type
+    module = HeatmapTraining(recipe, crops.species, updates_per_epoch=len(loader), identity=identity, progress=progress)
+    if resume and first_process():
+        _keep_log(folder / "metrics.csv")
     with _only_our_words():
         trainer = pl.Trainer(
             max_epochs=recipe.epochs,
             accelerator=accelerator,
-            devices=1,
+            devices=hardware.devices,
+            strategy="ddp" if hardware.devices > 1 else "auto",
+            sync_batchnorm=hardware.devices > 1 and accelerator == "cuda",
+            use_distributed_sampler=False,
             precision=_precision(recipe.precision, accelerator),
             check_val_every_n_epoch=recipe.validate_every,
             num_sanity_val_steps=0,
@@ -253,18 +179,19 @@ def _assemble(
             enable_model_summary=False,
             callbacks=[
                 EMAWeightAveraging(decay=recipe.average_decay),
-                ModelCheckpoint(
-                    dirpath=folder,
-                    filename="best",
-                    monitor="f4",
-                    mode="max",
-                    save_last=True,
-                    enable_version_counter=False,
-                ),
+                ModelCheckpoint(folder, filename="best", monitor="f4", mode="max", enable_version_counter=False),
+                ModelCheckpoint(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False),
                 Reporter(progress),
             ],
         )
     return module, trainer, loader
+
+
+def _keep_log(log: Path) -> None:
+    """Set the log of the part that was broken off aside: Lightning starts a new one."""
+    if log.is_file():
+        number = 1 + sum(1 for _ in log.parent.glob("metrics.*.csv"))
+        log.rename(log.with_name(f"metrics.{number}.csv"))
 
 
 def _precision(wanted: str, accelerator: str) -> Any:
@@ -278,8 +205,8 @@ def _best_checkpoint(
     species: Sequence[Species],
     *,
     voxel_size: float,
-    runs: list[str],
-    held_out: str,
+    normalisation: Normalisation,
+    event: dict[str, Any],
 ) -> Checkpoint:
     """The best averaged weights of a finished training."""
     best = torch.load(folder / "best.ckpt", map_location="cpu", weights_only=True)
@@ -290,17 +217,9 @@ def _best_checkpoint(
         species=tuple(species),
         voxel_size=voxel_size,
         windows=recipe.windows,
+        normalisation=normalisation,
         thresholds=results["thresholds"],
-        history=(
-            {
-                "step": "train",
-                "tomosoup": version("tomosoup"),
-                "recipe": recipe.model_dump(mode="json"),
-                "runs": runs,
-                "held_out": held_out,
-                **{k: v for k, v in results.items() if k != "thresholds"},
-            },
-        ),
+        history=({**event, **{k: v for k, v in results.items() if k != "thresholds"}},),
     )
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import reduce
+from collections.abc import Sequence
 from itertools import product
 
 import torch
@@ -40,35 +39,38 @@ def cut(data: Tensor, region: Region) -> Tensor:
     return out
 
 
-def window_ramps(plan: WindowPlan) -> list[Tensor]:
-    """The weight of a window's voxels along z, y and x: three tensors whose product is the weight of a voxel.
+def window_weight(plan: WindowPlan) -> tuple[Tensor, Tensor]:
+    """The weight of a window's voxels, along z `(z,)` and in the plane `(y, x)`: their product is a voxel's weight.
 
-    `linear` falls from 1 at the centre to 0 at the window's outer faces, which lie half a voxel outside its last
-    voxels: no weight is 0, so a voxel that one window alone covers keeps its value.
+    A ramp falls from 1 at the centre to 0 at the window's outer faces, which lie half a voxel outside its last voxels:
+    no weight is 0, so a voxel that one window alone covers keeps its value. In the plane `linear` is the product of the
+    ramps along y and x, `pyramid` the smaller of them (the 4th place's).
     """
     if plan.weighting == "none":
-        return [torch.ones(n) for n in plan.shape]
-    return [1 - (2 * (torch.arange(n) + 0.5) / n - 1).abs() for n in plan.shape]
+        return torch.ones(plan.shape[0]), torch.ones(plan.shape[1:])
+    z, y, x = (1 - (2 * (torch.arange(n) + 0.5) / n - 1).abs() for n in plan.shape)
+    return z, torch.minimum(y[:, None], x) if plan.weighting == "pyramid" else y[:, None] * x
 
 
 class Blend:
     """The weighted mean of overlapping windows, gathered one window at a time.
 
-    The weights are products of ramps and the windows stand on a grid, so the sum of the weights is a product too: it
-    costs three vectors where a second volume would stand.
+    A weight is a product of one along z and one in the plane, and the windows stand on a grid, so the sum of the
+    weights is such a product too: it costs a vector and a slice where a second volume would stand.
     """
 
     def __init__(self, channels: int, shape: Sequence[int], plan: WindowPlan) -> None:
         """For a `(channels, *shape)` result covered by the windows of `plan`."""
         self.total = torch.zeros(channels, *shape)
-        self.ramps = window_ramps(plan)
-        self.weight = reduce(torch.Tensor.__mul__, (_along(ramp, axis) for axis, ramp in enumerate(self.ramps)))
-        self.sums = []
-        for n, w, s, ramp in zip(shape, plan.shape, plan.stride, self.ramps, strict=True):
-            along = torch.zeros(max(n, w) + w)
-            for start in window_starts(n, w, s):
-                along[start : start + w] += ramp
-            self.sums.append(along[:n])
+        depth, plane = window_weight(plan)
+        self.weight = depth[:, None, None] * plane
+        starts = [window_starts(n, w, s) for n, w, s in zip(shape, plan.shape, plan.stride, strict=True)]
+        ends = [max(n, s[-1] + w) for n, s, w in zip(shape, starts, plan.shape, strict=True)]
+        self.depth_sum, self.plane_sum = torch.zeros(ends[0]), torch.zeros(ends[1:])
+        for z in starts[0]:
+            self.depth_sum[z : z + plan.shape[0]] += depth
+        for y, x in product(*starts[1:]):
+            self.plane_sum[y : y + plan.shape[1], x : x + plan.shape[2]] += plane
 
     def add(self, values: Tensor, region: Region) -> None:
         """Add a window's `(channels, *window)` output; what reaches past the volume's end is dropped."""
@@ -78,19 +80,7 @@ class Blend:
 
     def mean(self) -> Tensor:
         """The blended `(channels, z, y, x)`. Ends the gathering: the sum is divided in place."""
-        for axis, along in enumerate(self.sums):
-            self.total /= _along(along, axis)
+        z, y, x = self.total.shape[1:]
+        self.total /= self.depth_sum[:z, None, None]
+        self.total /= self.plane_sum[:y, :x]
         return self.total
-
-
-def _along(ramp: Tensor, axis: int) -> Tensor:
-    """A vector, shaped to broadcast along one axis of (z, y, x)."""
-    shape = [1, 1, 1]
-    shape[axis] = -1
-    return ramp.reshape(shape)
-
-
-def batches(regions: Sequence[Region], size: int) -> Iterator[Sequence[Region]]:
-    """The regions in groups of at most `size`."""
-    for first in range(0, len(regions), size):
-        yield regions[first : first + size]

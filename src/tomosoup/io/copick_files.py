@@ -15,7 +15,7 @@ from copick.impl.filesystem import CopickPicksFSSpec
 from copick.models import CopickPicksFile
 from copick.util.escape import sanitize_name
 
-from tomosoup.errors import InputError
+from tomosoup.errors import InputError, first_line
 from tomosoup.io.files import written_aside
 from tomosoup.recipes.species import CONTEST_SPECIES
 from tomosoup.types import Picks, PicksBySpecies, Species, Volume
@@ -65,8 +65,7 @@ def open_root(config: Config, *, name: str) -> Any:
     try:
         return copick.from_string(json.dumps(config))
     except (KeyError, ValueError, TypeError, OSError) as error:
-        first = str(error).splitlines()[0] if str(error) else repr(error)
-        raise InputError(f"{name} is not a copick configuration that copick can open ({first}).") from error
+        raise InputError(f"{name} is not a copick configuration that copick can open ({first_line(error)}).") from error
 
 
 def species_of(thing: Any) -> Species:
@@ -124,7 +123,7 @@ def read_files(paths: Iterable[Path]) -> dict[str, Picks]:
         try:
             file = CopickPicksFile(**json.loads(path.read_text()))
         except (OSError, ValueError, TypeError) as error:
-            raise InputError(f"{path} is not a copick pick file ({str(error).splitlines()[0]}).") from error
+            raise InputError(f"{path} is not a copick pick file ({first_line(error)}).") from error
         picks[file.pickable_object_name] = _picks(file)
     return picks
 

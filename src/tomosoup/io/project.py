@@ -17,7 +17,7 @@ from tomosoup.io import copick_files
 from tomosoup.io.mrc import open_mrc
 from tomosoup.io.omezarr import open_omezarr
 from tomosoup.io.tables import read_csv
-from tomosoup.recipes.data import DataRecipe
+from tomosoup.recipes.data import AnnotatedData, DataRecipe
 from tomosoup.recipes.species import CONTEST_SPECIES
 from tomosoup.types import Picks, Species, Volume
 
@@ -199,6 +199,9 @@ def open_project(path: str | Path) -> Project:
         return _open_copick(path / "copick_config.json")
     for static, overlay in ((path / "static", path / "overlay"), (path, path.parent / "overlay")):
         if (static / "ExperimentRuns").is_dir():
+            files = sorted({*path.glob("*.json"), *static.parent.glob("*.json")})
+            if named := next(filter(_is_config, files), None):
+                raise InputError(f"{path} belongs to a copick project: name its configuration, {named}.")
             config = copick_files.config_of(CONTEST_SPECIES, static=static, overlay=overlay)
             return ContestProject(path, CopickProject(path, copick_files.open_root(config, name=str(path))), overlay)
     parts = [p.name for p in (path / "train", path / "test") if (p / "static" / "ExperimentRuns").is_dir()]
@@ -211,6 +214,13 @@ def open_project(path: str | Path) -> Project:
         f"There is no project at {path}: expected a copick configuration (.json), a folder with static/ExperimentRuns "
         "as the contest's, or a folder of .mrc volumes."
     )
+
+
+def _is_config(path: Path) -> bool:
+    try:
+        return "pickable_objects" in json.loads(path.read_text())
+    except (OSError, ValueError):
+        return False
 
 
 def _open_copick_tomogram(tomogram: Any, run: str) -> tuple[Any, float]:
@@ -276,23 +286,42 @@ def read_truth(project: Project, run: str, source: str | None = None) -> dict[st
 
     Raises `InputError` where the set is missing or more than one could be meant.
     """
+    return read_truths(project, AnnotatedData(runs=(run,), truth=source))[run]
+
+
+def read_truths(project: Project, data: AnnotatedData) -> dict[str, dict[str, Picks]]:
+    """True picks by run, for the runs that `data` names or, where it names none, for those that have any.
+
+    Raises `InputError` where a named run has no true picks, no run has any, or a run has more sets than one.
+    """
+    chosen, source = chosen_runs(project, data), data.truth
     if source is not None and Path(source).is_file():
         table = read_csv(Path(source))
-        if run not in table:
-            raise InputError(f"{source} has no picks of run {run}: leave the run out (--runs) or add them.")
-        return table[run]
-    sets = project.pick_sets(run)
-    if source is None:
-        keys = [key for key in sets if key[0] != OWN_USER]
-    else:
-        keys = [key for key in sets if "/".join(key) == source]
-    if len(keys) != 1:
-        has = shortened(["/".join(key) for key in sets]) or "none"
+        missing = [run for run in chosen if run not in table]
+        if missing and (data.runs or len(missing) == len(chosen)):
+            raise InputError(
+                f"{source} has no picks of run {shortened(missing)}: leave the run out (--runs) or add them."
+            )
+        return {run: table[run] for run in chosen if run in table}
+    truths = {}
+    for run in chosen:
+        sets = project.pick_sets(run)
+        keys = [key for key in sets if (key[0] != OWN_USER if source is None else "/".join(key) == source)]
+        if not keys and not data.runs:
+            continue
+        if len(keys) != 1:
+            has = shortened(["/".join(key) for key in sets]) or "none"
+            raise InputError(
+                f"Run {run}: expected one set of true picks{f' {source}' if source else ''}, found {len(keys)} "
+                f"(it has {has}): name a CSV file or USER/SESSION with --truth."
+            )
+        truths[run] = sets[keys[0]]()
+    if not truths:
         raise InputError(
-            f"Run {run}: expected one set of true picks{f' {source}' if source else ''}, found {len(keys)} "
-            f"(it has {has}): name a CSV file or USER/SESSION with --truth."
+            f"No run of {project.path} has true picks{f' {source}' if source else ''} "
+            f"(looked at {shortened(chosen)}): name a CSV file or USER/SESSION with --truth."
         )
-    return sets[keys[0]]()
+    return truths
 
 
 def shortened(names: list[str], *, most: int = 12) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from torch import nn
 
+from tomosoup.nets.pyramid_unet import PyramidUNet
 from tomosoup.nets.shuffle_unet import ShuffleUNet
 from tomosoup.recipes.training import NetRecipe
 
-NETS: dict[str, type[ShuffleUNet]] = {"shuffle_unet": ShuffleUNet}
+NETS: dict[str, type[ShuffleUNet | PyramidUNet]] = {"shuffle_unet": ShuffleUNet, "pyramid_unet": PyramidUNet}
 
 
 def build_net(recipe: NetRecipe, *, classes: int) -> nn.Module:

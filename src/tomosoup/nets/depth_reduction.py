@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import timm
 import torch
-from einops import rearrange, reduce
+from einops import rearrange
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from timm.models._features import FeatureListNet
 from torch import Tensor, nn
 
-from tomosoup.errors import InputError
+from tomosoup.errors import InputError, first_line
 from tomosoup.recipes.training import NetRecipe
 
 
@@ -35,15 +40,16 @@ def slice_picker(slices: int) -> nn.Conv3d:
 
 
 class SliceEncoder(nn.Module):
-    """A timm 2D backbone that runs on all slices as one batch; after each stage the depth is average-pooled.
+    """A timm 2D backbone that runs on all slices as one batch; after each stage the depth is reduced.
 
     `(b, 1, z, y, x)` -> one `(b, channels, z / dz, y / d, x / d)` a stage in `stages`. The depth stride follows the
-    in-plane stride up to a limit, and the pooled map is both the skip and the next stage's input (Section 2.3 of the
-    4th place's paper).
+    in-plane stride up to a limit, and the reduced map is both the skip and the next stage's input (Section 2.3 of the
+    4th place's paper). Reduced by average pooling, or by a strided convolution; stages that keep the depth may average
+    each slice with its neighbours (Section 2.4).
     """
 
-    def __init__(self, recipe: NetRecipe, *, steps: int) -> None:
-        """`steps`: how many times the decoder upsamples; the encoder returns that many maps and one more.
+    def __init__(self, recipe: NetRecipe, *, steps: int | None = None) -> None:
+        """`steps`: how many times the decoder upsamples; the encoder returns that many maps and one more, or all.
 
         Raises `InputError` for an unknown backbone, or one with too few stages.
         """
@@ -51,7 +57,7 @@ class SliceEncoder(nn.Module):
         self.slices = slice_picker(recipe.input_slices)
         backbone = _timm_model(recipe)
         reductions = [stage["reduction"] for stage in backbone.feature_info]
-        if len(reductions) <= steps:
+        if steps is not None and len(reductions) <= steps:
             raise InputError(
                 f"Backbone {recipe.backbone!r} has {len(reductions)} feature stages and the decoder's {steps} widths "
                 f"need {steps + 1}: name fewer decoder widths or another backbone."
@@ -60,22 +66,37 @@ class SliceEncoder(nn.Module):
         nested = any("." in stage["module"] for stage in backbone.feature_info)
         self.backbone = FeatureListNet(backbone, out_indices=tuple(range(len(reductions))), flatten_sequential=nested)
         depths = [min(r, recipe.depth_stride_limit) for r in reductions]
-        self.pools = dict(zip(self.backbone.return_layers, _ratios([1, *depths]), strict=True))
-        self.stages = [
-            Stage(info["num_chs"], (depth, info["reduction"], info["reduction"]))
-            for info, depth in zip(backbone.feature_info, depths, strict=True)
-        ][-steps - 1 :]
+        channels = [stage["num_chs"] for stage in backbone.feature_info]
+        self.depth_steps = nn.ModuleList(
+            depth_step(recipe, channels=c, ratio=r) for c, r in zip(channels, _ratios([1, *depths]), strict=True)
+        )
+        self.stages = [Stage(c, (d, r, r)) for c, d, r in zip(channels, depths, reductions, strict=True)]
+        if steps is not None:
+            self.stages = self.stages[-steps - 1 :]
 
     def forward(self, volume: Tensor) -> list[Tensor]:
         b = volume.shape[0]
         x = rearrange(self.slices(volume), "b c z y x -> (b z) c y x")
-        maps = []
+        maps: list[Tensor] = []
         for name, module in self.backbone.items():
             x = module(x)
-            if name in self.pools:
-                x = reduce(x, "(b z dz) c y x -> (b z) c y x", "mean", b=b, dz=self.pools[name])
-                maps.append(rearrange(x, "(b z) c y x -> b c z y x", b=b))
+            if name in self.backbone.return_layers:
+                step = self.depth_steps[len(maps)]
+                maps.append(step(rearrange(x, "(b z) c y x -> b c z y x", b=b)))
+                x = rearrange(maps[-1], "b c z y x -> (b z) c y x")
         return maps[-len(self.stages) :]
+
+
+def depth_step(recipe: NetRecipe, *, channels: int, ratio: int) -> nn.Module:
+    """`(b, channels, z, y, x)` -> `(b, channels, z / ratio, y, x)`, as the recipe reduces depth."""
+    if ratio == 1:
+        if not recipe.depth_mixing:
+            return nn.Identity()
+        # Zeros past the ends count, as in torch's padded pooling, which refuses maps one slice deep.
+        return nn.Sequential(nn.ConstantPad3d((0, 0, 0, 0, 1, 1), 0.0), nn.AvgPool3d((3, 1, 1), stride=1))
+    if recipe.depth_reduction == "convolution":
+        return nn.Conv3d(channels, channels, kernel_size=(ratio, 3, 3), stride=(ratio, 1, 1), padding=(0, 1, 1))
+    return nn.AvgPool3d((ratio, 1, 1))
 
 
 def _ratios(values: list[int]) -> list[int]:
@@ -83,22 +104,50 @@ def _ratios(values: list[int]) -> list[int]:
 
 
 def _timm_model(recipe: NetRecipe) -> Any:
+    local = {"state_dict": _read_weights(recipe.backbone_weights)} if recipe.backbone_weights else None
+    log = logging.getLogger("timm")
+    level = log.level
+    log.setLevel(logging.WARNING)  # it tells of every step of loading weights
     try:
         model = timm.create_model(
             recipe.backbone,
-            pretrained=recipe.pretrained,
+            pretrained=recipe.pretrained or bool(local),
+            pretrained_cfg_overlay=local,
             in_chans=recipe.input_slices,
             **({"drop_path_rate": recipe.drop_path} if recipe.drop_path else {}),
         )
-    except (RuntimeError, TypeError) as error:
-        raise InputError(f"timm cannot make backbone {recipe.backbone!r} ({error}); see timm.list_models().") from error
     except OSError as error:
         raise InputError(
-            f"The ImageNet weights of {recipe.backbone!r} could not be downloaded ({error}): "
-            "go on line once, or train with --net.no-pretrained."
+            f"The ImageNet weights of {recipe.backbone!r} could not be downloaded ({first_line(error)}): go "
+            "on line once, name a file with --net.backbone-weights, or train without them (--net.no-pretrained)."
         ) from error
+    except (RuntimeError, TypeError) as error:
+        if local:
+            raise InputError(
+                f"{recipe.backbone_weights} does not hold weights of {recipe.backbone!r} as timm names them "
+                f"({str(error).splitlines()[-1].strip()[:200]}): name the file that belongs to this backbone."
+            ) from error
+        raise InputError(f"timm cannot make backbone {recipe.backbone!r} ({error}); see timm.list_models().") from error
+    finally:
+        log.setLevel(level)
     if not hasattr(model, "feature_info"):
         raise InputError(
             f"Backbone {recipe.backbone!r} has no feature stages; take one that timm lists as features_only."
         )
     return model
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    """A backbone's weights from a .safetensors or torch file; no code in it is run."""
+    if not path.is_file():
+        raise InputError(f"There are no backbone weights at {path}: expected a .safetensors or .pth file.")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, UnpicklingError, RuntimeError, EOFError, OSError, LookupError, ValueError) as error:
+        raise InputError(
+            f"{path} cannot be read as weights ({first_line(error)}): expected tensors by name, saved as "
+            ".safetensors or by torch.save."
+        ) from error
+    return state

@@ -15,6 +15,28 @@ QUIET = 0.01
 """Deviation of the head's weights at the start of a training."""
 
 
+def quiet_head(inputs: int, outputs: int, *, kernel_size: int = 1) -> nn.Conv3d:
+    """The last convolution of a net that predicts heatmaps.
+
+    Heatmaps are nearly empty: a head that starts out loud spends its first hundred updates on falling silent.
+    """
+    head = nn.Conv3d(inputs, outputs, kernel_size=kernel_size, padding=kernel_size // 2)
+    nn.init.trunc_normal_(head.weight, std=QUIET)
+    assert head.bias is not None
+    nn.init.zeros_(head.bias)
+    return head
+
+
+def check_window(volume: Tensor, multiple: tuple[int, ...]) -> None:
+    """Raises `InputError` unless `volume` is `(b, 1, z, y, x)` with sizes that the net's strides divide."""
+    sizes = volume.shape[2:]
+    if volume.ndim != 5 or volume.shape[1] != 1 or any(n % m for n, m in zip(sizes, multiple, strict=True)):
+        raise InputError(
+            f"The net takes windows (batch, 1, z, y, x) with z, y, x multiples of {multiple}, "
+            f"got {tuple(volume.shape)}: choose another window shape."
+        )
+
+
 class ConvBlock(nn.Sequential):
     """conv 3x3x3 - batch norm - ReLU."""
 
@@ -31,7 +53,8 @@ class ShuffleUNet(nn.Module):
 
     Encoder: `SliceEncoder`. Every skip passes two conv blocks of its own width. Decoder: a step a width, each nearest
     upsampling, concatenation with the skip, two conv blocks. Head: 1x1x1 convolution and pixel shuffle from the stride
-    where the decoder ends (4 in the published net). Section 2.3 of the 4th place's paper.
+    where the decoder ends (4 in the published net), or, as the paper's first form, further steps without skips, each
+    of half the width, up to full size. Section 2.3 of the 4th place's paper.
     """
 
     def __init__(self, recipe: NetRecipe, *, classes: int) -> None:
@@ -44,29 +67,26 @@ class ShuffleUNet(nn.Module):
         )
         self.steps = nn.ModuleList()
         self.factors: list[tuple[int, ...]] = []
-        width, coarse = stages[-1].channels, stages[-1].stride
+        width, stride = stages[-1].channels, stages[-1].stride
         for stage, out in zip(reversed(stages[:-1]), recipe.decoder_widths, strict=True):
-            self.factors.append(tuple(a // b for a, b in zip(coarse, stage.stride, strict=True)))
+            self.factors.append(tuple(a // b for a, b in zip(stride, stage.stride, strict=True)))
             self.steps.append(nn.Sequential(ConvBlock(width + stage.channels, out), ConvBlock(out, out)))
-            width, coarse = out, stage.stride
-        self.shuffle = coarse
-        self.head = nn.Conv3d(width, classes * coarse[0] * coarse[1] * coarse[2], kernel_size=1)
-        # Heatmaps are nearly empty: a head that starts out loud spends its first hundred updates on falling silent.
-        nn.init.trunc_normal_(self.head.weight, std=QUIET)
-        assert self.head.bias is not None
-        nn.init.zeros_(self.head.bias)
+            width, stride = out, stage.stride
+        while recipe.head == "plain" and max(stride) > 1:
+            self.factors.append(tuple(min(2, n) for n in stride))
+            out = max(classes, width // 2)
+            self.steps.append(nn.Sequential(ConvBlock(width, out), ConvBlock(out, out)))
+            width, stride = out, (max(1, stride[0] // 2), max(1, stride[1] // 2), max(1, stride[2] // 2))
+        self.shuffle = stride
+        self.head = quiet_head(width, classes * stride[0] * stride[1] * stride[2])
 
     def forward(self, volume: Tensor) -> Tensor:
-        sizes = volume.shape[2:]
-        if volume.ndim != 5 or volume.shape[1] != 1 or any(n % m for n, m in zip(sizes, self.multiple, strict=True)):
-            raise InputError(
-                f"The net takes windows (batch, 1, z, y, x) with z, y, x multiples of {self.multiple}, "
-                f"got {tuple(volume.shape)}: choose another window shape."
-            )
+        check_window(volume, self.multiple)
         maps = [skip(x) for skip, x in zip(self.skips, self.encoder(volume), strict=True)]
         x = maps.pop()
         for step, factor in zip(self.steps, self.factors, strict=True):
-            x = step(torch.cat([F.interpolate(x, scale_factor=factor, mode="nearest"), maps.pop()], dim=1))
+            x = F.interpolate(x, scale_factor=factor, mode="nearest")
+            x = step(torch.cat([x, maps.pop()], dim=1) if maps else x)
         dz, dy, dx = self.shuffle
         shuffled: Tensor = rearrange(
             self.head(x), "b (c dz dy dx) z y x -> b c (z dz) (y dy) (x dx)", dz=dz, dy=dy, dx=dx

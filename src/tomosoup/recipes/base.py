@@ -30,7 +30,7 @@ class Recipe(BaseModel):
             shipped = resources.files("tomosoup.recipes") / f"{name_or_file}.toml"
             if not shipped.is_file():
                 raise InputError(
-                    f"There is no recipe {str(name_or_file)!r}; take one of {', '.join(names())}, "
+                    f"There is no recipe {str(name_or_file)!r}; take one of {', '.join(cls.names())}, "
                     "or a file ending in .toml."
                 )
             text = shipped.read_text()
@@ -38,6 +38,20 @@ class Recipe(BaseModel):
             return cls.of(tomllib.loads(text), source=str(name_or_file))
         except tomllib.TOMLDecodeError as error:
             raise InputError(f"{path} is not valid TOML: {error}.") from error
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """The recipes of this kind that ship with the package."""
+        files = [f.name for f in resources.files("tomosoup.recipes").iterdir() if f.name.endswith(".toml")]
+        return sorted(name.removesuffix(".toml") for name in files if cls._fits(name))
+
+    @classmethod
+    def _fits(cls, file: str) -> bool:
+        try:
+            cls.model_validate(tomllib.loads((resources.files("tomosoup.recipes") / file).read_text()))
+        except ValidationError:
+            return False
+        return True
 
     @classmethod
     def of(cls, options: Mapping[str, Any], *, source: str) -> Self:
@@ -59,10 +73,3 @@ class Recipe(BaseModel):
             return f"there is no option {where!r}; expected one of {', '.join(section.model_fields)}."
         problem = first["msg"].removeprefix("Value error, ")
         return f"{where}: {problem}, got {first['input']!r}." if where else f"{problem}."
-
-
-def names() -> list[str]:
-    """The recipes that ship with the package."""
-    return sorted(
-        f.name.removesuffix(".toml") for f in resources.files("tomosoup.recipes").iterdir() if f.name.endswith(".toml")
-    )

@@ -10,8 +10,9 @@ from pydantic import Field
 from tyro.conf import Positional, arg
 
 from tomosoup.recipes.base import Recipe
-from tomosoup.recipes.data import DataRecipe
-from tomosoup.recipes.picking import ZYX, PeakRecipe
+from tomosoup.recipes.data import AnnotatedData, DataRecipe
+from tomosoup.recipes.hardware import Hardware
+from tomosoup.recipes.picking import PickingPlan
 from tomosoup.recipes.simulation import SimulationRecipe
 from tomosoup.recipes.training import TrainingRecipe
 
@@ -54,21 +55,60 @@ class TrainCommand(Recipe):
     output: Path
     """Checkpoint to write (.safetensors); the log and what --resume needs go to OUTPUT's name with .training."""
     recipe: str = "small"
-    """A recipe that ships with tomosoup (small, yu4u) or a TOML file; the options below change it."""
+    """A recipe that ships with tomosoup (small, yu4u, tattaka) or a TOML file; the options below change it."""
     fold: Annotated[int, Ge(0)] = 0
-    """Which of the runs, by name, is held out."""
-    truth: str | None = None
-    """True picks: a CSV file, or USER/SESSION of a copick pick set; by default the only set not made by tomosoup."""
+    """Which of the annotated runs, by name, is held out."""
+    all_folds: bool = False
+    """Train once a run, each held out in turn: OUTPUT gets -fold0, -fold1, ... before its ending."""
     resume: bool = False
     """Go on with a training that was stopped, to the weights of an unbroken one."""
     overwrite: bool = False
     """Replace OUTPUT and an unfinished training."""
-    device: str = "auto"
-    """cpu, cuda, mps, or the best there is."""
-    data: Annotated[DataRecipe, UNPREFIXED] = DataRecipe()
+    data: Annotated[AnnotatedData, UNPREFIXED] = AnnotatedData()
     """Which tomograms."""
+    hardware: Annotated[Hardware, UNPREFIXED] = Hardware()
+    """What to compute on."""
     training: Annotated[TrainingRecipe, UNPREFIXED] = TrainingRecipe()
     """What the recipe sets."""
+
+
+class TuneCommand(Recipe):
+    """Set thresholds by cross-validation: each model picks the run that its training held out, all picks are pooled."""
+
+    project: Positional[Path]
+    """The project that the models were trained on."""
+    model: tuple[Path, ...] = Field(min_length=1)
+    """Checkpoints of `tomosoup train --all-folds`; the thresholds found are stored in all of them."""
+    views: tuple[str, ...] = ("identity",)
+    """Pick also flipped or turned copies: flip_x, flip_y, flip_z, turn_90, turn_180, transpose, ..., or "all"; quarter
+    turns are for nets that trained with rotations."""
+    softness: Annotated[float, Ge(0)] = 0.0
+    """0 is the F4-best threshold; 0.1 the laxer one that `train` stores, better from few particles."""
+    resamples: Count = 1000
+    """Bootstrap resamples behind the intervals."""
+    seed: Annotated[int, Ge(0)] = 0
+    """Of the bootstrap."""
+    dry_run: bool = False
+    """Show the thresholds and store nothing."""
+    device: str = "auto"
+    """cpu, cuda, mps, or the best there is."""
+    plan: str = "as-trained"
+    """How to lay windows, as in `tomosoup pick`."""
+    data: Annotated[AnnotatedData, UNPREFIXED] = AnnotatedData()
+    """Which tomograms."""
+    picking: Annotated[PickingPlan, UNPREFIXED] = PickingPlan()
+    """What the plan sets."""
+
+
+class ConvertCommand(Recipe):
+    """Turn weights that the contest's winners published into a tomosoup checkpoint."""
+
+    published: Positional[Path]
+    """A Lightning checkpoint (.ckpt) of the 4th place's net A1. No code in it is run."""
+    output: Path
+    """Checkpoint to write (.safetensors)."""
+    overwrite: bool = False
+    """Replace OUTPUT."""
 
 
 class PickCommand(Recipe):
@@ -77,7 +117,7 @@ class PickCommand(Recipe):
     project: Positional[Path]
     """A copick configuration, a folder in the contest's layout, or a folder of MRC files."""
     model: tuple[Path, ...] = Field(min_length=1)
-    """One checkpoint, or several whose heatmaps are averaged."""
+    """One checkpoint, or several whose heatmaps are averaged (with --model-weights)."""
     output: Path | None = None
     """CSV of the picks that pass the thresholds: experiment,particle_type,x,y,z,score (Å)."""
     submission: Path | None = None
@@ -86,16 +126,17 @@ class PickCommand(Recipe):
     """copick session of these picks (user tomosoup); all above the floor go to session SESSION-candidates."""
     threshold: Thresholds = ()
     """Scores that picks must reach, for all (0.3) or by species (ribosome=0.4), in place of the checkpoint's."""
-    stride: ZYX | None = None
-    """Voxels from window to window (z y x), in place of the checkpoint's; smaller is slower and steadier."""
+    plan: str = "as-trained"
+    """How to lay windows and read peaks: as-trained, paper, paper-fewer-windows, paper-unweighted, or a TOML file; the
+    options below change it."""
     overwrite: bool = False
     """Replace picks and files that are there already."""
     device: str = "auto"
     """cpu, cuda, mps, or the best there is."""
     data: Annotated[DataRecipe, UNPREFIXED] = DataRecipe()
     """Which tomograms."""
-    peaks: PeakRecipe = PeakRecipe()
-    """How heatmaps become picks."""
+    picking: Annotated[PickingPlan, UNPREFIXED] = PickingPlan()
+    """What the plan sets."""
 
 
 class ThresholdCommand(Recipe):

@@ -22,3 +22,19 @@ class DataRecipe(Recipe):
     """The true voxel size (Å), in place of what the files say: 10.012 where the folder is called 10.000."""
     first_voxel: float | None = None
     """Where the centre of voxel 0 stands, in voxels: 0.5 for copick (default), -0.5 for the contest's data."""
+
+
+class AnnotatedData(DataRecipe):
+    """Which tomograms, and which of their picks are true."""
+
+    truth: str | None = None
+    """True picks: a CSV file, or USER/SESSION of a copick pick set; by default the only set not made by tomosoup."""
+
+
+class Normalisation(Recipe):
+    """Grey values -> what a net is shown: (value - mean) / deviation."""
+
+    mean: float | None = None
+    """None is each volume's own."""
+    deviation: Annotated[float, Gt(0)] | None = None
+    """None is each volume's own."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 
 from tomosoup.recipes.base import Recipe
 
 Count = Annotated[int, Ge(1)]
 ZYX = tuple[Count, Count, Count]
+Share = Annotated[float, Ge(0), Le(1)]
+Step = Annotated[float, Gt(0), Le(1)]
+Weighting = Literal["linear", "pyramid", "none"]
 
 
 class WindowPlan(Recipe):
@@ -19,8 +22,9 @@ class WindowPlan(Recipe):
     """Voxels of a window (z, y, x)."""
     stride: ZYX = (8, 48, 48)
     """Voxels from one window to the next (z, y, x); the volume is padded with zeros up to the last window."""
-    weighting: Literal["linear", "none"] = "linear"
-    """Weight of a window's voxels: 1 at its centre falling linearly to the edges, or the same everywhere."""
+    weighting: Weighting = "linear"
+    """Weight of a window's voxels. linear: 1 at its centre, falling to 0 at its faces along each axis; pyramid: the
+    smaller of the weights along y and x in place of their product (the 4th place's); none: 1 everywhere."""
 
 
 class PeakRecipe(Recipe):
@@ -32,3 +36,26 @@ class PeakRecipe(Recipe):
     """Peaks below this score are dropped for good; thresholds apply to the rest, now or later."""
     refine: bool = True
     """Move each peak to the top of a parabola through its neighbours, along each axis."""
+
+
+class PickingPlan(Recipe):
+    """How any checkpoint's windows are laid over a tomogram and how picks are read; a named one is a TOML file."""
+
+    step: tuple[Step, Step, Step] | None = None
+    """From window to window, as a share of the window (z y x); none keeps the checkpoint's stride."""
+    stride: ZYX | None = None
+    """The same in voxels, in its place; smaller is slower and steadier."""
+    weighting: Weighting | None = None
+    """How windows fade (linear, pyramid, none); by default as the checkpoint's."""
+    peaks: PeakRecipe = PeakRecipe()
+    """How heatmaps become picks."""
+    model_weights: tuple[Annotated[float, Gt(0)], ...] = ()
+    """With several checkpoints: the weight of each one's heatmap in the mean; none weighs them alike."""
+
+    def windows(self, own: WindowPlan) -> WindowPlan:
+        """The windows for a checkpoint that comes with its `own`."""
+        z, y, x = own.shape
+        stride = own.stride
+        if self.step:
+            stride = max(1, round(z * self.step[0])), max(1, round(y * self.step[1])), max(1, round(x * self.step[2]))
+        return WindowPlan(shape=own.shape, stride=self.stride or stride, weighting=self.weighting or own.weighting)

@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import Field, model_validator
 
 from tomosoup.recipes.base import Recipe
-from tomosoup.recipes.picking import PeakRecipe, WindowPlan
-
-Share = Annotated[float, Ge(0), Le(1)]
+from tomosoup.recipes.picking import PeakRecipe, Share, WindowPlan
+from tomosoup.types import Species
 
 
 class NetRecipe(Recipe):
     """Which net, and of what size."""
 
-    name: Literal["shuffle_unet"] = "shuffle_unet"
-    """Architecture: a key of tomosoup.nets.NETS."""
+    name: Literal["shuffle_unet", "pyramid_unet"] = "shuffle_unet"
+    """Architecture, a key of tomosoup.nets.NETS: the 4th place's A1 (shuffle_unet) or A2 (pyramid_unet)."""
     backbone: str = "convnext_nano.in12k_ft_in1k"
     """Any timm model with feature stages; it sees the slices of a tomogram as a batch of images."""
-    input_slices: Annotated[int, Ge(1)] = 5
-    """Each slice is seen with its neighbours as this many channels (odd)."""
-    decoder_widths: tuple[int, ...] = (1024, 768, 256)
-    """Channels after each upsampling step, lowest resolution first; their number sets where the decoder ends."""
-    depth_stride_limit: Annotated[int, Ge(1)] = 16
-    """The depth stride follows the in-plane stride up to here."""
     pretrained: bool = False
     """Start the backbone from timm's ImageNet weights (downloads them)."""
+    backbone_weights: Path | None = None
+    """Start the backbone from this file (.safetensors or .pth, as timm names the weights): needs no network."""
+    input_slices: Annotated[int, Ge(1)] = 5
+    """Each slice is seen with its neighbours as this many channels (odd)."""
+    decoder_widths: tuple[Annotated[int, Ge(1)], ...] = (1024, 768, 256)
+    """Channels of the decoder, lowest resolution first. shuffle_unet: a width an upsampling step, their number sets
+    where it ends. pyramid_unet: the joint pyramid's branches, then each upsampling block up to full size."""
+    head: Literal["shuffle", "plain"] = "shuffle"
+    """How shuffle_unet comes from its coarse stride to full size: pixel shuffle, or further upsampling blocks."""
+    depth_stride_limit: Annotated[int, Ge(1)] = 16
+    """The depth stride follows the in-plane stride up to here."""
+    depth_reduction: Literal["average", "convolution"] = "average"
+    """How the backbone's maps lose depth: average pooling, or a strided 3D convolution."""
+    depth_mixing: bool = False
+    """After stages that keep the depth, average each slice with its two neighbours."""
     drop_path: Annotated[float, Ge(0), Lt(1)] = 0.0
     """Stochastic depth in the backbone, where it has any."""
 
@@ -38,11 +48,30 @@ class NetRecipe(Recipe):
         return self
 
 
+class LossRecipe(Recipe):
+    """How far the prediction p is from the target g, in a number."""
+
+    name: Literal["weighted", "balanced"] = "weighted"
+    """weighted: mean of (p - g)² (g + floor), the 4th place's A1; balanced: particles and the rest apart, their A2."""
+    floor: Annotated[float, Ge(0)] = 0.1
+    """Weight of an empty voxel in the weighted loss."""
+    positive_from: Annotated[float, Gt(0), Lt(1)] = 0.1
+    """Balanced: voxels whose target is at least this are positive, the others negative."""
+    positive_weight: Annotated[float, Ge(0)] = 1.0
+    """Balanced: weight of the positive voxels' mean squared error."""
+    negative_weight: Annotated[float, Ge(0)] = 1.0
+    """Balanced: weight of the negative voxels' mean squared error."""
+    eps: Annotated[float, Gt(0)] = 1e-6
+    """Balanced: added to the counts, so that a batch without particles has a loss."""
+
+
 class AugmentationRecipe(Recipe):
     """Random changes of a training window; each `..._chance` is a probability."""
 
     flip_chance: Share = 0.5
-    """Mirror along each axis, independently."""
+    """Mirror along each of the flip axes, independently."""
+    flip_axes: tuple[Literal["z", "y", "x"], ...] = ("z", "y", "x")
+    """Axes that may be mirrored."""
     affine_chance: Share = 0.5
     """Rotate, scale and shift in the plane (zeros come in from outside)."""
     shift: Share = 0.05
@@ -55,6 +84,10 @@ class AugmentationRecipe(Recipe):
     """Change contrast and brightness."""
     intensity: Share = 0.3
     """Largest relative change of contrast, and of brightness in standard deviations."""
+    mixup_chance: Share = 0.0
+    """Mix a batch's windows in pairs; the loss is mixed likewise (mixup, Zhang et al. 2018)."""
+    mixup_alpha: Annotated[float, Gt(0)] = 1.0
+    """The share of each window is drawn from Beta(alpha, alpha)."""
 
 
 class TrainingRecipe(Recipe):
@@ -66,16 +99,21 @@ class TrainingRecipe(Recipe):
     peaks: PeakRecipe = PeakRecipe()
     """How the held-out run's heatmap is read."""
     augmentation: AugmentationRecipe = AugmentationRecipe()
+    normalisation: Literal["volume", "data_set"] = "volume"
+    """Grey values become mean 0, deviation 1: by each volume's own, or by those of all training runs together."""
     sigma: Annotated[float, Gt(0)] = 60.074
     """Width of the target's Gaussians in Å (the 4th place's 6 voxels of 10.012 Å)."""
-    loss_floor: Annotated[float, Ge(0)] = 0.1
-    """Weight of an empty voxel in the loss: mean of (p - g)² (g + floor)."""
+    sigma_by_radius: Annotated[float, Gt(0)] | None = None
+    """In place of sigma: the width as a share of each species' radius."""
+    loss: LossRecipe = LossRecipe()
     epochs: Annotated[int, Ge(1)] = 64
     """Passes over the half-overlapping grid of crops."""
+    crops_per_epoch: Annotated[int, Ge(1)] | None = None
+    """Draw only so many crops of the grid an epoch, others each time."""
     warmup_epochs: Annotated[float, Ge(0)] = 4
     """Epochs in which the learning rate rises from 0."""
     batch_size: Annotated[int, Ge(1)] = 32
-    """Crops an update."""
+    """Crops an update, over all devices."""
     learning_rate: Annotated[float, Gt(0)] = 1e-3
     """Peak learning rate of AdamW; cosine to 0 afterwards."""
     weight_decay: Annotated[float, Ge(0)] = 0.0
@@ -96,3 +134,7 @@ class TrainingRecipe(Recipe):
         if self.epochs % self.validate_every:
             raise ValueError(f"epochs ({self.epochs}) must be a multiple of validate_every ({self.validate_every})")
         return self
+
+    def sigmas(self, species: Sequence[Species]) -> list[float]:
+        """Width in Å of the target's Gaussians, a species."""
+        return [self.sigma if self.sigma_by_radius is None else self.sigma_by_radius * s.radius for s in species]

@@ -1,0 +1,117 @@
+"""What the commands show: lines, tables, bars. Nothing else in the package prints."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # --help must not wait for torch
+    from tomosoup.evaluation import Score
+    from tomosoup.tuning import Tuned
+    from tomosoup.types import Progress
+
+
+def say(text: str) -> None:
+    """To standard output."""
+    sys.stdout.write(text + "\n")
+
+
+def fail(text: str, code: int) -> None:
+    """One sentence to standard error, and out."""
+    sys.stderr.write(f"tomosoup: {text}\n")
+    raise SystemExit(code)
+
+
+def print_score(result: Score) -> None:
+    """A row a species, then the weighted score."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("species", "weight", "F4", "hit", "false", "missed", title=f"Scored: {', '.join(result.runs)}")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, m in result.species.items():
+        table.add_row(name, f"{result.weights[name]:g}", f"{m.f_beta():.4f}", str(m.tp), str(m.fp), str(m.fn))
+    table.add_section()
+    table.add_row("weighted", "", f"{result.weighted:.4f}", "", "", "")
+    console = Console()
+    console.print(table)
+    if result.left_out:
+        console.print(
+            f"Left out, as they have no picks: {', '.join(result.left_out)}. Count them as missed with --runs all.",
+            highlight=False,
+        )
+
+
+def print_tuned(tuned: Mapping[str, Tuned]) -> None:
+    """A row a species: threshold and F4 with their intervals, particles; then what too few particles back."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("species", "particles", "threshold", "95 %", "F4", "95 %", title="Out-of-fold thresholds")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, t in tuned.items():
+        low, high = t.interval
+        table.add_row(
+            name,
+            str(t.particles),
+            f"{t.threshold:.3f}",
+            f"{low:.3f} to {high:.3f}",
+            f"{t.f4:.3f}",
+            f"{t.f4_interval[0]:.3f} to {t.f4_interval[1]:.3f}",
+        )
+    console = Console()
+    console.print(table)
+    if few := [f"{name} ({t.particles})" for name, t in tuned.items() if t.few]:
+        console.print(
+            f"Few true particles behind {', '.join(few)}: these thresholds are little more than a guess; annotate "
+            "more, or take the laxer ones of --softness 0.1.",
+            highlight=False,
+        )
+
+
+@contextmanager
+def progress_bars() -> Iterator[Progress]:
+    """A bar with the time left for each kind of work, on standard error.
+
+    Ctrl-C is answered where progress is told, by `KeyboardInterrupt` there: thrown into the middle of a library's
+    clean-up it can be swallowed. A second Ctrl-C does not wait.
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    times = TimeElapsedColumn(), TimeRemainingColumn()
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), *times
+    tasks: dict[str, Any] = {}
+    pressed: list[int] = []
+
+    def on_interrupt(number: int, _: object) -> None:
+        pressed.append(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+
+        def report(what: str, done: int, total: int) -> None:
+            if pressed:
+                raise KeyboardInterrupt
+            key = what.partition(" (")[0]
+            if key not in tasks:
+                tasks[key] = bars.add_task(what, total=total)
+            bars.update(tasks[key], description=what, completed=done, total=total)
+
+        before = signal.signal(signal.SIGINT, on_interrupt)
+        try:
+            yield report
+        finally:
+            signal.signal(signal.SIGINT, before)
