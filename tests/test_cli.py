@@ -305,3 +305,52 @@ def test_ctrl_c_in_simulating_leaves_nothing(tmp_path: Path) -> None:
     said = interrupt_when(process, lambda: any(tmp_path.rglob("run_001")))
     assert "Stopped" in said
     assert [f.name for f in tmp_path.iterdir()] == ["few.toml"]
+
+
+def test_a_project_is_not_simulated_over_the_folder_one_is_in(
+    refused: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "cannot take the place of the folder that you are in" in refused("simulate", ".")
+
+
+def test_a_score_that_is_no_number_is_named_by_its_line(refused: Callable[..., str], tmp_path: Path) -> None:
+    table = tmp_path / "p.csv"
+    table.write_text("experiment,particle_type,x,y,z,score\nr,ribosome,1,2,3,0.5\nr,ribosome,1,2,3,high\n")
+    assert "p.csv, line 3: expected a run, a species and numbers x, y, z (and score)" in refused("score", table, table)
+
+
+def test_a_broken_pick_file_is_named(refused: Callable[..., str], project: Path) -> None:
+    file = next(project.rglob("Picks/*.json"))
+    file.write_text("{broken")
+    assert f"{file.name} is not a copick pick file" in refused("score", project, project, "--picks-set", "simulation/0")
+
+
+def test_other_plans_give_other_picks_and_unknown_ones_are_named(
+    refused: Callable[..., str], project: Path, model: Path, tmp_path: Path
+) -> None:
+    words = ["pick", project, "--model", model, "--runs", "run_001", "--peaks.floor", "1e-3", "--threshold", "1e-3"]
+    for plan in ("as-trained", "paper", "paper-unweighted"):
+        main([str(w) for w in (*words, "--output", tmp_path / f"{plan}.csv", "--plan", plan, "--session", plan)])
+    tables = [read_csv(tmp_path / f"{plan}.csv")["run_001"] for plan in ("as-trained", "paper", "paper-unweighted")]
+    whole = (tables[1]["apo-ferritin"].zyx - 5.0) / 10.0
+    np.testing.assert_allclose(whole, whole.round(), atol=1e-4)
+    refined = (tables[0]["apo-ferritin"].zyx - 5.0) / 10.0
+    assert not np.allclose(refined, refined.round(), atol=1e-3)
+    assert len({len(t["apo-ferritin"]) for t in tables} | {t["apo-ferritin"].score.sum() for t in tables}) > 3
+    said = refused(*words, "--output", tmp_path / "x.csv", "--plan", "hurry")
+    assert "no recipe 'hurry'; take one of as-trained, paper, paper-fewer-windows, paper-unweighted" in said
+
+
+def test_an_ensemble_is_weighted_from_the_command_line(
+    refused: Callable[..., str], project: Path, model: Path, tmp_path: Path
+) -> None:
+    words = ["pick", project, "--model", model, model, "--runs", "run_001", "--output", tmp_path / "p.csv"]
+    main([str(w) for w in (*words, "--model-weights", 2, 1)])
+    assert (tmp_path / "p.csv").is_file()
+    assert "There are 2 models and 1 weights for them" in refused(*words, "--overwrite", "--model-weights", 1)
+
+
+def test_the_package_runs_as_a_module() -> None:
+    done = subprocess.run([sys.executable, "-m", "tomosoup", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("tomosoup ")

@@ -242,3 +242,38 @@ def test_a_table_of_something_else_is_refused(tmp_path: Path, text: str, says: s
     (tmp_path / "x.csv").write_text(text)
     with pytest.raises(InputError, match=says):
         read_csv(tmp_path / "x.csv")
+
+
+def test_a_copick_project_is_not_taken_for_the_contests_folder(project_folder: Path, tmp_path: Path) -> None:
+    """Half a voxel would be counted the other way."""
+    copy = tmp_path / "p"
+    shutil.copytree(project_folder, copy)
+    (copy / "copick_config.json").rename(copy / "mine.json")
+    for path in (copy, copy / "static"):
+        with pytest.raises(InputError, match=r"belongs to a copick project: name its configuration, .*mine.json"):
+            open_project(path)
+
+
+def test_two_mrc_files_of_one_name_are_refused_and_hidden_ones_unseen(tmp_path: Path) -> None:
+    for name in ("a.mrc", "._a.mrc", "b.rec"):
+        (tmp_path / name).touch()
+    assert open_project(tmp_path).runs == ["a", "b"]
+    (tmp_path / "a.rec").touch()
+    with pytest.raises(InputError, match=r"a.rec and a.mrc would both be run 'a'"):
+        open_project(tmp_path)
+
+
+def test_writing_a_pick_set_again_removes_the_species_that_it_lost(project_folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "p"
+    shutil.copytree(project_folder, copy)
+    root = copick_files.open_root(
+        copick_files.config_of(open_project(copy).species, static=copy / "static", overlay=copy / "o"), name="p"
+    )
+    run = root.get_run("run_000")
+    both = {name: Picks.of([[1.0, 2.0, 3.0]]) for name in ("apo-ferritin", "beta-amylase")}
+    copick_files.write_picks(run, both, user="u", session="0")
+    copick_files.write_picks(run, {"apo-ferritin": Picks.of([[4.0, 5.0, 6.0]])}, user="u", session="0")
+    again = copick_files.pick_sets(root.get_run("run_000"))["u", "0"]()
+    assert list(again) == ["apo-ferritin"]
+    np.testing.assert_allclose(again["apo-ferritin"].zyx, [[4, 5, 6]])
+    assert ("simulation", "0") in copick_files.pick_sets(root.get_run("run_000"))  # others' sets stay

@@ -36,7 +36,7 @@ def converted(
     shapes = json.loads((reference / "yu4u_state_dict.json").read_text())
     averaged = random_state.pseudo_random_state(shapes, 0)
     averaged["stem.conv.weight"] = torch.eye(5).reshape(5, 1, 5, 1, 1)
-    last = {key: value.new_zeros(1).expand(value.shape) for key, value in averaged.items()}
+    last = {key: value.new_zeros(()).expand(value.shape) for key, value in averaged.items()}
     state = {f"model.{k}": v for k, v in last.items()} | {f"model_ema.module.{k}": v for k, v in averaged.items()}
     file, output = folder / "fold2.ckpt", folder / "a1.safetensors"
     torch.save({"epoch": 63, "pytorch-lightning_version": "2.4.0", "state_dict": state}, file)
@@ -87,7 +87,7 @@ class Evil:
 
 def test_code_in_a_published_file_is_refused_by_name_and_not_run(tmp_path: Path) -> None:
     torch.save({"state_dict": {}, "hyper_parameters": Evil()}, tmp_path / "bad.ckpt")
-    with pytest.raises(InputError, match=r"wants \S*eval to be run or made, which was refused"):
+    with pytest.raises(InputError, match=r"wants eval to be run or made, which was refused"):
         convert(tmp_path / "bad.ckpt")
     assert not Path("/tmp/tomosoup-was-here").exists()
 

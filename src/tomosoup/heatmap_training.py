@@ -78,7 +78,8 @@ class HeatmapTraining(pl.LightningModule):
             raise InputError(
                 f"The loss became {float(loss)} after {self.global_step} updates: train with a lower --learning-rate."
             )
-        self.log_dict({"loss": loss, "epoch_loss": loss}, on_step=False, on_epoch=True)
+        self.log("loss", loss)
+        self.log("epoch_loss", loss, on_step=False, on_epoch=True)
         return loss
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:

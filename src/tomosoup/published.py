@@ -119,5 +119,5 @@ def _is_zip(path: Path) -> bool:
 
 def _refused(error: UnpicklingError) -> str:
     """The name of what the file asked for, out of torch's message."""
-    found = re.search(r"GLOBAL (\S+)|[Uu]nsupported (?:global|class)\S* (\S+)|(?:function|class) (\S+)", str(error))
-    return next(name for name in found.groups() if name) if found else "code"
+    found = re.search(r"GLOBAL (\S+)", str(error))
+    return found[1] if found else "code"

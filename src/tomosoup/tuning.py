@@ -60,12 +60,15 @@ def out_of_fold(
 ) -> list[Fold]:
     """Each model's picks, above the plan's floor, of the run that its training held out: an entry a model and view.
 
-    Raises `InputError` for a model whose history names no held-out run, a run that the project lacks, a view that does
-    not exist, and where a model held out a run that another entry's truth cannot be had for.
+    `data.runs`, if any are named, leaves out the models that held out other runs. Raises `InputError` for a model whose
+    history names no held-out run, for such a run that the project lacks or has no truth of, and for an unknown view.
     """
     unknown = [name for name in views if name not in VIEWS]
     if unknown:
         raise InputError(f"There is no view {', '.join(unknown)}; expected some of {', '.join(VIEWS)}.")
+    models = [m for m in models if not data.runs or held_out_run(m) in data.runs]
+    if not models:
+        raise InputError(f"None of the models held out {', '.join(data.runs)}: leave --runs out, or name others.")
     held_out = [held_out_run(model) for model in models]
     truths = read_truths(project, data.model_copy(update={"runs": tuple(dict.fromkeys(held_out))}))
     folds: list[Fold] = []

@@ -36,7 +36,7 @@ def config_of(species: Sequence[Species], *, static: Path, overlay: Path) -> Con
                 "is_particle": True,
                 "label": i + 1,
                 "radius": s.radius,
-                "color": COLOURS[i % len(COLOURS)],
+                "color": rgba(COLOURS[i % len(COLOURS)]),
                 "metadata": {"weight": s.weight},
             }
             for i, s in enumerate(species)
@@ -48,16 +48,14 @@ def config_of(species: Sequence[Species], *, static: Path, overlay: Path) -> Con
     }
 
 
-COLOURS = [
-    (230, 159, 0, 255),
-    (86, 180, 233, 255),
-    (0, 158, 115, 255),
-    (240, 228, 66, 255),
-    (0, 114, 178, 255),
-    (213, 94, 0, 255),
-    (204, 121, 167, 255),
-]
-"""Colours that the colour-blind can tell apart (Okabe and Ito 2008), RGBA."""
+COLOURS = ["#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#0072b2"]
+"""One a species, in turn; the colour-blind too can tell them apart (Okabe and Ito 2008)."""
+
+
+def rgba(colour: str) -> tuple[int, int, int, int]:
+    """A colour as copick writes it, opaque."""
+    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
+    return red, green, blue, 255
 
 
 def open_root(config: Config, *, name: str) -> Any:
@@ -113,7 +111,14 @@ def pick_sets(run: Any) -> dict[tuple[str, str], Callable[[], dict[str, Picks]]]
 
 
 def _load(files: Iterable[Any]) -> dict[str, Picks]:
-    return {file.pickable_object_name: _picks(file.load()) for file in files}
+    picks = {}
+    for file in files:
+        try:
+            content = file.load()
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(f"{file.path} is not a copick pick file ({first_line(error)}).") from error
+        picks[file.pickable_object_name] = _picks(content)
+    return picks
 
 
 def read_files(paths: Iterable[Path]) -> dict[str, Picks]:
@@ -140,8 +145,12 @@ def _picks(file: Any) -> Picks:
 def write_picks(run: Any, picks: PicksBySpecies, *, user: str, session: str) -> None:
     """Write one pick set of a copick run, a file a species, with scores and, where known, orientations.
 
-    Each file takes the place of what was there.
+    Each file takes the place of what was there; species that the set no longer has are removed from it.
     """
+    for old in list(run.get_picks(user_id=user, session_id=session)):
+        if old.pickable_object_name not in picks and not old.read_only:
+            old.delete()
+    run.refresh_picks()
     for name, found in picks.items():
         file = CopickPicksFile(
             pickable_object_name=name,

@@ -59,6 +59,8 @@ def new_project(
 
     Raises `InputError` if `folder` is there already and may not be replaced.
     """
+    if folder.resolve() == Path.cwd():
+        raise InputError(f"A project cannot take the place of the folder that you are in ({folder}): name another.")
     if folder.exists() and not (overwrite and _is_project(folder)) and (folder.is_file() or any(folder.iterdir())):
         raise InputError(
             f"{folder} exists already: choose another folder"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -160,10 +160,16 @@ class MrcFolder:
     path: Path
     first_voxel: float = 0.5
 
-    @property
+    @cached_property
     def files(self) -> dict[str, Path]:
-        """Run name -> file."""
-        return {f.stem: f for f in sorted(self.path.iterdir()) if f.suffix in {".mrc", ".rec", ".map"}}
+        """Run name -> file. Raises `InputError` where two files would be one run."""
+        files: dict[str, Path] = {}
+        for file in sorted(self.path.glob("[!.]*")):
+            if file.suffix in {".mrc", ".rec", ".map"} and files.setdefault(file.stem, file) != file:
+                raise InputError(
+                    f"{file} and {files[file.stem].name} would both be run {file.stem!r}: rename one or move it away."
+                )
+        return files
 
     @property
     def runs(self) -> list[str]:
@@ -182,9 +188,13 @@ class MrcFolder:
 
     def pick_sets(self, run: str) -> PickSets:
         """The rows of `picks.csv` for this run, as user "folder", session "0"."""
+        return {("folder", "0"): lambda: self.picks[run]} if run in self.picks else {}
+
+    @cached_property
+    def picks(self) -> dict[str, dict[str, Picks]]:
+        """What `picks.csv` holds, by run."""
         table = self.path / "picks.csv"
-        picks = read_csv(table) if table.exists() else {}
-        return {("folder", "0"): lambda: picks[run]} if run in picks else {}
+        return read_csv(table) if table.exists() else {}
 
 
 def open_project(path: str | Path) -> Project:

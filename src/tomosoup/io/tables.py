@@ -51,11 +51,12 @@ def read_csv(path: Path) -> dict[str, dict[str, Picks]]:
         raise InputError(
             f"{path} lacks the columns {', '.join(missing)}; expected {', '.join(COLUMNS)} (Å) and, if known, score."
         )
-    numbers = table[["z", "y", "x"]].apply(pd.to_numeric, errors="coerce").assign(score=table.get("score", 1.0))
+    columns = table.assign(score=table.get("score", 1.0))[["z", "y", "x", "score"]]
+    numbers = columns.apply(pd.to_numeric, errors="coerce")
     bad = ~np.isfinite(numbers.to_numpy(dtype=float)).all(axis=1) | table[COLUMNS[:2]].isna().any(axis=1).to_numpy()
     if bad.any():
         raise InputError(
-            f"{path}, line {int(np.argmax(bad)) + 2}: expected a run, a species and numbers x, y, z; "
+            f"{path}, line {int(np.argmax(bad)) + 2}: expected a run, a species and numbers x, y, z (and score); "
             "correct or drop the line."
         )
     picks: dict[str, dict[str, Picks]] = {}

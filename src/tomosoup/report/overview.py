@@ -13,12 +13,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 
 from tomosoup.evaluation import MATCH_RADII, NOTHING, Score
+from tomosoup.io.copick_files import COLOURS
 from tomosoup.io.files import written_aside
 from tomosoup.matching import first_hits
 from tomosoup.types import Array, PicksBySpecies, Species, Volume
 
-COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#0072b2")
-"""One a species; told apart by the colour-blind too (Okabe and Ito 2008)."""
 AVERAGED = 3
 """Slices averaged for one picture, so that particles rise a little from the noise."""
 

@@ -23,6 +23,8 @@ from tomosoup.simulation.structures import built_in, from_map, support_radius
 from tomosoup.simulation.tilts import expose, project, tilt_series
 from tomosoup.types import Picks, Progress, Species, Volume, quiet
 
+RUNS_A_SEED = 100_000
+"""Projects of neighbouring seeds share no run unless they have more runs than this."""
 STEPS = 100
 """Parts of a run that its progress is told in: half for projecting, half for reconstructing."""
 
@@ -53,7 +55,7 @@ def simulate(
     random = np.random.default_rng(places)
     extent = np.array(recipe.shape) * recipe.voxel_size
     names = list(at if at is not None else recipe.concentration)
-    if unknown := sorted(set(recipe.maps) - set(names)):
+    if at is None and (unknown := sorted(set(recipe.maps) - set(names))):
         raise InputError(f"There are maps for {', '.join(unknown)}, but no concentration: give both.")
     maps = structure_maps(names, recipe)
     if at is None:
@@ -107,7 +109,7 @@ def simulate_project(options: SimulateCommand, *, progress: Progress = quiet) ->
                 share = done / total / 2 + (what == RECONSTRUCTING) / 2
                 progress(f"Simulating ({run})", round((i + share) * STEPS), len(layouts) * STEPS)
 
-            scene = simulate(recipe, seed=options.seed + i, at=at, progress=report)
+            scene = simulate(recipe, seed=options.seed * RUNS_A_SEED + i, at=at, progress=report)
             project.add_run(run, scene.volume, scene.truth, kind=options.kind)
     return list(layouts)
 

@@ -1,0 +1,48 @@
+"""The published recipes at full size, started on a CPU: thirty real updates of each, and whether the loss falls.
+
+    python runs/full_size_training.py OUT [RECIPE ...]
+
+Simulates two small runs (64 x 256 x 256) in OUT, then trains each recipe (yu4u and tattaka unless named) for one epoch
+of 30 updates at batch 2, from scratch and with a short warm-up; all else is as shipped. Prints the mean loss of the
+first and the last ten updates and the seconds an update took.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from tomosoup.recipes.commands import SimulateCommand
+from tomosoup.recipes.training import TrainingRecipe
+from tomosoup.simulation.scene import simulate_project
+from tomosoup.training import train
+
+UPDATES, BATCH = 30, 2
+
+if __name__ == "__main__":
+    out = Path(sys.argv[1])
+    if not (out / "project").exists():
+        simulate_project(SimulateCommand(out=out / "project", runs=2))
+    for name in sys.argv[2:] or ["yu4u", "tattaka"]:
+        shipped = TrainingRecipe.read(name)
+        recipe = shipped.model_copy(
+            update={
+                "net": shipped.net.model_copy(update={"pretrained": False}),
+                "windows": shipped.windows.model_copy(update={"stride": shipped.windows.shape}),
+                "epochs": 1,
+                "crops_per_epoch": UPDATES * BATCH,
+                "warmup_epochs": 0.2,
+                "batch_size": BATCH,
+            }
+        )
+        start = time.perf_counter()
+        train(out / "project", recipe, folder=out / name)
+        seconds = time.perf_counter() - start
+        loss = pd.read_csv(out / name / "metrics.csv")["loss"].dropna()
+        assert len(loss) == UPDATES
+        print(
+            f"{name}: {UPDATES} updates of {BATCH} windows in {seconds:.0f} s (with one validation); "
+            f"mean loss {loss[:10].mean():.5f} -> {loss[-10:].mean():.5f}",
+            flush=True,
+        )

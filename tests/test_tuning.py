@@ -1,0 +1,189 @@
+"""Thresholds from cross-validation: out-of-fold picks, their intervals, where they are stored."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tomosoup.checkpoints import Checkpoint, load
+from tomosoup.cli import main
+from tomosoup.errors import InputError
+from tomosoup.evaluation import best_thresholds
+from tomosoup.io.project import open_project, read_truths, select_tomogram
+from tomosoup.matching import match, ranked_hits
+from tomosoup.prediction import pick
+from tomosoup.recipes.data import AnnotatedData
+from tomosoup.recipes.picking import PeakRecipe, PickingPlan
+from tomosoup.tuning import Fold, bootstrap, held_out_run, interval, out_of_fold, tune, with_thresholds
+from tomosoup.types import Picks, Species, Volume
+from tomosoup.views import VIEWS
+
+SPECIES = (Species("a", 20.0), Species("b", 20.0))
+LOW = PickingPlan(peaks=PeakRecipe(floor=1e-3))
+
+
+def made_up(random: np.random.Generator, *, particles: int, good: float = 0.7) -> tuple[Picks, Picks]:
+    """True particles far apart; a share of them is picked with high scores, and false picks with lower ones."""
+    truth = np.stack(np.meshgrid(*[np.arange(10) * 100.0] * 3), axis=-1).reshape(-1, 3)[:particles]
+    hit = truth[: round(good * particles)]
+    false = hit[0] + random.uniform(30, 45, (4 * particles, 3))
+    score = np.concatenate([random.normal(0.6, 0.1, len(hit)), random.normal(0.3, 0.1, len(false))]).clip(0.01, 1)
+    return Picks(np.vstack([hit, false]), score), Picks.of(truth)
+
+
+def folds(count: int = 3, *, particles: int = 30) -> list[Fold]:
+    random = np.random.default_rng(0)
+    pairs = [made_up(random, particles=particles) for _ in range(count)]
+    return [(f"run_{i}", {"a": p}, {"a": t}) for i, (p, t) in enumerate(pairs)]
+
+
+def test_the_threshold_is_the_f4_best_of_all_folds_together() -> None:
+    data = folds()
+    tuned = tune(data, SPECIES[:1], resamples=200)["a"]
+    expected, result = best_thresholds([(p, t) for _, p, t in data], SPECIES[:1])
+    assert tuned.threshold == expected["a"]
+    assert tuned.f4 == pytest.approx(result.species["a"].f_beta())
+    assert tuned.particles == 90
+    assert tuned.interval[0] <= tuned.threshold <= tuned.interval[1]
+    assert tuned.f4_interval[0] < tuned.f4 < tuned.f4_interval[1]
+
+
+def test_intervals_shrink_with_more_data_and_come_again_with_the_seed() -> None:
+    few, many = (tune(folds(n, particles=p), SPECIES[:1], resamples=300)["a"] for n, p in ((3, 8), (12, 100)))
+    assert few.few is False  # 24 particles
+    width = [t.f4_interval[1] - t.f4_interval[0] for t in (few, many)]
+    assert width[1] < 0.5 * width[0]
+    again = tune(folds(3, particles=8), SPECIES[:1], resamples=300)["a"]
+    assert again == few
+    assert tune(folds(3, particles=8), SPECIES[:1], resamples=300, seed=1)["a"] != few
+
+
+def test_an_interval_holds_the_truth_about_as_often_as_it_says() -> None:
+    """The F4 at a fixed threshold, over fresh tomograms: 95 % intervals, 60 times."""
+    long_run = [match(p.above(0.45), t, distance=10) for p, t in (made_up_draw(s) for s in range(1000, 1400))]
+    true_f4 = sum(long_run[1:], long_run[0]).f_beta()
+    inside = 0
+    for seed in range(60):
+        pairs = [made_up_draw(seed * 7 + i) for i in range(7)]
+        data: list[Fold] = [(f"run_{i}", {"a": picks}, {"a": truth}) for i, (picks, truth) in enumerate(pairs)]
+        low, high = at_fixed_threshold(data, 0.45)
+        inside += low <= true_f4 <= high
+    assert 48 <= inside <= 60
+
+
+def made_up_draw(seed: int) -> tuple[Picks, Picks]:
+    """A tomogram whose number of hit particles is itself drawn."""
+    random = np.random.default_rng(seed)
+    return made_up(random, particles=20, good=float(random.binomial(20, 0.7)) / 20)
+
+
+def at_fixed_threshold(data: list[Fold], threshold: float) -> tuple[float, float]:
+    runs = [[ranked_hits(picks["a"], truth["a"], distance=10)] for _, picks, truth in data]
+    return interval(bootstrap(runs, threshold, resamples=200, seed=0)[1])
+
+
+def test_views_enlarge_the_pool_but_not_the_count_of_particles() -> None:
+    data = folds(2, particles=9)
+    twice = [fold for fold in data for _ in range(2)]
+    once, more = (tune(d, SPECIES[:1], resamples=50)["a"] for d in (data, twice))
+    assert once.few
+    assert (more.particles, more.few) == (18, True)
+    assert more.threshold == once.threshold
+
+
+def test_a_species_that_nothing_hit_keeps_a_threshold_and_says_so() -> None:
+    tuned = tune(folds(), SPECIES, resamples=20)["b"]
+    assert (tuned.threshold, tuned.f4, tuned.particles, tuned.few) == (0.5, 0.0, 0, True)
+
+
+def test_softness_gives_the_laxer_threshold_of_training() -> None:
+    strict, soft = (tune(folds(), SPECIES[:1], softness=s, resamples=20)["a"] for s in (0.0, 0.1))
+    assert soft.threshold < strict.threshold
+
+
+def models_of(checkpoint: Checkpoint) -> list[Checkpoint]:
+    """As trained with each of two runs held out."""
+    return [replace(checkpoint, history=({"step": "train", "held_out": run},)) for run in ("run_000", "run_002")]
+
+
+def test_each_model_picks_the_run_that_it_held_out(checkpoint: Checkpoint, project_folder: Path) -> None:
+    project = open_project(project_folder)
+    found = out_of_fold(project, models_of(checkpoint), plan=LOW)
+    assert [run for run, _, _ in found] == ["run_000", "run_002"]
+    expected = pick(select_tomogram(project, "run_002", AnnotatedData()).read(), checkpoint, plan=LOW)
+    for name, picks in found[1][1].items():
+        np.testing.assert_allclose(picks.zyx, expected[name].zyx)
+        np.testing.assert_allclose(picks.score, expected[name].score)
+
+
+def test_picks_of_every_view_are_in_the_tomograms_own_frame(
+    checkpoint: Checkpoint, project_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The heatmap is the volume itself, so every view must give the same picks.
+    def itself(volume: Volume, models: list[Checkpoint], **_: object) -> Volume:
+        return replace(volume, data=torch.stack([volume.data - volume.data.min()] * len(models[0].species)))
+
+    monkeypatch.setattr("tomosoup.tuning.ensemble_heatmap", itself)
+    found = out_of_fold(open_project(project_folder), models_of(checkpoint)[:1], views=tuple(VIEWS), plan=LOW)
+    assert len(found) == 16
+    first = found[0][1]["apo-ferritin"]
+    for _, picks, _ in found[1:]:
+        other = picks["apo-ferritin"]
+        order, reverse = (np.lexsort(p.zyx.round(3).T) for p in (first, other))
+        np.testing.assert_allclose(other.zyx[reverse], first.zyx[order], atol=1e-3)
+
+
+def test_what_has_no_held_out_run_is_refused(checkpoint: Checkpoint, project_folder: Path) -> None:
+    with pytest.raises(InputError, match="names no held-out run, so none of its picks are out of fold"):
+        held_out_run(checkpoint)
+    with pytest.raises(InputError, match="There is no view sideways; expected some of identity, flip_x"):
+        out_of_fold(open_project(project_folder), models_of(checkpoint), views=("sideways",))
+
+
+def test_thresholds_are_stored_with_where_they_come_from(checkpoint: Checkpoint) -> None:
+    species = checkpoint.species
+    data = [(run, {s.name: p["a"] for s in species}, {s.name: t["a"] for s in species}) for run, p, t in folds()]
+    tuned = tune(data, species, resamples=20)
+    stored = with_thresholds(checkpoint, tuned, data)
+    assert stored.thresholds == {s.name: tuned[s.name].threshold for s in species}
+    assert stored.history[-1]["runs"] == ["run_0", "run_1", "run_2"]
+    assert stored.history[:-1] == checkpoint.history
+
+
+def test_the_command_trains_all_folds_and_tunes_them(
+    project_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "m.safetensors"
+    words = ["train", project_folder, "--output", out, "--all-folds", "--epochs", 1, "--batch-size", 8, "--sigma", 40]
+    words += ["--net.backbone", "mobilenetv3_small_050", "--net.decoder-widths", 16, 12, 8]
+    words += ["--windows.shape", 16, 64, 64, "--windows.stride", 16, 64, 64]
+    main([str(w) for w in words])
+    files = [tmp_path / f"m-fold{i}.safetensors" for i in range(3)]
+    assert [load(f).history[-1]["held_out"] for f in files] == ["run_000", "run_001", "run_002"]
+    files[1].unlink()
+    before = files[0].read_bytes()
+    main([*map(str, words), "--resume"])  # only what is missing
+    assert files[0].read_bytes() == before
+    assert load(files[1]).history[-1]["held_out"] == "run_001"
+    capsys.readouterr()
+    main(["tune", str(project_folder), "--model", *map(str, files), "--peaks.floor", "1e-4", "--resamples", "20"])
+    said = capsys.readouterr().out
+    assert "Out-of-fold thresholds" in said
+    assert "Stored in" in said
+    again = [load(f) for f in files]
+    assert all(m.thresholds == again[0].thresholds for m in again)
+    assert all(m.history[-1]["step"] == "tune" for m in again)
+    assert "Few true particles behind" in said or all(t >= 20 for t in counts(project_folder))
+    stored = files[0].read_bytes()
+    main(
+        ["tune", str(project_folder), "--model", *map(str, files), "--dry-run", "--resamples", "5", "--softness", "0.1"]
+    )
+    assert files[0].read_bytes() == stored
+
+
+def counts(project_folder: Path) -> list[int]:
+    """True particles a species, over all runs."""
+    truths = read_truths(open_project(project_folder), AnnotatedData())
+    return [sum(len(truth[name]) for truth in truths.values()) for name in ("apo-ferritin", "beta-amylase")]
