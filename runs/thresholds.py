@@ -11,7 +11,7 @@ from pathlib import Path
 
 import tomosoup
 from tomosoup.evaluation import apply_thresholds, best_thresholds, score, steady_thresholds
-from tomosoup.io.project import read_truth, select_tomogram
+from tomosoup.io.selection import read_truth, select_tomogram
 from tomosoup.recipes.data import DataRecipe
 
 SEEDS = range(100, 108)

@@ -19,7 +19,8 @@ import zarr
 from tomosoup.checkpoints import Checkpoint
 from tomosoup.cli import main, read_thresholds
 from tomosoup.errors import InputError
-from tomosoup.io.project import open_project, read_truth
+from tomosoup.io.project import open_project
+from tomosoup.io.selection import read_truth
 from tomosoup.io.tables import read_csv
 
 TINY_RECIPE = """

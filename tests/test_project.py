@@ -14,7 +14,8 @@ import zarr
 from tomosoup.errors import InputError
 from tomosoup.io import copick_files
 from tomosoup.io.new_project import new_project
-from tomosoup.io.project import chosen_runs, open_project, read_truth, select_tomogram
+from tomosoup.io.project import open_project
+from tomosoup.io.selection import chosen_runs, read_truth, select_tomogram
 from tomosoup.io.tables import read_csv, write_csv
 from tomosoup.recipes.data import DataRecipe
 from tomosoup.recipes.species import CONTEST_SPECIES

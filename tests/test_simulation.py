@@ -5,6 +5,7 @@ import mrcfile
 import numpy as np
 import pytest
 import torch
+from density import density_volume
 from scipy import ndimage
 from scipy.spatial.distance import pdist, squareform
 from scipy.spatial.transform import Rotation
@@ -18,7 +19,7 @@ from tomosoup.simulation.layout import random_layout
 from tomosoup.simulation.reconstruction import reconstruct
 from tomosoup.simulation.scene import Scene, simulate
 from tomosoup.simulation.structures import SHAPES, UNITS_PER_KDA, built_in, from_map, support_radius
-from tomosoup.simulation.tilts import density_volume, expose, image_shape, project, tilt_series
+from tomosoup.simulation.tilts import expose, image_shape, project, tilt_series
 from tomosoup.types import Picks, Volume
 
 AHEAD = {"tilt_range": (0.0, 1.0)}

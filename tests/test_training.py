@@ -19,7 +19,8 @@ from tomosoup.checkpoints import load
 from tomosoup.crops import Crops, Example, data_set_normalisation, half_overlapping, read_examples, shifted
 from tomosoup.errors import InputError
 from tomosoup.heatmap_training import ShuffledByEpoch, cosine_with_warmup, mixed_loss
-from tomosoup.io.project import open_project, read_truth
+from tomosoup.io.project import open_project
+from tomosoup.io.selection import read_truth
 from tomosoup.io.tables import write_csv
 from tomosoup.losses import weighted_loss
 from tomosoup.recipes.commands import SimulateCommand

@@ -11,7 +11,8 @@ from tomosoup.checkpoints import Checkpoint, load
 from tomosoup.cli import main
 from tomosoup.errors import InputError
 from tomosoup.evaluation import best_thresholds
-from tomosoup.io.project import open_project, read_truths, select_tomogram
+from tomosoup.io.project import open_project
+from tomosoup.io.selection import read_truths, select_tomogram
 from tomosoup.matching import match, ranked_hits
 from tomosoup.prediction import pick
 from tomosoup.recipes.data import AnnotatedData

@@ -35,7 +35,7 @@ Options = TypeVar("Options", bound=Recipe)
 
 def simulate(options: SimulateCommand) -> None:
     """Simulate a project."""
-    from tomosoup.io.project import shortened
+    from tomosoup.io.selection import shortened
     from tomosoup.simulation.scene import simulate_project
 
     with progress_bars() as progress:
@@ -46,7 +46,8 @@ def simulate(options: SimulateCommand) -> None:
 def train(options: TrainCommand) -> None:
     """Train and write a checkpoint, or one a fold."""
     from tomosoup.io.files import refuse_existing
-    from tomosoup.io.project import open_project, read_truths
+    from tomosoup.io.project import open_project
+    from tomosoup.io.selection import read_truths
     from tomosoup.training import first_process, fold_files, train, training_folder
     from tomosoup.types import quiet
 
@@ -135,7 +136,8 @@ def pick(options: PickCommand) -> None:
     from tomosoup.checkpoints import load
     from tomosoup.io.files import refuse_existing
     from tomosoup.io.picks import pick_store
-    from tomosoup.io.project import chosen_runs, open_project
+    from tomosoup.io.project import open_project
+    from tomosoup.io.selection import chosen_runs
     from tomosoup.io.tables import write_csv
     from tomosoup.prediction import all_species, all_thresholds, pick_project
 

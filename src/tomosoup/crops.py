@@ -13,7 +13,8 @@ from torch.utils.data import Dataset
 
 from tomosoup.augmentation import augment
 from tomosoup.errors import InputError
-from tomosoup.io.project import VOXEL_SIZE_TOLERANCE, Project, read_truths, select_tomogram
+from tomosoup.io.project import Project
+from tomosoup.io.selection import VOXEL_SIZE_TOLERANCE, read_truths, select_tomogram
 from tomosoup.normalisation import standardise
 from tomosoup.recipes.data import AnnotatedData, Normalisation
 from tomosoup.recipes.training import TrainingRecipe

@@ -8,7 +8,8 @@ from tomosoup.errors import InputError
 from tomosoup.evaluation import Score, score
 from tomosoup.io.new_project import MARKER
 from tomosoup.io.picks import pick_store
-from tomosoup.io.project import open_project, read_truth, select_tomogram
+from tomosoup.io.project import open_project
+from tomosoup.io.selection import read_truth, select_tomogram
 from tomosoup.io.tables import write_csv
 from tomosoup.prediction import pick_project
 from tomosoup.recipes.commands import DemoCommand, SimulateCommand

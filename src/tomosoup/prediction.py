@@ -12,7 +12,8 @@ from tomosoup.checkpoints import Checkpoint
 from tomosoup.errors import InputError, first_line
 from tomosoup.evaluation import apply_thresholds
 from tomosoup.io.picks import PickStore
-from tomosoup.io.project import VOXEL_SIZE_TOLERANCE, Project, chosen_runs, select_tomogram
+from tomosoup.io.project import Project
+from tomosoup.io.selection import VOXEL_SIZE_TOLERANCE, chosen_runs, select_tomogram
 from tomosoup.normalisation import standardise
 from tomosoup.peaks import find_peaks
 from tomosoup.recipes.data import DataRecipe

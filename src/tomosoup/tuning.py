@@ -10,7 +10,8 @@ import numpy as np
 from tomosoup.checkpoints import Checkpoint
 from tomosoup.errors import InputError
 from tomosoup.evaluation import MATCH_RADII, UNTUNED, pairs_of
-from tomosoup.io.project import Project, read_truths, select_tomogram
+from tomosoup.io.project import Project
+from tomosoup.io.selection import read_truths, select_tomogram
 from tomosoup.matching import BETA, Matches, best_threshold, match, ranked_hits, steady_threshold
 from tomosoup.peaks import find_peaks
 from tomosoup.prediction import AS_TRAINED, ensemble_heatmap

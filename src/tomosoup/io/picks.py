@@ -11,7 +11,8 @@ from typing import Any
 from tomosoup.errors import InputError
 from tomosoup.io import copick_files
 from tomosoup.io.new_project import picks_project
-from tomosoup.io.project import OWN_USER, CopickProject, Project, open_project, read_truth, shortened
+from tomosoup.io.project import CopickProject, Project, open_project
+from tomosoup.io.selection import OWN_USER, read_truth, shortened
 from tomosoup.io.tables import PicksByRun, read_csv
 from tomosoup.recipes.species import CONTEST_SPECIES
 from tomosoup.types import Picks, PicksBySpecies, Species

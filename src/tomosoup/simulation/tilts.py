@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 import torch.nn.functional as F
-from einops import einsum, rearrange
+from einops import rearrange
 from torch import Generator, Tensor
 from torch_ctf import calculate_ctf_2d
 from torch_fourier_slice import project_3d_to_2d
@@ -17,7 +17,7 @@ from torch_tilt_series import TiltSeries
 
 from tomosoup.recipes.simulation import SimulationRecipe
 from tomosoup.simulation.structures import UNITS_PER_KDA
-from tomosoup.types import Array, Picks, Progress, quiet
+from tomosoup.types import Picks, Progress, quiet
 
 
 def tilt_series(recipe: SimulationRecipe) -> TiltSeries:
@@ -135,31 +135,3 @@ def lowpass(shape: tuple[int, int], recipe: SimulationRecipe) -> Tensor:
         return torch.ones(len(ky), len(kx))
     relative = (ky[:, None] ** 2 + kx**2) * (recipe.lowpass / recipe.voxel_size) ** 2
     return torch.exp(-math.log(2) * relative)
-
-
-def density_volume(maps: Mapping[str, Tensor], particles: Mapping[str, Picks], recipe: SimulationRecipe) -> Tensor:
-    """The particles as a noise-free `(z, y, x)` density without missing wedge, by trilinear interpolation."""
-    volume = torch.zeros(recipe.shape)
-    centre = (torch.tensor(recipe.shape) - 1) / 2
-    for name, picks in particles.items():
-        assert picks.rotations is not None
-        for pose, place in zip(picks.rotations, picks.zyx / recipe.voxel_size + centre.numpy(), strict=True):
-            _deposit(volume, maps[name], pose, place)
-    return volume
-
-
-def _deposit(volume: Tensor, density: Tensor, pose: Array, place: Array) -> None:
-    """Add a turned map to the volume, in place, its middle voxel at `place` (voxels)."""
-    n = density.shape[0]
-    reach = math.ceil(n / 2 * math.sqrt(3)) + 1
-    low = np.maximum(np.floor(place).astype(int) - reach, 0)
-    high = np.minimum(np.floor(place).astype(int) + reach + 1, volume.shape)
-    if (high <= low).any():
-        return
-    axes = [
-        torch.arange(int(a), int(b), dtype=torch.float32) - float(p) for a, b, p in zip(low, high, place, strict=True)
-    ]
-    grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
-    source = einsum(torch.tensor(pose, dtype=torch.float32), grid, "scope map, z y x scope -> z y x map")
-    sampled = F.grid_sample(density[None, None], (source / (n // 2)).flip(-1)[None], align_corners=True)
-    volume[tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))] += sampled[0, 0]
