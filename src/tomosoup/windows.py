@@ -108,7 +108,7 @@ class Blend:
 
 
 def _summed(factor: Tensor, shape: Sequence[int], starts: Sequence[Sequence[int]]) -> Tensor:
-    """The sum of a weight over windows at `starts`, cut to `shape`; axes of length 1 are those it does not change on."""
+    """The sum of a weight over windows at `starts`, cut to `shape`; along axes of length 1 it does not change."""
     grid = [s if n > 1 else [0] for s, n in zip(starts, factor.shape, strict=True)]
     ends = [max(n, s[-1] + w) if w > 1 else 1 for n, s, w in zip(shape, grid, factor.shape, strict=True)]
     total = torch.zeros(ends)
