@@ -16,6 +16,7 @@ LEVELS = {
         "augmentation",
         "losses",
         "peaks",
+        "labels",
         "matching",
         "nets",
         "simulation",

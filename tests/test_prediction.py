@@ -25,8 +25,9 @@ from tomosoup.prediction import (
 )
 from tomosoup.recipes.data import Normalisation
 from tomosoup.recipes.picking import PeakRecipe, PickingPlan, WindowPlan
-from tomosoup.recipes.training import NetRecipe
+from tomosoup.recipes.training import NetRecipe, UNet3dRecipe
 from tomosoup.types import Species, Volume
+from tomosoup.views import VIEWS, View
 from tomosoup.windows import window_regions
 
 LOW = PickingPlan(peaks=PeakRecipe(floor=1e-3))
@@ -96,6 +97,48 @@ def test_a_species_is_averaged_over_the_models_that_know_it(checkpoint: Checkpoi
         torch.testing.assert_close(channel, expected, atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["flip_x", "flip_y", "transpose", "turn_90+flip_z"])
+def test_with_all_views_a_turned_volume_gives_the_turned_heatmap(checkpoint: Checkpoint, name: str) -> None:
+    """To the rounding of sixteen predictions; with one view alone it does not."""
+    volume = Volume(torch.randn(16, 64, 64), 10.0)
+    turned = replace(volume, data=VIEWS[name].apply(volume.data))
+    for views, agree in (("all",), True), (("identity",), False):
+        plan = PickingPlan(views=views)
+        heatmap, other = (ensemble_heatmap(v, [checkpoint], plan=plan).data for v in (volume, turned))
+        assert torch.allclose(VIEWS[name].apply(heatmap), other, atol=1e-5, rtol=1e-3) is agree
+
+
+def test_the_plan_soup_is_the_8th_places_windows_and_views() -> None:
+    plan = PickingPlan.read("soup")
+    assert [VIEWS[n] for n in plan.views] == [View(), View(flips=(-2,)), View(flips=(-1,)), View(transpose=True)]
+    own = WindowPlan(shape=(160, 384, 384), stride=(1, 1, 1), border="inside")
+    assert plan.windows(own).stride == (120, 288, 288)
+    assert plan.windows(own).border == "inside"
+
+
+def labelling(checkpoint: Checkpoint, *, seed: int) -> Checkpoint:
+    """A net that labels voxels, untrained."""
+    recipe = UNet3dRecipe(channels=(4, 6), strides=(2,), residual_units=1, dropout=0.1)
+    torch.manual_seed(seed)
+    net = build_net(recipe, classes=len(checkpoint.species))
+    windows = WindowPlan(shape=(16, 32, 32), stride=(12, 24, 24), weighting="gaussian", border="inside")
+    return replace(checkpoint, weights=net.state_dict(), architecture=recipe, windows=windows)
+
+
+def test_nets_that_label_voxels_have_their_logits_averaged(checkpoint: Checkpoint) -> None:
+    a, b = (labelling(checkpoint, seed=seed) for seed in (1, 2))
+    volume = Volume(torch.randn(20, 40, 50), 10.0)
+    logits = [predict_heatmap(m.net(), standardise(volume), plan=m.windows).data for m in (a, b)]
+    expected = ((logits[0] + logits[1]) / 2).softmax(dim=0)[1:]
+    torch.testing.assert_close(ensemble_heatmap(volume, [a, b]).data, expected, atol=1e-5, rtol=1e-4)
+    assert list(pick(volume, [a, b])) == [s.name for s in checkpoint.species]
+
+
+def test_nets_that_label_voxels_are_not_mixed_with_others(checkpoint: Checkpoint) -> None:
+    with pytest.raises(InputError, match="averaged with each other only"):
+        pick(Volume(torch.randn(16, 64, 64), 10.0), [checkpoint, labelling(checkpoint, seed=1)])
+
+
 def test_weights_must_be_one_a_model(checkpoint: Checkpoint) -> None:
     with pytest.raises(InputError, match="There are 1 models and 2 weights for them"):
         pick(Volume(torch.randn(16, 64, 64), 10.0), checkpoint, plan=PickingPlan(model_weights=(1.0, 2.0)))
@@ -144,7 +187,7 @@ def test_the_papers_plans_lay_the_papers_windows() -> None:
     assert not paper.peaks.refine
     own = WindowPlan(shape=(16, 64, 64), stride=(4, 5, 6))
     assert PickingPlan.read("as-trained").windows(own) == own
-    assert PickingPlan.names() == ["as-trained", "paper", "paper-fewer-windows", "paper-unweighted"]
+    assert PickingPlan.names() == ["as-trained", "paper", "paper-fewer-windows", "paper-unweighted", "soup"]
 
 
 def test_the_papers_coordinates_come_out_of_the_paper_plan() -> None:

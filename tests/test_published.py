@@ -14,6 +14,7 @@ from tomosoup.checkpoints import Checkpoint, load
 from tomosoup.cli import main
 from tomosoup.errors import InputError
 from tomosoup.published import convert
+from tomosoup.recipes.species import CONTEST_SPECIES
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +79,29 @@ def test_the_converted_checkpoint_says_how_it_is_used(converted: Checkpoint) -> 
     assert event["data"]["first_voxel"] == -0.5
 
 
+@pytest.mark.parametrize(("name", "parameters"), [("tiny", 1_489_474), ("medium", 4_536_742), ("big", 11_752_774)])
+@pytest.mark.parametrize("bare", [True, False])
+@torch.inference_mode()
+def test_the_converted_soups_are_the_winners_nets(
+    reference: Path, random_state: ModuleType, tmp_path: Path, name: str, parameters: int, bare: bool
+) -> None:
+    shapes = json.loads((reference / "soup_state_dicts.json").read_text())[name]
+    state = random_state.pseudo_random_state(shapes, 0)
+    torch.save(state if bare else {"state_dict": state, "epoch": 3}, tmp_path / "soup.pth")
+    main(["convert", str(tmp_path / "soup.pth"), "--output", str(tmp_path / "soup.safetensors")])
+    checkpoint = load(tmp_path / "soup.safetensors")
+    net = checkpoint.net()
+    assert sum(p.numel() for p in net.parameters()) == parameters
+    window = np.random.default_rng(0).standard_normal((1, 1, 32, 64, 64)).astype(np.float32)
+    output = net(torch.from_numpy(window))[0, :, ::5, ::5, ::5].numpy()
+    expected = np.load(reference / f"soup_{name}_seed0.npz")["output"]
+    assert np.abs(output - expected).max() < 1e-4 * np.abs(expected).max()
+    assert checkpoint.labels
+    assert [s.name for s in checkpoint.species] == [s.name for s in CONTEST_SPECIES]
+    assert checkpoint.history[-1]["averaged"] is (name == "big")
+    assert checkpoint.windows.shape == (160, 384, 384)
+
+
 class Evil:
     """Runs when it is unpickled, if it may."""
 
@@ -104,8 +128,11 @@ def test_other_files_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no table of weights"):
         convert(path)
     torch.save({"state_dict": {"model.fc.weight": torch.zeros(2)}}, path)
-    with pytest.raises(InputError, match="does not hold the 4th place's net A1"):
+    with pytest.raises(InputError, match="holds neither the 4th place's net A1"):
         convert(path)
     torch.save({"state_dict": {"model.segmentation_head.weight": torch.zeros(2)}}, path)
     with pytest.raises(InputError, match=r"holds another net than A1 .*got nothing"):
+        convert(path)
+    torch.save({"model.0.conv.unit0.conv.weight": torch.zeros(2)}, path)
+    with pytest.raises(InputError, match="holds a 3D U-Net that is none of the 8th place's"):
         convert(path)

@@ -19,7 +19,6 @@ from tomosoup.recipes.data import AnnotatedData
 from tomosoup.recipes.picking import PeakRecipe, PickingPlan
 from tomosoup.tuning import Fold, bootstrap, held_out_run, interval, out_of_fold, tune, with_thresholds
 from tomosoup.types import Picks, Species, Volume
-from tomosoup.views import VIEWS
 
 SPECIES = (Species("a", 20.0), Species("b", 20.0))
 LOW = PickingPlan(peaks=PeakRecipe(floor=1e-3))
@@ -123,11 +122,13 @@ def test_picks_of_every_view_are_in_the_tomograms_own_frame(
     checkpoint: Checkpoint, project_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The heatmap is the volume itself, so every view must give the same picks.
-    def itself(volume: Volume, models: list[Checkpoint], **_: object) -> Volume:
-        return replace(volume, data=torch.stack([volume.data - volume.data.min()] * len(models[0].species)))
+    def itself(_: torch.nn.Module, volume: Volume, **__: object) -> Volume:
+        return replace(volume, data=torch.stack([volume.data - volume.data.min()] * 2))
 
-    monkeypatch.setattr("tomosoup.tuning.ensemble_heatmap", itself)
-    found = out_of_fold(open_project(project_folder), models_of(checkpoint)[:1], views=tuple(VIEWS), plan=LOW)
+    monkeypatch.setattr("tomosoup.prediction.predict_heatmap", itself)
+    found = out_of_fold(
+        open_project(project_folder), models_of(checkpoint)[:1], plan=LOW.model_copy(update={"views": ("all",)})
+    )
     assert len(found) == 16
     first = found[0][1]["apo-ferritin"]
     for _, picks, _ in found[1:]:
@@ -139,8 +140,10 @@ def test_picks_of_every_view_are_in_the_tomograms_own_frame(
 def test_what_has_no_held_out_run_is_refused(checkpoint: Checkpoint, project_folder: Path) -> None:
     with pytest.raises(InputError, match="names no held-out run, so none of its picks are out of fold"):
         held_out_run(checkpoint)
-    with pytest.raises(InputError, match="There is no view sideways; expected some of identity, flip_x"):
-        out_of_fold(open_project(project_folder), models_of(checkpoint), views=("sideways",))
+    with pytest.raises(InputError, match="There is no view sideways; expected all, or some of identity, flip_x"):
+        out_of_fold(
+            open_project(project_folder), models_of(checkpoint), plan=LOW.model_copy(update={"views": ("sideways",)})
+        )
 
 
 def test_thresholds_are_stored_with_where_they_come_from(checkpoint: Checkpoint) -> None:

@@ -17,7 +17,7 @@ from tomosoup.io.files import written_aside
 from tomosoup.nets import build_net
 from tomosoup.recipes.data import Normalisation
 from tomosoup.recipes.picking import WindowPlan
-from tomosoup.recipes.training import NetRecipe
+from tomosoup.recipes.training import Architecture, UNet3dRecipe, read_architecture
 from tomosoup.types import Species
 
 FORMAT = 1
@@ -31,7 +31,7 @@ class Checkpoint:
     """A trained net and what it takes to use it. Channel c of the net's output is `species[c]`."""
 
     weights: Mapping[str, Tensor]
-    architecture: NetRecipe
+    architecture: Architecture
     species: tuple[Species, ...]
     voxel_size: float
     """Å a voxel of the tomograms it was trained on."""
@@ -43,13 +43,20 @@ class Checkpoint:
     history: tuple[Mapping[str, Any], ...] = ()
     """What made these weights, oldest first: recipe, runs, scores, versions."""
 
+    @property
+    def labels(self) -> bool:
+        """Whether the net tells every voxel's species (logits, background first) in place of predicting heatmaps."""
+        return isinstance(self.architecture, UNet3dRecipe)
+
     def net(self) -> nn.Module:
         """The net in eval mode: `(b, 1, z, y, x)` -> `(b, c, z, y, x)`, its raw output.
 
+        That is a heatmap a species or, where `labels`, logits with the background first.
+
         Raises `InputError` where weights and net do not fit each other.
         """
-        bare = self.architecture.model_copy(update={"pretrained": False, "backbone_weights": None})
-        net = build_net(bare, classes=len(self.species))
+        bare = {} if self.labels else {"pretrained": False, "backbone_weights": None}
+        net = build_net(self.architecture.model_copy(update=bare), classes=len(self.species))
         try:
             net.load_state_dict(dict(self.weights))
         except RuntimeError as error:
@@ -119,7 +126,7 @@ def load(path: str | Path) -> Checkpoint:
             )
         return Checkpoint(
             weights=weights,
-            architecture=NetRecipe.of(about["architecture"], source=str(path)),
+            architecture=read_architecture(about["architecture"], source=str(path)),
             species=tuple(Species(**s) for s in about["species"]),
             voxel_size=float(about["voxel_size"]),
             windows=WindowPlan.of(about["windows"], source=str(path)),

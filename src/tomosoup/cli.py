@@ -96,7 +96,6 @@ def tune(options: TuneCommand) -> None:
     from tomosoup.io.project import open_project
     from tomosoup.prediction import all_species
     from tomosoup.tuning import out_of_fold, tune, with_thresholds
-    from tomosoup.views import VIEWS
 
     models = [load(path) for path in options.model]
     species = all_species(models)
@@ -105,7 +104,6 @@ def tune(options: TuneCommand) -> None:
             open_project(options.project),
             models,
             data=options.data,
-            views=tuple(VIEWS) if options.views == ("all",) else options.views,
             plan=options.picking,
             device=options.device,
             progress=progress,
@@ -126,8 +124,9 @@ def convert(options: ConvertCommand) -> None:
     refuse_existing(options.output, overwrite=options.overwrite)
     checkpoint = convert(options.published)
     checkpoint.save(options.output)
-    which = "averaged" if checkpoint.history[-1]["averaged"] else "last, as there are no averaged ones"
-    say(f"{options.output}: net A1, {which} weights; species {', '.join(s.name for s in checkpoint.species)}")
+    event = checkpoint.history[-1]
+    which = "averaged weights" if event["averaged"] else "last weights, as it holds no averaged ones"
+    say(f"{options.output}: {event['net']}, {which}; species {', '.join(s.name for s in checkpoint.species)}")
     say("No thresholds were published: set them with --threshold when you pick, or with `tomosoup threshold`.")
 
 

@@ -14,12 +14,14 @@ from tomosoup.evaluation import apply_thresholds
 from tomosoup.io.picks import PickStore
 from tomosoup.io.project import Project
 from tomosoup.io.selection import VOXEL_SIZE_TOLERANCE, chosen_runs, select_tomogram
+from tomosoup.labels import label_picks
 from tomosoup.normalisation import standardise
 from tomosoup.peaks import find_peaks
 from tomosoup.recipes.data import DataRecipe
 from tomosoup.recipes.picking import PickingPlan, WindowPlan
 from tomosoup.types import Picks, Progress, Species, Volume, quiet
-from tomosoup.windows import Blend, cut, window_regions
+from tomosoup.views import VIEWS, View
+from tomosoup.windows import Blend, cut, cut_mirrored, window_regions
 
 
 @torch.no_grad()
@@ -32,10 +34,11 @@ def predict_heatmap(
     """
     device = next(net.parameters()).device
     regions = window_regions(volume.shape, plan)
+    take = cut_mirrored if plan.border == "inside" else cut
     blend: Blend | None = None
     for first in range(0, len(regions), batch_size):
         group = regions[first : first + batch_size]
-        windows = torch.stack([cut(volume.data, region) for region in group])[:, None]
+        windows = torch.stack([take(volume.data, region) for region in group])[:, None]
         output: Tensor = net(windows.to(device)).float().cpu()
         if blend is None:
             blend = Blend(output.shape[1], volume.shape, plan)
@@ -66,6 +69,8 @@ def pick(
     """
     models = [checkpoints] if isinstance(checkpoints, Checkpoint) else list(checkpoints)
     heatmap = ensemble_heatmap(volume, models, plan=plan, device=device, progress=progress)
+    if models[0].labels:
+        return label_picks(heatmap, all_species(models), recipe=plan.labels)
     return find_peaks(heatmap, all_species(models), peaks=plan.peaks)
 
 
@@ -79,32 +84,60 @@ def ensemble_heatmap(
 ) -> Volume:
     """Raw `(z, y, x)` tomogram -> the weighted mean `(c, z, y, x)` of the models' heatmaps, channels as `all_species`.
 
-    Models may differ in net, window and order of species; a species that only some of them know is averaged over
-    those. One net and one heatmap besides the mean are in memory at a time. Raises `InputError` as `pick`.
+    Averaged are the plan's views, too. Models may differ in net, window and order of species; a species that only some
+    of them know is averaged over those. Nets that label voxels have their logits averaged, and give probabilities
+    (softmax, background left out); they are not mixed with others. One net and one heatmap besides the mean are in
+    memory at a time. Raises `InputError` as `pick`.
     """
     if volume.data.ndim != 3 or 0 in volume.data.shape:
         raise InputError(f"Expected a volume (z, y, x), got an array of shape {tuple(volume.data.shape)}.")
+    shares = model_shares(models, plan)
+    views = chosen_views(plan.views)
+    for model in models:
+        check_voxel_size(volume.voxel_size, model)
+    channels: list[Species | None] = [*[None][: models[0].labels], *all_species(models)]
+    weight = {c: sum(w for w, m in zip(shares, models, strict=True) if c is None or c in m.species) for c in channels}
+    total = torch.zeros(len(channels), *volume.shape)
+    for i, (share, model) in enumerate(zip(shares, models, strict=True)):
+        net = model.net().to(best_device(device))
+        shown = standardise(volume, mean=model.normalisation.mean, deviation=model.normalisation.deviation)
+        own = [*[None][: model.labels], *model.species]
+        for j, view in enumerate(views):
+            step = i * len(views) + j
+
+            def report(what: str, done: int, windows: int, step: int = step) -> None:
+                progress(what, step * windows + done, len(models) * len(views) * windows)
+
+            seen = replace(shown, data=view.apply(shown.data))
+            output = predict_heatmap(net, seen, plan=plan.windows(model.windows), progress=report)
+            for channel, values in zip(own, view.undo(output.data), strict=True):
+                total[channels.index(channel)] += values * (share / weight[channel] / len(views))
+    return replace(volume, data=total.softmax(dim=0)[1:] if models[0].labels else total)
+
+
+def model_shares(models: Sequence[Checkpoint], plan: PickingPlan) -> Sequence[float]:
+    """The weight of each model. Raises `InputError` where they are not one each, or models cannot be averaged."""
+    if len({(m.labels, m.species if m.labels else None) for m in models}) > 1:
+        raise InputError(
+            "Models that label voxels are averaged with each other only, and only over the same species in the same "
+            "order: pick with the others apart."
+        )
     shares = plan.model_weights or (1.0,) * len(models)
     if len(shares) != len(models):
         raise InputError(
             f"There are {len(models)} models and {len(shares)} weights for them: give one each (--model-weights)."
         )
-    for model in models:
-        check_voxel_size(volume.voxel_size, model)
-    species = all_species(models)
-    weight = {s: sum(w for w, m in zip(shares, models, strict=True) if s in m.species) for s in species}
-    total = torch.zeros(len(species), *volume.shape)
-    for i, (share, model) in enumerate(zip(shares, models, strict=True)):
-        net = model.net().to(best_device(device))
+    return shares
 
-        def report(what: str, done: int, windows: int, i: int = i) -> None:
-            progress(what, i * windows + done, len(models) * windows)
 
-        shown = standardise(volume, mean=model.normalisation.mean, deviation=model.normalisation.deviation)
-        heatmap = predict_heatmap(net, shown, plan=plan.windows(model.windows), progress=report)
-        for s, values in zip(model.species, heatmap.data, strict=True):
-            total[species.index(s)] += values * (share / weight[s])
-    return replace(volume, data=total)
+def chosen_views(names: Sequence[str]) -> list[View]:
+    """The views of these names, or of "all". Raises `InputError` for one that does not exist, or for none."""
+    unknown = [name for name in names if name not in VIEWS and name != "all"]
+    if unknown or not names:
+        raise InputError(
+            f"There is no view {', '.join(unknown) or 'named'}; expected all, or some of {', '.join(VIEWS)}."
+        )
+    return list(VIEWS.values()) if "all" in names else [VIEWS[name] for name in names]
 
 
 def check_voxel_size(voxel_size: float, checkpoint: Checkpoint, *, what: str = "The tomogram") -> None:

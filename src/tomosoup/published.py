@@ -16,8 +16,9 @@ from tomosoup.checkpoints import Checkpoint
 from tomosoup.errors import InputError, first_line
 from tomosoup.nets import build_net
 from tomosoup.recipes.data import Normalisation
+from tomosoup.recipes.picking import WindowPlan
 from tomosoup.recipes.species import CONTEST_SPECIES
-from tomosoup.recipes.training import TrainingRecipe
+from tomosoup.recipes.training import Architecture, TrainingRecipe, UNet3dRecipe
 
 A1_SPECIES = (
     "apo-ferritin",
@@ -31,32 +32,107 @@ A1_SPECIES = (
 training program, github.com/yu4u/kaggle-czii-4th)."""
 A1_NORMALISATION = Normalisation(mean=5.2577832e-08, deviation=7.199929e-06)
 """Of the contest's training tomograms, kind denoised."""
-CONTEST_DATA = {"kind": "denoised", "voxel_size": 10.012444, "first_voxel": -0.5}
-"""What A1 was trained on. Where voxel 0 stands belongs to the data: the contest's folders are opened so by themselves,
-and `--first-voxel -0.5` opens copies of them elsewhere so."""
+CONTEST_VOXEL_SIZE = 10.012444
+"""Å a voxel of the contest's tomograms, on whose `denoised` kind the nets were trained."""
+A1_FIRST_VOXEL, SOUP_FIRST_VOXEL = -0.5, 0.0
+"""Where the two teams read the centre of voxel 0, in voxels. A1's is where this data has it, and where the contest's
+folders are opened; the 8th place reads picks half a voxel further, and `--first-voxel 0` gives its coordinates."""
 AVERAGED, PLAIN = "model_ema.module.", "model."
-"""Where in the published Lightning files the averaged and the last weights stand."""
+"""Where in the published Lightning files of A1 the averaged and the last weights stand."""
+SOUPS = {
+    "tiny": UNet3dRecipe(channels=(32, 64, 128, 128), residual_units=1, dropout=0.3),
+    "medium": UNet3dRecipe(channels=(32, 64, 128, 256), residual_units=2, dropout=0.3),
+    "big": UNet3dRecipe(channels=(32, 96, 256, 384), residual_units=2, dropout=0.2),
+}
+"""The 8th place's nets."""
+SOUP_WINDOWS = WindowPlan(shape=(160, 384, 384), stride=(120, 288, 288), weighting="gaussian", border="inside")
+"""Their inference: overlap a quarter."""
+SOUP_AVERAGED = "ema_model.module."
+"""Where in their files the averaged weights stand, behind nothing or behind `PLAIN` the others."""
 
 
 def convert(path: str | Path) -> Checkpoint:
-    """A Lightning checkpoint of the 4th place's net A1 -> our checkpoint, the averaged weights if it holds them.
+    """A file that the 4th or the 8th place published -> our checkpoint, the averaged weights if it holds them.
 
-    Species in the authors' order, the grey values' constants, voxel size and windows are theirs; they published no
-    thresholds. Only tensors and plain values are read, never code. Raises `InputError` for a file that is missing,
-    holds anything else, or does not hold this net's weights.
+    The 4th place's are Lightning checkpoints of net A1; species in the authors' order, the grey values' constants,
+    voxel size and windows are theirs. The 8th place's are soups of 3D U-Nets, bare or under "state_dict"; each volume
+    is standardised by itself. Neither published thresholds. Only tensors and plain values are read, never code. Raises
+    `InputError` for a file that is missing, holds anything else, or holds another net.
     """
     path = Path(path)
     state = read_state(path)
-    prefix = next((p for p in (AVERAGED, PLAIN, "") if f"{p}segmentation_head.weight" in state), None)
-    if prefix is None:
-        raise InputError(
-            f"{path} does not hold the 4th place's net A1 (no weight called segmentation_head.weight, behind "
-            f"{AVERAGED!r}, {PLAIN!r} or nothing): expected one of the .ckpt files that its authors published."
-        )
+    if prefix := _prefix(state, "segmentation_head.weight", AVERAGED, PLAIN, ""):
+        return _convert_a1(path, state, *prefix)
+    if prefix := _prefix(state, "model.0.conv.unit0.conv.weight", SOUP_AVERAGED, PLAIN, ""):
+        return _convert_soup(path, state, *prefix)
+    raise InputError(
+        f"{path} holds neither the 4th place's net A1 (no weight segmentation_head.weight) nor an 8th place's 3D U-Net "
+        "(no weight model.0.conv.unit0.conv.weight): expected one of the .ckpt or .pth files that they published."
+    )
+
+
+def _prefix(state: Mapping[str, Tensor], key: str, *prefixes: str) -> tuple[str] | None:
+    """The first prefix behind which `key` stands, in a tuple, since it may be empty."""
+    return next(((prefix,) for prefix in prefixes if f"{prefix}{key}" in state), None)
+
+
+def _convert_a1(path: Path, state: Mapping[str, Tensor], prefix: str) -> Checkpoint:
     recipe = TrainingRecipe.read("yu4u")
     architecture = recipe.net.model_copy(update={"pretrained": False})
-    expected = build_net(architecture, classes=len(A1_SPECIES)).state_dict()
     weights = {our_name(key.removeprefix(prefix)): value for key, value in state.items() if key.startswith(prefix)}
+    by_name = {s.name: s for s in CONTEST_SPECIES}
+    return Checkpoint(
+        weights=_fitting(path, weights, architecture, classes=len(A1_SPECIES)),
+        architecture=architecture,
+        species=tuple(by_name[name] for name in A1_SPECIES),
+        voxel_size=CONTEST_VOXEL_SIZE,
+        windows=recipe.windows,
+        normalisation=A1_NORMALISATION,
+        history=(_event(path, "4th place's net A1", averaged=prefix == AVERAGED, first_voxel=A1_FIRST_VOXEL),),
+    )
+
+
+def _convert_soup(path: Path, state: Mapping[str, Tensor], prefix: str) -> Checkpoint:
+    weights = {f"unet.{k.removeprefix(prefix)}": v for k, v in state.items() if k.startswith(prefix)}
+    shapes = {name: tuple(value.shape) for name, value in weights.items()}
+    classes = len(CONTEST_SPECIES)
+    for name, architecture in SOUPS.items():
+        expected = build_net(architecture, classes=classes).state_dict()
+        if {k: tuple(v.shape) for k, v in expected.items()}.items() <= shapes.items():
+            return Checkpoint(
+                weights={k: weights[k] for k in expected},
+                architecture=architecture,
+                species=CONTEST_SPECIES,
+                voxel_size=CONTEST_VOXEL_SIZE,
+                windows=SOUP_WINDOWS,
+                history=(
+                    _event(
+                        path,
+                        f"8th place's {name} 3D U-Net",
+                        averaged=prefix == SOUP_AVERAGED,
+                        first_voxel=SOUP_FIRST_VOXEL,
+                    ),
+                ),
+            )
+    raise InputError(f"{path} holds a 3D U-Net that is none of the 8th place's ({', '.join(SOUPS)}, 7 outputs).")
+
+
+def _event(path: Path, net: str, *, averaged: bool, first_voxel: float) -> dict[str, Any]:
+    return {
+        "step": "convert",
+        "tomosoup": version("tomosoup"),
+        "file": path.name,
+        "net": net,
+        "averaged": averaged,
+        "data": {"kind": "denoised", "voxel_size": CONTEST_VOXEL_SIZE, "first_voxel": first_voxel},
+    }
+
+
+def _fitting(
+    path: Path, weights: Mapping[str, Tensor], architecture: Architecture, *, classes: int
+) -> dict[str, Tensor]:
+    """Those of the weights that the net has. Raises `InputError` where one is missing or of another shape."""
+    expected = build_net(architecture, classes=classes).state_dict()
     for name, value in expected.items():
         if name not in weights or weights[name].shape != value.shape:
             found = tuple(weights[name].shape) if name in weights else "nothing"
@@ -64,24 +140,7 @@ def convert(path: str | Path) -> Checkpoint:
                 f"{path} holds another net than A1 with ConvNeXt Nano and six species: at {name} expected "
                 f"{tuple(value.shape)}, got {found}."
             )
-    by_name = {s.name: s for s in CONTEST_SPECIES}
-    return Checkpoint(
-        weights={name: weights[name] for name in expected},
-        architecture=architecture,
-        species=tuple(by_name[name] for name in A1_SPECIES),
-        voxel_size=CONTEST_DATA["voxel_size"],  # type: ignore[arg-type]
-        windows=recipe.windows,
-        normalisation=A1_NORMALISATION,
-        history=(
-            {
-                "step": "convert",
-                "tomosoup": version("tomosoup"),
-                "file": path.name,
-                "averaged": prefix == AVERAGED,
-                "data": CONTEST_DATA,
-            },
-        ),
-    )
+    return {name: weights[name] for name in expected}
 
 
 def our_name(key: str) -> str:

@@ -13,12 +13,11 @@ from tomosoup.evaluation import MATCH_RADII, UNTUNED, pairs_of
 from tomosoup.io.project import Project
 from tomosoup.io.selection import read_truths, select_tomogram
 from tomosoup.matching import BETA, Matches, best_threshold, match, ranked_hits, steady_threshold
-from tomosoup.peaks import find_peaks
-from tomosoup.prediction import AS_TRAINED, ensemble_heatmap
+from tomosoup.prediction import AS_TRAINED, pick
 from tomosoup.recipes.data import AnnotatedData
 from tomosoup.recipes.picking import PickingPlan
-from tomosoup.types import Array, Picks, PicksBySpecies, Progress, Species, Volume, quiet
-from tomosoup.views import VIEWS, View
+from tomosoup.types import Array, PicksBySpecies, Progress, Species, quiet
+from tomosoup.views import VIEWS
 
 FEW = 20
 """A threshold backed by fewer true particles than this deserves a warning."""
@@ -54,19 +53,18 @@ def out_of_fold(
     models: Sequence[Checkpoint],
     *,
     data: AnnotatedData = AnnotatedData(),  # noqa: B008 - immutable
-    views: Sequence[str] = ("identity",),
     plan: PickingPlan = AS_TRAINED,
     device: str = "auto",
     progress: Progress = quiet,
 ) -> list[Fold]:
     """Each model's picks, above the plan's floor, of the run that its training held out: an entry a model and view.
 
+    Views are not averaged here: each is one more look at the same particles.
+
     `data.runs`, if any are named, leaves out the models that held out other runs. Raises `InputError` for a model whose
     history names no held-out run, for such a run that the project lacks or has no truth of, and for an unknown view.
     """
-    unknown = [name for name in views if name not in VIEWS]
-    if unknown:
-        raise InputError(f"There is no view {', '.join(unknown)}; expected some of {', '.join(VIEWS)}.")
+    views = tuple(VIEWS) if "all" in plan.views else plan.views
     models = [m for m in models if not data.runs or held_out_run(m) in data.runs]
     if not models:
         raise InputError(f"None of the models held out {', '.join(data.runs)}: leave --runs out, or name others.")
@@ -81,18 +79,10 @@ def out_of_fold(
             def report(_: str, done: int, total: int, step: int = step, run: str = run) -> None:
                 progress(f"Picking (held-out {run})", step * total + done, len(models) * len(views) * total)
 
-            picks = picks_in_view(volume, model, VIEWS[name], plan=plan, device=device, progress=report)
+            alone = plan.model_copy(update={"views": (name,)})
+            picks = pick(volume, model, plan=alone, device=device, progress=report)
             folds.append((run, picks, truths[run]))
     return folds
-
-
-def picks_in_view(
-    volume: Volume, model: Checkpoint, view: View, *, plan: PickingPlan, device: str, progress: Progress
-) -> dict[str, Picks]:
-    """Picks of `(z, y, x)` that was shown to the net in another view; positions are those of the volume as it is."""
-    seen = replace(volume, data=view.apply(volume.data))
-    heatmap = ensemble_heatmap(seen, [model], plan=plan, device=device, progress=progress)
-    return find_peaks(replace(volume, data=view.undo(heatmap.data)), model.species, peaks=plan.peaks)
 
 
 def held_out_run(model: Checkpoint) -> str:

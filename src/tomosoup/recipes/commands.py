@@ -79,9 +79,6 @@ class TuneCommand(Recipe):
     """The project that the models were trained on."""
     model: tuple[Path, ...] = Field(min_length=1)
     """Checkpoints of `tomosoup train --all-folds`; the thresholds found are stored in all of them."""
-    views: tuple[str, ...] = ("identity",)
-    """Pick also flipped or turned copies: flip_x, flip_y, flip_z, turn_90, turn_180, transpose, ..., or "all"; quarter
-    turns are for nets that trained with rotations."""
     softness: Annotated[float, Ge(0)] = 0.0
     """0 is the F4-best threshold; 0.1 the laxer one that `train` stores, better from few particles."""
     resamples: Count = 1000

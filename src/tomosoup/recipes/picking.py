@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Lt
 
 from tomosoup.recipes.base import Recipe
 
@@ -12,7 +12,18 @@ Count = Annotated[int, Ge(1)]
 ZYX = tuple[Count, Count, Count]
 Share = Annotated[float, Ge(0), Le(1)]
 Step = Annotated[float, Gt(0), Le(1)]
-Weighting = Literal["linear", "pyramid", "none"]
+Weighting = Literal["linear", "pyramid", "gaussian", "none"]
+
+
+SMALLEST = {
+    "apo-ferritin": 0.088,
+    "beta-galactosidase": 0.120,
+    "ribosome": 0.053,
+    "thyroglobulin": 0.052,
+    "virus-like-particle": 0.112,
+}
+"""The 8th place's 80, 368, 750, 480 and 1150 voxels of 10.012 Å, as shares of the balls of radius 60, 90, 150, 130 and
+135 Å."""
 
 
 class WindowPlan(Recipe):
@@ -24,7 +35,11 @@ class WindowPlan(Recipe):
     """Voxels from one window to the next (z, y, x); the volume is padded with zeros up to the last window."""
     weighting: Weighting = "linear"
     """Weight of a window's voxels. linear: 1 at its centre, falling to 0 at its faces along each axis; pyramid: the
-    smaller of the weights along y and x in place of their product (the 4th place's); none: 1 everywhere."""
+    smaller of the weights along y and x in place of their product (the 4th place's); gaussian: of an eighth of the
+    window's size (the 8th place's); none: 1 everywhere."""
+    border: Literal["zeros", "inside"] = "zeros"
+    """The last windows reach past the volume's end, into zeros, or are moved back inside it (a volume smaller than a
+    window is then mirrored)."""
 
 
 class PeakRecipe(Recipe):
@@ -38,6 +53,19 @@ class PeakRecipe(Recipe):
     """Move each peak to the top of a parabola through its neighbours, along each axis."""
 
 
+class LabelRecipe(Recipe):
+    """How a volume of probabilities becomes picks: mask, distance transform, watershed, size limit."""
+
+    mask: Annotated[float, Gt(0), Lt(1)] = 0.1
+    """Voxels at least this probable belong to a particle of the species."""
+    separation: Annotated[float, Gt(0)] = 1.0
+    """Least distance of two particles' middles, in radii of the species."""
+    smallest: dict[str, Share] = SMALLEST
+    """Least volume of a particle by species, as a share of the ball of its radius."""
+    smallest_other: Share = 0.08
+    """The same for species not listed."""
+
+
 class PickingPlan(Recipe):
     """How any checkpoint's windows are laid over a tomogram and how picks are read; a named one is a TOML file."""
 
@@ -46,9 +74,14 @@ class PickingPlan(Recipe):
     stride: ZYX | None = None
     """The same in voxels, in its place; smaller is slower and steadier."""
     weighting: Weighting | None = None
-    """How windows fade (linear, pyramid, none); by default as the checkpoint's."""
+    """How windows fade; by default as the checkpoint's."""
+    views: tuple[str, ...] = ("identity",)
+    """Flipped and turned copies that are predicted too and averaged: flip_x, flip_y, flip_z, turn_90, turn_180,
+    transpose, ..., or "all"; quarter turns are for nets that trained with rotations."""
     peaks: PeakRecipe = PeakRecipe()
     """How heatmaps become picks."""
+    labels: LabelRecipe = LabelRecipe()
+    """How the probabilities of nets that label voxels become picks."""
     model_weights: tuple[Annotated[float, Gt(0)], ...] = ()
     """With several checkpoints: the weight of each one's heatmap in the mean; none weighs them alike."""
 
@@ -58,4 +91,4 @@ class PickingPlan(Recipe):
         stride = own.stride
         if self.step:
             stride = max(1, round(z * self.step[0])), max(1, round(y * self.step[1])), max(1, round(x * self.step[2]))
-        return WindowPlan(shape=own.shape, stride=self.stride or stride, weighting=self.weighting or own.weighting)
+        return own.model_copy(update={"stride": self.stride or stride, "weighting": self.weighting or own.weighting})

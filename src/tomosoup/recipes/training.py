@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import Field, model_validator
@@ -46,6 +46,37 @@ class NetRecipe(Recipe):
         if self.input_slices % 2 == 0:
             raise ValueError("input_slices must be odd, so that a slice has as many neighbours on either side")
         return self
+
+
+class UNet3dRecipe(Recipe):
+    """A 3D U-Net that tells every voxel's species: the 8th place's nets."""
+
+    name: Literal["unet3d"] = "unet3d"
+    """Architecture: a key of tomosoup.nets.NETS."""
+    channels: tuple[Annotated[int, Ge(1)], ...] = (32, 64, 128, 128)
+    """Channels of each level, finest first."""
+    strides: tuple[Annotated[int, Ge(1)], ...] = (2, 2, 1)
+    """From each level to the next."""
+    residual_units: Annotated[int, Ge(0)] = 1
+    """Convolutions of a residual block."""
+    dropout: Annotated[float, Ge(0), Lt(1)] = 0.3
+    """While training."""
+
+    @model_validator(mode="after")
+    def _a_stride_between_levels(self) -> Self:
+        if len(self.strides) != len(self.channels) - 1:
+            raise ValueError(f"strides must be one fewer than channels ({len(self.channels)}), got {len(self.strides)}")
+        return self
+
+
+Architecture = NetRecipe | UNet3dRecipe
+"""What a checkpoint's net may be."""
+
+
+def read_architecture(options: Mapping[str, Any], *, source: str) -> Architecture:
+    """The recipe of a net from what its checkpoint says; the name tells which kind."""
+    kind = UNet3dRecipe if options.get("name") == "unet3d" else NetRecipe
+    return kind.of(options, source=source)
 
 
 class LossRecipe(Recipe):
