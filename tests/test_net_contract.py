@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
+from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from tomosoup.errors import InputError
@@ -183,8 +184,22 @@ def test_backbone_weights_that_cannot_be_had_are_told(tmp_path: Path, monkeypatc
     torch.save({"x": torch.zeros(1)}, file)
     with pytest.raises(InputError, match="does not hold weights of 'resnet10t'"):
         build_net(A1.model_copy(update={"backbone_weights": file}), classes=2)
+    torch.save([torch.zeros(1)], file)
+    with pytest.raises(InputError, match="holds no table of weights"):
+        build_net(A1.model_copy(update={"backbone_weights": file}), classes=2)
     with pytest.raises(InputError, match="There are no backbone weights at"):
         build_net(A1.model_copy(update={"backbone_weights": tmp_path / "none.pth"}), classes=2)
+
+
+@pytest.mark.parametrize("backbone", ["vit_tiny_patch16_224", "hiera_tiny_224", "swin_tiny_patch4_window7_224"])
+def test_a_backbone_that_has_no_stages_to_run_one_by_one_is_refused(backbone: str) -> None:
+    with pytest.raises(InputError, match=rf"Backbone '{backbone}' cannot be run stage by stage"):
+        build_net(A1.model_copy(update={"backbone": backbone}), classes=1)
+
+
+def test_depth_strides_are_powers_of_two() -> None:
+    with pytest.raises(ValidationError, match="depth_stride_limit must be a power of two"):
+        NetRecipe(depth_stride_limit=12)
 
 
 def test_decoder_widths_that_do_not_fit_the_pyramid_are_refused() -> None:

@@ -18,6 +18,7 @@ from tomosoup.prediction import (
     all_species,
     all_thresholds,
     best_device,
+    chosen_views,
     ensemble_heatmap,
     pick,
     pick_project,
@@ -102,7 +103,7 @@ def test_with_all_views_a_turned_volume_gives_the_turned_heatmap(checkpoint: Che
     """To the rounding of sixteen predictions; with one view alone it does not."""
     volume = Volume(torch.randn(16, 64, 64), 10.0)
     turned = replace(volume, data=VIEWS[name].apply(volume.data))
-    for views, agree in (("all",), True), (("identity",), False):
+    for views, agree in (("all",), True), ((), False):
         plan = PickingPlan(views=views)
         heatmap, other = (ensemble_heatmap(v, [checkpoint], plan=plan).data for v in (volume, turned))
         assert torch.allclose(VIEWS[name].apply(heatmap), other, atol=1e-5, rtol=1e-3) is agree
@@ -110,7 +111,9 @@ def test_with_all_views_a_turned_volume_gives_the_turned_heatmap(checkpoint: Che
 
 def test_the_plan_soup_is_the_8th_places_windows_and_views() -> None:
     plan = PickingPlan.read("soup")
-    assert [VIEWS[n] for n in plan.views] == [View(), View(flips=(-2,)), View(flips=(-1,)), View(transpose=True)]
+    four = [View(), View(flips=(-2,)), View(flips=(-1,)), View(transpose=True)]
+    assert chosen_views(plan.views) == four
+    assert chosen_views(("flip_x", "flip_x")) == [View(), View(flips=(-1,))]
     own = WindowPlan(shape=(160, 384, 384), stride=(1, 1, 1), border="inside")
     assert plan.windows(own).stride == (120, 288, 288)
     assert plan.windows(own).border == "inside"
@@ -137,6 +140,11 @@ def test_nets_that_label_voxels_have_their_logits_averaged(checkpoint: Checkpoin
 def test_nets_that_label_voxels_are_not_mixed_with_others(checkpoint: Checkpoint) -> None:
     with pytest.raises(InputError, match="averaged with each other only"):
         pick(Volume(torch.randn(16, 64, 64), 10.0), [checkpoint, labelling(checkpoint, seed=1)])
+
+
+def test_a_stride_that_would_leave_gaps_is_refused(checkpoint: Checkpoint) -> None:
+    with pytest.raises(InputError, match=r"The plan: a stride of \(16, 96, 96\) leaves gaps between windows of"):
+        pick(Volume(torch.randn(16, 64, 64), 10.0), checkpoint, plan=PickingPlan(stride=(16, 96, 96)))
 
 
 def test_weights_must_be_one_a_model(checkpoint: Checkpoint) -> None:
@@ -171,7 +179,7 @@ def test_only_one_models_weights_are_in_memory_at_a_time(
     assert all(not isinstance(m.weights, dict) for m in models)  # they are still in the file
     ensemble_heatmap(Volume(torch.randn(16, 64, 64), 10.0), models)
     assert len(alive) == 4
-    assert max(alive) <= 2  # the one before is let go as soon as the next takes its name
+    assert max(alive) == 1
 
 
 def test_the_papers_plans_lay_the_papers_windows() -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import numpy as np
 import pytest
 import torch
 from conftest import TINY_PLAN, TINY_SIMULATION, TINY_TRAINING
+from pydantic import ValidationError
+from timm.layers import convert_sync_batchnorm
 
 from tomosoup.augmentation import Mix
 from tomosoup.checkpoints import load
@@ -23,6 +26,7 @@ from tomosoup.io.project import open_project
 from tomosoup.io.selection import read_truth
 from tomosoup.io.tables import write_csv
 from tomosoup.losses import weighted_loss
+from tomosoup.nets import build_net
 from tomosoup.recipes.commands import SimulateCommand
 from tomosoup.recipes.data import AnnotatedData, Normalisation
 from tomosoup.recipes.hardware import Hardware
@@ -30,7 +34,7 @@ from tomosoup.recipes.picking import PickingPlan
 from tomosoup.recipes.training import AugmentationRecipe, LossRecipe, TrainingRecipe
 from tomosoup.simulation.scene import simulate_project
 from tomosoup.training import fold_files, train
-from tomosoup.types import Picks, Volume
+from tomosoup.types import Picks, Species, Volume
 
 
 def test_the_learning_rate_is_the_winners_at_every_update(reference: Path) -> None:
@@ -135,15 +139,21 @@ def test_both_published_recipes_hold_the_papers_numbers() -> None:
         assert PickingPlan.read("paper").windows(recipe.windows) == recipe.windows
 
 
+def test_only_one_kind_of_width_can_be_set() -> None:
+    with pytest.raises(ValidationError, match="sigma and sigma_by_radius exclude each other"):
+        TrainingRecipe(sigma=40.0, sigma_by_radius=0.5)
+    assert TrainingRecipe().sigmas([Species("a", 60.0)]) == [60.074]
+
+
 def test_mixup_mixes_the_loss_and_not_the_target() -> None:
     windows, targets = torch.randn(3, 1, 2, 4, 4), torch.rand(3, 2, 2, 4, 4)
     net = torch.nn.Conv3d(1, 2, kernel_size=1)
     mix = Mix(torch.tensor([2, 0, 1]), 0.3)
     mixed = 0.3 * windows + 0.7 * windows[mix.order]
     expected = 0.3 * weighted_loss(net(mixed), targets) + 0.7 * weighted_loss(net(mixed), targets[mix.order])
-    torch.testing.assert_close(mixed_loss(net, windows, targets, LossRecipe(), mix), expected)
+    torch.testing.assert_close(mixed_loss(net, windows, targets, recipe=LossRecipe(), mix=mix), expected)
     torch.testing.assert_close(
-        mixed_loss(net, windows, targets, LossRecipe(), None), weighted_loss(net(windows), targets)
+        mixed_loss(net, windows, targets, recipe=LossRecipe(), mix=None), weighted_loss(net(windows), targets)
     )
 
 
@@ -240,13 +250,22 @@ def test_a_killed_training_resumes_to_the_weights_of_an_unbroken_one(project_fol
     assert not broken.exists()
 
 
-def test_a_training_is_not_resumed_as_another(project_folder: Path, tmp_path: Path) -> None:
+def test_a_training_is_not_resumed_as_another(
+    project_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project = open_project(project_folder)
     train(project, ONE_EPOCH, folder=tmp_path)
     with pytest.raises(InputError, match="started with another learning_rate: give the same options"):
         train(project, ONE_EPOCH.model_copy(update={"learning_rate": 1e-4}), folder=tmp_path, resume=True)
     with pytest.raises(InputError, match="started with another runs, held_out: give the same options"):
         train(project, ONE_EPOCH, fold=1, folder=tmp_path, resume=True)
+    moved = AnnotatedData(first_voxel=-0.5, voxel_size=10.1)
+    with pytest.raises(InputError, match="started with another voxel_size, first_voxel: give the same options"):
+        train(project, ONE_EPOCH, folder=tmp_path, resume=True, data=moved)
+    more = replace(project, root=project.root)
+    monkeypatch.setattr(type(more), "species", (*project.species, Species("new", 50.0)))
+    with pytest.raises(InputError, match="started with another species: give the same options"):
+        train(more, ONE_EPOCH, folder=tmp_path, resume=True)
 
 
 def test_two_processes_train_side_by_side_to_one_net(project_folder: Path, tmp_path: Path) -> None:
@@ -300,17 +319,40 @@ def test_several_gpus_are_asked_for_as_lightning_documents(monkeypatch: pytest.M
     monkeypatch.setattr("lightning.pytorch.Trainer", trainer)
     monkeypatch.setattr("tomosoup.training.best_device", lambda _: torch.device("cuda"))
     project = open_project(simulated(tmp_path))
+    converted: list[torch.nn.Module] = []
+    monkeypatch.setattr("tomosoup.training.convert_sync_batchnorm", lambda net: converted.append(net) or net)
+    two = Hardware(device="cuda", devices=2)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    with pytest.raises(InputError, match="There are 1 CUDA devices here, 2 were asked for"):
+        train(project, ONE_EPOCH, folder=tmp_path / "t", hardware=two)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     with pytest.raises(InputError, match="enough"):
-        train(project, ONE_EPOCH, folder=tmp_path / "t", hardware=Hardware(device="cuda", devices=2))
-    assert {key: asked[key] for key in ("accelerator", "devices", "strategy", "sync_batchnorm", "precision")} == {
+        train(project, ONE_EPOCH, folder=tmp_path / "t", hardware=two)
+    assert {key: asked[key] for key in ("accelerator", "devices", "strategy", "precision")} == {
         "accelerator": "cuda",
         "devices": 2,
         "strategy": "ddp",
-        "sync_batchnorm": True,
         "precision": "16-mixed",
     }
+    assert "sync_batchnorm" not in asked
+    assert len(converted) == 1
+    monkeypatch.setattr("tomosoup.training.best_device", lambda _: torch.device("cuda:1"))
+    with pytest.raises(InputError, match="enough"):
+        train(project, ONE_EPOCH, folder=tmp_path / "t", hardware=Hardware(device="cuda:1"))
+    assert asked["devices"] == [1]
+    assert len(converted) == 1
+    monkeypatch.setattr("tomosoup.training.best_device", lambda _: torch.device("cpu"))
     with pytest.raises(InputError, match="A batch of 4 crops cannot be shared by 3 devices"):
         train(project, ONE_EPOCH, folder=tmp_path / "t", hardware=Hardware(devices=3))
+
+
+def test_synchronised_norms_keep_the_activations_that_timm_puts_into_them() -> None:
+    """Lightning's own conversion would drop them, and the net would be trained without."""
+    net = build_net(TINY_TRAINING.net, classes=2).eval()
+    window = torch.randn(1, 1, 16, 64, 64)
+    with torch.inference_mode():
+        before = net(window)
+        torch.testing.assert_close(convert_sync_batchnorm(net)(window), before)
 
 
 def simulated(folder: Path) -> Path:
@@ -320,9 +362,12 @@ def simulated(folder: Path) -> Path:
 
 
 def test_folds_are_numbered_before_the_ending() -> None:
-    assert fold_files(Path("a/m.safetensors"), folds=2) == {
-        0: Path("a/m-fold0.safetensors"),
-        1: Path("a/m-fold1.safetensors"),
+    """And a run without a particle that counts, which cannot choose the best weights, has none."""
+    species = (Species("a", 60.0), Species("unscored", 60.0, weight=0.0))
+    truths = {f"run_{i}": {name: Picks.of([[0, 0, 0]])} for i, name in enumerate(["a", "unscored", "a"])}
+    assert fold_files(Path("b/m.safetensors"), truths, species) == {
+        0: Path("b/m-fold0.safetensors"),
+        2: Path("b/m-fold2.safetensors"),
     }
 
 

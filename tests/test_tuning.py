@@ -13,11 +13,21 @@ from tomosoup.errors import InputError
 from tomosoup.evaluation import best_thresholds
 from tomosoup.io.project import open_project
 from tomosoup.io.selection import read_truths, select_tomogram
-from tomosoup.matching import match, ranked_hits
+from tomosoup.matching import match, steady_threshold
 from tomosoup.prediction import pick
 from tomosoup.recipes.data import AnnotatedData
 from tomosoup.recipes.picking import PeakRecipe, PickingPlan
-from tomosoup.tuning import Fold, bootstrap, held_out_run, interval, out_of_fold, tune, with_thresholds
+from tomosoup.tuning import (
+    Fold,
+    bootstrap,
+    f4_at,
+    held_out_run,
+    interval,
+    look,
+    out_of_fold,
+    tune,
+    with_thresholds,
+)
 from tomosoup.types import Picks, Species, Volume
 
 SPECIES = (Species("a", 20.0), Species("b", 20.0))
@@ -80,27 +90,39 @@ def made_up_draw(seed: int) -> tuple[Picks, Picks]:
 
 
 def at_fixed_threshold(data: list[Fold], threshold: float) -> tuple[float, float]:
-    runs = [[ranked_hits(picks["a"], truth["a"], distance=10)] for _, picks, truth in data]
-    return interval(bootstrap(runs, threshold, resamples=200, seed=0)[1])
+    """Interval of the F4 at a threshold that was not tuned."""
+    runs = [[look(picks["a"], truth["a"], distance=10)] for _, picks, truth in data]
+    return interval(np.array([f4_at(threshold, *sample) for sample in bootstrap(runs, resamples=200, seed=0)]))
 
 
-def test_views_enlarge_the_pool_but_not_the_count_of_particles() -> None:
+def test_the_same_picks_in_more_views_are_no_more_evidence() -> None:
     data = folds(2, particles=9)
-    twice = [fold for fold in data for _ in range(2)]
-    once, more = (tune(d, SPECIES[:1], resamples=50)["a"] for d in (data, twice))
+    four = [fold for fold in data for _ in range(4)]
+    once, more = (tune(d, SPECIES[:1], resamples=50)["a"] for d in (data, four))
     assert once.few
-    assert (more.particles, more.few) == (18, True)
-    assert more.threshold == once.threshold
+    assert more == once
 
 
 def test_a_species_that_nothing_hit_keeps_a_threshold_and_says_so() -> None:
-    tuned = tune(folds(), SPECIES, resamples=20)["b"]
-    assert (tuned.threshold, tuned.f4, tuned.particles, tuned.few) == (0.5, 0.0, 0, True)
+    far = [(run, {"b": Picks.of([[9e9, 0, 0]])}, {"b": Picks.of([[0, 0, 0]])}) for run, _, _ in folds()]
+    tuned = tune(far, SPECIES[1:], resamples=20)["b"]
+    assert (tuned.threshold, tuned.f4, tuned.particles, tuned.few) == (0.5, 0.0, 3, True)
 
 
-def test_softness_gives_the_laxer_threshold_of_training() -> None:
-    strict, soft = (tune(folds(), SPECIES[:1], softness=s, resamples=20)["a"] for s in (0.0, 0.1))
+def test_a_fold_counts_only_for_the_species_that_its_nets_know() -> None:
+    data = folds()
+    others: list[Fold] = [(f"other_{i}", {}, truth) for i, (_, _, truth) in enumerate(data)]
+    assert tune([*data, *others], SPECIES[:1], resamples=20) == tune(data, SPECIES[:1], resamples=20)
+    assert tune(data, SPECIES, resamples=20)["b"].particles == 0
+
+
+def test_softness_gives_the_laxer_threshold_of_training_and_its_interval() -> None:
+    strict, soft = (tune(folds(), SPECIES[:1], softness=s, resamples=60)["a"] for s in (0.0, 0.1))
+    pairs = [(picks["a"], truth["a"]) for _, picks, truth in folds()]
+    assert soft.threshold == steady_threshold(pairs, distance=10.0, softness=0.1)
     assert soft.threshold < strict.threshold
+    for tuned in (strict, soft):
+        assert tuned.interval[0] <= tuned.threshold <= tuned.interval[1]
 
 
 def models_of(checkpoint: Checkpoint) -> list[Checkpoint]:
@@ -116,6 +138,17 @@ def test_each_model_picks_the_run_that_it_held_out(checkpoint: Checkpoint, proje
     for name, picks in found[1][1].items():
         np.testing.assert_allclose(picks.zyx, expected[name].zyx)
         np.testing.assert_allclose(picks.score, expected[name].score)
+
+
+def test_models_that_held_out_the_same_run_pick_it_together(checkpoint: Checkpoint, project_folder: Path) -> None:
+    project = open_project(project_folder)
+    a = models_of(checkpoint)[0]
+    b = replace(a, weights={k: -v if "head" in k else v for k, v in a.weights.items()})
+    (found,) = out_of_fold(project, [a, b], plan=LOW)
+    expected = pick(select_tomogram(project, "run_000", AnnotatedData()).read(), [a, b], plan=LOW)
+    assert {name: len(picks) for name, picks in found[1].items()} == {n: len(p) for n, p in expected.items()}
+    with pytest.raises(InputError, match="Models are tuned alike"):
+        out_of_fold(project, [a, b], plan=LOW.model_copy(update={"model_weights": (1.0, 2.0)}))
 
 
 def test_picks_of_every_view_are_in_the_tomograms_own_frame(
@@ -171,7 +204,10 @@ def test_the_command_trains_all_folds_and_tunes_them(
     main([*map(str, words), "--resume"])  # only what is missing
     assert files[0].read_bytes() == before
     assert load(files[1]).history[-1]["held_out"] == "run_001"
-    capsys.readouterr()
+    assert "Of 3 folds 2 are done" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main([*map(str, words), "--resume", "--learning-rate", "1e-5"])
+    assert "m-fold0.safetensors is there already and was trained with another recipe" in capsys.readouterr().err
     main(["tune", str(project_folder), "--model", *map(str, files), "--peaks.floor", "1e-4", "--resamples", "20"])
     said = capsys.readouterr().out
     assert "Out-of-fold thresholds" in said

@@ -48,15 +48,22 @@ def train(options: TrainCommand) -> None:
     from tomosoup.io.files import refuse_existing
     from tomosoup.io.project import open_project
     from tomosoup.io.selection import read_truths
-    from tomosoup.training import first_process, fold_files, train, training_folder
+    from tomosoup.training import check_finished, first_process, fold_files, train, training_folder
     from tomosoup.types import quiet
 
     project = open_project(options.project)
-    files = {options.fold: options.output}
+    files, kept = {options.fold: options.output}, {}
     if options.all_folds:
-        files = fold_files(options.output, folds=len(read_truths(project, options.data)))
-        if options.resume:
-            files = {fold: file for fold, file in files.items() if not file.exists()}
+        truths = read_truths(project, options.data)
+        files = fold_files(options.output, truths, project.species)
+        if options.resume and not options.overwrite:
+            kept = {fold: file for fold, file in files.items() if file.exists()}
+            for fold, file in kept.items():
+                check_finished(file, options.training, list(truths), fold=fold)
+        if first_process() and (kept or len(files) < len(truths)):
+            left_out = len(truths) - len(files)
+            say(f"Of {len(truths)} folds {len(kept)} are done, {left_out} hold no particle that counts in the score.")
+    files = {fold: file for fold, file in files.items() if fold not in kept}
     for file in files.values():
         refuse_existing(file, overwrite=options.overwrite)
     folders = {
@@ -108,7 +115,14 @@ def tune(options: TuneCommand) -> None:
             device=options.device,
             progress=progress,
         )
-    tuned = tune(folds, species, softness=options.softness, resamples=options.resamples, seed=options.seed)
+        tuned = tune(
+            folds,
+            species,
+            softness=options.softness,
+            resamples=options.resamples,
+            seed=options.seed,
+            progress=progress,
+        )
     print_tuned(tuned)
     if not options.dry_run:
         for path, model in zip(options.model, models, strict=True):

@@ -88,8 +88,7 @@ Pairs = Sequence[tuple[PicksBySpecies, PicksBySpecies]]
 """(picks, truth), a pair a tomogram."""
 
 
-def pairs_of(kind: Species, pairs: Pairs) -> list[tuple[Picks, Picks]]:
-    """(picks, truth) of one species."""
+def _of(kind: Species, pairs: Pairs) -> list[tuple[Picks, Picks]]:
     return [(picks.get(kind.name, NOTHING), truth.get(kind.name, NOTHING)) for picks, truth in pairs]
 
 
@@ -98,14 +97,14 @@ def best_thresholds(pairs: Pairs, species: Sequence[Species]) -> tuple[dict[str,
 
     A score at thresholds tuned on the same picks flatters: use it to choose, not to report.
     """
-    found = {s.name: best_threshold(pairs_of(s, pairs), distance=MATCH_RADII * s.radius) for s in species}
+    found = {s.name: best_threshold(_of(s, pairs), distance=MATCH_RADII * s.radius) for s in species}
     thresholds = {name: threshold for name, (threshold, _) in found.items()}
     return thresholds, Score({n: m for n, (_, m) in found.items()}, {s.name: s.weight for s in species}, ())
 
 
 def steady_thresholds(pairs: Pairs, species: Sequence[Species]) -> dict[str, float]:
     """A threshold a species for tomograms to come, from (picks, truth) of some; `UNTUNED` where nothing was hit."""
-    found = {s.name: steady_threshold(pairs_of(s, pairs), distance=MATCH_RADII * s.radius) for s in species}
+    found = {s.name: steady_threshold(_of(s, pairs), distance=MATCH_RADII * s.radius) for s in species}
     return {name: threshold if math.isfinite(threshold) else UNTUNED for name, threshold in found.items()}
 
 

@@ -36,7 +36,9 @@ def cosine_with_warmup(update: int, *, warmup: float, total: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(update, total) / total))
 
 
-def mixed_loss(net: torch.nn.Module, windows: Tensor, targets: Tensor, recipe: LossRecipe, mix: Mix | None) -> Tensor:
+def mixed_loss(
+    net: torch.nn.Module, windows: Tensor, targets: Tensor, *, recipe: LossRecipe, mix: Mix | None
+) -> Tensor:
     """The loss of `(b, 1, z, y, x)` windows and `(b, c, z, y, x)` targets; with `mix`, of windows mixed in pairs.
 
     Mixed is the loss, not the target: share * loss against a window's own target + (1 - share) * against its partner's.
@@ -73,7 +75,7 @@ class HeatmapTraining(pl.LightningModule):
         windows, targets = batch
         random = generator(self.recipe.seed, self.current_epoch, index, self.global_rank, MIXUP)
         mix = draw_mixup(len(windows), self.recipe.augmentation, random=random)
-        loss = mixed_loss(self.net, windows, targets, self.recipe.loss, mix)
+        loss = mixed_loss(self.net, windows, targets, recipe=self.recipe.loss, mix=mix)
         if not torch.isfinite(loss):
             raise InputError(
                 f"The loss became {float(loss)} after {self.global_step} updates: train with a lower --learning-rate."

@@ -19,7 +19,8 @@ def weighted_loss(prediction: Tensor, target: Tensor, *, floor: float = 0.1) -> 
 def balanced_loss(prediction: Tensor, target: Tensor, recipe: LossRecipe) -> Tensor:
     """Sum over two regions of weight * sum((p - g)²) / (voxels + eps): a scalar.
 
-    The positive region is every voxel, of any channel and window of the batch, whose target g is at least
+    The positive region is every voxel, of any channel and window of the batch (on several devices: of each one's share
+    of it), whose target g is at least
     `recipe.positive_from` (0.1: within 2.1 sigma of a particle); the negative region is the rest. However few
     particles there are, they weigh as much as all the empty space. Equation 2 of the 4th place's paper (A2), which
     leaves regions, weights and eps open. Both tensors have the same shape, commonly `(b, c, z, y, x)`.

@@ -62,21 +62,14 @@ def ranked(pairs: Pairs, *, distance: float) -> tuple[Array, Array, int]:
     """All picks, best first: their scores `(n,)`, how many particles each is the first to hit `(n,)`; all particles."""
     scores, gains, total = [np.empty(0)], [np.empty(0)], 0
     for picks, truth in pairs:
-        score, gain, particles = ranked_hits(picks, truth, distance=distance)
-        scores.append(score)
-        gains.append(gain)
-        total += particles
+        order = np.argsort(-picks.score, kind="stable")
+        ranks = first_hits(picks.zyx[order], truth.zyx, distance=distance)
+        scores.append(picks.score[order])
+        gains.append(np.bincount(ranks[ranks < len(picks)].astype(int), minlength=len(picks)).astype(float))
+        total += len(truth)
     score = np.concatenate(scores)
     order = np.argsort(-score, kind="stable")
     return score[order], np.concatenate(gains)[order], total
-
-
-def ranked_hits(picks: Picks, truth: Picks, *, distance: float) -> tuple[Array, Array, int]:
-    """What `ranked` gives, of one tomogram."""
-    order = np.argsort(-picks.score, kind="stable")
-    ranks = first_hits(picks.zyx[order], truth.zyx, distance=distance)
-    gain = np.bincount(ranks[ranks < len(picks)].astype(int), minlength=len(picks)).astype(float)
-    return picks.score[order], gain, len(truth)
 
 
 def best_threshold(pairs: Pairs, *, distance: float, beta: float = BETA) -> tuple[float, Matches]:
@@ -85,13 +78,18 @@ def best_threshold(pairs: Pairs, *, distance: float, beta: float = BETA) -> tupl
     Equal scores pass or fail together. A threshold is a pick's own score; infinity where picking nothing is no worse.
     """
     score, gain, total = ranked(pairs, distance=distance)
-    tp = np.cumsum(gain)
-    best = (float("inf"), Matches(0, 0, total))
-    for i in np.flatnonzero(np.diff(score, append=-np.inf)):
-        found = Matches(int(tp[i]), int(i + 1 - tp[i]), int(total - tp[i]))
-        if found.f_beta(beta) > best[1].f_beta(beta):
-            best = (float(score[i]), found)
-    return best
+    threshold = best_cut(score, gain, total, beta=beta)
+    picked, tp = int((score >= threshold).sum()), int(gain[score >= threshold].sum())
+    return threshold, Matches(tp, picked - tp, total - tp)
+
+
+def best_cut(score: Array, gain: Array, total: int, *, beta: float = BETA) -> float:
+    """`best_threshold` of picks that are `ranked` already."""
+    if not gain.any():
+        return float("inf")
+    last = np.flatnonzero(np.diff(score, append=-np.inf))  # equal scores pass together
+    tp, b2 = np.cumsum(gain)[last], beta * beta
+    return float(score[last[np.argmax((1 + b2) * tp / (b2 * total + last + 1))]])
 
 
 SOFTNESS = 0.1
@@ -105,7 +103,11 @@ def steady_threshold(pairs: Pairs, *, distance: float, beta: float = BETA, softn
     worse as often as not. Here a pick of score s passes threshold t with probability 1 / (1 + (t / s)^(1 / softness)),
     as if its score could have come out otherwise, and the expected counts are scored. Infinity where nothing is hit.
     """
-    score, gain, total = ranked(pairs, distance=distance)
+    return steady_cut(*ranked(pairs, distance=distance), softness=softness, beta=beta)
+
+
+def steady_cut(score: Array, gain: Array, total: int, *, softness: float = SOFTNESS, beta: float = BETA) -> float:
+    """`steady_threshold` of picks that are `ranked` already."""
     if not gain.any():
         return float("inf")
     b2 = beta * beta

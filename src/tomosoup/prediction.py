@@ -69,6 +69,11 @@ def pick(
     """
     models = [checkpoints] if isinstance(checkpoints, Checkpoint) else list(checkpoints)
     heatmap = ensemble_heatmap(volume, models, plan=plan, device=device, progress=progress)
+    return read_picks(heatmap, models, plan=plan)
+
+
+def read_picks(heatmap: Volume, models: Sequence[Checkpoint], *, plan: PickingPlan) -> dict[str, Picks]:
+    """Picks by species, best first, in Å, from what `ensemble_heatmap` made with these models."""
     if models[0].labels:
         return label_picks(heatmap, all_species(models), recipe=plan.labels)
     return find_peaks(heatmap, all_species(models), peaks=plan.peaks)
@@ -112,6 +117,7 @@ def ensemble_heatmap(
             output = predict_heatmap(net, seen, plan=plan.windows(model.windows), progress=report)
             for channel, values in zip(own, view.undo(output.data), strict=True):
                 total[channels.index(channel)] += values * (share / weight[channel] / len(views))
+        del net  # before the next is built
     return replace(volume, data=total.softmax(dim=0)[1:] if models[0].labels else total)
 
 
@@ -131,13 +137,11 @@ def model_shares(models: Sequence[Checkpoint], plan: PickingPlan) -> Sequence[fl
 
 
 def chosen_views(names: Sequence[str]) -> list[View]:
-    """The views of these names, or of "all". Raises `InputError` for one that does not exist, or for none."""
-    unknown = [name for name in names if name not in VIEWS and name != "all"]
-    if unknown or not names:
-        raise InputError(
-            f"There is no view {', '.join(unknown) or 'named'}; expected all, or some of {', '.join(VIEWS)}."
-        )
-    return list(VIEWS.values()) if "all" in names else [VIEWS[name] for name in names]
+    """The volume as it is, then the views of these names, or of "all". Raises `InputError` for an unknown one."""
+    if unknown := [name for name in names if name not in VIEWS and name != "all"]:
+        raise InputError(f"There is no view {', '.join(unknown)}; expected all, or some of {', '.join(VIEWS)}.")
+    wanted = VIEWS if "all" in names else ("identity", *names)
+    return [VIEWS[name] for name in dict.fromkeys(wanted)]
 
 
 def check_voxel_size(voxel_size: float, checkpoint: Checkpoint, *, what: str = "The tomogram") -> None:

@@ -6,8 +6,9 @@ import logging
 import shutil
 import signal
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_only
+from timm.layers import convert_sync_batchnorm
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from tomosoup.checkpoints import Checkpoint
+from tomosoup.checkpoints import Checkpoint, load
 from tomosoup.crops import Crops, Example, data_set_normalisation, normalised, read_examples
 from tomosoup.errors import InputError
 from tomosoup.heatmap_training import HeatmapTraining, Reporter, ShuffledByEpoch
@@ -29,7 +31,7 @@ from tomosoup.prediction import best_device
 from tomosoup.recipes.data import AnnotatedData, Normalisation
 from tomosoup.recipes.hardware import Hardware
 from tomosoup.recipes.training import TrainingRecipe
-from tomosoup.types import Progress, Species, quiet
+from tomosoup.types import PicksBySpecies, Progress, Species, quiet
 
 AUTO = Hardware()
 
@@ -68,14 +70,16 @@ def train(
     examples, [held_out] = normalised(examples, normalisation), normalised([held_out], normalisation)
     crops = Crops(examples, project.species, recipe)
     options = recipe.model_dump(mode="json")
+    trained_on = {"runs": [e.run for e in examples], "held_out": held_out.run}
     identity = {
-        "runs": [e.run for e in examples],
-        "held_out": held_out.run,
-        "kind": data.kind,
-        "truth": data.truth,
+        **options,
+        **data.model_dump(mode="json"),
+        **trained_on,
+        "species": [asdict(s) for s in project.species],
+        "voxel_size": held_out.volume.voxel_size,
     }
     module, trainer, loader = _assemble(
-        crops, identity=identity | options, folder=folder, resume=resume, hardware=hardware, progress=progress
+        crops, identity=identity, folder=folder, resume=resume, hardware=hardware, progress=progress
     )
     with _only_our_words(), _interrupts_pass(trainer):
         trainer.fit(
@@ -91,7 +95,7 @@ def train(
         project.species,
         voxel_size=held_out.volume.voxel_size,
         normalisation=normalisation,
-        event={"step": "train", "tomosoup": version("tomosoup"), "recipe": options, **identity},
+        event={"step": "train", "tomosoup": version("tomosoup"), "recipe": options, **trained_on},
     )
 
 
@@ -107,7 +111,7 @@ def hold_out(examples: list[Example], fold: int, species: Sequence[Species]) -> 
             f"expected at least 2 runs and a fold from 0 to {len(examples) - 1}."
         )
     held_out = examples.pop(fold)
-    if not any(len(held_out.truth.get(s.name, ())) for s in species if s.weight > 0):
+    if not counts(held_out.truth, species):
         raise InputError(
             f"Run {held_out.run} holds no particle that counts in the score, so it cannot choose the best weights: "
             "hold out another with --fold."
@@ -115,14 +119,38 @@ def hold_out(examples: list[Example], fold: int, species: Sequence[Species]) -> 
     return held_out
 
 
+def counts(truth: PicksBySpecies, species: Sequence[Species]) -> bool:
+    """Whether a run holds a particle that counts in the score, so that it can choose the best weights."""
+    return any(len(truth.get(s.name, ())) for s in species if s.weight > 0)
+
+
 def first_process() -> bool:
     """Whether this process is the one that writes and speaks, of those that train side by side."""
     return not getattr(rank_zero_only, "rank", 0)
 
 
-def fold_files(output: Path, *, folds: int) -> dict[int, Path]:
-    """Where the checkpoint of each fold goes: `-fold0`, `-fold1`, ... before the ending of `output`."""
-    return {fold: output.with_stem(f"{output.stem}-fold{fold}") for fold in range(folds)}
+def fold_files(output: Path, truths: Mapping[str, PicksBySpecies], species: Sequence[Species]) -> dict[int, Path]:
+    """Where the checkpoint of each fold goes: `-fold0`, `-fold1`, ... before the ending of `output`.
+
+    Runs without a particle that counts have no fold: they are always trained on.
+    """
+    folds = [i for i, truth in enumerate(truths.values()) if counts(truth, species)]
+    return {fold: output.with_stem(f"{output.stem}-fold{fold}") for fold in folds}
+
+
+def check_finished(file: Path, recipe: TrainingRecipe, runs: Sequence[str], *, fold: int) -> None:
+    """Raises `InputError` unless the checkpoint `file` is what training on `runs` but the `fold`-th would make."""
+    event = next((e for e in load(file).history if e.get("step") == "train"), {})
+    wanted = {
+        "recipe": recipe.model_dump(mode="json"),
+        "held_out": runs[fold],
+        "runs": [run for run in runs if run != runs[fold]],
+    }
+    if other := [key for key, value in wanted.items() if event.get(key) != value]:
+        raise InputError(
+            f"{file} is there already and was trained with another {', '.join(other)}: give the same options, or "
+            "start anew with --overwrite in place of --resume."
+        )
 
 
 def training_folder(output: Path, *, resume: bool, overwrite: bool) -> Path:
@@ -143,32 +171,29 @@ def training_folder(output: Path, *, resume: bool, overwrite: bool) -> Path:
 def _assemble(
     crops: Crops, *, identity: dict[str, Any], folder: Path, resume: bool, hardware: Hardware, progress: Progress
 ) -> tuple[HeatmapTraining, pl.Trainer, DataLoader[tuple[Tensor, Tensor]]]:
-    recipe = crops.recipe
-    batch_size = min(recipe.batch_size, crops.per_epoch)
-    if batch_size % hardware.devices:
-        raise InputError(
-            f"A batch of {batch_size} crops cannot be shared by {hardware.devices} devices alike: "
-            "set --batch-size to a multiple of --devices."
-        )
+    device, recipe = best_device(hardware.device), crops.recipe
+    accelerator, index = device.type, device.index
+    share = shared_batch(crops, accelerator, hardware)
     torch.manual_seed(recipe.seed)
     loader = DataLoader(
         crops,
-        batch_size=batch_size // hardware.devices,
+        batch_size=share,
         sampler=ShuffledByEpoch(crops, seed=recipe.seed, devices=hardware.devices),
         num_workers=recipe.workers,
         drop_last=True,
     )
-    accelerator = best_device(hardware.device).type
     module = HeatmapTraining(recipe, crops.species, updates_per_epoch=len(loader), identity=identity, progress=progress)
+    if hardware.devices > 1 and accelerator == "cuda":
+        # timm's norms may hold an activation, which torch's own conversion, and so Lightning's, would drop.
+        module.net = convert_sync_batchnorm(module.net)
     if resume and first_process():
         _keep_log(folder / "metrics.csv")
     with _only_our_words():
         trainer = pl.Trainer(
             max_epochs=recipe.epochs,
             accelerator=accelerator,
-            devices=hardware.devices,
+            devices=hardware.devices if index is None or hardware.devices > 1 else [index],
             strategy="ddp" if hardware.devices > 1 else "auto",
-            sync_batchnorm=hardware.devices > 1 and accelerator == "cuda",
             use_distributed_sampler=False,
             precision=_precision(recipe.precision, accelerator),
             check_val_every_n_epoch=recipe.validate_every,
@@ -185,6 +210,22 @@ def _assemble(
             ],
         )
     return module, trainer, loader
+
+
+def shared_batch(crops: Crops, accelerator: str, hardware: Hardware) -> int:
+    """Crops of one update on each device. Raises `InputError` where they cannot be shared out alike."""
+    there = torch.cuda.device_count() if accelerator == "cuda" else hardware.devices
+    if hardware.devices > there:
+        raise InputError(f"There are {there} CUDA devices here, {hardware.devices} were asked for: set --devices.")
+    if crops.recipe.batch_size % hardware.devices:
+        raise InputError(
+            f"A batch of {crops.recipe.batch_size} crops cannot be shared by {hardware.devices} devices alike: "
+            "set --batch-size to a multiple of --devices."
+        )
+    share = min(crops.recipe.batch_size, crops.per_epoch) // hardware.devices
+    if not share:
+        raise InputError(f"An epoch has {crops.per_epoch} crops, too few for {hardware.devices} devices: use fewer.")
+    return share
 
 
 def _keep_log(log: Path) -> None:

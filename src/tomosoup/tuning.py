@@ -1,23 +1,23 @@
-"""Thresholds by cross-validation: every model picks the run that its training held out, and all picks are pooled."""
+"""Thresholds by cross-validation: models pick the run that their training held out, and all picks are pooled."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from tomosoup.checkpoints import Checkpoint
 from tomosoup.errors import InputError
-from tomosoup.evaluation import MATCH_RADII, UNTUNED, pairs_of
+from tomosoup.evaluation import MATCH_RADII, NOTHING, UNTUNED
 from tomosoup.io.project import Project
 from tomosoup.io.selection import read_truths, select_tomogram
-from tomosoup.matching import BETA, Matches, best_threshold, match, ranked_hits, steady_threshold
-from tomosoup.prediction import AS_TRAINED, pick
+from tomosoup.matching import Matches, best_cut, first_hits, match, ranked, steady_cut
+from tomosoup.prediction import AS_TRAINED, check_voxel_size, chosen_views, ensemble_heatmap, read_picks
 from tomosoup.recipes.data import AnnotatedData
 from tomosoup.recipes.picking import PickingPlan
-from tomosoup.types import Array, PicksBySpecies, Progress, Species, quiet
-from tomosoup.views import VIEWS
+from tomosoup.types import Array, Picks, PicksBySpecies, Progress, Species, quiet
 
 FEW = 20
 """A threshold backed by fewer true particles than this deserves a warning."""
@@ -45,7 +45,17 @@ class Tuned:
 
 
 Fold = tuple[str, PicksBySpecies, PicksBySpecies]
-"""A held-out run, what was picked there by a net that never trained on it, and its truth."""
+"""A held-out run, what was picked there by nets that never trained on it, and its truth."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One species' picks of one run in one view, as the bootstrap draws them."""
+
+    particles: Array
+    """For each true particle, always in the same order, the score of the best pick that hits it; -inf if missed."""
+    false: Array
+    """The scores of the other picks, best first."""
 
 
 def out_of_fold(
@@ -57,31 +67,40 @@ def out_of_fold(
     device: str = "auto",
     progress: Progress = quiet,
 ) -> list[Fold]:
-    """Each model's picks, above the plan's floor, of the run that its training held out: an entry a model and view.
+    """Picks, above the plan's floor, of every run that models held out: an entry a run and view.
 
-    Views are not averaged here: each is one more look at the same particles.
-
-    `data.runs`, if any are named, leaves out the models that held out other runs. Raises `InputError` for a model whose
-    history names no held-out run, for such a run that the project lacks or has no truth of, and for an unknown view.
+    Models that held out the same run pick it as an ensemble. Views are not averaged: each is one more look at the same
+    particles. `data.runs`, if any are named, leaves out the models that held out other runs. Raises `InputError` for a
+    model whose history names no held-out run, for such a run that the project lacks or has no truth of, for voxel sizes
+    that disagree and for an unknown view.
     """
-    views = tuple(VIEWS) if "all" in plan.views else plan.views
-    models = [m for m in models if not data.runs or held_out_run(m) in data.runs]
-    if not models:
+    if plan.model_weights:
+        raise InputError("Models are tuned alike: leave --model-weights to `tomosoup pick`.")
+    as_is = plan.model_copy(update={"views": ()})
+    views = chosen_views(plan.views)
+    groups: dict[str, list[Checkpoint]] = {}
+    for model in models:
+        if not data.runs or held_out_run(model) in data.runs:
+            groups.setdefault(held_out_run(model), []).append(model)
+    if not groups:
         raise InputError(f"None of the models held out {', '.join(data.runs)}: leave --runs out, or name others.")
-    held_out = [held_out_run(model) for model in models]
-    truths = read_truths(project, data.model_copy(update={"runs": tuple(dict.fromkeys(held_out))}))
+    truths = read_truths(project, data.model_copy(update={"runs": tuple(groups)}))
+    tomograms = {run: select_tomogram(project, run, data) for run in groups}
+    for run, group in groups.items():
+        for model in group:
+            check_voxel_size(tomograms[run].voxel_size, model, what=f"Run {run}")
     folds: list[Fold] = []
-    for i, (model, run) in enumerate(zip(models, held_out, strict=True)):
-        volume = select_tomogram(project, run, data).read()
-        for j, name in enumerate(views):
-            step = i * len(views) + j
+    for run, group in groups.items():
+        volume = tomograms[run].read()
+        for view in views:
 
-            def report(_: str, done: int, total: int, step: int = step, run: str = run) -> None:
-                progress(f"Picking (held-out {run})", step * total + done, len(models) * len(views) * total)
+            def report(_: str, done: int, total: int, run: str = run) -> None:
+                progress(f"Picking (held-out {run})", len(folds) * total + done, len(groups) * len(views) * total)
 
-            alone = plan.model_copy(update={"views": (name,)})
-            picks = pick(volume, model, plan=alone, device=device, progress=report)
-            folds.append((run, picks, truths[run]))
+            seen = replace(volume, data=view.apply(volume.data))
+            heatmap = ensemble_heatmap(seen, group, plan=as_is, device=device, progress=report)
+            back = replace(volume, data=view.undo(heatmap.data))
+            folds.append((run, read_picks(back, group, plan=plan), truths[run]))
     return folds
 
 
@@ -97,76 +116,90 @@ def held_out_run(model: Checkpoint) -> str:
 
 
 def tune(
-    folds: Sequence[Fold], species: Sequence[Species], *, softness: float = 0.0, resamples: int = 1000, seed: int = 0
+    folds: Sequence[Fold],
+    species: Sequence[Species],
+    *,
+    softness: float = 0.0,
+    resamples: int = 1000,
+    seed: int = 0,
+    progress: Progress = quiet,
 ) -> dict[str, Tuned]:
-    """The F4-best threshold of each species over all folds' picks, with bootstrap intervals.
+    """The F4-best threshold of each species over the folds whose nets know it, with bootstrap intervals.
 
-    The bootstrap draws runs, then particles and false picks within each run, with replacement. With `softness` the
-    threshold is `matching.steady_threshold`'s. Species of which nothing was hit get `UNTUNED` and an empty interval.
+    With `softness` the threshold, and the interval with it, is `matching.steady_threshold`'s. Species of which nothing
+    was hit get `UNTUNED` and an empty interval.
     """
+    rule: Rule = partial(steady_cut, softness=softness) if softness else best_cut
     found = {}
-    for kind in species:
+    for i, kind in enumerate(species):
         distance = MATCH_RADII * kind.radius
-        pairs = pairs_of(kind, [(picks, truth) for _, picks, truth in folds])
-        threshold = (
-            steady_threshold(pairs, distance=distance, softness=softness)
-            if softness
-            else best_threshold(pairs, distance=distance)[0]
-        )
-        particles = sum({run: len(truth.get(kind.name, ())) for run, _, truth in folds}.values())
+        mine = [
+            (run, picks[kind.name], truth.get(kind.name, NOTHING)) for run, picks, truth in folds if kind.name in picks
+        ]
+        threshold = rule(*ranked([(picks, truth) for _, picks, truth in mine], distance=distance))
+        particles = sum({run: len(truth) for run, _, truth in mine}.values())
         if not np.isfinite(threshold):
             found[kind.name] = Tuned(UNTUNED, (UNTUNED, UNTUNED), 0.0, (0.0, 0.0), particles)
             continue
-        runs: dict[str, list[tuple[Array, Array, int]]] = {}
-        for (run, _, _), (picks, truth) in zip(folds, pairs, strict=True):
-            runs.setdefault(run, []).append(ranked_hits(picks, truth, distance=distance))
-        thresholds, scores = bootstrap(list(runs.values()), threshold, resamples=resamples, seed=seed)
-        at = sum((match(p.above(threshold), t, distance=distance) for p, t in pairs), Matches())
+        runs: dict[str, list[Look]] = {}
+        for run, picks, truth in mine:
+            runs.setdefault(run, []).append(look(picks, truth, distance=distance))
+        drawn = []
+        for j, sample in enumerate(bootstrap(list(runs.values()), resamples=resamples, seed=seed)):
+            drawn.append((rule(*sample), f4_at(threshold, *sample)))
+            progress("Bootstrapping", i * resamples + j + 1, len(species) * resamples)
+        at = sum((match(p.above(threshold), t, distance=distance) for _, p, t in mine), Matches())
+        thresholds, scores = np.array(drawn).T
         found[kind.name] = Tuned(threshold, interval(thresholds), at.f_beta(), interval(scores), particles)
     return found
 
 
-def bootstrap(
-    runs: Sequence[Sequence[tuple[Array, Array, int]]], threshold: float, *, resamples: int, seed: int
-) -> tuple[Array, Array]:
-    """The best threshold of each resample, and each resample's F4 at the given one: `(resamples,)` each.
+Rule = Callable[[Array, Array, int], float]
+"""Scores, best first, the particles that each gains, and all particles -> a threshold."""
 
-    `runs`: for each run, for each of its views, `matching.ranked_hits`.
+
+def look(picks: Picks, truth: Picks, *, distance: float) -> Look:
+    """What the bootstrap draws of one run and view."""
+    order = np.argsort(-picks.score, kind="stable")
+    score = np.append(picks.score[order], -np.inf)  # where no pick hits, the one past the last stands
+    hit = first_hits(picks.zyx[order], truth.zyx, distance=distance).astype(int)
+    return Look(score[hit], np.delete(score[:-1], hit[hit < len(picks)]))
+
+
+def bootstrap(runs: Sequence[Sequence[Look]], *, resamples: int, seed: int) -> Iterator[tuple[Array, Array, int]]:
+    """Resamples of the looks at each of `runs`: scores, best first, what each gains, and all particles.
+
+    Drawn with replacement are runs, then within each run its particles and its false picks. The views of a run are no
+    new data: in all of them the same particles are drawn, and false picks of the same rank.
     """
     random = np.random.default_rng(seed)
-    thresholds, scores = np.empty(resamples), np.empty(resamples)
-    for i in range(resamples):
-        score, gain, total = [], [], 0.0
+    for _ in range(resamples):
+        scores, gains, total = [], [], 0
         for run in random.integers(len(runs), size=len(runs)):
-            for values, hits, particles in runs[run]:
-                # Particles, the missed ones last; one that is drawn n times brings its pick n times along.
-                found = np.repeat(values, hits.astype(int))
-                drawn = random.integers(max(particles, 1), size=particles)
-                false = values[hits == 0]
-                again = random.integers(max(len(false), 1), size=len(false))
-                score += [found[drawn[drawn < len(found)]], false[again]]
-                gain += [np.ones(int((drawn < len(found)).sum())), np.zeros(len(false))]
+            particles = len(runs[run][0].particles)
+            drawn = random.integers(max(1, particles), size=particles)
+            ranks = random.random(max(len(view.false) for view in runs[run]))
+            for view in runs[run]:
+                hits = view.particles[drawn]
+                false = view.false[(ranks[: len(view.false)] * len(view.false)).astype(int)]
+                scores += [hits[np.isfinite(hits)], false]
+                gains += [np.ones(np.isfinite(hits).sum()), np.zeros(len(false))]
                 total += particles
-        thresholds[i], scores[i] = _best(np.concatenate(score), np.concatenate(gain), total, threshold)
-    return thresholds, scores
+        score, gain = np.concatenate(scores), np.concatenate(gains)
+        order = np.argsort(-score, kind="stable")
+        yield score[order], gain[order], total
 
 
-def _best(score: Array, gain: Array, total: float, threshold: float) -> tuple[float, float]:
-    """The F4-best threshold over picks with their gains, and the F4 at `threshold`."""
-    order = np.argsort(-score, kind="stable")
-    score, hits = score[order], np.cumsum(gain[order])
-    b2 = BETA * BETA
-    picked = np.arange(1, len(score) + 1)
-    f4 = (1 + b2) * hits / (b2 * total + picked)
-    last = np.flatnonzero(np.diff(score, append=-np.inf))
-    n = int(np.searchsorted(-score, -threshold, side="right"))
-    best = score[last[np.argmax(f4[last])]] if len(last) and hits[-1] else np.nan
-    return float(best), float(f4[n - 1]) if n else 0.0
+def f4_at(threshold: float, score: Array, gain: Array, total: int) -> float:
+    """F4 of the picks that reach a threshold."""
+    passed = score >= threshold
+    tp = int(gain[passed].sum())
+    return Matches(tp, int(passed.sum()) - tp, total - tp).f_beta()
 
 
 def interval(values: Array) -> tuple[float, float]:
     """The middle `LEVEL` of a bootstrap; resamples that hit nothing say nothing."""
-    low, high = np.nanquantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.nanquantile(np.where(np.isfinite(values), values, np.nan), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 

@@ -64,7 +64,7 @@ class SliceEncoder(nn.Module):
             )
         # Stages named like "blocks.1" sit inside a sequential container, which must then be opened.
         nested = any("." in stage["module"] for stage in backbone.feature_info)
-        self.backbone = FeatureListNet(backbone, out_indices=tuple(range(len(reductions))), flatten_sequential=nested)
+        self.backbone = _stages_of(backbone, recipe, nested=nested)
         depths = [min(r, recipe.depth_stride_limit) for r in reductions]
         channels = [stage["num_chs"] for stage in backbone.feature_info]
         self.depth_steps = nn.ModuleList(
@@ -97,6 +97,27 @@ def depth_step(recipe: NetRecipe, *, channels: int, ratio: int) -> nn.Module:
     if recipe.depth_reduction == "convolution":
         return nn.Conv3d(channels, channels, kernel_size=(ratio, 3, 3), stride=(ratio, 1, 1), padding=(0, 1, 1))
     return nn.AvgPool3d((ratio, 1, 1))
+
+
+def _stages_of(backbone: Any, recipe: NetRecipe, *, nested: bool) -> FeatureListNet:
+    """The backbone as a list of stages, tried on a small image. Raises `InputError` where it cannot be run so."""
+    info = list(backbone.feature_info)
+    try:
+        stages = FeatureListNet(backbone, out_indices=tuple(range(len(info))), flatten_sequential=nested).eval()
+        with torch.no_grad():
+            maps = stages(torch.zeros(1, recipe.input_slices, 64, 64))
+        fits = all(
+            m.shape == (1, i["num_chs"], 64 // i["reduction"], 64 // i["reduction"])
+            for m, i in zip(maps, info, strict=True)
+        )
+    except (AssertionError, RuntimeError, ValueError, TypeError, LookupError, AttributeError):
+        fits = False
+    if not fits:
+        raise InputError(
+            f"Backbone {recipe.backbone!r} cannot be run stage by stage on images of any size: take a convolutional "
+            "one (convnext, resnet, efficientnet, mobilenet, ...)."
+        )
+    return stages.train()
 
 
 def _ratios(values: list[int]) -> list[int]:
@@ -150,4 +171,6 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
             f"{path} cannot be read as weights ({first_line(error)}): expected tensors by name, saved as "
             ".safetensors or by torch.save."
         ) from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise InputError(f"{path} holds no table of weights: expected tensors by name.")
     return state

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 from annotated_types import Ge
-from pydantic import Field
+from pydantic import Field, model_validator
 from tyro.conf import Positional, arg
 
 from tomosoup.recipes.base import Recipe
@@ -71,6 +71,12 @@ class TrainCommand(Recipe):
     training: Annotated[TrainingRecipe, UNPREFIXED] = TrainingRecipe()
     """What the recipe sets."""
 
+    @model_validator(mode="after")
+    def _one_fold_or_all(self) -> Self:
+        if self.all_folds and self.fold:
+            raise ValueError("--fold and --all-folds exclude each other")
+        return self
+
 
 class TuneCommand(Recipe):
     """Set thresholds by cross-validation: each model picks the run that its training held out, all picks are pooled."""
@@ -78,7 +84,8 @@ class TuneCommand(Recipe):
     project: Positional[Path]
     """The project that the models were trained on."""
     model: tuple[Path, ...] = Field(min_length=1)
-    """Checkpoints of `tomosoup train --all-folds`; the thresholds found are stored in all of them."""
+    """Checkpoints of `tomosoup train --all-folds`; the thresholds found are stored in all of them. Those that held out
+    the same run pick it together."""
     softness: Annotated[float, Ge(0)] = 0.0
     """0 is the F4-best threshold; 0.1 the laxer one that `train` stores, better from few particles."""
     resamples: Count = 1000

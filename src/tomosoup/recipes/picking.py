@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from annotated_types import Ge, Gt, Le, Lt
+from pydantic import model_validator
 
 from tomosoup.recipes.base import Recipe
 
@@ -41,6 +42,14 @@ class WindowPlan(Recipe):
     """The last windows reach past the volume's end, into zeros, or are moved back inside it (a volume smaller than a
     window is then mirrored)."""
 
+    @model_validator(mode="after")
+    def _no_gaps(self) -> Self:
+        if any(s > w for s, w in zip(self.stride, self.shape, strict=True)):
+            raise ValueError(
+                f"a stride of {self.stride} leaves gaps between windows of {self.shape} (z y x): make it smaller"
+            )
+        return self
+
 
 class PeakRecipe(Recipe):
     """How local maxima of a heatmap become picks."""
@@ -75,8 +84,8 @@ class PickingPlan(Recipe):
     """The same in voxels, in its place; smaller is slower and steadier."""
     weighting: Weighting | None = None
     """How windows fade; by default as the checkpoint's."""
-    views: tuple[str, ...] = ("identity",)
-    """Flipped and turned copies that are predicted too and averaged: flip_x, flip_y, flip_z, turn_90, turn_180,
+    views: tuple[str, ...] = ()
+    """Flipped and turned copies that are predicted too: flip_x, flip_y, flip_z, turn_90, turn_180,
     transpose, ..., or "all"; quarter turns are for nets that trained with rotations."""
     peaks: PeakRecipe = PeakRecipe()
     """How heatmaps become picks."""
@@ -91,4 +100,5 @@ class PickingPlan(Recipe):
         stride = own.stride
         if self.step:
             stride = max(1, round(z * self.step[0])), max(1, round(y * self.step[1])), max(1, round(x * self.step[2]))
-        return own.model_copy(update={"stride": self.stride or stride, "weighting": self.weighting or own.weighting})
+        changed = {"stride": self.stride or stride, "weighting": self.weighting or own.weighting}
+        return WindowPlan.of(own.model_dump() | changed, source="The plan")

@@ -13,6 +13,9 @@ from tomosoup.recipes.base import Recipe
 from tomosoup.recipes.picking import PeakRecipe, Share, WindowPlan
 from tomosoup.types import Species
 
+PAPER_SIGMA = 60.074
+"""The 4th place's width of the target, in Å: 6 voxels of 10.012."""
+
 
 class NetRecipe(Recipe):
     """Which net, and of what size."""
@@ -33,13 +36,19 @@ class NetRecipe(Recipe):
     head: Literal["shuffle", "plain"] = "shuffle"
     """How shuffle_unet comes from its coarse stride to full size: pixel shuffle, or further upsampling blocks."""
     depth_stride_limit: Annotated[int, Ge(1)] = 16
-    """The depth stride follows the in-plane stride up to here."""
+    """The depth stride follows the in-plane stride up to here: a power of two."""
     depth_reduction: Literal["average", "convolution"] = "average"
     """How the backbone's maps lose depth: average pooling, or a strided 3D convolution."""
     depth_mixing: bool = False
     """After stages that keep the depth, average each slice with its two neighbours."""
     drop_path: Annotated[float, Ge(0), Lt(1)] = 0.0
     """Stochastic depth in the backbone, where it has any."""
+
+    @model_validator(mode="after")
+    def _strides_divide_each_other(self) -> Self:
+        if self.depth_stride_limit.bit_count() != 1:
+            raise ValueError("depth_stride_limit must be a power of two")
+        return self
 
     @model_validator(mode="after")
     def _slices_have_a_middle(self) -> Self:
@@ -132,8 +141,8 @@ class TrainingRecipe(Recipe):
     augmentation: AugmentationRecipe = AugmentationRecipe()
     normalisation: Literal["volume", "data_set"] = "volume"
     """Grey values become mean 0, deviation 1: by each volume's own, or by those of all training runs together."""
-    sigma: Annotated[float, Gt(0)] = 60.074
-    """Width of the target's Gaussians in Å (the 4th place's 6 voxels of 10.012 Å)."""
+    sigma: Annotated[float, Gt(0)] | None = None
+    """Width of the target's Gaussians in Å; none is 60.074, the 4th place's 6 voxels of 10.012 Å."""
     sigma_by_radius: Annotated[float, Gt(0)] | None = None
     """In place of sigma: the width as a share of each species' radius."""
     loss: LossRecipe = LossRecipe()
@@ -161,6 +170,12 @@ class TrainingRecipe(Recipe):
     """Same seed, same data, same machine: same weights."""
 
     @model_validator(mode="after")
+    def _one_kind_of_width(self) -> Self:
+        if self.sigma is not None and self.sigma_by_radius is not None:
+            raise ValueError("sigma and sigma_by_radius exclude each other: set one of them to None")
+        return self
+
+    @model_validator(mode="after")
     def _ends_with_a_validation(self) -> Self:
         if self.epochs % self.validate_every:
             raise ValueError(f"epochs ({self.epochs}) must be a multiple of validate_every ({self.validate_every})")
@@ -168,4 +183,6 @@ class TrainingRecipe(Recipe):
 
     def sigmas(self, species: Sequence[Species]) -> list[float]:
         """Width in Å of the target's Gaussians, a species."""
-        return [self.sigma if self.sigma_by_radius is None else self.sigma_by_radius * s.radius for s in species]
+        if self.sigma_by_radius is not None:
+            return [self.sigma_by_radius * s.radius for s in species]
+        return [self.sigma or PAPER_SIGMA] * len(species)
