@@ -158,6 +158,8 @@ def test_a_checkpoints_own_normalisation_is_used(checkpoint: Checkpoint) -> None
     shown = replace(volume, data=(volume.data - 2) / 4)
     expected = predict_heatmap(checkpoint.net(), shown, plan=checkpoint.windows).data
     torch.testing.assert_close(ensemble_heatmap(volume, [constants]).data, expected)
+    with pytest.raises(InputError, match=r"deviate by \S+ and the checkpoint expects about 4: pick tomograms of the"):
+        pick(replace(volume, data=volume.data * 1e-6), constants)
 
 
 def test_only_one_models_weights_are_in_memory_at_a_time(

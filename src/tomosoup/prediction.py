@@ -49,6 +49,8 @@ def predict_heatmap(
     return replace(volume, data=blend.mean())
 
 
+SCALES = 20.0
+"""Grey values may be so many times too strong or too weak for a checkpoint with constants of its own."""
 AS_TRAINED = PickingPlan()
 """Every checkpoint's own windows; sub-voxel peaks."""
 
@@ -105,7 +107,7 @@ def ensemble_heatmap(
     total = torch.zeros(len(channels), *volume.shape)
     for i, (share, model) in enumerate(zip(shares, models, strict=True)):
         net = model.net().to(best_device(device))
-        shown = standardise(volume, mean=model.normalisation.mean, deviation=model.normalisation.deviation)
+        shown = as_shown(volume, model)
         own = [*[None][: model.labels], *model.species]
         for j, view in enumerate(views):
             step = i * len(views) + j
@@ -119,6 +121,22 @@ def ensemble_heatmap(
                 total[channels.index(channel)] += values * (share / weight[channel] / len(views))
         del net  # before the next is built
     return replace(volume, data=total.softmax(dim=0)[1:] if models[0].labels else total)
+
+
+def as_shown(volume: Volume, model: Checkpoint) -> Volume:
+    """The volume with its grey values as the model's net knows them.
+
+    Raises `InputError` where the model brings constants of its own that belong to tomograms on quite another scale.
+    """
+    constants = model.normalisation
+    shown = standardise(volume, mean=constants.mean, deviation=constants.deviation)
+    spread = float(shown.data.std())
+    if constants.deviation is not None and not 1 / SCALES < spread < SCALES:
+        raise InputError(
+            f"The tomogram's grey values deviate by {spread * constants.deviation:.3g} and the checkpoint expects "
+            f"about {constants.deviation:.3g}: pick tomograms of the kind that it was trained on, or train on these."
+        )
+    return shown
 
 
 def model_shares(models: Sequence[Checkpoint], plan: PickingPlan) -> Sequence[float]:
