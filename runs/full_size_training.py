@@ -2,7 +2,7 @@
 
     python runs/full_size_training.py OUT [RECIPE ...]
 
-Simulates two small runs (64 x 256 x 256) in OUT, then trains each recipe (yu4u and tattaka unless named) for one epoch
+Simulates four small runs (64 x 256 x 256) in OUT, then trains each recipe (yu4u and tattaka unless named) for one epoch
 of 30 updates at batch 2, from scratch and with a short warm-up; all else is as shipped. Prints the mean loss of the
 first and the last ten updates and the seconds an update took.
 """
@@ -23,7 +23,7 @@ UPDATES, BATCH = 30, 2
 if __name__ == "__main__":
     out = Path(sys.argv[1])
     if not (out / "project").exists():
-        simulate_project(SimulateCommand(out=out / "project", runs=2))
+        simulate_project(SimulateCommand(out=out / "project", runs=4))
     for name in sys.argv[2:] or ["yu4u", "tattaka"]:
         shipped = TrainingRecipe.read(name)
         recipe = shipped.model_copy(
