@@ -16,8 +16,9 @@ import pandas as pd
 import pytest
 import zarr
 
+from tomosoup.arguments import read_thresholds
 from tomosoup.checkpoints import Checkpoint
-from tomosoup.cli import main, read_thresholds
+from tomosoup.cli import main
 from tomosoup.errors import InputError
 from tomosoup.io.project import open_project
 from tomosoup.io.selection import read_truth

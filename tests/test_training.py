@@ -21,19 +21,20 @@ from tomosoup.augmentation import Mix
 from tomosoup.checkpoints import load
 from tomosoup.crops import Crops, Example, data_set_normalisation, half_overlapping, read_examples, shifted
 from tomosoup.errors import InputError
+from tomosoup.folds import plan_folds
 from tomosoup.heatmap_training import ShuffledByEpoch, cosine_with_warmup, mixed_loss
 from tomosoup.io.project import open_project
 from tomosoup.io.selection import read_truth
 from tomosoup.io.tables import write_csv
 from tomosoup.losses import weighted_loss
 from tomosoup.nets import build_net
-from tomosoup.recipes.commands import SimulateCommand
+from tomosoup.recipes.commands import SimulateCommand, TrainCommand
 from tomosoup.recipes.data import AnnotatedData, Normalisation
 from tomosoup.recipes.hardware import Hardware
 from tomosoup.recipes.picking import PickingPlan
 from tomosoup.recipes.training import AugmentationRecipe, LossRecipe, TrainingRecipe
 from tomosoup.simulation.scene import simulate_project
-from tomosoup.training import fold_files, train
+from tomosoup.training import train
 from tomosoup.types import Picks, Species, Volume
 
 
@@ -361,14 +362,27 @@ def simulated(folder: Path) -> Path:
     return folder / "p"
 
 
-def test_folds_are_numbered_before_the_ending() -> None:
+def test_folds_are_numbered_before_the_ending_and_those_begun_are_resumed(project_folder: Path, tmp_path: Path) -> None:
     """And a run without a particle that counts, which cannot choose the best weights, has none."""
-    species = (Species("a", 60.0), Species("unscored", 60.0, weight=0.0))
-    truths = {f"run_{i}": {name: Picks.of([[0, 0, 0]])} for i, name in enumerate(["a", "unscored", "a"])}
-    assert fold_files(Path("b/m.safetensors"), truths, species) == {
-        0: Path("b/m-fold0.safetensors"),
-        2: Path("b/m-fold2.safetensors"),
-    }
+    project = open_project(project_folder)
+    truths = {run: read_truth(project, run) for run in project.runs}
+    truths["run_001"] = {"beta-amylase": truths["run_001"]["beta-amylase"]}  # of weight 0
+    write_csv(tmp_path / "t.csv", truths)
+    (tmp_path / "m-fold2.training").mkdir()
+    (tmp_path / "m-fold2.training" / "last.ckpt").touch()
+    options = TrainCommand(
+        project=project_folder,
+        output=tmp_path / "m.safetensors",
+        all_folds=True,
+        resume=True,
+        data=AnnotatedData(truth=str(tmp_path / "t.csv")),
+    )
+    folds, never = plan_folds(project, options)
+    assert never == ["run_001"]
+    assert [(f.number, f.file.name, f.resume, f.done) for f in folds] == [
+        (0, "m-fold0.safetensors", False, False),
+        (2, "m-fold2.safetensors", True, False),
+    ]
 
 
 def test_runs_without_truth_are_left_out_unless_named(project_folder: Path, tmp_path: Path) -> None:

@@ -204,7 +204,7 @@ def test_the_command_trains_all_folds_and_tunes_them(
     main([*map(str, words), "--resume"])  # only what is missing
     assert files[0].read_bytes() == before
     assert load(files[1]).history[-1]["held_out"] == "run_001"
-    assert "Of 3 folds 2 are done" in capsys.readouterr().out
+    assert capsys.readouterr().out.count("trained before") == 2
     with pytest.raises(SystemExit):
         main([*map(str, words), "--resume", "--learning-rate", "1e-5"])
     assert "m-fold0.safetensors is there already and was trained with another recipe" in capsys.readouterr().err

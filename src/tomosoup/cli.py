@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Callable, Sequence
-from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any
 
-import tyro
-from pydantic import ValidationError
-
+from tomosoup.arguments import parse, read_thresholds
 from tomosoup.errors import InputError
-from tomosoup.recipes.base import Recipe
 from tomosoup.recipes.commands import (
     ConvertCommand,
     DemoCommand,
@@ -24,13 +19,9 @@ from tomosoup.recipes.commands import (
     TrainCommand,
     TuneCommand,
 )
-from tomosoup.recipes.picking import PickingPlan
-from tomosoup.recipes.simulation import SimulationRecipe
-from tomosoup.recipes.training import TrainingRecipe
 from tomosoup.terminal import fail, print_score, print_tuned, progress_bars, say
 
 # Every command imports what it needs: --help must not wait for torch.
-Options = TypeVar("Options", bound=Recipe)
 
 
 def simulate(options: SimulateCommand) -> None:
@@ -45,56 +36,44 @@ def simulate(options: SimulateCommand) -> None:
 
 def train(options: TrainCommand) -> None:
     """Train and write a checkpoint, or one a fold."""
-    from tomosoup.io.files import refuse_existing
+    from tomosoup.folds import first_process, plan_folds
     from tomosoup.io.project import open_project
-    from tomosoup.io.selection import read_truths
-    from tomosoup.training import check_finished, first_process, fold_files, train, training_folder
+    from tomosoup.training import train
     from tomosoup.types import quiet
 
-    project = open_project(options.project)
-    files, kept = {options.fold: options.output}, {}
-    if options.all_folds:
-        truths = read_truths(project, options.data)
-        files = fold_files(options.output, truths, project.species)
-        if options.resume and not options.overwrite:
-            kept = {fold: file for fold, file in files.items() if file.exists()}
-            for fold, file in kept.items():
-                check_finished(file, options.training, list(truths), fold=fold)
-        if first_process() and (kept or len(files) < len(truths)):
-            left_out = len(truths) - len(files)
-            say(f"Of {len(truths)} folds {len(kept)} are done, {left_out} hold no particle that counts in the score.")
-    files = {fold: file for fold, file in files.items() if fold not in kept}
-    for file in files.values():
-        refuse_existing(file, overwrite=options.overwrite)
-    folders = {
-        fold: training_folder(file, resume=options.resume, overwrite=options.overwrite) for fold, file in files.items()
-    }
-    # Of several folds those that had not begun are started, whatever --resume says.
-    going_on = {f: options.resume and (not options.all_folds or (folders[f] / "last.ckpt").is_file()) for f in files}
-    for fold, file in files.items():
+    project, tell = open_project(options.project), say if first_process() else _nothing
+    folds, never_held_out = plan_folds(project, options)
+    if never_held_out:
+        tell(f"Not held out, as they hold no particle that counts in the score: {', '.join(never_held_out)}")
+    for fold in folds:
+        if fold.done:
+            tell(f"{fold.file}: trained before")
+            continue
         try:
             with progress_bars() as bars:
                 checkpoint = train(
                     project,
                     options.training,
-                    fold=fold,
-                    folder=folders[fold],
+                    fold=fold.number,
+                    folder=fold.folder,
                     data=options.data,
-                    resume=going_on[fold],
+                    resume=fold.resume,
                     hardware=options.hardware,
                     progress=bars if first_process() else quiet,
                 )
         except KeyboardInterrupt:
-            raise Stopped(
-                f"Training stopped; its last whole epoch is in {folders[fold]}: go on with --resume."
-            ) from None
+            raise Stopped(f"Training stopped; its last whole epoch is in {fold.folder}: go on with --resume.") from None
         if first_process():
-            checkpoint.save(file)
-            result = checkpoint.history[-1]
-            say(
-                f"{file}: trained on {len(result['runs'])} runs; held-out {result['held_out']} weighted F4 "
-                f"{result['f4']:.3f} (best thresholds on that very run), after epoch {result['epoch']}"
-            )
+            checkpoint.save(fold.file)
+        result = checkpoint.history[-1]
+        tell(
+            f"{fold.file}: trained on {len(result['runs'])} runs; held-out {result['held_out']} weighted F4 "
+            f"{result['f4']:.3f} (best thresholds on that very run), after epoch {result['epoch']}"
+        )
+
+
+def _nothing(_: str) -> None:
+    """What the other processes say, of those that train side by side."""
 
 
 def tune(options: TuneCommand) -> None:
@@ -280,61 +259,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         fail(f"The operating system refused: {error}.", 1)
 
 
-def parse(model: type[Options], name: str, words: Sequence[str]) -> Options:
-    """The options of a command. Bad ones end the program with a line that names them."""
-    default: Any = tyro.MISSING
-    if recipe := RECIPES.get(model):
-        named_by, field, kind = recipe
-        chosen = _last_value(f"--{named_by}", words) or model.model_fields[named_by].default
-        values: dict[str, Any] = {n: tyro.MISSING for n, f in model.model_fields.items() if f.is_required()}
-        values |= {named_by: chosen, field: kind.read(chosen)}
-        default = model.model_construct(None, **values)
-    try:
-        options: Options = tyro.cli(
-            model, prog=f"tomosoup {name}", args=words, default=default, config=(tyro.conf.FlagCreatePairsOff,)
-        )
-    except ValidationError as error:  # of options that do not go together; tyro tells of single ones
-        raise InputError(model.what_is_wrong(error)) from error
-    return options
-
-
-RECIPES: dict[Any, tuple[str, str, type[Recipe]]] = {
-    TrainCommand: ("recipe", "training", TrainingRecipe),
-    SimulateCommand: ("recipe", "simulation", SimulationRecipe),
-    PickCommand: ("plan", "picking", PickingPlan),
-    TuneCommand: ("plan", "picking", PickingPlan),
-}
-"""Commands with a --recipe or --plan: that option, and the field that it fills, so that --help shows its values and
-options change them."""
-
-
-def _last_value(option: str, words: Sequence[str]) -> str | None:
-    """The last value given to an option, as `--option value` or `--option=value`."""
-    values = [b for a, b in pairwise(words) if a == option]
-    values += [w.removeprefix(f"{option}=") for w in words if w.startswith(f"{option}=")]
-    return values[-1] if values else None
-
-
 def overview() -> str:
     """What `tomosoup --help` prints."""
     lines = [f"  {name:<10} {(model.__doc__ or '').strip()}" for name, (model, _) in COMMANDS.items()]
     return "\n".join(
         ["tomosoup finds particles in cryo-electron tomograms.", "", "usage: tomosoup COMMAND [--help]", "", *lines]
     )
-
-
-def read_thresholds(words: Sequence[str], names: Sequence[str]) -> dict[str, float]:
-    """`0.3` for all of `names`, `ribosome=0.4` for one; later words win. Raises `InputError` for anything else."""
-    thresholds: dict[str, float] = {}
-    for word in words:
-        name, _, value = word.rpartition("=")
-        if name and name not in names:
-            raise InputError(f"--threshold {word}: there is no species {name!r}; expected one of {', '.join(names)}.")
-        try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
-        if math.isnan(number):
-            raise InputError(f"--threshold {word}: expected a number (0.3) or a species and a number (ribosome=0.4).")
-        thresholds |= {name: number} if name else dict.fromkeys(names, number)
-    return thresholds

@@ -61,19 +61,19 @@ def convert(path: str | Path) -> Checkpoint:
     """
     path = Path(path)
     state = read_state(path)
-    if prefix := _prefix(state, "segmentation_head.weight", AVERAGED, PLAIN, ""):
-        return _convert_a1(path, state, *prefix)
-    if prefix := _prefix(state, "model.0.conv.unit0.conv.weight", SOUP_AVERAGED, PLAIN, ""):
-        return _convert_soup(path, state, *prefix)
+    if (prefix := _prefix(state, "segmentation_head.weight", AVERAGED, PLAIN, "")) is not None:
+        return _convert_a1(path, state, prefix)
+    if (prefix := _prefix(state, "model.0.conv.unit0.conv.weight", SOUP_AVERAGED, PLAIN, "")) is not None:
+        return _convert_soup(path, state, prefix)
     raise InputError(
         f"{path} holds neither the 4th place's net A1 (no weight segmentation_head.weight) nor an 8th place's 3D U-Net "
         "(no weight model.0.conv.unit0.conv.weight): expected one of the .ckpt or .pth files that they published."
     )
 
 
-def _prefix(state: Mapping[str, Tensor], key: str, *prefixes: str) -> tuple[str] | None:
-    """The first prefix behind which `key` stands, in a tuple, since it may be empty."""
-    return next(((prefix,) for prefix in prefixes if f"{prefix}{key}" in state), None)
+def _prefix(state: Mapping[str, Tensor], key: str, *prefixes: str) -> str | None:
+    """The first prefix (it may be empty) behind which `key` stands."""
+    return next((prefix for prefix in prefixes if f"{prefix}{key}" in state), None)
 
 
 def _convert_a1(path: Path, state: Mapping[str, Tensor], prefix: str) -> Checkpoint:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import signal
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
@@ -17,21 +16,21 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
-from lightning.pytorch.utilities import rank_zero_only
 from timm.layers import convert_sync_batchnorm
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from tomosoup.checkpoints import Checkpoint, load
-from tomosoup.crops import Crops, Example, data_set_normalisation, normalised, read_examples
+from tomosoup.checkpoints import Checkpoint
+from tomosoup.crops import Crops, data_set_normalisation, normalised, read_examples
 from tomosoup.errors import InputError
+from tomosoup.folds import first_process, hold_out
 from tomosoup.heatmap_training import HeatmapTraining, Reporter, ShuffledByEpoch
 from tomosoup.io.project import Project, open_project
 from tomosoup.prediction import best_device
 from tomosoup.recipes.data import AnnotatedData, Normalisation
 from tomosoup.recipes.hardware import Hardware
 from tomosoup.recipes.training import TrainingRecipe
-from tomosoup.types import PicksBySpecies, Progress, Species, quiet
+from tomosoup.types import Progress, Species, quiet
 
 AUTO = Hardware()
 
@@ -54,14 +53,13 @@ def train(
     `resume` goes on from, after a kill at any time, to the same weights as an unbroken training.
 
     With several devices (Lightning's DDP) the program is started once a device and each process runs this function; all
-    return the same checkpoint, and the one that `first_process` names should write it.
+    return the same checkpoint, and the one that `folds.first_process` names should write it.
 
     Raises `InputError` for data that cannot be used, and `KeyboardInterrupt` on Ctrl-C, with the last finished epoch on
     disk.
     """
     project = project if not isinstance(project, str | Path) else open_project(project)
-    folder = Path(folder)
-    last = folder / "last.ckpt"
+    last = (folder := Path(folder)) / "last.ckpt"
     if resume and not last.is_file():
         raise InputError(f"There is no training to resume in {folder}: leave out --resume to start one.")
     examples = read_examples(project, data, progress=progress)
@@ -97,75 +95,6 @@ def train(
         normalisation=normalisation,
         event={"step": "train", "tomosoup": version("tomosoup"), "recipe": options, **trained_on},
     )
-
-
-def hold_out(examples: list[Example], fold: int, species: Sequence[Species]) -> Example:
-    """Take the `fold`-th example out of the list.
-
-    Raises `InputError` where there is none, where nothing is left to train on, and where it holds no particle that
-    counts in the score.
-    """
-    if not 0 <= fold < len(examples) or len(examples) < 2:
-        raise InputError(
-            f"Fold {fold} holds out one of {len(examples)} annotated runs and trains on the others: "
-            f"expected at least 2 runs and a fold from 0 to {len(examples) - 1}."
-        )
-    held_out = examples.pop(fold)
-    if not counts(held_out.truth, species):
-        raise InputError(
-            f"Run {held_out.run} holds no particle that counts in the score, so it cannot choose the best weights: "
-            "hold out another with --fold."
-        )
-    return held_out
-
-
-def counts(truth: PicksBySpecies, species: Sequence[Species]) -> bool:
-    """Whether a run holds a particle that counts in the score, so that it can choose the best weights."""
-    return any(len(truth.get(s.name, ())) for s in species if s.weight > 0)
-
-
-def first_process() -> bool:
-    """Whether this process is the one that writes and speaks, of those that train side by side."""
-    return not getattr(rank_zero_only, "rank", 0)
-
-
-def fold_files(output: Path, truths: Mapping[str, PicksBySpecies], species: Sequence[Species]) -> dict[int, Path]:
-    """Where the checkpoint of each fold goes: `-fold0`, `-fold1`, ... before the ending of `output`.
-
-    Runs without a particle that counts have no fold: they are always trained on.
-    """
-    folds = [i for i, truth in enumerate(truths.values()) if counts(truth, species)]
-    return {fold: output.with_stem(f"{output.stem}-fold{fold}") for fold in folds}
-
-
-def check_finished(file: Path, recipe: TrainingRecipe, runs: Sequence[str], *, fold: int) -> None:
-    """Raises `InputError` unless the checkpoint `file` is what training on `runs` but the `fold`-th would make."""
-    event = next((e for e in load(file).history if e.get("step") == "train"), {})
-    wanted = {
-        "recipe": recipe.model_dump(mode="json"),
-        "held_out": runs[fold],
-        "runs": [run for run in runs if run != runs[fold]],
-    }
-    if other := [key for key, value in wanted.items() if event.get(key) != value]:
-        raise InputError(
-            f"{file} is there already and was trained with another {', '.join(other)}: give the same options, or "
-            "start anew with --overwrite in place of --resume."
-        )
-
-
-def training_folder(output: Path, *, resume: bool, overwrite: bool) -> Path:
-    """Where the training that makes checkpoint `output` keeps its log and its state.
-
-    Raises `InputError` where an unfinished training is there and neither `resume` nor `overwrite` says what to do.
-    """
-    folder = output.with_suffix(".training")
-    if (folder / "last.ckpt").exists() and not resume and first_process():
-        if not overwrite:
-            raise InputError(
-                f"{folder} holds an earlier training: go on with --resume, or start anew with --overwrite."
-            )
-        shutil.rmtree(folder)
-    return folder
 
 
 def _assemble(

@@ -71,8 +71,7 @@ def window_weight(plan: WindowPlan) -> tuple[Tensor, ...]:
     if plan.weighting == "none":
         return torch.ones(plan.shape[0], 1, 1), torch.ones(1, *plan.shape[1:])
     if plan.weighting == "gaussian":
-        squares = (((torch.arange(n) - (n - 1) / 2) / (n / 8)) ** 2 for n in plan.shape)
-        z, y, x = squares
+        z, y, x = (((torch.arange(n) - (n - 1) / 2) / (n / 8)) ** 2 for n in plan.shape)
         return (torch.exp(-0.5 * (z[:, None, None] + y[:, None] + x)).clamp(min=1e-3),)
     z, y, x = (1 - (2 * (torch.arange(n) + 0.5) / n - 1).abs() for n in plan.shape)
     plane = torch.minimum(y[:, None], x) if plan.weighting == "pyramid" else y[:, None] * x

@@ -66,7 +66,7 @@ class LabelRecipe(Recipe):
     """How a volume of probabilities becomes picks: mask, distance transform, watershed, size limit."""
 
     mask: Annotated[float, Gt(0), Lt(1)] = 0.1
-    """Voxels at least this probable belong to a particle of the species."""
+    """Voxels more probable than this belong to a particle of the species."""
     separation: Annotated[float, Gt(0)] = 1.0
     """Least distance of two particles' middles, in radii of the species."""
     smallest: dict[str, Share] = SMALLEST

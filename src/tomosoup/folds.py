@@ -1,0 +1,122 @@
+"""Which run each training holds out, and where it keeps its checkpoint and its state."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lightning.pytorch.utilities import rank_zero_only
+
+from tomosoup.checkpoints import load
+from tomosoup.crops import Example
+from tomosoup.errors import InputError
+from tomosoup.io.files import refuse_existing
+from tomosoup.io.project import Project
+from tomosoup.io.selection import read_truths
+from tomosoup.recipes.commands import TrainCommand
+from tomosoup.recipes.training import TrainingRecipe
+from tomosoup.types import PicksBySpecies, Species
+
+
+@dataclass(frozen=True)
+class FoldPlan:
+    """A training to come, or one that is done."""
+
+    number: int
+    """Which of the annotated runs, by name, is held out."""
+    file: Path
+    """Its checkpoint."""
+    folder: Path
+    """Its log, and the state to resume from."""
+    resume: bool = False
+    done: bool = False
+
+
+def plan_folds(project: Project, options: TrainCommand) -> tuple[list[FoldPlan], list[str]]:
+    """The folds that the options ask for, and the runs that no fold holds out as nothing in them counts in the score.
+
+    With --all-folds the checkpoints get `-fold0`, `-fold1`, ... before their ending; with --resume, finished ones are
+    kept and those that had not begun are started. Raises `InputError` where files are in the way, or were made by
+    another training.
+    """
+    if not options.all_folds:
+        refuse_existing(options.output, overwrite=options.overwrite)
+        folder = training_folder(options.output, resume=options.resume, overwrite=options.overwrite)
+        return [FoldPlan(options.fold, options.output, folder, resume=options.resume)], []
+    truths = read_truths(project, options.data)
+    never = [run for run, truth in truths.items() if not counts(truth, project.species)]
+    folds = []
+    for number, run in enumerate(truths):
+        file = options.output.with_stem(f"{options.output.stem}-fold{number}")
+        if run in never:
+            continue
+        done = options.resume and not options.overwrite and file.exists()
+        if done:
+            check_finished(file, options.training, list(truths), fold=number)
+        else:
+            refuse_existing(file, overwrite=options.overwrite)
+        folder = training_folder(file, resume=options.resume, overwrite=options.overwrite)
+        folds.append(FoldPlan(number, file, folder, options.resume and (folder / "last.ckpt").is_file(), done))
+    return folds, never
+
+
+def hold_out(examples: list[Example], fold: int, species: Sequence[Species]) -> Example:
+    """Take the `fold`-th example out of the list.
+
+    Raises `InputError` where there is none, where nothing is left to train on, and where it holds no particle that
+    counts in the score.
+    """
+    if not 0 <= fold < len(examples) or len(examples) < 2:
+        raise InputError(
+            f"Fold {fold} holds out one of {len(examples)} annotated runs and trains on the others: "
+            f"expected at least 2 runs and a fold from 0 to {len(examples) - 1}."
+        )
+    held_out = examples.pop(fold)
+    if not counts(held_out.truth, species):
+        raise InputError(
+            f"Run {held_out.run} holds no particle that counts in the score, so it cannot choose the best weights: "
+            "hold out another with --fold."
+        )
+    return held_out
+
+
+def counts(truth: PicksBySpecies, species: Sequence[Species]) -> bool:
+    """Whether a run holds a particle that counts in the score, so that it can choose the best weights."""
+    return any(len(truth.get(s.name, ())) for s in species if s.weight > 0)
+
+
+def first_process() -> bool:
+    """Whether this process is the one that writes and speaks, of those that train side by side."""
+    return not getattr(rank_zero_only, "rank", 0)
+
+
+def check_finished(file: Path, recipe: TrainingRecipe, runs: Sequence[str], *, fold: int) -> None:
+    """Raises `InputError` unless the checkpoint `file` is what training on `runs` but the `fold`-th would make."""
+    event = next((e for e in load(file).history if e.get("step") == "train"), {})
+    wanted = {
+        "recipe": recipe.model_dump(mode="json"),
+        "held_out": runs[fold],
+        "runs": [run for run in runs if run != runs[fold]],
+    }
+    if other := [key for key, value in wanted.items() if event.get(key) != value]:
+        raise InputError(
+            f"{file} is there already and was trained with another {', '.join(other)}: give the same options, or "
+            "start anew with --overwrite in place of --resume."
+        )
+
+
+def training_folder(output: Path, *, resume: bool, overwrite: bool) -> Path:
+    """Where the training that makes checkpoint `output` keeps its log and its state.
+
+    Raises `InputError` where an unfinished training is there and neither `resume` nor `overwrite` says what to do.
+    """
+    folder = output.with_suffix(".training")
+    if (folder / "last.ckpt").exists() and not resume and first_process():
+        if not overwrite:
+            raise InputError(
+                f"{folder} holds an earlier training: go on with --resume, or start anew with --overwrite."
+            )
+        shutil.rmtree(folder)
+    return folder
