@@ -356,3 +356,13 @@ def test_an_ensemble_is_weighted_from_the_command_line(
 def test_the_package_runs_as_a_module() -> None:
     done = subprocess.run([sys.executable, "-m", "tomosoup", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("tomosoup ")
+
+
+def test_one_fold_and_all_folds_exclude_each_other(refused: Callable[..., str], project: Path, tmp_path: Path) -> None:
+    said = refused("train", project, "--output", tmp_path / "m.safetensors", "--fold", 1, "--all-folds")
+    assert "--fold and --all-folds exclude each other: leave one of them out." in said
+
+
+def test_widths_of_two_kinds_are_refused(refused: Callable[..., str], project: Path, tmp_path: Path) -> None:
+    said = refused("train", project, "--output", tmp_path / "m.safetensors", "--recipe", "tattaka", "--sigma", 40)
+    assert "sigma and sigma_by_radius exclude each other: set one of them to None" in said

@@ -45,6 +45,8 @@ def plan_folds(project: Project, options: TrainCommand) -> tuple[list[FoldPlan],
         refuse_existing(options.output, overwrite=options.overwrite)
         folder = training_folder(options.output, resume=options.resume, overwrite=options.overwrite)
         return [FoldPlan(options.fold, options.output, folder, resume=options.resume)], []
+    if options.fold:
+        raise InputError("--fold and --all-folds exclude each other: leave one of them out.")
     truths = read_truths(project, options.data)
     never = [run for run, truth in truths.items() if not counts(truth, project.species)]
     folds = []

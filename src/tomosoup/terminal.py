@@ -55,15 +55,8 @@ def print_tuned(tuned: Mapping[str, Tuned]) -> None:
     for column in table.columns[1:]:
         column.justify = "right"
     for name, t in tuned.items():
-        low, high = t.interval
-        table.add_row(
-            name,
-            str(t.particles),
-            f"{t.threshold:.3f}",
-            f"{low:.3f} to {high:.3f}",
-            f"{t.f4:.3f}",
-            f"{t.f4_interval[0]:.3f} to {t.f4_interval[1]:.3f}",
-        )
+        threshold, f4 = ("{:.3f}-{:.3f}".format(*ends) for ends in (t.interval, t.f4_interval))
+        table.add_row(name, str(t.particles), f"{t.threshold:.3f}", threshold, f"{t.f4:.3f}", f4)
     console = Console()
     console.print(table)
     if few := [f"{name} ({t.particles})" for name, t in tuned.items() if t.few]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
 from annotated_types import Ge
-from pydantic import Field, model_validator
+from pydantic import Field
 from tyro.conf import Positional, arg
 
 from tomosoup.recipes.base import Recipe
@@ -70,12 +70,6 @@ class TrainCommand(Recipe):
     """What to compute on."""
     training: Annotated[TrainingRecipe, UNPREFIXED] = TrainingRecipe()
     """What the recipe sets."""
-
-    @model_validator(mode="after")
-    def _one_fold_or_all(self) -> Self:
-        if self.all_folds and self.fold:
-            raise ValueError("--fold and --all-folds exclude each other")
-        return self
 
 
 class TuneCommand(Recipe):
