@@ -23,7 +23,7 @@ LEVELS = {
         "views",
     ],
     2: ["crops", "checkpoints", "published"],
-    3: ["training", "heatmap_training", "folds", "prediction", "evaluation", "tuning", "report", "simulation.scene"],
+    3: ["training", "learner", "folds", "prediction", "evaluation", "tuning", "report", "simulation.scene"],
     4: ["demo", "cli", "arguments", "terminal", "__main__", ""],
 }
 LEVEL = {module: level for level, modules in LEVELS.items() for module in modules}

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from tomosoup.losses import balanced_loss, heatmap_loss, weighted_loss
+from tomosoup.losses import balanced_loss, training_loss, weighted_loss
 from tomosoup.recipes.training import LossRecipe
 
 
 def test_the_loss_is_the_winners_loss(reference: Path) -> None:
     parts = np.load(reference / "parts_seed0.npz")
-    ours = heatmap_loss(
+    ours = training_loss(
         torch.from_numpy(parts["loss_pred"]), torch.from_numpy(parts["loss_target"]), LossRecipe(floor=0.1)
     )
     assert float(ours) == pytest.approx(float(parts["loss"]), rel=1e-6)
@@ -31,7 +31,7 @@ def test_the_balanced_loss_is_the_two_regions_weighted_means() -> None:
     error = (prediction - target) ** 2
     on = target >= 0.3
     expected = 2.0 * error[on].mean() + 0.5 * error[~on].mean()
-    assert float(heatmap_loss(torch.tensor(prediction), torch.tensor(target), recipe)) == pytest.approx(expected)
+    assert float(training_loss(torch.tensor(prediction), torch.tensor(target), recipe)) == pytest.approx(expected)
 
 
 def test_few_particles_weigh_as_much_as_all_the_empty_space() -> None:

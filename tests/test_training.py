@@ -22,10 +22,10 @@ from tomosoup.checkpoints import load
 from tomosoup.crops import Crops, Example, data_set_normalisation, half_overlapping, read_examples, shifted
 from tomosoup.errors import InputError
 from tomosoup.folds import plan_folds
-from tomosoup.heatmap_training import ShuffledByEpoch, cosine_with_warmup, mixed_loss
 from tomosoup.io.project import open_project
 from tomosoup.io.selection import read_truth
 from tomosoup.io.tables import write_csv
+from tomosoup.learner import ShuffledByEpoch, cosine_with_warmup, mixed_loss
 from tomosoup.losses import weighted_loss
 from tomosoup.nets import build_net
 from tomosoup.recipes.commands import SimulateCommand, TrainCommand
@@ -181,7 +181,7 @@ def test_an_epoch_can_be_a_part_of_the_grid(project_folder: Path) -> None:
     project = open_project(project_folder)
     examples = read_examples(project, AnnotatedData())
     crops = Crops(examples, project.species, TINY_TRAINING.model_copy(update={"crops_per_epoch": 5}))
-    sampler = ShuffledByEpoch(crops, seed=0)
+    sampler = ShuffledByEpoch(crops)
     drawn = []
     for epoch in range(2):
         sampler.set_epoch(epoch)
@@ -194,14 +194,14 @@ def test_an_epoch_can_be_a_part_of_the_grid(project_folder: Path) -> None:
 SCRIPT = """
 import sys
 from conftest import TINY_TRAINING
-from tomosoup.heatmap_training import HeatmapTraining
+from tomosoup.learner import Learner
 from tomosoup.io.project import open_project
 from tomosoup.recipes.training import AugmentationRecipe
 from tomosoup.training import train
-log_dict = HeatmapTraining.log_dict
+log_dict = Learner.log_dict
 def worse_every_epoch(self, values, **options):
     log_dict(self, values | {"f4": 1.0 / (1 + self.current_epoch)} if "f4" in values else values, **options)
-HeatmapTraining.log_dict = worse_every_epoch
+Learner.log_dict = worse_every_epoch
 resume = sys.argv[3] == "resume"
 recipe = TINY_TRAINING.model_copy(update={"epochs": 5, "augmentation": AugmentationRecipe(mixup_chance=0.5)})
 train(open_project(sys.argv[1]), recipe, folder=sys.argv[2], resume=resume)
@@ -302,11 +302,11 @@ def test_side_by_side_each_crop_is_drawn_once(project_folder: Path, monkeypatch:
     parts = []
     for rank in range(3):
         monkeypatch.setattr(torch.distributed, "get_rank", lambda rank=rank: rank)
-        parts.append(list(ShuffledByEpoch(crops, seed=0, devices=3)))
+        parts.append(list(ShuffledByEpoch(crops, devices=3)))
     assert {len(part) for part in parts} == {len(crops) // 3}
     drawn = [i for part in parts for i in part]
     assert len(set(drawn)) == len(drawn) == len(crops) // 3 * 3
-    alone = list(ShuffledByEpoch(crops, seed=0))[: len(drawn)]
+    alone = list(ShuffledByEpoch(crops))[: len(drawn)]
     assert set(alone) == set(drawn)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,28 +18,33 @@ AXES = {"z": -3, "y": -2, "x": -1}
 
 
 def augment(window: Tensor, target: Tensor, recipe: AugmentationRecipe, *, random: Generator) -> tuple[Tensor, Tensor]:
-    """Window `(z, y, x)`, normalised, and its target `(c, z, y, x)` -> the same, changed at random by `recipe`."""
-    both = torch.cat([window[None], target])
+    """Window `(z, y, x)`, normalised, and its target `(c, z, y, x)` -> the same, changed at random by `recipe`.
+
+    Targets of floats are heatmaps; those of integers are labels, which are not interpolated.
+    """
     for axis in recipe.flip_axes:
         if _chance(recipe.flip_chance, random):
-            both = both.flip(AXES[axis])
+            window, target = window.flip(AXES[axis]), target.flip(AXES[axis])
     if _chance(recipe.affine_chance, random):
-        both = move_in_plane(
-            both,
+        move = partial(
+            move_in_plane,
             rotation_degrees=_within(recipe.rotation_degrees, random),
             scale=1 + _within(recipe.scale, random),
             shift=(_within(recipe.shift, random), _within(recipe.shift, random)),
         )
-    window, target = both[0], both[1:]
+        window = move(window[None])[0]
+        target = move(target) if target.is_floating_point() else move(target.float(), mode="nearest").to(target)
     if _chance(recipe.intensity_chance, random):
         window = window * (1 + _within(recipe.intensity, random)) + _within(recipe.intensity, random)
     return window, target
 
 
-def move_in_plane(volumes: Tensor, *, rotation_degrees: float, scale: float, shift: tuple[float, float]) -> Tensor:
+def move_in_plane(
+    volumes: Tensor, *, rotation_degrees: float, scale: float, shift: tuple[float, float], mode: str = "bilinear"
+) -> Tensor:
     """`(c, z, y, x)` turned about its centre, enlarged by `scale`, moved by `shift` (y, x) as a share of its size.
 
-    Bilinear; what comes in from outside is zero.
+    `mode` is how to interpolate, torch's; what comes in from outside is zero.
     """
     c, z, y, x = volumes.shape
     cos, sin = (f(math.radians(rotation_degrees)) / scale for f in (math.cos, math.sin))
@@ -46,7 +52,7 @@ def move_in_plane(volumes: Tensor, *, rotation_degrees: float, scale: float, shi
     back = torch.tensor([[cos, sin * y / x, 0.0], [-sin * x / y, cos, 0.0]])
     back[:, 2] = -back[:, :2] @ torch.tensor([2.0 * shift[1], 2.0 * shift[0]])
     grid = F.affine_grid(back[None], [1, c * z, y, x], align_corners=False)
-    moved = F.grid_sample(rearrange(volumes, "c z y x -> 1 (c z) y x"), grid, align_corners=False)
+    moved = F.grid_sample(rearrange(volumes, "c z y x -> 1 (c z) y x"), grid, mode=mode, align_corners=False)
     return rearrange(moved, "1 (c z) y x -> c z y x", c=c)
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from tomosoup.errors import InputError
 from tomosoup.io.files import written_aside
+from tomosoup.io.selection import VOXEL_SIZE_TOLERANCE
 from tomosoup.nets import build_net
 from tomosoup.recipes.data import Normalisation
 from tomosoup.recipes.picking import WindowPlan
@@ -66,9 +67,9 @@ class Checkpoint:
             ) from error
         return net.eval()
 
-    def save(self, path: str | Path) -> None:
-        """Write the checkpoint; an old file of this name is replaced only once the new one is whole."""
-        about = {
+    def about(self) -> dict[str, Any]:
+        """All but the weights, in JSON's types."""
+        return {
             "format": FORMAT,
             "architecture": self.architecture.model_dump(mode="json"),
             "species": [asdict(s) for s in self.species],
@@ -78,8 +79,67 @@ class Checkpoint:
             "thresholds": dict(self.thresholds),
             "history": list(self.history),
         }
+
+    def save(self, path: str | Path) -> None:
+        """Write the checkpoint; an old file of this name is replaced only once the new one is whole."""
+        metadata = {KEY: json.dumps(self.about())}
         with written_aside(Path(path)) as aside:
-            save_file({k: v.contiguous() for k, v in self.weights.items()}, aside, metadata={KEY: json.dumps(about)})
+            save_file({k: v.contiguous() for k, v in self.weights.items()}, aside, metadata=metadata)
+
+    @classmethod
+    def of(cls, weights: Mapping[str, Tensor], about: Mapping[str, Any], *, source: str) -> Checkpoint:
+        """The checkpoint that `about` told of. Raises `InputError`, naming `source`, where it is no such thing."""
+        try:
+            if about["format"] > FORMAT:
+                raise InputError(
+                    f"{source} was written by a newer tomosoup (format {about['format']}, this one reads {FORMAT}): "
+                    "update."
+                )
+            return cls(
+                weights=weights,
+                architecture=read_architecture(about["architecture"], source=source),
+                species=tuple(Species(**s) for s in about["species"]),
+                voxel_size=float(about["voxel_size"]),
+                windows=WindowPlan.of(about["windows"], source=source),
+                normalisation=Normalisation.of(about.get("normalisation", {}), source=source),
+                thresholds=about["thresholds"],
+                history=tuple(about["history"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise InputError(
+                f"{source} holds tensors but is not a tomosoup checkpoint (its metadata lacks or garbles {error}): "
+                "expected a file that `tomosoup train` wrote."
+            ) from error
+
+    def differences(self, other: Checkpoint) -> list[str]:
+        """What keeps two checkpoints' weights from being exchanged or averaged: net, species or voxel size, in words.
+
+        Options that act in training alone (dropout, drop path, where the first weights came from) make no difference.
+        """
+        found = []
+        for key, mine in _of_the_net(self.architecture).items():
+            theirs = _of_the_net(other.architecture).get(key)
+            if mine != theirs:
+                found.append(f"net.{key} ({_shown(mine)} and {_shown(theirs)})")
+                if key == "name":
+                    break
+        if self.species != other.species:
+            mine, theirs = (", ".join(f"{s.name} {s.radius:g} Å" for s in c.species) for c in (self, other))
+            weights = " in their weights in the score" if mine == theirs else ""
+            found.append(f"species{weights} ({mine} and {theirs})")
+        if abs(self.voxel_size - other.voxel_size) > VOXEL_SIZE_TOLERANCE * self.voxel_size:
+            found.append(f"voxel size ({self.voxel_size:g} and {other.voxel_size:g} Å)")
+        return found
+
+
+def _of_the_net(architecture: Architecture) -> dict[str, Any]:
+    """The options of a net that its weights depend on; its name first."""
+    only_in_training = {"pretrained", "backbone_weights", "dropout", "drop_path"}
+    return architecture.model_dump(mode="json", exclude=only_in_training)
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else str(tuple(value) if isinstance(value, list) else value)
 
 
 @dataclass(frozen=True)
@@ -119,23 +179,7 @@ def load(path: str | Path) -> Checkpoint:
             f"{path} is not a checkpoint ({error}): expected a file that `tomosoup train` wrote."
         ) from error
     try:
-        about = json.loads(metadata[KEY])
-        if about["format"] > FORMAT:
-            raise InputError(
-                f"{path} was written by a newer tomosoup (format {about['format']}, this one reads {FORMAT}): update."
-            )
-        return Checkpoint(
-            weights=weights,
-            architecture=read_architecture(about["architecture"], source=str(path)),
-            species=tuple(Species(**s) for s in about["species"]),
-            voxel_size=float(about["voxel_size"]),
-            windows=WindowPlan.of(about["windows"], source=str(path)),
-            normalisation=Normalisation.of(about.get("normalisation", {}), source=str(path)),
-            thresholds=about["thresholds"],
-            history=tuple(about["history"]),
-        )
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise InputError(
-            f"{path} holds tensors but is not a tomosoup checkpoint (its metadata lacks or garbles {error}): "
-            "expected a file that `tomosoup train` wrote."
-        ) from error
+        about = json.loads(metadata.get(KEY, "{}"))
+    except json.JSONDecodeError:
+        about = {}
+    return Checkpoint.of(weights, about, source=str(path))

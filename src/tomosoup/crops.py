@@ -18,7 +18,7 @@ from tomosoup.io.selection import VOXEL_SIZE_TOLERANCE, read_truths, select_tomo
 from tomosoup.normalisation import standardise
 from tomosoup.recipes.data import AnnotatedData, Normalisation
 from tomosoup.recipes.training import TrainingRecipe
-from tomosoup.targets import gaussian_targets
+from tomosoup.targets import gaussian_targets, label_targets
 from tomosoup.types import PicksBySpecies, Progress, Species, Volume, quiet
 from tomosoup.windows import Region, cut, window_starts
 
@@ -80,10 +80,13 @@ def data_set_normalisation(examples: Sequence[Example]) -> Normalisation:
     return Normalisation(mean=float(mean), deviation=deviation if deviation > 0 else None)
 
 
-def half_overlapping(shape: Sequence[int], window: Sequence[int]) -> list[Region]:
-    """Windows at half-window steps over a volume of `shape` (z, y, x); those past its end are moved back inside."""
+def half_overlapping(shape: Sequence[int], window: Sequence[int], *, overlap: bool = True) -> list[Region]:
+    """Windows at half-window steps over a volume of `shape` (z, y, x); those past its end are moved back inside.
+
+    Without `overlap` the steps are whole windows, and only the last ones overlap.
+    """
     starts = [
-        sorted({max(0, min(start, n - w)) for start in window_starts(n, w, max(1, w // 2))})
+        sorted({max(0, min(start, n - w)) for start in window_starts(n, w, max(1, w // 2) if overlap else w)})
         for n, w in zip(shape, window, strict=True)
     ]
     return [
@@ -95,35 +98,93 @@ def half_overlapping(shape: Sequence[int], window: Sequence[int]) -> list[Region
 
 
 class Crops(Dataset[tuple[Tensor, Tensor]]):
-    """Crops `(1, z, y, x)` and targets `(c, z, y, x)`: an epoch is the half-overlapping grid of every example.
+    """Crops `(1, z, y, x)` and their `target_of`: an epoch is the half-overlapping grid of every example.
 
-    Each crop is shifted at random by up to a quarter of its size, then augmented. Set `epoch` before drawing one. The
-    examples' volumes are normalised already.
+    Each crop of the grid is shifted at random by up to a quarter of its size. With `crops_per_tomogram` an epoch is so
+    many crops `about` voxels of each class in turn. Crops are augmented. Set `epoch` before drawing one. The examples'
+    volumes are normalised already.
     """
 
     def __init__(self, examples: Sequence[Example], species: Sequence[Species], recipe: TrainingRecipe) -> None:
-        self.species, self.recipe = species, recipe
-        self.places = [(e, r) for e in examples for r in half_overlapping(e.volume.shape, recipe.windows.shape)]
-        self.per_epoch = min(len(self.places), recipe.crops_per_epoch or len(self.places))
+        self.examples, self.species, self.recipe = examples, species, recipe
+        self.grid = [(e, r) for e in examples for r in half_overlapping(e.volume.shape, recipe.crop)]
+        self.balanced = recipe.crops_per_tomogram or 0
+        """Crops of each tomogram, where they are balanced."""
+        self.per_epoch = len(self) if self.balanced else min(len(self), recipe.crops_per_epoch or len(self))
         """How many of them an epoch draws."""
         self.epoch = 0
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.examples) * self.balanced or len(self.grid)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        example, region = self.places[index]
         random = generator(self.recipe.seed, self.epoch, index)
-        region = shifted(region, example.volume.shape, random=random)
-        target = gaussian_targets(
-            example.truth,
-            self.species,
-            crop(example.volume, region, empty=True),
-            sigma=self.recipe.sigmas(self.species),
-        )
-        window = cut(example.volume.data, region)
-        window, heatmap = augment(window, target.data, self.recipe.augmentation, random=random)
-        return window[None], heatmap
+        if self.balanced:
+            example = self.examples[index // self.balanced]
+            turn = self.epoch * self.balanced + index % self.balanced
+            region = about(example, self.species, self.recipe, turn=turn, random=random)
+        else:
+            example, region = self.grid[index]
+            region = shifted(region, example.volume.shape, random=random)
+        target = target_of(example, region, self.species, self.recipe)
+        window, target = augment(cut(example.volume.data, region), target, self.recipe.augmentation, random=random)
+        return window[None], target
+
+    def order(self) -> list[int]:
+        """The epoch's crops as they are drawn: at random, those of a tomogram together where they are balanced."""
+        random, size = generator(self.recipe.seed, self.epoch), self.balanced or 1
+        first = torch.randperm(len(self) // size, generator=random)
+        return (first[:, None] * size + torch.arange(size)).flatten().tolist()
+
+
+def target_of(example: Example, region: Region, species: Sequence[Species], recipe: TrainingRecipe) -> Tensor:
+    """What the recipe's net is asked for in a region: heatmaps `(c, z, y, x)`, or labels `(1, z, y, x)`."""
+    like = crop(example.volume, region, empty=True)
+    if recipe.labels_voxels:
+        return label_targets(example.truth, species, like, ball=recipe.ball).data
+    return gaussian_targets(example.truth, species, like, sigma=recipe.sigmas(species)).data
+
+
+TRIES = 100
+"""How often to look for a voxel outside all particles before taking any."""
+
+
+def about(
+    example: Example, species: Sequence[Species], recipe: TrainingRecipe, *, turn: int, random: Generator
+) -> Region:
+    """A crop about a random voxel of the class whose turn it is: the background, then each species that is there.
+
+    The voxel is the crop's middle but where the volume ends before the crop would. That is how the 8th place balances
+    classes; voxels are drawn from the picks' balls, without a label volume in memory.
+    """
+    shape = torch.tensor(example.volume.shape)
+    balls = {
+        s: (example.volume.to_voxel(example.truth[s.name].zyx), recipe.ball * s.radius / example.volume.voxel_size)
+        for s in species
+        if len(example.truth.get(s.name, ()))
+    }
+    classes = [None, *balls]
+    if kind := classes[turn % len(classes)]:
+        centres, radius_vox = balls[kind]
+        centre = torch.from_numpy(centres[int(torch.randint(len(centres), (), generator=random))])
+        voxel = centre + radius_vox * in_unit_ball(random)
+    else:
+        for _ in range(TRIES):
+            voxel = torch.rand(3, generator=random, dtype=torch.float64) * shape
+            if all(np.min(np.linalg.norm(c - voxel.numpy(), axis=1)) > r for c, r in balls.values()):
+                break
+    start = [
+        max(0, min(round(float(v)) - w // 2, n - w)) for v, w, n in zip(voxel, recipe.crop, shape.tolist(), strict=True)
+    ]
+    z, y, x = (slice(a, a + w) for a, w in zip(start, recipe.crop, strict=True))
+    return z, y, x
+
+
+def in_unit_ball(random: Generator) -> Tensor:
+    """A random point `(3,)` of the unit ball, every part of it as likely as any other."""
+    direction = torch.randn(3, generator=random, dtype=torch.float64)
+    point: Tensor = direction / direction.norm() * torch.rand((), generator=random, dtype=torch.float64) ** (1 / 3)
+    return point
 
 
 def crop(volume: Volume, region: Region, *, empty: bool = False) -> Volume:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,11 @@ DEFAULT_LABELS = LabelRecipe()
 """The 8th place's, its limits in shares of a particle's ball."""
 SIX = ndimage.generate_binary_structure(3, 1)
 """Voxels touch by faces."""
+
+
+def probabilities(logits: Volume) -> Volume:
+    """Logits `(1 + c, z, y, x)`, background first -> probabilities `(c, z, y, x)`, the background left out."""
+    return replace(logits, data=logits.data.softmax(dim=0)[1:])
 
 
 def label_picks(

@@ -14,7 +14,7 @@ from tomosoup.evaluation import apply_thresholds
 from tomosoup.io.picks import PickStore
 from tomosoup.io.project import Project
 from tomosoup.io.selection import VOXEL_SIZE_TOLERANCE, chosen_runs, select_tomogram
-from tomosoup.labels import label_picks
+from tomosoup.labels import label_picks, probabilities
 from tomosoup.normalisation import standardise
 from tomosoup.peaks import find_peaks
 from tomosoup.recipes.data import DataRecipe
@@ -120,7 +120,8 @@ def ensemble_heatmap(
             for channel, values in zip(own, view.undo(output.data), strict=True):
                 total[channels.index(channel)] += values * (share / weight[channel] / len(views))
         del net  # before the next is built
-    return replace(volume, data=total.softmax(dim=0)[1:] if models[0].labels else total)
+    blended = replace(volume, data=total)
+    return probabilities(blended) if models[0].labels else blended
 
 
 def as_shown(volume: Volume, model: Checkpoint) -> Volume:

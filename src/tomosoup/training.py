@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
@@ -14,7 +14,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, WeightAveraging
 from lightning.pytorch.loggers import CSVLogger
 from timm.layers import convert_sync_batchnorm
 from torch import Tensor
@@ -24,13 +24,13 @@ from tomosoup.checkpoints import Checkpoint
 from tomosoup.crops import Crops, data_set_normalisation, normalised, read_examples
 from tomosoup.errors import InputError
 from tomosoup.folds import first_process, hold_out
-from tomosoup.heatmap_training import HeatmapTraining, Reporter, ShuffledByEpoch
 from tomosoup.io.project import Project, open_project
+from tomosoup.learner import HELD_OUT_LOSS, Learner, Reporter, ShuffledByEpoch, running_average
 from tomosoup.prediction import best_device
 from tomosoup.recipes.data import AnnotatedData, Normalisation
 from tomosoup.recipes.hardware import Hardware
 from tomosoup.recipes.training import TrainingRecipe
-from tomosoup.types import Progress, Species, quiet
+from tomosoup.types import Progress, quiet
 
 AUTO = Hardware()
 
@@ -42,21 +42,23 @@ def train(
     fold: int = 0,
     folder: str | Path,
     data: AnnotatedData = AnnotatedData(),  # noqa: B008 - immutable
+    start: Checkpoint | None = None,
     resume: bool = False,
     hardware: Hardware = AUTO,
     progress: Progress = quiet,
 ) -> Checkpoint:
     """Train on all chosen annotated runs of a project but the `fold`-th (by name), which chooses the best weights.
 
-    The averaged weights are validated on the held-out run by blended whole-volume heatmap and best-threshold F4; the
-    best are returned, with a threshold a species from the same run. `folder` keeps the log (`metrics.csv`) and what
+    The averaged weights are validated on the held-out run by blended whole-volume prediction; the best, by the recipe's
+    measure, are returned, with a threshold a species from the same run. The first weights are those of `start`, if it
+    is given (fine-tuning). `folder` keeps the log (`metrics.csv`), the best epochs (`kept_checkpoints`) and what
     `resume` goes on from, after a kill at any time, to the same weights as an unbroken training.
 
     With several devices (Lightning's DDP) the program is started once a device and each process runs this function; all
     return the same checkpoint, and the one that `folds.first_process` names should write it.
 
-    Raises `InputError` for data that cannot be used, and `KeyboardInterrupt` on Ctrl-C, with the last finished epoch on
-    disk.
+    Raises `InputError` for data that cannot be used or a `start` that does not fit, and `KeyboardInterrupt` on Ctrl-C,
+    with the last finished epoch on disk.
     """
     project = project if not isinstance(project, str | Path) else open_project(project)
     last = (folder := Path(folder)) / "last.ckpt"
@@ -64,42 +66,70 @@ def train(
         raise InputError(f"There is no training to resume in {folder}: leave out --resume to start one.")
     examples = read_examples(project, data, progress=progress)
     held_out = hold_out(examples, fold, project.species)
+    trained_on = {"runs": [e.run for e in examples], "held_out": held_out.run}
+    for kind in recipe.also_kinds:
+        other = data.model_copy(update={"kind": kind, "runs": tuple(trained_on["runs"])})
+        examples += read_examples(project, other, progress=progress)
     normalisation = data_set_normalisation(examples) if recipe.normalisation == "data_set" else Normalisation()
     examples, [held_out] = normalised(examples, normalisation), normalised([held_out], normalisation)
     crops = Crops(examples, project.species, recipe)
     options = recipe.model_dump(mode="json")
-    trained_on = {"runs": [e.run for e in examples], "held_out": held_out.run}
+    event = {"step": "train", "tomosoup": version("tomosoup"), "recipe": options, **trained_on}
+    draft = Checkpoint(
+        weights={},
+        architecture=recipe.net,
+        species=project.species,
+        voxel_size=held_out.volume.voxel_size,
+        windows=recipe.windows,
+        normalisation=normalisation,
+        history=(*(start.history if start else ()), event),
+    )
+    if start and (others := start.differences(draft)):
+        raise InputError(
+            f"The weights to start from do not fit this training: they differ in {'; '.join(others)}. Start from a "
+            "checkpoint of the same net, species and voxel size."
+        )
     identity = {
         **options,
         **data.model_dump(mode="json"),
         **trained_on,
         "species": [asdict(s) for s in project.species],
         "voxel_size": held_out.volume.voxel_size,
+        "start": list(start.history) if start else None,
     }
     module, trainer, loader = _assemble(
-        crops, identity=identity, folder=folder, resume=resume, hardware=hardware, progress=progress
+        crops, identity=identity, draft=draft, folder=folder, resume=resume, hardware=hardware, progress=progress
     )
-    with _only_our_words(), _interrupts_pass(trainer):
-        trainer.fit(
-            module,
-            loader,
-            DataLoader([held_out], batch_size=None),  # type: ignore[arg-type]
-            ckpt_path=last if resume else None,
-            weights_only=False,
-        )
-    return _best_checkpoint(
-        folder,
-        recipe,
-        project.species,
-        voxel_size=held_out.volume.voxel_size,
-        normalisation=normalisation,
-        event={"step": "train", "tomosoup": version("tomosoup"), "recipe": options, **trained_on},
-    )
+    if start:
+        module.net.load_state_dict(dict(start.weights))
+    if not (resume and _stopped_by_itself(last)):
+        with _only_our_words(), _interrupts_pass(trainer):
+            trainer.fit(
+                module,
+                loader,
+                DataLoader([held_out], batch_size=None),  # type: ignore[arg-type]
+                ckpt_path=last if resume else None,
+                weights_only=False,
+            )
+    return kept_checkpoints(folder)[0]
+
+
+def _stopped_by_itself(last: Path) -> bool:
+    """Whether the training whose last epoch this is had lost its patience: nothing is left to do."""
+    states = torch.load(last, map_location="cpu", weights_only=False)["callbacks"].values()
+    return any(state.get("stopped_epoch") for state in states)
 
 
 def _assemble(
-    crops: Crops, *, identity: dict[str, Any], folder: Path, resume: bool, hardware: Hardware, progress: Progress
-) -> tuple[HeatmapTraining, pl.Trainer, DataLoader[tuple[Tensor, Tensor]]]:
+    crops: Crops,
+    *,
+    identity: dict[str, Any],
+    draft: Checkpoint,
+    folder: Path,
+    resume: bool,
+    hardware: Hardware,
+    progress: Progress,
+) -> tuple[Learner, pl.Trainer, DataLoader[tuple[Tensor, Tensor]]]:
     device, recipe = best_device(hardware.device), crops.recipe
     accelerator, index = device.type, device.index
     share = shared_batch(crops, accelerator, hardware)
@@ -107,11 +137,18 @@ def _assemble(
     loader = DataLoader(
         crops,
         batch_size=share,
-        sampler=ShuffledByEpoch(crops, seed=recipe.seed, devices=hardware.devices),
+        sampler=ShuffledByEpoch(crops, devices=hardware.devices),
         num_workers=recipe.workers,
         drop_last=True,
     )
-    module = HeatmapTraining(recipe, crops.species, updates_per_epoch=len(loader), identity=identity, progress=progress)
+    module = Learner(
+        recipe,
+        crops.species,
+        updates_per_epoch=len(loader),
+        identity=identity,
+        about=draft.about(),
+        progress=progress,
+    )
     if hardware.devices > 1 and accelerator == "cuda":
         # timm's norms may hold an activation, which torch's own conversion, and so Lightning's, would drop.
         module.net = convert_sync_batchnorm(module.net)
@@ -131,14 +168,29 @@ def _assemble(
             log_every_n_steps=1,
             enable_progress_bar=False,
             enable_model_summary=False,
-            callbacks=[
-                EMAWeightAveraging(decay=recipe.average_decay),
-                ModelCheckpoint(folder, filename="best", monitor="f4", mode="max", enable_version_counter=False),
-                ModelCheckpoint(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False),
-                Reporter(progress),
-            ],
+            callbacks=_callbacks(recipe, folder, progress),
         )
     return module, trainer, loader
+
+
+def _callbacks(recipe: TrainingRecipe, folder: Path, progress: Progress) -> list[Callback]:
+    chosen_by = {"f4": ("f4", "max"), "loss": (HELD_OUT_LOSS, "min")}[recipe.best_by]
+    callbacks = [
+        WeightAveraging(avg_fn=running_average(recipe.average_decay, after=recipe.average_after)),
+        ModelCheckpoint(
+            folder,
+            filename="best-{epoch}",
+            auto_insert_metric_name=False,
+            monitor=chosen_by[0],
+            mode=chosen_by[1],
+            save_top_k=recipe.kept,
+            enable_version_counter=False,
+        ),
+    ]
+    if recipe.patience is not None:
+        callbacks.append(EarlyStopping(HELD_OUT_LOSS, patience=recipe.patience, check_on_train_epoch_end=False))
+    last = ModelCheckpoint(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
+    return [*callbacks, last, Reporter(progress)]
 
 
 def shared_batch(crops: Crops, accelerator: str, hardware: Hardware) -> int:
@@ -169,28 +221,29 @@ def _precision(wanted: str, accelerator: str) -> Any:
     return wanted if wanted != "auto" else "16-mixed" if accelerator == "cuda" else "32-true"
 
 
-def _best_checkpoint(
-    folder: Path,
-    recipe: TrainingRecipe,
-    species: Sequence[Species],
-    *,
-    voxel_size: float,
-    normalisation: Normalisation,
-    event: dict[str, Any],
-) -> Checkpoint:
-    """The best averaged weights of a finished training."""
-    best = torch.load(folder / "best.ckpt", map_location="cpu", weights_only=True)
-    results = best["results"]
-    return Checkpoint(
-        weights={k.removeprefix("net."): v for k, v in best["state_dict"].items()},
-        architecture=recipe.net,
-        species=tuple(species),
-        voxel_size=voxel_size,
-        windows=recipe.windows,
-        normalisation=normalisation,
-        thresholds=results["thresholds"],
-        history=({**event, **{k: v for k, v in results.items() if k != "thresholds"}},),
-    )
+def kept_checkpoints(folder: str | Path) -> list[Checkpoint]:
+    """The averaged weights after the best epochs of a training, best first, from the folder that it keeps.
+
+    There are `recipe.kept` of them. Raises `InputError` where the folder holds none.
+    """
+    found = []
+    for path in Path(folder).glob("best-*.ckpt"):
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        about, results = state["about"], dict(state["results"])
+        weights = {k.removeprefix("net."): v for k, v in state["state_dict"].items()}
+        about["thresholds"] = results.pop("thresholds")
+        about["history"][-1] |= results
+        found.append(Checkpoint.of(weights, about, source=str(path)))
+    if not found:
+        raise InputError(f"{folder} holds no best epochs: expected the folder that `tomosoup train` keeps.")
+    return sorted(found, key=_goodness, reverse=True)
+
+
+def _goodness(checkpoint: Checkpoint) -> tuple[float, int]:
+    """By the measure that its training chose with; of equals the earlier epoch."""
+    event = checkpoint.history[-1]
+    value = event["f4"] if event["recipe"]["best_by"] == "f4" else -event["loss"]
+    return value, -event["epoch"]
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -65,11 +65,24 @@ class Recipe(BaseModel):
     def what_is_wrong(cls, error: ValidationError) -> str:
         """The first problem of a failed validation, as a sentence."""
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
+        names: list[str] = []
+        parent: Any = cls
+        section: Any = cls
+        for key in first["loc"]:
+            kinds = {getattr(kind, "__name__", ""): kind for kind in map(_bare, get_args(section))}
+            if key in kinds:  # the tag that says which of a union's recipes is meant
+                section = kinds[str(key)]
+                continue
+            names.append(str(key))
+            fields = getattr(section, "model_fields", {})
+            parent, section = section, fields[key].annotation if key in fields else None
+        where = ".".join(names)
         if first["type"] == "extra_forbidden":
-            section: Any = cls
-            for key in first["loc"][:-1]:
-                section = section.model_fields[key].annotation
-            return f"there is no option {where!r}; expected one of {', '.join(section.model_fields)}."
+            return f"there is no option {where!r}; expected one of {', '.join(parent.model_fields)}."
         problem = first["msg"].removeprefix("Value error, ")
         return f"{where}: {problem}, got {first['input']!r}." if where else f"{problem}."
+
+
+def _bare(annotation: Any) -> Any:
+    """A type without what annotates it."""
+    return getattr(annotation, "__origin__", annotation)

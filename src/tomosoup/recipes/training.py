@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
+from tyro.conf import AvoidSubcommands
 
 from tomosoup.recipes.base import Recipe
-from tomosoup.recipes.picking import PeakRecipe, Share, WindowPlan
+from tomosoup.recipes.picking import ZYX, LabelRecipe, PeakRecipe, Share, WindowPlan
 from tomosoup.types import Species
 
 PAPER_SIGMA = 60.074
@@ -84,15 +85,22 @@ Architecture = NetRecipe | UNet3dRecipe
 
 def read_architecture(options: Mapping[str, Any], *, source: str) -> Architecture:
     """The recipe of a net from what its checkpoint says; the name tells which kind."""
-    kind = UNet3dRecipe if options.get("name") == "unet3d" else NetRecipe
+    kind = UNet3dRecipe if _kind_of_net(options) == "UNet3dRecipe" else NetRecipe
     return kind.of(options, source=source)
+
+
+def _kind_of_net(options: Any) -> str:
+    """Which of the two recipes a table, or a recipe, is: pydantic's tag."""
+    name = options.get("name") if isinstance(options, Mapping) else options.name
+    return "UNet3dRecipe" if name == "unet3d" else "NetRecipe"
 
 
 class LossRecipe(Recipe):
     """How far the prediction p is from the target g, in a number."""
 
-    name: Literal["weighted", "balanced"] = "weighted"
-    """weighted: mean of (p - g)² (g + floor), the 4th place's A1; balanced: particles and the rest apart, their A2."""
+    name: Literal["weighted", "balanced", "dice"] = "weighted"
+    """weighted: mean of (p - g)² (g + floor), the 4th place's A1; balanced: particles and the rest apart, their A2;
+    dice: Dice and cross-entropy over softmax, background included, the 8th place's, for nets that label voxels."""
     floor: Annotated[float, Ge(0)] = 0.1
     """Weight of an empty voxel in the weighted loss."""
     positive_from: Annotated[float, Gt(0), Lt(1)] = 0.1
@@ -130,14 +138,31 @@ class AugmentationRecipe(Recipe):
     """The share of each window is drawn from Beta(alpha, alpha)."""
 
 
+class PretrainingRecipe(Recipe):
+    """What is different when the net first trains on another project."""
+
+    epochs: Annotated[int, Ge(1)] = 128
+    """In place of the training's own."""
+    patience: Annotated[int, Ge(1)] | None = None
+    """In place of the training's own."""
+
+
 class TrainingRecipe(Recipe):
     """One training run, from crops to the averaged weights."""
 
-    net: NetRecipe = NetRecipe()
+    net: Annotated[
+        Annotated[NetRecipe, Tag("NetRecipe")] | Annotated[UNet3dRecipe, Tag("UNet3dRecipe")],
+        Discriminator(_kind_of_net),
+        AvoidSubcommands,
+    ] = NetRecipe()
     windows: WindowPlan = WindowPlan()
-    """Training crops have this window's shape; the held-out run is predicted with this plan."""
+    """The held-out run is predicted with this plan, and so are others by default."""
+    crop_shape: ZYX | None = None
+    """Voxels of a training crop (z, y, x); none is the windows' shape."""
     peaks: PeakRecipe = PeakRecipe()
     """How the held-out run's heatmap is read."""
+    labels: LabelRecipe = LabelRecipe()
+    """How its probabilities are read, where the net labels voxels."""
     augmentation: AugmentationRecipe = AugmentationRecipe()
     normalisation: Literal["volume", "data_set"] = "volume"
     """Grey values become mean 0, deviation 1: by each volume's own, or by those of all training runs together."""
@@ -145,21 +170,39 @@ class TrainingRecipe(Recipe):
     """Width of the target's Gaussians in Å; none is 60.074, the 4th place's 6 voxels of 10.012 Å."""
     sigma_by_radius: Annotated[float, Gt(0)] | None = None
     """In place of sigma: the width as a share of each species' radius."""
+    ball: Annotated[float, Gt(0), Le(2)] = 1.0
+    """Nets that label voxels: radius of the ball that stands for a particle, as a share of the species' radius."""
     loss: LossRecipe = LossRecipe()
+    also_kinds: tuple[str, ...] = ()
+    """Train on these kinds of tomogram of the same runs, too; the held-out run is predicted in the main kind."""
     epochs: Annotated[int, Ge(1)] = 64
-    """Passes over the half-overlapping grid of crops."""
+    """Passes over the crops, at most."""
     crops_per_epoch: Annotated[int, Ge(1)] | None = None
-    """Draw only so many crops of the grid an epoch, others each time."""
+    """Draw only so many crops of the half-overlapping grid an epoch, others each time."""
+    crops_per_tomogram: Annotated[int, Ge(1)] | None = None
+    """In place of the grid: so many crops of each tomogram an epoch, about voxels of every species and of the
+    background equally often. With as large a batch, every update sees one tomogram."""
+    schedule: Literal["cosine", "plateau"] = "cosine"
+    """How the learning rate falls: by the cosine to 0 at the last update, or by half whenever the held-out run's loss
+    stalls for half the patience."""
+    patience: Annotated[int, Ge(1)] | None = None
+    """Stop after so many validations without a lower loss on the held-out run; none is never. Sets the plateau too."""
+    best_by: Literal["f4", "loss"] = "f4"
+    """What the held-out run chooses the best weights by: its F4, or its loss."""
+    kept: Annotated[int, Ge(1)] = 1
+    """Best epochs to keep in the training's folder; `tomosoup soup` averages those of a folder."""
     warmup_epochs: Annotated[float, Ge(0)] = 4
-    """Epochs in which the learning rate rises from 0."""
+    """Epochs in which the learning rate rises from 0, before the cosine."""
     batch_size: Annotated[int, Ge(1)] = 32
     """Crops an update, over all devices."""
     learning_rate: Annotated[float, Gt(0)] = 1e-3
-    """Peak learning rate of AdamW; cosine to 0 afterwards."""
+    """Peak learning rate of AdamW."""
     weight_decay: Annotated[float, Ge(0)] = 0.0
     """AdamW's weight decay."""
     average_decay: Annotated[float, Ge(0), Lt(1)] = 0.999
-    """Decay of the running average of the weights, which is what is validated and kept."""
+    """Decay of the running average of the weights, which is what is validated and kept; 0 keeps the weights."""
+    average_after: Annotated[int, Ge(0)] = 0
+    """Updates before the averaging begins; until then the average is the weights themselves."""
     validate_every: Annotated[int, Ge(1)] = 1
     """Score the held-out run after every so many epochs; `epochs` is a multiple of it."""
     precision: Literal["auto", "32-true", "16-mixed", "bf16-mixed"] = "auto"
@@ -168,6 +211,42 @@ class TrainingRecipe(Recipe):
     """Processes that prepare crops; 0 prepares them in the training process."""
     seed: int = Field(default=0, ge=0)
     """Same seed, same data, same machine: same weights."""
+    pretraining: PretrainingRecipe = PretrainingRecipe()
+    """What is different in the first step of two (--pretrain-on)."""
+
+    @property
+    def labels_voxels(self) -> bool:
+        """Whether the net tells every voxel's species in place of predicting heatmaps."""
+        return isinstance(self.net, UNet3dRecipe)
+
+    @property
+    def crop(self) -> ZYX:
+        """Voxels of a training crop (z, y, x)."""
+        return self.crop_shape or self.windows.shape
+
+    def for_pretraining(self) -> TrainingRecipe:
+        """The first step of two: the same, but for what `pretraining` says; on one kind of tomogram."""
+        return self.model_copy(update={**dict(self.pretraining), "also_kinds": (), "validate_every": 1})
+
+    @model_validator(mode="after")
+    def _the_loss_is_for_the_net(self) -> Self:
+        if self.labels_voxels != (self.loss.name == "dice"):
+            raise ValueError(
+                "loss.name must be dice for nets that label voxels (unet3d), weighted or balanced for the others"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_plateau_has_a_length(self) -> Self:
+        if self.schedule == "plateau" and self.patience is None:
+            raise ValueError("the plateau schedule needs a patience: set it")
+        return self
+
+    @model_validator(mode="after")
+    def _kinds_differ_in_their_grey_values(self) -> Self:
+        if self.also_kinds and self.normalisation == "data_set":
+            raise ValueError("kinds of tomogram differ in their grey values: set normalisation to volume")
+        return self
 
     @model_validator(mode="after")
     def _one_kind_of_width(self) -> Self:

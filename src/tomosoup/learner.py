@@ -1,9 +1,9 @@
-"""A net that learns heatmaps: its loss, its schedule, its score on a held-out run, as a Lightning module."""
+"""A net that learns: its loss, its schedule, its score on a held-out run, as a Lightning module."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import lightning.pytorch as pl
@@ -12,16 +12,20 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from tomosoup.augmentation import Mix, draw_mixup
-from tomosoup.crops import Crops, Example, generator
+from tomosoup.crops import Crops, Example, generator, half_overlapping, target_of
 from tomosoup.errors import InputError
 from tomosoup.evaluation import best_thresholds, steady_thresholds
-from tomosoup.losses import heatmap_loss
+from tomosoup.labels import label_picks, probabilities
+from tomosoup.losses import training_loss
 from tomosoup.nets import build_net
 from tomosoup.peaks import find_peaks
 from tomosoup.prediction import predict_heatmap
 from tomosoup.recipes.training import LossRecipe, TrainingRecipe
-from tomosoup.types import Progress, Species, quiet
+from tomosoup.types import Progress, Species, Volume, quiet
+from tomosoup.windows import cut
 
+HELD_OUT_LOSS = "held_out_loss"
+"""The name, in the log, of the loss on the held-out run."""
 MIXUP = 1
 """Sets the random numbers of mixup apart from those of the crops, which have one number fewer."""
 
@@ -44,15 +48,33 @@ def mixed_loss(
     Mixed is the loss, not the target: share * loss against a window's own target + (1 - share) * against its partner's.
     """
     if mix is None:
-        return heatmap_loss(net(windows), targets, recipe)
+        return training_loss(net(windows), targets, recipe)
     order = mix.order.to(windows.device)
     output = net(mix.share * windows + (1 - mix.share) * windows[order])
-    own, partners = heatmap_loss(output, targets, recipe), heatmap_loss(output, targets[order], recipe)
+    own, partners = training_loss(output, targets, recipe), training_loss(output, targets[order], recipe)
     return mix.share * own + (1 - mix.share) * partners
 
 
-class HeatmapTraining(pl.LightningModule):
-    """A net, its loss, its schedule, and the F4 of its averaged weights on the held-out run."""
+def running_average(decay: float, *, after: int) -> Callable[[Tensor, Tensor, int | Tensor], Tensor]:
+    """How the average goes on with an update's weights: it is those weights for `after` updates, then decays."""
+
+    def average(averaged: Tensor, current: Tensor, updates: int | Tensor) -> Tensor:
+        return current if updates < after else decay * averaged + (1 - decay) * current
+
+    return average
+
+
+def tile_loss(output: Volume, example: Example, species: Sequence[Species], recipe: TrainingRecipe) -> float:
+    """The mean loss of a net's output `(c, z, y, x)` for an example, over tiles of a crop's size that cover it."""
+    losses = []
+    for region in half_overlapping(output.shape, recipe.crop, overlap=False):
+        target = target_of(example, region, species, recipe)
+        losses.append(float(training_loss(cut(output.data, region)[None], target[None], recipe.loss)))
+    return sum(losses) / len(losses)
+
+
+class Learner(pl.LightningModule):
+    """A net, its loss, its schedule, and the F4 and the loss of its averaged weights on the held-out run."""
 
     def __init__(
         self,
@@ -61,17 +83,20 @@ class HeatmapTraining(pl.LightningModule):
         *,
         updates_per_epoch: int,
         identity: Mapping[str, Any],
+        about: Mapping[str, Any],
         progress: Progress = quiet,
     ) -> None:
-        """`identity`: what a training must have been started with, in JSON's types, to be gone on with."""
+        """`identity` is what a training must have been started with, in JSON's types, to be gone on with; `about` is
+        what a checkpoint of it says besides weights and results (`Checkpoint.about`).
+        """
         super().__init__()
-        self.recipe, self.species, self.identity = recipe, tuple(species), dict(identity)
+        self.recipe, self.species, self.identity, self.about = recipe, tuple(species), dict(identity), dict(about)
         self.updates_per_epoch, self.progress = updates_per_epoch, progress
         self.net = build_net(recipe.net, classes=len(self.species))
         self.results: dict[str, Any] = {}
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
-        """Loss of one batch of crops `(b, 1, z, y, x)` and targets `(b, c, z, y, x)`, mixed in pairs now and then."""
+        """Loss of one batch of crops `(b, 1, z, y, x)` and their targets, mixed in pairs now and then."""
         windows, targets = batch
         random = generator(self.recipe.seed, self.current_epoch, index, self.global_rank, MIXUP)
         mix = draw_mixup(len(windows), self.recipe.augmentation, random=random)
@@ -89,30 +114,48 @@ class HeatmapTraining(pl.LightningModule):
         return batch if isinstance(batch, Example) else super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def validation_step(self, held_out: Example, _: int) -> None:
-        """Blended heatmap of the held-out run, its peaks, their best F4, and thresholds for runs to come."""
-        heatmap = predict_heatmap(self.net, held_out.volume, plan=self.recipe.windows, progress=self._validating)
-        picks = find_peaks(heatmap, self.species, peaks=self.recipe.peaks)
+        """Blended output for the held-out run, its loss, its picks, their best F4, thresholds for runs to come."""
+        recipe = self.recipe
+        output = predict_heatmap(self.net, held_out.volume, plan=recipe.windows, progress=self._validating)
+        loss = tile_loss(output, held_out, self.species, recipe)
+        if recipe.labels_voxels:
+            picks = label_picks(probabilities(output), self.species, recipe=recipe.labels)
+        else:
+            picks = find_peaks(output, self.species, peaks=recipe.peaks)
         result = best_thresholds([(picks, held_out.truth)], self.species)[1]
         self.results = {
             "epoch": self.current_epoch + 1,
             "f4": result.weighted,
+            "loss": loss,
             "f4_by_species": {name: m.f_beta() for name, m in result.species.items()},
             "thresholds": steady_thresholds([(picks, held_out.truth)], self.species),
         }
         self.log_dict(
-            {"f4": result.weighted, **{f"f4/{n}": f for n, f in self.results["f4_by_species"].items()}}, batch_size=1
+            {
+                "f4": result.weighted,
+                HELD_OUT_LOSS: loss,
+                **{f"f4/{n}": f for n, f in self.results["f4_by_species"].items()},
+            },
+            batch_size=1,
         )
 
     def _validating(self, _: str, done: int, total: int) -> None:
         self.progress("Validating", done, total)
 
     def configure_optimizers(self) -> Any:
-        """AdamW with the cosine schedule, stepped every update."""
+        """AdamW, with the cosine stepped every update or the plateau at every validation."""
         optimizer = torch.optim.AdamW(
             [p for p in self.parameters() if p.requires_grad],
             lr=self.recipe.learning_rate,
             weight_decay=self.recipe.weight_decay,
         )
+        if self.recipe.schedule == "plateau":
+            assert self.recipe.patience is not None  # the recipe sees to that
+            plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+                optimizer, factor=0.5, patience=self.recipe.patience // 2
+            )
+            when = {"interval": "epoch", "frequency": self.recipe.validate_every, "monitor": HELD_OUT_LOSS}
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, **when}}
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer,
             lambda update: cosine_with_warmup(
@@ -126,6 +169,7 @@ class HeatmapTraining(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what the last validation found beside the weights that it judged."""
         checkpoint["results"] = self.results
+        checkpoint["about"] = self.about
         checkpoint["identity"] = self.identity
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -162,7 +206,7 @@ class Reporter(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Say the score so far."""
-        if isinstance(module, HeatmapTraining) and module.results:
+        if isinstance(module, Learner) and module.results:
             self.says = f"Training (held-out F4 {module.results['f4']:.3f})"
             self.progress(self.says, trainer.global_step, int(trainer.estimated_stepping_batches))
 
@@ -173,8 +217,8 @@ class ShuffledByEpoch(torch.utils.data.Sampler[int]):
     Where several processes train side by side each draws its own part of the order, all of one length.
     """
 
-    def __init__(self, crops: Crops, *, seed: int, devices: int = 1) -> None:
-        self.crops, self.seed, self.devices = crops, seed, devices
+    def __init__(self, crops: Crops, *, devices: int = 1) -> None:
+        self.crops, self.devices = crops, devices
 
     def set_epoch(self, epoch: int) -> None:
         """The epoch, from 0, that is about to be drawn."""
@@ -185,5 +229,5 @@ class ShuffledByEpoch(torch.utils.data.Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         rank = torch.distributed.get_rank() if self.devices > 1 else 0
-        order = torch.randperm(len(self.crops), generator=generator(self.seed, self.crops.epoch)).tolist()
+        order = self.crops.order()
         return iter(order[rank : len(self) * self.devices : self.devices])

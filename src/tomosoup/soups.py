@@ -1,0 +1,121 @@
+"""Soups: one checkpoint whose weights are the mean of several, at the cost of one when it picks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.data import DataLoader
+
+from tomosoup.checkpoints import Checkpoint
+from tomosoup.errors import InputError
+from tomosoup.recipes.picking import WindowPlan
+
+
+def soup(checkpoints: Sequence[Checkpoint], *, weights: Sequence[float] | None = None) -> Checkpoint:
+    """The checkpoint with the mean of the weights of several, alike or in the shares that `weights` gives.
+
+    (Model soups: Wortsman et al., arXiv 2203.05482; the 8th place's way to one net out of its folds.) Thresholds are the
+    mean of the ingredients', where they have any; windows and grey values are the first's. The running statistics of a
+    net with batch norm are averaged, too, which does not make them those of the averaged net: see
+    `crops.with_statistics`. The order of the ingredients makes no difference. Raises `InputError` where nets, species,
+    voxel sizes or the treatment of grey values differ, naming the difference, and for weights that are not one each, or
+    not positive.
+    """
+    if not checkpoints:
+        raise InputError("A soup needs at least one checkpoint, got none.")
+    shares = [1.0] * len(checkpoints) if weights is None else list(weights)
+    if len(shares) != len(checkpoints) or min(shares) <= 0:
+        raise InputError(
+            f"There are {len(checkpoints)} checkpoints and the weights {', '.join(f'{w:g}' for w in shares) or 'none'}: "
+            "give a positive one each."
+        )
+    for number, other in enumerate(checkpoints[1:], start=2):
+        if found := mismatches(checkpoints[0], other):
+            raise InputError(f"Checkpoints 1 and {number} cannot be averaged: they differ in {'; '.join(found)}.")
+    total = sum(shares)
+    first = checkpoints[0]
+    mean: dict[str, Tensor] = {}
+    for name in first.weights:
+        values = [checkpoint.weights[name] for checkpoint in checkpoints]
+        whole = sum((v.double() * (s / total) for v, s in zip(values, shares, strict=True)), torch.zeros(()))
+        mean[name] = whole.to(values[0].dtype)
+    names = set.intersection(*(set(c.thresholds) for c in checkpoints))
+    thresholds = {n: sum(c.thresholds[n] * s for c, s in zip(checkpoints, shares, strict=True)) / total for n in names}
+    return replace(first, weights=mean, thresholds=thresholds, history=(_event(checkpoints, shares),))
+
+
+def mismatches(a: Checkpoint, b: Checkpoint) -> list[str]:
+    """What keeps two checkpoints out of one soup, in words."""
+    found = a.differences(b)
+    mine, theirs = set(a.weights), set(b.weights)
+    if not found and mine != theirs:
+        found.append(f"weights that one of them lacks ({', '.join(sorted(mine ^ theirs)[:3])})")
+    if a.normalisation != b.normalisation:
+        shown = [f"mean {n.mean}, deviation {n.deviation}" for n in (a.normalisation, b.normalisation)]
+        found.append(f"the treatment of grey values ({shown[0]} and {shown[1]}; None is each volume's own)")
+    return found
+
+
+def _event(checkpoints: Sequence[Checkpoint], shares: Sequence[float]) -> dict[str, Any]:
+    event: dict[str, Any] = {
+        "step": "soup",
+        "tomosoup": version("tomosoup"),
+        "weights": list(shares),
+        "ingredients": [list(c.history) for c in checkpoints],
+    }
+    seen = [runs_seen(c) for c in checkpoints]
+    event["runs"] = sorted(set().union(*(s.trained for s in seen)))
+    if len(held := set().union(*(s.held_out for s in seen))) == 1 and not held & set(event["runs"]):
+        event["held_out"] = held.pop()  # all ingredients chose by this run, and none trained on it
+    return event
+
+
+@dataclass(frozen=True)
+class SeenRuns:
+    """The runs that made a checkpoint's weights: those trained on, and those that chose among its epochs."""
+
+    trained: frozenset[str]
+    held_out: frozenset[str]
+
+
+def runs_seen(checkpoint: Checkpoint) -> SeenRuns:
+    """What the checkpoint's history says of the project that it was trained on; pretraining was on another one."""
+    trained: set[str] = set()
+    held_out: set[str] = set()
+    for event in checkpoint.history:
+        if event.get("step") == "train":
+            trained |= set(event["runs"])
+            held_out.add(event["held_out"])
+        for history in event.get("ingredients", ()):
+            inner = runs_seen(replace(checkpoint, history=tuple(history)))
+            trained |= inner.trained
+            held_out |= inner.held_out
+    return SeenRuns(frozenset(trained), frozenset(held_out))
+
+
+def greedy_soup(
+    checkpoints: Sequence[Checkpoint], score: Callable[[Checkpoint], float]
+) -> tuple[Checkpoint, list[tuple[int, float, bool]]]:
+    """A soup of those checkpoints that raise a held-out score, tried from the best one down (Wortsman et al., recipe 1).
+
+    Returns the soup and every step: the checkpoint's position, the score of the soup with it, whether it was kept. The
+    first step is the best checkpoint alone. `score` is called once a checkpoint, then once a step. What it is measured on
+    has chosen the soup: another run has to say how good it is.
+    """
+    if not checkpoints:
+        raise InputError("A soup needs at least one checkpoint, got none.")
+    alone = [score(soup([checkpoint])) for checkpoint in checkpoints]
+    first, *rest = sorted(range(len(checkpoints)), key=lambda i: (-alone[i], i))
+    kept, best, steps = [first], alone[first], [(first, alone[first], True)]
+    for number in rest:
+        tried = score(soup([checkpoints[i] for i in (*kept, number)]))
+        steps.append((number, tried, tried > best))
+        if tried > best:
+            kept, best = [*kept, number], tried
+    return soup([checkpoints[i] for i in kept]), steps
