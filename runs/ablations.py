@@ -22,11 +22,11 @@ import numpy as np
 import torch
 
 from tomosoup.checkpoints import Checkpoint, load
+from tomosoup.ensembles import ensemble_heatmap
 from tomosoup.evaluation import apply_thresholds, score, steady_thresholds
 from tomosoup.io.project import open_project
 from tomosoup.io.selection import read_truth, select_tomogram
 from tomosoup.peaks import find_peaks
-from tomosoup.prediction import ensemble_heatmap
 from tomosoup.recipes.commands import SimulateCommand
 from tomosoup.recipes.data import DataRecipe
 from tomosoup.recipes.picking import PickingPlan, WindowPlan

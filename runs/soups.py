@@ -6,10 +6,10 @@
 
 PICKS is the table of the contest's true particles (czii_train_picks.csv), WEIGHTS what runs/lite0_weights.py makes.
 
-Seven tomograms of 20 Å voxels (92 x 315 x 315) hold their particles where the contest's seven have them. Five take part
-in the trainings, each of which holds one of three of them out; two are seen by none. A small 3D U-Net (system B) trains
-from random weights, or first on nine smaller tomograms of random layout; net A1 in small (system A) starts from ImageNet
-weights. Thresholds, calibrations and the choice of a greedy soup come from one of the two unseen runs, the score from the
+Seven tomograms of 20 Å voxels (92 x 315 x 315) hold their particles where the contest's seven have them. Five take
+part in the trainings, each of which holds one of three of them out; two are seen by none. A small 3D U-Net (system B)
+trains from random weights, or first on nine smaller tomograms of random layout; net A1 in small (system A) starts from
+ImageNet weights. Thresholds and the choice of a greedy soup come from one of the two unseen runs, the score from the
 other, and the other way round; both are pooled.
 """
 

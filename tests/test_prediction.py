@@ -8,22 +8,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from tomosoup.calibration import Calibration
 from tomosoup.checkpoints import Checkpoint, load
+from tomosoup.ensembles import all_species, all_thresholds, chosen_views, ensemble_heatmap
 from tomosoup.errors import InputError
 from tomosoup.io.project import open_project
+from tomosoup.labels import labels_to_heatmap
 from tomosoup.nets import build_net
 from tomosoup.normalisation import standardise
 from tomosoup.peaks import find_peaks
-from tomosoup.prediction import (
-    all_species,
-    all_thresholds,
-    best_device,
-    chosen_views,
-    ensemble_heatmap,
-    pick,
-    pick_project,
-    predict_heatmap,
-)
+from tomosoup.picking import pick, pick_project
+from tomosoup.prediction import best_device, predict_heatmap
 from tomosoup.recipes.data import Normalisation
 from tomosoup.recipes.picking import PeakRecipe, PickingPlan, WindowPlan
 from tomosoup.recipes.training import NetRecipe, UNet3dRecipe
@@ -137,9 +132,61 @@ def test_nets_that_label_voxels_have_their_logits_averaged(checkpoint: Checkpoin
     assert list(pick(volume, [a, b])) == [s.name for s in checkpoint.species]
 
 
-def test_nets_that_label_voxels_are_not_mixed_with_others(checkpoint: Checkpoint) -> None:
-    with pytest.raises(InputError, match="averaged with each other only"):
+def test_both_systems_are_averaged_on_one_scale(checkpoint: Checkpoint) -> None:
+    """Each map goes through its own calibration, probabilities as smoothed; shares are those of the models."""
+    a, b = (s.name for s in checkpoint.species)
+    heat = replace(checkpoint, calibration={a: Calibration(0.3, 4.0), b: Calibration(0.5, 2.0)})
+    label = replace(labelling(checkpoint, seed=1), calibration={a: Calibration(0.1, 3.0), b: Calibration(0.2, 6.0)})
+    volume = Volume(torch.randn(20, 64, 64), 10.0)
+    mixed = ensemble_heatmap(volume, [heat, label, label], plan=PickingPlan(model_weights=(1.0, 2.0, 1.0)))
+    smooth = labels_to_heatmap(ensemble_heatmap(volume, [label]), checkpoint.species)
+    for c, name in enumerate((a, b)):
+        mine = heat.calibration[name].apply(ensemble_heatmap(volume, [heat]).data[c])
+        theirs = label.calibration[name].apply(smooth.data[c])
+        torch.testing.assert_close(mixed.data[c], mine / 4 + theirs * 3 / 4, atol=1e-5, rtol=1e-4)
+    assert list(pick(volume, [heat, label])) == [a, b]
+
+
+def test_both_systems_align_species_by_name(checkpoint: Checkpoint) -> None:
+    scale = {name: Calibration(0.3, 4.0) for name in ("apo-ferritin", "beta-amylase", "ribosome")}
+    heat = replace(checkpoint, calibration=scale)
+    other = replace(labelling(checkpoint, seed=1), calibration=scale)
+    other = replace(other, species=(checkpoint.species[1], Species("ribosome", 150.0)))
+    volume = Volume(torch.randn(20, 64, 64), 10.0)
+    first, both, last = ensemble_heatmap(volume, [heat, other]).data
+    own = scale["ribosome"].apply(ensemble_heatmap(volume, [heat]).data)
+    theirs = scale["ribosome"].apply(labels_to_heatmap(ensemble_heatmap(volume, [other]), other.species).data)
+    torch.testing.assert_close(first, own[0], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(both, (own[1] + theirs[0]) / 2, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(last, theirs[1], atol=1e-5, rtol=1e-4)
+
+
+def test_both_systems_without_a_scale_are_not_averaged(checkpoint: Checkpoint) -> None:
+    with pytest.raises(InputError, match="those that predict heatmaps have none for apo-ferritin, beta-amylase: run"):
         pick(Volume(torch.randn(16, 64, 64), 10.0), [checkpoint, labelling(checkpoint, seed=1)])
+    turned = replace(labelling(checkpoint, seed=1), species=checkpoint.species[::-1])
+    with pytest.raises(InputError, match="only over the same species in the same order"):
+        pick(Volume(torch.randn(16, 64, 64), 10.0), [turned, labelling(checkpoint, seed=1)])
+
+
+def test_windows_inside_a_small_volume_are_cut_down_to_it() -> None:
+    seen = []
+
+    class Net(torch.nn.Module):
+        multiple = (4, 4, 4)
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(()))
+
+        def forward(self, x: Tensor) -> Tensor:
+            seen.append(tuple(x.shape[2:]))
+            return x * self.weight
+
+    plan = WindowPlan(shape=(160, 64, 64), stride=(120, 48, 48), weighting="gaussian", border="inside")
+    volume = Volume(torch.randn(30, 40, 100), 10.0)
+    torch.testing.assert_close(predict_heatmap(Net(), volume, plan=plan).data[0], volume.data, atol=1e-5, rtol=1e-5)
+    assert set(seen) == {(32, 40, 64)}
 
 
 def test_a_stride_that_would_leave_gaps_is_refused(checkpoint: Checkpoint) -> None:

@@ -14,7 +14,7 @@ from tomosoup.evaluation import best_thresholds
 from tomosoup.io.project import open_project
 from tomosoup.io.selection import read_truths, select_tomogram
 from tomosoup.matching import match, steady_threshold
-from tomosoup.prediction import pick
+from tomosoup.picking import pick
 from tomosoup.recipes.data import AnnotatedData
 from tomosoup.recipes.picking import PeakRecipe, PickingPlan
 from tomosoup.tuning import (
@@ -132,7 +132,9 @@ def models_of(checkpoint: Checkpoint) -> list[Checkpoint]:
 
 def test_each_model_picks_the_run_that_it_held_out(checkpoint: Checkpoint, project_folder: Path) -> None:
     project = open_project(project_folder)
-    found = out_of_fold(project, models_of(checkpoint), plan=LOW)
+    both = out_of_fold(project, models_of(checkpoint), plan=LOW)
+    found = both.folds
+    assert both.peaks == found  # heatmaps are read by their peaks
     assert [run for run, _, _ in found] == ["run_000", "run_002"]
     expected = pick(select_tomogram(project, "run_002", AnnotatedData()).read(), checkpoint, plan=LOW)
     for name, picks in found[1][1].items():
@@ -144,7 +146,7 @@ def test_models_that_held_out_the_same_run_pick_it_together(checkpoint: Checkpoi
     project = open_project(project_folder)
     a = models_of(checkpoint)[0]
     b = replace(a, weights={k: -v if "head" in k else v for k, v in a.weights.items()})
-    (found,) = out_of_fold(project, [a, b], plan=LOW)
+    (found,) = out_of_fold(project, [a, b], plan=LOW).folds
     expected = pick(select_tomogram(project, "run_000", AnnotatedData()).read(), [a, b], plan=LOW)
     assert {name: len(picks) for name, picks in found[1].items()} == {n: len(p) for n, p in expected.items()}
     with pytest.raises(InputError, match="Models are tuned alike"):
@@ -158,10 +160,10 @@ def test_picks_of_every_view_are_in_the_tomograms_own_frame(
     def itself(_: torch.nn.Module, volume: Volume, **__: object) -> Volume:
         return replace(volume, data=torch.stack([volume.data - volume.data.min()] * 2))
 
-    monkeypatch.setattr("tomosoup.prediction.predict_heatmap", itself)
+    monkeypatch.setattr("tomosoup.ensembles.predict_heatmap", itself)
     found = out_of_fold(
         open_project(project_folder), models_of(checkpoint)[:1], plan=LOW.model_copy(update={"views": ("all",)})
-    )
+    ).folds
     assert len(found) == 16
     first = found[0][1]["apo-ferritin"]
     for _, picks, _ in found[1:]:

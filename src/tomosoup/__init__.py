@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from tomosoup.io.project import open_project
     from tomosoup.matching import match
     from tomosoup.peaks import find_peaks
-    from tomosoup.prediction import pick, pick_project, predict_heatmap
+    from tomosoup.picking import pick, pick_project
+    from tomosoup.prediction import predict_heatmap
     from tomosoup.recipes.simulation import SimulationRecipe
     from tomosoup.recipes.training import TrainingRecipe
     from tomosoup.simulation.scene import simulate
+    from tomosoup.soups import soup
     from tomosoup.targets import gaussian_targets
     from tomosoup.training import train
     from tomosoup.types import Picks, Species, Volume
@@ -36,11 +38,12 @@ _HOMES = {
     "load": "checkpoints",
     "match": "matching",
     "open_project": "io.project",
-    "pick": "prediction",
-    "pick_project": "prediction",
+    "pick": "picking",
+    "pick_project": "picking",
     "predict_heatmap": "prediction",
     "score": "evaluation",
     "simulate": "simulation.scene",
+    "soup": "soups",
     "train": "training",
 }
 """Public name -> the module that it lives in."""
@@ -63,6 +66,7 @@ __all__ = [
     "predict_heatmap",
     "score",
     "simulate",
+    "soup",
     "train",
 ]
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from tomosoup.errors import InputError
 from tomosoup.recipes.base import Recipe
-from tomosoup.recipes.commands import PickCommand, SimulateCommand, TrainCommand, TuneCommand
+from tomosoup.recipes.commands import PickCommand, SimulateCommand, SoupCommand, TrainCommand, TuneCommand
 from tomosoup.recipes.picking import PickingPlan
 from tomosoup.recipes.simulation import SimulationRecipe
 from tomosoup.recipes.training import TrainingRecipe
@@ -43,6 +43,7 @@ RECIPES: dict[Any, tuple[str, str, type[Recipe]]] = {
     SimulateCommand: ("recipe", "simulation", SimulationRecipe),
     PickCommand: ("plan", "picking", PickingPlan),
     TuneCommand: ("plan", "picking", PickingPlan),
+    SoupCommand: ("plan", "picking", PickingPlan),
 }
 """Commands with a --recipe or --plan: that option, and the field that it fills, so that --help shows its values and
 options change them."""

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from tomosoup.calibration import Calibration
 from tomosoup.errors import InputError
 from tomosoup.io.files import written_aside
 from tomosoup.io.selection import VOXEL_SIZE_TOLERANCE
@@ -41,6 +42,8 @@ class Checkpoint:
     """What was done to grey values before the net saw them."""
     thresholds: Mapping[str, float] = field(default_factory=dict)
     """By species name: the score that a pick must reach."""
+    calibration: Mapping[str, Calibration] = field(default_factory=dict)
+    """By species name: what its scores are worth, where it is averaged with nets of another kind."""
     history: tuple[Mapping[str, Any], ...] = ()
     """What made these weights, oldest first: recipe, runs, scores, versions."""
 
@@ -77,6 +80,7 @@ class Checkpoint:
             "windows": self.windows.model_dump(mode="json"),
             "normalisation": self.normalisation.model_dump(mode="json"),
             "thresholds": dict(self.thresholds),
+            "calibration": {name: asdict(c) for name, c in self.calibration.items()},
             "history": list(self.history),
         }
 
@@ -103,6 +107,7 @@ class Checkpoint:
                 windows=WindowPlan.of(about["windows"], source=source),
                 normalisation=Normalisation.of(about.get("normalisation", {}), source=source),
                 thresholds=about["thresholds"],
+                calibration={name: Calibration(**c) for name, c in about.get("calibration", {}).items()},
                 history=tuple(about["history"]),
             )
         except (KeyError, TypeError) as error:

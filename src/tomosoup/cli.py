@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tomosoup.arguments import parse, read_thresholds
 from tomosoup.errors import InputError
@@ -15,13 +15,16 @@ from tomosoup.recipes.commands import (
     PickCommand,
     ScoreCommand,
     SimulateCommand,
+    SoupCommand,
     ThresholdCommand,
     TrainCommand,
     TuneCommand,
 )
 from tomosoup.terminal import fail, print_score, print_tuned, progress_bars, say
 
-# Every command imports what it needs: --help must not wait for torch.
+if TYPE_CHECKING:  # every command imports what it needs: --help must not wait for torch
+    from tomosoup.checkpoints import Checkpoint
+    from tomosoup.folds import FoldPlan
 
 
 def simulate(options: SimulateCommand) -> None:
@@ -36,40 +39,57 @@ def simulate(options: SimulateCommand) -> None:
 
 def train(options: TrainCommand) -> None:
     """Train and write a checkpoint, or one a fold."""
-    from tomosoup.folds import first_process, plan_folds
+    from tomosoup.checkpoints import load
+    from tomosoup.folds import as_start, first_process, plan_folds, plan_pretraining
     from tomosoup.io.project import open_project
-    from tomosoup.training import train
-    from tomosoup.types import quiet
 
-    project, tell = open_project(options.project), say if first_process() else _nothing
-    folds, never_held_out = plan_folds(project, options)
+    tell = say if first_process() else _nothing
+    folds, never_held_out = plan_folds(open_project(options.project), options)
+    first = plan_pretraining(options)
+    start = load(options.start_from) if options.start_from else None
+    if first:
+        start = as_start(_trained(first, options, start=None, tell=tell))
     if never_held_out:
         tell(f"Not held out, as they hold no particle that counts in the score: {', '.join(never_held_out)}")
     for fold in folds:
-        if fold.done:
-            tell(f"{fold.file}: trained before")
-            continue
-        try:
-            with progress_bars() as bars:
-                checkpoint = train(
-                    project,
-                    options.training,
-                    fold=fold.number,
-                    folder=fold.folder,
-                    data=options.data,
-                    resume=fold.resume,
-                    hardware=options.hardware,
-                    progress=bars if first_process() else quiet,
-                )
-        except KeyboardInterrupt:
-            raise Stopped(f"Training stopped; its last whole epoch is in {fold.folder}: go on with --resume.") from None
-        if first_process():
-            checkpoint.save(fold.file)
-        result = checkpoint.history[-1]
-        tell(
-            f"{fold.file}: trained on {len(result['runs'])} runs; held-out {result['held_out']} weighted F4 "
-            f"{result['f4']:.3f} (best thresholds on that very run), after epoch {result['epoch']}"
-        )
+        _trained(fold, options, start=start, tell=tell)
+
+
+def _trained(
+    fold: FoldPlan, options: TrainCommand, *, start: Checkpoint | None, tell: Callable[[str], None]
+) -> Checkpoint:
+    """Train as planned, save the checkpoint, tell how it went; or load what an earlier training saved."""
+    from tomosoup.checkpoints import load
+    from tomosoup.folds import first_process
+    from tomosoup.training import train
+    from tomosoup.types import quiet
+
+    if fold.done:
+        tell(f"{fold.file}: trained before")
+        return load(fold.file)
+    try:
+        with progress_bars() as bars:
+            checkpoint = train(
+                fold.project,
+                fold.recipe,
+                fold=fold.number,
+                folder=fold.folder,
+                data=fold.data,
+                start=start,
+                resume=fold.resume,
+                hardware=options.hardware,
+                progress=bars if first_process() else quiet,
+            )
+    except KeyboardInterrupt:
+        raise Stopped(f"Training stopped; its last whole epoch is in {fold.folder}: go on with --resume.") from None
+    if first_process():
+        checkpoint.save(fold.file)
+    result = checkpoint.history[-1]
+    tell(
+        f"{fold.file}: trained on {len(result['runs'])} runs; held-out {result['held_out']} weighted F4 "
+        f"{result['f4']:.3f} (best thresholds on that very run), after epoch {result['epoch']}"
+    )
+    return checkpoint
 
 
 def _nothing(_: str) -> None:
@@ -79,14 +99,14 @@ def _nothing(_: str) -> None:
 def tune(options: TuneCommand) -> None:
     """Set thresholds by cross-validation."""
     from tomosoup.checkpoints import load
+    from tomosoup.ensembles import all_species
     from tomosoup.io.project import open_project
-    from tomosoup.prediction import all_species
-    from tomosoup.tuning import out_of_fold, tune, with_thresholds
+    from tomosoup.tuning import calibrate, out_of_fold, tune, with_thresholds
 
     models = [load(path) for path in options.model]
     species = all_species(models)
     with progress_bars() as progress:
-        folds = out_of_fold(
+        found = out_of_fold(
             open_project(options.project),
             models,
             data=options.data,
@@ -95,7 +115,7 @@ def tune(options: TuneCommand) -> None:
             progress=progress,
         )
         tuned = tune(
-            folds,
+            found.folds,
             species,
             softness=options.softness,
             resamples=options.resamples,
@@ -104,9 +124,26 @@ def tune(options: TuneCommand) -> None:
         )
     print_tuned(tuned)
     if not options.dry_run:
+        mixed = len({model.labels for model in models}) > 1
+        calibration = None if mixed else calibrate(found.peaks, species)
         for path, model in zip(options.model, models, strict=True):
-            with_thresholds(model, tuned, folds).save(path)
+            with_thresholds(model, tuned, found.folds, calibration=calibration).save(path)
         say(f"Stored in {', '.join(map(str, options.model))}")
+
+
+def soup(options: SoupCommand) -> None:
+    """Average the weights of checkpoints."""
+    from tomosoup.io.files import refuse_existing
+    from tomosoup.souping import make_soup
+
+    refuse_existing(options.output, overwrite=options.overwrite)
+    with progress_bars() as progress:
+        made = make_soup(options, progress=progress)
+    made.checkpoint.save(options.output)
+    count = len(made.checkpoint.history[-1]["ingredients"])
+    say(f"{options.output}: the mean of {count} checkpoints")
+    for note in made.notes:
+        say(note[0].upper() + note[1:] + ".")
 
 
 def convert(options: ConvertCommand) -> None:
@@ -126,12 +163,13 @@ def convert(options: ConvertCommand) -> None:
 def pick(options: PickCommand) -> None:
     """Pick a project."""
     from tomosoup.checkpoints import load
+    from tomosoup.ensembles import all_species, all_thresholds
     from tomosoup.io.files import refuse_existing
     from tomosoup.io.picks import pick_store
     from tomosoup.io.project import open_project
     from tomosoup.io.selection import chosen_runs
     from tomosoup.io.tables import write_csv
-    from tomosoup.prediction import all_species, all_thresholds, pick_project
+    from tomosoup.picking import pick_project
 
     for path in filter(None, (options.output, options.submission)):
         refuse_existing(path, overwrite=options.overwrite)
@@ -221,6 +259,7 @@ COMMANDS: dict[str, tuple[type[Any], Callable[[Any], None]]] = {
     "demo": (DemoCommand, demo),
     "simulate": (SimulateCommand, simulate),
     "train": (TrainCommand, train),
+    "soup": (SoupCommand, soup),
     "tune": (TuneCommand, tune),
     "pick": (PickCommand, pick),
     "threshold": (ThresholdCommand, threshold),

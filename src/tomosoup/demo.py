@@ -11,7 +11,7 @@ from tomosoup.io.picks import pick_store
 from tomosoup.io.project import open_project
 from tomosoup.io.selection import read_truth, select_tomogram
 from tomosoup.io.tables import write_csv
-from tomosoup.prediction import pick_project
+from tomosoup.picking import pick_project
 from tomosoup.recipes.commands import DemoCommand, SimulateCommand
 from tomosoup.recipes.data import AnnotatedData, DataRecipe
 from tomosoup.recipes.training import TrainingRecipe

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_only
 
-from tomosoup.checkpoints import load
+from tomosoup.checkpoints import Checkpoint, load
 from tomosoup.crops import Example
 from tomosoup.errors import InputError
 from tomosoup.io.files import refuse_existing
-from tomosoup.io.project import Project
+from tomosoup.io.project import Project, open_project
 from tomosoup.io.selection import read_truths
 from tomosoup.recipes.commands import TrainCommand
+from tomosoup.recipes.data import AnnotatedData
 from tomosoup.recipes.training import TrainingRecipe
 from tomosoup.types import PicksBySpecies, Species
 
@@ -24,6 +26,9 @@ from tomosoup.types import PicksBySpecies, Species
 class FoldPlan:
     """A training to come, or one that is done."""
 
+    project: Project
+    data: AnnotatedData
+    recipe: TrainingRecipe
     number: int
     """Which of the annotated runs, by name, is held out."""
     file: Path
@@ -41,10 +46,12 @@ def plan_folds(project: Project, options: TrainCommand) -> tuple[list[FoldPlan],
     kept and those that had not begun are started. Raises `InputError` where files are in the way, or were made by
     another training.
     """
+    what = project, options.data, options.training
     if not options.all_folds:
         refuse_existing(options.output, overwrite=options.overwrite)
         folder = training_folder(options.output, resume=options.resume, overwrite=options.overwrite)
-        return [FoldPlan(options.fold, options.output, folder, resume=options.resume)], []
+        resume = options.resume and (not options.pretrain_on or (folder / "last.ckpt").is_file())
+        return [FoldPlan(*what, options.fold, options.output, folder, resume=resume)], []
     if options.fold:
         raise InputError("--fold and --all-folds exclude each other: leave one of them out.")
     truths = read_truths(project, options.data)
@@ -60,8 +67,35 @@ def plan_folds(project: Project, options: TrainCommand) -> tuple[list[FoldPlan],
         else:
             refuse_existing(file, overwrite=options.overwrite)
         folder = training_folder(file, resume=options.resume, overwrite=options.overwrite)
-        folds.append(FoldPlan(number, file, folder, options.resume and (folder / "last.ckpt").is_file(), done))
+        folds.append(FoldPlan(*what, number, file, folder, options.resume and (folder / "last.ckpt").is_file(), done))
     return folds, never
+
+
+def plan_pretraining(options: TrainCommand) -> FoldPlan | None:
+    """The first step of two, where the options ask for one: its checkpoint gets `-pretrained` before its ending.
+
+    The project's first run is held out. With --resume a finished one is kept. Raises `InputError` as `plan_folds`.
+    """
+    if options.pretrain_on is None:
+        return None
+    if options.start_from:
+        raise InputError("--start-from and --pretrain-on exclude each other: leave one of them out.")
+    project, recipe = open_project(options.pretrain_on), options.training.for_pretraining()
+    file = options.output.with_stem(f"{options.output.stem}-pretrained")
+    done = options.resume and not options.overwrite and file.exists()
+    if done:
+        check_finished(file, recipe, list(read_truths(project, options.pretraining_data)), fold=0)
+    else:
+        refuse_existing(file, overwrite=options.overwrite)
+    folder = training_folder(file, resume=options.resume, overwrite=options.overwrite)
+    resume = options.resume and (folder / "last.ckpt").is_file()
+    return FoldPlan(project, options.pretraining_data, recipe, 0, file, folder, resume, done)
+
+
+def as_start(checkpoint: Checkpoint) -> Checkpoint:
+    """A pretrained checkpoint as what a training starts from: its runs belong to another project."""
+    history = [{**event, "step": "pretrain"} if event.get("step") == "train" else event for event in checkpoint.history]
+    return replace(checkpoint, history=tuple(history))
 
 
 def hold_out(examples: list[Example], fold: int, species: Sequence[Species]) -> Example:
@@ -96,7 +130,7 @@ def first_process() -> bool:
 
 def check_finished(file: Path, recipe: TrainingRecipe, runs: Sequence[str], *, fold: int) -> None:
     """Raises `InputError` unless the checkpoint `file` is what training on `runs` but the `fold`-th would make."""
-    event = next((e for e in load(file).history if e.get("step") == "train"), {})
+    event: Mapping[str, Any] = next((e for e in reversed(load(file).history) if e.get("step") == "train"), {})
     wanted = {
         "recipe": recipe.model_dump(mode="json"),
         "held_out": runs[fold],

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.feature import peak_local_max
@@ -24,6 +25,24 @@ SIX = ndimage.generate_binary_structure(3, 1)
 def probabilities(logits: Volume) -> Volume:
     """Logits `(1 + c, z, y, x)`, background first -> probabilities `(c, z, y, x)`, the background left out."""
     return replace(logits, data=logits.data.softmax(dim=0)[1:])
+
+
+SMOOTHING = 0.5
+"""Probabilities become a heatmap by a Gaussian of so many radii of the species."""
+
+
+def labels_to_heatmap(chances: Volume, species: Sequence[Species]) -> Volume:
+    """Probabilities `(c, z, y, x)`, high all over a particle -> the same smoothed, highest at its middle."""
+    data = torch.empty_like(chances.data)
+    for channel, kind, into in zip(chances.data, species, data, strict=True):
+        ndimage.gaussian_filter(
+            channel.numpy(),
+            SMOOTHING * kind.radius / chances.voxel_size,
+            output=into.numpy(),
+            mode="nearest",
+            truncate=3.0,
+        )
+    return replace(chances, data=data)
 
 
 def label_picks(

@@ -10,20 +10,21 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils.data import DataLoader
+from torch.optim.swa_utils import update_bn
+from torch.utils.data import DataLoader, Subset
 
 from tomosoup.checkpoints import Checkpoint
+from tomosoup.crops import Crops
 from tomosoup.errors import InputError
-from tomosoup.recipes.picking import WindowPlan
 
 
 def soup(checkpoints: Sequence[Checkpoint], *, weights: Sequence[float] | None = None) -> Checkpoint:
     """The checkpoint with the mean of the weights of several, alike or in the shares that `weights` gives.
 
-    (Model soups: Wortsman et al., arXiv 2203.05482; the 8th place's way to one net out of its folds.) Thresholds are the
-    mean of the ingredients', where they have any; windows and grey values are the first's. The running statistics of a
-    net with batch norm are averaged, too, which does not make them those of the averaged net: see
-    `crops.with_statistics`. The order of the ingredients makes no difference. Raises `InputError` where nets, species,
+    (Model soups: Wortsman et al., arXiv 2203.05482; the 8th place's way to one net out of its folds.) Thresholds are
+    the mean of the ingredients', where all have one; windows are the first's, calibrations are left out. The running
+    statistics of a net with batch norm are averaged, too, which does not make them those of the averaged net: see
+    `with_statistics`. The order of the ingredients makes no difference. Raises `InputError` where nets, species,
     voxel sizes or the treatment of grey values differ, naming the difference, and for weights that are not one each, or
     not positive.
     """
@@ -32,8 +33,8 @@ def soup(checkpoints: Sequence[Checkpoint], *, weights: Sequence[float] | None =
     shares = [1.0] * len(checkpoints) if weights is None else list(weights)
     if len(shares) != len(checkpoints) or min(shares) <= 0:
         raise InputError(
-            f"There are {len(checkpoints)} checkpoints and the weights {', '.join(f'{w:g}' for w in shares) or 'none'}: "
-            "give a positive one each."
+            f"There are {len(checkpoints)} checkpoints and the weights {', '.join(f'{w:g}' for w in shares)} for them: "
+            "give each a positive one."
         )
     for number, other in enumerate(checkpoints[1:], start=2):
         if found := mismatches(checkpoints[0], other):
@@ -47,7 +48,7 @@ def soup(checkpoints: Sequence[Checkpoint], *, weights: Sequence[float] | None =
         mean[name] = whole.to(values[0].dtype)
     names = set.intersection(*(set(c.thresholds) for c in checkpoints))
     thresholds = {n: sum(c.thresholds[n] * s for c, s in zip(checkpoints, shares, strict=True)) / total for n in names}
-    return replace(first, weights=mean, thresholds=thresholds, history=(_event(checkpoints, shares),))
+    return replace(first, weights=mean, thresholds=thresholds, calibration={}, history=(_event(checkpoints, shares),))
 
 
 def mismatches(a: Checkpoint, b: Checkpoint) -> list[str]:
@@ -62,6 +63,28 @@ def mismatches(a: Checkpoint, b: Checkpoint) -> list[str]:
     return found
 
 
+CROPS = 256
+"""How many training crops re-estimate the statistics of batch norm."""
+
+
+def has_batch_norm(checkpoint: Checkpoint) -> bool:
+    """Whether the net keeps running statistics, which a mean of weights leaves wrong."""
+    return any(isinstance(module, _BatchNorm) for module in checkpoint.net().modules())
+
+
+def with_statistics(checkpoint: Checkpoint, crops: Crops, *, device: torch.device | None = None) -> Checkpoint:
+    """The checkpoint with the statistics of its batch norms re-estimated on training crops, as many as `CROPS`.
+
+    (Izmailov et al. 2018, averaging weights; torch's `update_bn`.) A checkpoint without batch norm comes back as it is.
+    """
+    if not has_batch_norm(checkpoint):
+        return checkpoint
+    net = checkpoint.net().to(device)
+    loader = DataLoader(Subset(crops, crops.order()[:CROPS]), batch_size=min(8, len(crops)), drop_last=True)
+    update_bn(loader, net, device=device)
+    return replace(checkpoint, weights={k: v.cpu() for k, v in net.state_dict().items()})
+
+
 def _event(checkpoints: Sequence[Checkpoint], shares: Sequence[float]) -> dict[str, Any]:
     event: dict[str, Any] = {
         "step": "soup",
@@ -71,14 +94,15 @@ def _event(checkpoints: Sequence[Checkpoint], shares: Sequence[float]) -> dict[s
     }
     seen = [runs_seen(c) for c in checkpoints]
     event["runs"] = sorted(set().union(*(s.trained for s in seen)))
-    if len(held := set().union(*(s.held_out for s in seen))) == 1 and not held & set(event["runs"]):
-        event["held_out"] = held.pop()  # all ingredients chose by this run, and none trained on it
+    held_out = set().union(*(s.held_out for s in seen))
+    if len(held_out) == 1 and not held_out & set(event["runs"]):
+        event["held_out"] = held_out.pop()  # all ingredients chose by this run, and none trained on it
     return event
 
 
 @dataclass(frozen=True)
 class SeenRuns:
-    """The runs that made a checkpoint's weights: those trained on, and those that chose among its epochs."""
+    """The runs that made a checkpoint: those trained on, and those that chose among weights (epochs, ingredients)."""
 
     trained: frozenset[str]
     held_out: frozenset[str]
@@ -92,6 +116,7 @@ def runs_seen(checkpoint: Checkpoint) -> SeenRuns:
         if event.get("step") == "train":
             trained |= set(event["runs"])
             held_out.add(event["held_out"])
+        held_out |= set(event.get("chosen_on", ()))
         for history in event.get("ingredients", ()):
             inner = runs_seen(replace(checkpoint, history=tuple(history)))
             trained |= inner.trained
@@ -102,11 +127,11 @@ def runs_seen(checkpoint: Checkpoint) -> SeenRuns:
 def greedy_soup(
     checkpoints: Sequence[Checkpoint], score: Callable[[Checkpoint], float]
 ) -> tuple[Checkpoint, list[tuple[int, float, bool]]]:
-    """A soup of those checkpoints that raise a held-out score, tried from the best one down (Wortsman et al., recipe 1).
+    """A soup of those checkpoints that raise a held-out score, tried from the best one down (Wortsman et al., 2022).
 
     Returns the soup and every step: the checkpoint's position, the score of the soup with it, whether it was kept. The
-    first step is the best checkpoint alone. `score` is called once a checkpoint, then once a step. What it is measured on
-    has chosen the soup: another run has to say how good it is.
+    first step is the best checkpoint alone. `score` is called once a checkpoint, then once a step. The runs that it is
+    measured on have chosen the soup: other runs have to say how good it is.
     """
     if not checkpoints:
         raise InputError("A soup needs at least one checkpoint, got none.")

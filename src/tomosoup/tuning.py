@@ -8,13 +8,17 @@ from functools import partial
 
 import numpy as np
 
+from tomosoup.calibration import Calibration, fit_calibration
 from tomosoup.checkpoints import Checkpoint
+from tomosoup.ensembles import AS_TRAINED, all_species, chosen_views, ensemble_heatmap, read_picks
 from tomosoup.errors import InputError
 from tomosoup.evaluation import MATCH_RADII, NOTHING, UNTUNED
 from tomosoup.io.project import Project
 from tomosoup.io.selection import read_truths, select_tomogram
+from tomosoup.labels import labels_to_heatmap
 from tomosoup.matching import Matches, best_cut, first_hits, match, ranked, steady_cut
-from tomosoup.prediction import AS_TRAINED, check_voxel_size, chosen_views, ensemble_heatmap, read_picks
+from tomosoup.peaks import find_peaks
+from tomosoup.prediction import check_voxel_size
 from tomosoup.recipes.data import AnnotatedData
 from tomosoup.recipes.picking import PickingPlan
 from tomosoup.types import Array, Picks, PicksBySpecies, Progress, Species, quiet
@@ -49,6 +53,16 @@ Fold = tuple[str, PicksBySpecies, PicksBySpecies]
 
 
 @dataclass(frozen=True)
+class OutOfFold:
+    """What nets found in runs that they never trained on, an entry a run and view."""
+
+    folds: list[Fold]
+    """Picks as they are read from such nets."""
+    peaks: list[Fold]
+    """Peaks of their heatmaps, where those of nets that label voxels are smoothed probabilities: what is calibrated."""
+
+
+@dataclass(frozen=True)
 class Look:
     """One species' picks of one run in one view, as the bootstrap draws them."""
 
@@ -66,8 +80,8 @@ def out_of_fold(
     plan: PickingPlan = AS_TRAINED,
     device: str = "auto",
     progress: Progress = quiet,
-) -> list[Fold]:
-    """Picks, above the plan's floor, of every run that models held out: an entry a run and view.
+) -> OutOfFold:
+    """Picks and peaks, above the plan's floor, of every run that models held out: an entry a run and view.
 
     Models that held out the same run pick it as an ensemble. Views are not averaged: each is one more look at the same
     particles. `data.runs`, if any are named, leaves out the models that held out other runs. Raises `InputError` for a
@@ -90,6 +104,7 @@ def out_of_fold(
         for model in group:
             check_voxel_size(tomograms[run].voxel_size, model, what=f"Run {run}")
     folds: list[Fold] = []
+    peaks: list[Fold] = []
     for run, group in groups.items():
         volume = tomograms[run].read()
         for view in views:
@@ -101,7 +116,27 @@ def out_of_fold(
             heatmap = ensemble_heatmap(seen, group, plan=as_is, device=device, progress=report)
             back = replace(volume, data=view.undo(heatmap.data))
             folds.append((run, read_picks(back, group, plan=plan), truths[run]))
-    return folds
+            if all(model.labels for model in group):
+                species = all_species(group)
+                found = find_peaks(labels_to_heatmap(back, species), species, peaks=plan.peaks)
+                peaks.append((run, found, truths[run]))
+            else:
+                peaks.append(folds[-1])
+    return OutOfFold(folds, peaks)
+
+
+def calibrate(peaks: Sequence[Fold], species: Sequence[Species]) -> dict[str, Calibration]:
+    """What a peak's height is worth, by species, from `OutOfFold.peaks`; species of which nothing was hit are left out.
+
+    A peak came out right if it is the best one to hit some particle.
+    """
+    found = {}
+    for kind in species:
+        pairs = [(picks[kind.name], truth.get(kind.name, NOTHING)) for _, picks, truth in peaks if kind.name in picks]
+        scores, gains, _ = ranked(pairs, distance=MATCH_RADII * kind.radius)
+        if calibration := fit_calibration(scores, gains):
+            found[kind.name] = calibration
+    return found
 
 
 def held_out_run(model: Checkpoint) -> str:
@@ -203,8 +238,17 @@ def interval(values: Array) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def with_thresholds(model: Checkpoint, tuned: Mapping[str, Tuned], folds: Sequence[Fold]) -> Checkpoint:
-    """The checkpoint with its species' new thresholds; its history says from which runs they come."""
+def with_thresholds(
+    model: Checkpoint,
+    tuned: Mapping[str, Tuned],
+    folds: Sequence[Fold],
+    *,
+    calibration: Mapping[str, Calibration] | None = None,
+) -> Checkpoint:
+    """The checkpoint with its species' new thresholds, and calibration where one is given.
+
+    Its history says from which runs they come.
+    """
     mine = {s.name: tuned[s.name] for s in model.species}
     event = {
         "step": "tune",
@@ -212,4 +256,5 @@ def with_thresholds(model: Checkpoint, tuned: Mapping[str, Tuned], folds: Sequen
         "thresholds": {n: {"threshold": t.threshold, "interval": t.interval, "f4": t.f4} for n, t in mine.items()},
     }
     thresholds = {name: t.threshold for name, t in mine.items()}
-    return replace(model, thresholds=thresholds, history=(*model.history, event))
+    own = model.calibration if calibration is None else {n: calibration[n] for n in mine if n in calibration}
+    return replace(model, thresholds=thresholds, calibration=own, history=(*model.history, event))

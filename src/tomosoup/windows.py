@@ -37,6 +37,19 @@ def window_regions(shape: Sequence[int], plan: WindowPlan) -> list[Region]:
     return [_region(start, plan.shape) for start in product(*starts_of(shape, plan))]
 
 
+def fitted(plan: WindowPlan, shape: Sequence[int], *, multiple: Sequence[int]) -> WindowPlan:
+    """The plan for a volume of `shape` that is smaller than its windows along some axis.
+
+    Where windows stay inside the volume they are cut down to its size, rounded up to the `multiple` that the net needs:
+    nothing but mirror images would lie in the rest.
+    """
+    if plan.border != "inside":
+        return plan
+    window = [min(w, -(-n // m) * m) for w, n, m in zip(plan.shape, shape, multiple, strict=True)]
+    stride = [min(s, w) for s, w in zip(plan.stride, window, strict=True)]
+    return WindowPlan.of(plan.model_dump() | {"shape": window, "stride": stride}, source="The windows")
+
+
 def _region(start: Sequence[int], window: Sequence[int]) -> Region:
     z, y, x = (slice(a, a + w) for a, w in zip(start, window, strict=True))
     return z, y, x

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from annotated_types import Ge
+from annotated_types import Ge, Gt
 from pydantic import Field
 from tyro.conf import Positional, arg
 
@@ -55,17 +55,25 @@ class TrainCommand(Recipe):
     output: Path
     """Checkpoint to write (.safetensors); the log and what --resume needs go to OUTPUT's name with .training."""
     recipe: str = "small"
-    """A recipe that ships with tomosoup (small, yu4u, tattaka) or a TOML file; the options below change it."""
+    """A recipe that ships with tomosoup (small, yu4u, tattaka, soup-tiny, soup-medium, soup-big, soup-big-all) or a
+    TOML file; the options below change it."""
     fold: Annotated[int, Ge(0)] = 0
     """Which of the annotated runs, by name, is held out."""
     all_folds: bool = False
     """Train once a run, each held out in turn: OUTPUT gets -fold0, -fold1, ... before its ending."""
+    start_from: Path | None = None
+    """Checkpoint of the same net, species and voxel size whose weights to start from (fine-tuning)."""
+    pretrain_on: Path | None = None
+    """Train first on this project (simulated runs, say), its first run held out, and go on from those weights, which
+    are kept as OUTPUT-pretrained."""
     resume: bool = False
     """Go on with a training that was stopped, to the weights of an unbroken one."""
     overwrite: bool = False
     """Replace OUTPUT and an unfinished training."""
     data: Annotated[AnnotatedData, UNPREFIXED] = AnnotatedData()
     """Which tomograms."""
+    pretraining_data: AnnotatedData = AnnotatedData()
+    """Which tomograms of the project to pretrain on."""
     hardware: Annotated[Hardware, UNPREFIXED] = Hardware()
     """What to compute on."""
     training: Annotated[TrainingRecipe, UNPREFIXED] = TrainingRecipe()
@@ -98,11 +106,38 @@ class TuneCommand(Recipe):
     """What the plan sets."""
 
 
+class SoupCommand(Recipe):
+    """Average the weights of checkpoints into one, which picks at the cost of one."""
+
+    ingredients: Positional[tuple[Path, ...]] = Field(min_length=1)
+    """Checkpoints of the same net; the folder of a training (.training) stands for the best epochs that it kept
+    (--kept)."""
+    output: Annotated[Path, arg(aliases=["-o"])]
+    """Checkpoint to write (.safetensors)."""
+    weights: tuple[Annotated[float, Gt(0)], ...] = ()
+    """The share of each ingredient; none weighs them alike."""
+    greedy: bool = False
+    """Begin with the best ingredient and add another only if the score on the runs rises."""
+    project: Path | None = None
+    """Annotated project: chooses what a greedy soup takes, sets thresholds, and re-estimates batch norms on crops of
+    the runs that the ingredients were trained on."""
+    overwrite: bool = False
+    """Replace OUTPUT."""
+    device: str = "auto"
+    """cpu, cuda, mps, or the best there is."""
+    plan: str = "as-trained"
+    """How to lay windows, as in `tomosoup pick`."""
+    data: Annotated[AnnotatedData, UNPREFIXED] = AnnotatedData()
+    """Which tomograms; --runs chooses and sets thresholds, by default the runs that no ingredient has seen."""
+    picking: Annotated[PickingPlan, UNPREFIXED] = PickingPlan()
+    """What the plan sets."""
+
+
 class ConvertCommand(Recipe):
     """Turn weights that the contest's winners published into a tomosoup checkpoint."""
 
     published: Positional[Path]
-    """A Lightning checkpoint (.ckpt) of the 4th place's net A1. No code in it is run."""
+    """The 4th place's net A1 (.ckpt) or an 8th place's soup (.pth). No code in it is run."""
     output: Path
     """Checkpoint to write (.safetensors)."""
     overwrite: bool = False

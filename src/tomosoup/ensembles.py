@@ -1,0 +1,183 @@
+"""Several nets, and several views of the volume, as one prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import geometric_mean
+
+import torch
+
+from tomosoup.calibration import Calibration
+from tomosoup.checkpoints import Checkpoint
+from tomosoup.errors import InputError
+from tomosoup.labels import label_picks, labels_to_heatmap, probabilities
+from tomosoup.peaks import find_peaks
+from tomosoup.prediction import as_shown, best_device, check_voxel_size, predict_heatmap
+from tomosoup.recipes.picking import PickingPlan
+from tomosoup.types import Picks, Progress, Species, Volume, quiet
+from tomosoup.views import VIEWS, View
+
+AS_TRAINED = PickingPlan()
+"""Every checkpoint's own windows; sub-voxel peaks."""
+
+
+def ensemble_heatmap(
+    volume: Volume,
+    models: Sequence[Checkpoint],
+    *,
+    plan: PickingPlan = AS_TRAINED,
+    device: str = "auto",
+    progress: Progress = quiet,
+) -> Volume:
+    """Raw `(z, y, x)` tomogram -> the weighted mean `(c, z, y, x)` of the models' maps, channels as `all_species`.
+
+    Averaged are the plan's views, too. Nets that predict heatmaps may differ in net, window and order of species; a
+    species that only some of them know is averaged over those. Nets that label voxels have their logits averaged, and
+    give probabilities (softmax, background left out). Where there are both, the probabilities become heatmaps
+    (`labels_to_heatmap`), both are brought to one scale (their `calibrations`) and their mean is taken, in shares of
+    the models' weights. One net and a few maps are in memory at a time. Raises `InputError` as `picking.pick`.
+    """
+    if volume.data.ndim != 3 or 0 in volume.data.shape:
+        raise InputError(f"Expected a volume (z, y, x), got an array of shape {tuple(volume.data.shape)}.")
+    systems = by_system(models, model_shares(models, plan))
+    for model in models:
+        check_voxel_size(volume.voxel_size, model)
+    scales = [calibrations(group) for group, _ in systems] if len(systems) > 1 else []
+    species = all_species(models)
+    views = chosen_views(plan.views)
+    total = torch.zeros(len(species), *volume.shape)
+    weight = [sum(sum(shares) for group, shares in systems if s in all_species(group)) for s in species]
+    first = 0
+    for i, (group, shares) in enumerate(systems):
+
+        def report(what: str, done: int, of: int, first: int = first, size: int = len(group)) -> None:
+            progress(what, first * of + size * done, len(models) * of)
+
+        mean = mean_map(volume, group, shares, plan=plan, views=views, device=device, progress=report)
+        first += len(group)
+        if group[0].labels:
+            mean = probabilities(mean)
+        if len(systems) == 1:
+            return mean
+        if group[0].labels:
+            mean = labels_to_heatmap(mean, all_species(group))
+        for kind, values in zip(all_species(group), mean.data, strict=True):
+            c = species.index(kind)
+            total[c] += scales[i][kind.name].apply(values) * (sum(shares) / weight[c])
+    return replace(volume, data=total)
+
+
+def mean_map(
+    volume: Volume,
+    models: Sequence[Checkpoint],
+    shares: Sequence[float],
+    *,
+    plan: PickingPlan,
+    views: Sequence[View],
+    device: str = "auto",
+    progress: Progress = quiet,
+) -> Volume:
+    """The weighted mean over models of one system, and views, of the nets' outputs.
+
+    That is heatmaps `(c, z, y, x)` in the order of `all_species`, or logits with the background before them.
+    """
+    channels: list[Species | None] = [*[None][: models[0].labels], *all_species(models)]
+    weight = {c: sum(w for w, m in zip(shares, models, strict=True) if c is None or c in m.species) for c in channels}
+    total = torch.zeros(len(channels), *volume.shape)
+    for i, (share, model) in enumerate(zip(shares, models, strict=True)):
+        net = model.net().to(best_device(device))
+        shown = as_shown(volume, model)
+        own = [*[None][: model.labels], *model.species]
+        for j, view in enumerate(views):
+            step = i * len(views) + j
+
+            def report(what: str, done: int, windows: int, step: int = step) -> None:
+                progress(what, step * windows + done, len(models) * len(views) * windows)
+
+            seen = replace(shown, data=view.apply(shown.data))
+            output = predict_heatmap(net, seen, plan=plan.windows(model.windows), progress=report)
+            for channel, values in zip(own, view.undo(output.data), strict=True):
+                total[channels.index(channel)] += values * (share / weight[channel] / len(views))
+        del net  # before the next is built
+    return replace(volume, data=total)
+
+
+def read_picks(heatmap: Volume, models: Sequence[Checkpoint], *, plan: PickingPlan) -> dict[str, Picks]:
+    """Picks by species, best first, in Å, from what `ensemble_heatmap` made with these models."""
+    if all(model.labels for model in models):
+        return label_picks(heatmap, all_species(models), recipe=plan.labels)
+    return find_peaks(heatmap, all_species(models), peaks=plan.peaks)
+
+
+System = tuple[list[Checkpoint], list[float]]
+"""Models that all predict heatmaps, or all label voxels, and their weights."""
+
+
+def by_system(models: Sequence[Checkpoint], shares: Sequence[float]) -> list[System]:
+    """The models that predict heatmaps, then those that label voxels, where there are any, each with their weights.
+
+    Raises `InputError` where models that label voxels disagree on the species or their order.
+    """
+    pairs = list(zip(models, shares, strict=True))
+    if len({m.species for m in models if m.labels}) > 1:
+        raise InputError(
+            "Models that label voxels are averaged only over the same species in the same order: pick with them apart."
+        )
+    groups = ([p for p in pairs if p[0].labels is labels] for labels in (False, True))
+    return [([m for m, _ in group], [w for _, w in group]) for group in groups if group]
+
+
+def calibrations(models: Sequence[Checkpoint]) -> dict[str, Calibration]:
+    """The calibration of a system's map by species: the (geometric) mean of its models'.
+
+    Raises `InputError` where one of them has none for one of its species.
+    """
+    names = [s.name for s in all_species(models)]
+    if missing := sorted({s.name for m in models for s in m.species if s.name not in m.calibration}):
+        what = "label voxels" if models[0].labels else "predict heatmaps"
+        raise InputError(
+            f"Models that predict heatmaps are averaged with models that label voxels on one scale; those that {what} "
+            f"have none for {', '.join(missing)}: run `tomosoup tune` on each of the two kinds alone first."
+        )
+    found = {}
+    for name in names:
+        own = [m.calibration[name] for m in models if name in m.calibration]
+        found[name] = Calibration(*(geometric_mean([getattr(c, f) for c in own]) for f in ("middle", "steepness")))
+    return found
+
+
+def model_shares(models: Sequence[Checkpoint], plan: PickingPlan) -> Sequence[float]:
+    """The weight of each model. Raises `InputError` where they are not one each."""
+    shares = plan.model_weights or (1.0,) * len(models)
+    if len(shares) != len(models):
+        raise InputError(
+            f"There are {len(models)} models and {len(shares)} weights for them: give one each (--model-weights)."
+        )
+    return shares
+
+
+def chosen_views(names: Sequence[str]) -> list[View]:
+    """The volume as it is, then the views of these names, or of "all". Raises `InputError` for an unknown one."""
+    if unknown := [name for name in names if name not in VIEWS and name != "all"]:
+        raise InputError(f"There is no view {', '.join(unknown)}; expected all, or some of {', '.join(VIEWS)}.")
+    wanted = VIEWS if "all" in names else ("identity", *names)
+    return [VIEWS[name] for name in dict.fromkeys(wanted)]
+
+
+def all_species(models: Sequence[Checkpoint]) -> tuple[Species, ...]:
+    """The species of all checkpoints, in order of appearance. Raises `InputError` where one name has two radii."""
+    species = tuple(dict.fromkeys(s for model in models for s in model.species))
+    names = [s.name for s in species]
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise InputError(
+            f"The checkpoints disagree on the radius or weight of {', '.join(twice)}: pick with them one by one."
+        )
+    return species
+
+
+def all_thresholds(models: Sequence[Checkpoint]) -> dict[str, float]:
+    """The mean threshold of each species over the checkpoints that have one for it."""
+    names = dict.fromkeys(name for model in models for name in model.thresholds)
+    return {n: sum(v := [m.thresholds[n] for m in models if n in m.thresholds]) / len(v) for n in names}

@@ -1,0 +1,192 @@
+"""Soups of checkpoint files, held against the runs of a project: what `tomosoup soup` does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tomosoup.checkpoints import Checkpoint, load
+from tomosoup.crops import Crops, normalised, read_examples
+from tomosoup.ensembles import ensemble_heatmap, read_picks
+from tomosoup.errors import InputError
+from tomosoup.evaluation import Pairs, best_thresholds, steady_thresholds
+from tomosoup.io.project import Project, open_project
+from tomosoup.io.selection import read_truths, select_tomogram, shortened
+from tomosoup.prediction import best_device
+from tomosoup.recipes.commands import SoupCommand
+from tomosoup.recipes.training import LossRecipe, TrainingRecipe
+from tomosoup.soups import greedy_soup, has_batch_norm, runs_seen, soup, with_statistics
+from tomosoup.training import kept_checkpoints
+from tomosoup.types import Progress, quiet
+
+
+@dataclass(frozen=True)
+class Ingredient:
+    """A checkpoint and what to call it."""
+
+    name: str
+    checkpoint: Checkpoint
+
+
+@dataclass(frozen=True)
+class Made:
+    """A soup, and what its maker should know."""
+
+    checkpoint: Checkpoint
+    notes: tuple[str, ...]
+
+
+def make_soup(options: SoupCommand, *, progress: Progress = quiet) -> Made:
+    """The soup that the options ask for, with notes on what it is worth.
+
+    With a project, the statistics of batch norms are re-estimated on crops of the runs that the ingredients trained
+    on; the runs named, or those that no ingredient has seen, choose what goes into a greedy soup and set thresholds.
+    Raises `InputError` for ingredients that do not go together, for a net with batch norm or a greedy soup without a
+    project, and for a greedy soup without a run to choose by.
+    """
+    ingredients = read_ingredients(options.ingredients)
+    checkpoints = [i.checkpoint for i in ingredients]
+    if options.greedy and options.weights:
+        raise InputError("A greedy soup weighs what it keeps alike: leave --weights or --greedy out.")
+    mean = soup(checkpoints, weights=options.weights or None)  # refuses what does not go together before any work
+    if options.project is None:
+        return Made(_without_project(options, mean, ingredients), tuple(seen_by(ingredients, None)[1]))
+    project = open_project(options.project)
+    truths = read_truths(project, options.data.model_copy(update={"runs": ()}))
+    unseen, notes = seen_by(ingredients, list(truths))
+    runs = list(options.data.runs) or unseen
+    if unknown := [run for run in runs if run not in truths]:
+        raise InputError(f"{project.path} has no true picks of {shortened(unknown)}: name others with --runs.")
+    crops = _training_crops(project, options, mean, progress=progress) if has_batch_norm(mean) else None
+    judge = Judge(project, options, runs, crops, progress=progress)
+    if options.greedy:
+        if not runs:
+            raise InputError(
+                f"A greedy soup is chosen by runs that no ingredient has seen, and {project.path} has none "
+                f"(annotated are {shortened(list(truths))}): name runs with --runs; the score there will flatter."
+            )
+        mean, steps = greedy_soup(checkpoints, judge.score)
+        notes += [
+            f"{'kept' if kept else 'left'} {ingredients[i].name}: F4 {value:.3f}{' with it' if n else ' alone'}"
+            for n, (i, value, kept) in enumerate(steps)
+        ]
+    mean = judge.finished(mean)
+    if runs:
+        pairs = judge.pairs(mean)
+        value = best_thresholds(pairs, mean.species)[1].weighted
+        what = "ingredients and thresholds" if options.greedy else "thresholds"
+        notes.append(
+            f"weighted F4 {value:.3f} on {shortened(runs)} (best thresholds there), where {what} were chosen: score "
+            "other runs to know how good it is"
+        )
+        event = {**mean.history[-1], "chosen_on": runs, "f4": value}
+        mean = replace(mean, thresholds=steady_thresholds(pairs, mean.species), history=(event,))
+    return Made(mean, tuple(notes))
+
+
+def read_ingredients(paths: Sequence[Path]) -> list[Ingredient]:
+    """The checkpoints at these paths; a training's folder stands for all the best epochs that it kept."""
+    found = []
+    for path in paths:
+        if path.is_dir():
+            kept = kept_checkpoints(path)
+            found += [Ingredient(f"{path} epoch {c.history[-1]['epoch']}", c) for c in kept]
+        else:
+            found.append(Ingredient(str(path), load(path)))
+    return found
+
+
+def seen_by(ingredients: Sequence[Ingredient], runs: Sequence[str] | None) -> tuple[list[str], list[str]]:
+    """Which of these runs no ingredient has seen, and a warning where there is none.
+
+    Where the runs are not known (None) those stand for them that the ingredients' trainings name.
+    """
+    seen = [runs_seen(i.checkpoint) for i in ingredients]
+    trained = frozenset().union(*(s.trained for s in seen))
+    held_out = frozenset().union(*(s.held_out for s in seen))
+    unseen = [run for run in runs or () if run not in trained | held_out]
+    if unseen:
+        return unseen, [f"seen by no ingredient: {shortened(unseen)}"]
+    if only_chose := sorted(held_out - trained):
+        return [], [
+            f"no known run is unseen by every ingredient; {shortened(only_chose)} only chose weights: a score there "
+            "flatters"
+        ]
+    return [], [
+        "no known run is unseen by every ingredient: a score on any of them is not a held-out score"
+        if trained
+        else "the ingredients' histories name no runs: only you know on which runs a score is a held-out score"
+    ]
+
+
+@dataclass
+class Judge:
+    """What a soup is worth on some runs of a project."""
+
+    project: Project
+    options: SoupCommand
+    runs: Sequence[str]
+    crops: Crops | None
+    progress: Progress = quiet
+
+    def finished(self, mean: Checkpoint) -> Checkpoint:
+        """The soup with the statistics of its batch norms re-estimated, where it has any."""
+        return with_statistics(mean, self.crops, device=best_device(self.options.device)) if self.crops else mean
+
+    def pairs(self, checkpoint: Checkpoint) -> Pairs:
+        """Picks and true picks of every run."""
+        options = self.options
+        truths = read_truths(self.project, options.data.model_copy(update={"runs": tuple(self.runs)}))
+        found = []
+        for run, truth in truths.items():
+            volume = select_tomogram(self.project, run, options.data).read()
+            heatmap = ensemble_heatmap(
+                volume, [checkpoint], plan=options.picking, device=options.device, progress=self.progress
+            )
+            found.append((read_picks(heatmap, [checkpoint], plan=options.picking), truth))
+        return found
+
+    def score(self, mean: Checkpoint) -> float:
+        """Weighted F4 at the best thresholds."""
+        return best_thresholds(self.pairs(self.finished(mean)), mean.species)[1].weighted
+
+
+def _without_project(options: SoupCommand, mean: Checkpoint, ingredients: Sequence[Ingredient]) -> Checkpoint:
+    """The mean as it is. Raises `InputError` where a project is needed."""
+    if options.greedy:
+        raise InputError("A greedy soup is chosen by annotated runs: name their --project.")
+    if len(ingredients) > 1 and has_batch_norm(mean):
+        raise InputError(
+            f"The net {mean.architecture.name} has batch norm, whose statistics must be re-estimated for the mean of "
+            "the weights: name the --project that the ingredients were trained on."
+        )
+    return mean
+
+
+def _training_crops(project: Project, options: SoupCommand, mean: Checkpoint, *, progress: Progress) -> Crops:
+    """Crops as the (first) ingredient was trained on, of the runs that any ingredient was trained on."""
+    runs = tuple(run for run in runs_seen(mean).trained if run in project.runs)
+    if not runs:
+        raise InputError(
+            f"{project.path} has none of the runs that the ingredients were trained on, which re-estimate their batch "
+            "norms: name the project that they were trained on."
+        )
+    examples = normalised(
+        read_examples(project, options.data.model_copy(update={"runs": runs}), progress=progress), mean.normalisation
+    )
+    return Crops(examples, mean.species, _recipe_of(mean))
+
+
+def _recipe_of(mean: Checkpoint) -> TrainingRecipe:
+    """The recipe of the first training in the history, or a plain one for its net and windows."""
+    events: list[dict[str, Any]] = [dict(event) for event in mean.history]
+    while events:
+        event = events.pop(0)
+        if "recipe" in event:
+            return TrainingRecipe.of(event["recipe"], source="The first ingredient's history")
+        events += [dict(e) for history in event.get("ingredients", ())[:1] for e in history]
+    return TrainingRecipe(
+        net=mean.architecture, windows=mean.windows, loss=LossRecipe(name="dice" if mean.labels else "weighted")
+    )
