@@ -6,7 +6,7 @@ import torch
 
 from tomosoup.crops import crop
 from tomosoup.recipes.training import TrainingRecipe
-from tomosoup.targets import gaussian_targets
+from tomosoup.targets import gaussian_targets, label_targets
 from tomosoup.types import Picks, Species, Volume
 
 ONE = [Species("a", 60.0)]
@@ -78,3 +78,30 @@ def test_a_width_a_species_is_in_proportion_to_its_radius() -> None:
     for channel, sigma in ((small, 30.0), (large, 75.0)):
         assert float(channel[20, 20, 25]) == pytest.approx(np.exp(-0.5 * (50 / sigma) ** 2), rel=1e-5)
     assert TrainingRecipe(sigma=40.0).sigmas(species) == [40.0, 40.0]
+
+
+def test_labels_are_balls_of_the_species_radius() -> None:
+    like = Volume(torch.empty(60, 60, 60), 5.0, (2.5, 2.5, 2.5))
+    species = [Species("a", 60.0), Species("b", 40.0)]
+    picks = {"a": Picks.of([[100.0, 100.0, 100.0]]), "b": Picks.of([[220.0, 220.0, 220.0], [-30.0, 100.0, 100.0]])}
+    labels = label_targets(picks, species, like).data[0].numpy()
+    grid = like.to_angstrom(np.stack(np.indices(labels.shape), axis=-1))
+    for label, kind in enumerate(species, start=1):
+        inside = np.zeros(labels.shape, dtype=bool)
+        for centre in picks[kind.name].zyx:
+            inside |= np.linalg.norm(grid - centre, axis=-1) <= kind.radius
+        np.testing.assert_array_equal(labels == label, inside)
+    half = label_targets(picks, species, like, ball=0.5).data
+    assert float((half == 1).sum()) == pytest.approx(4 / 3 * np.pi * 6**3, rel=0.05)
+
+
+def test_where_balls_overlap_the_deeper_one_stands_whatever_the_order() -> None:
+    like = Volume(torch.empty(40, 40, 60), 10.0)
+    a, b = Species("a", 150.0), Species("b", 60.0)
+    picks = {"a": Picks.of([[200.0, 200.0, 200.0]]), "b": Picks.of([[200.0, 200.0, 320.0]])}
+    one, other = (label_targets(picks, order, like).data[0] for order in ([a, b], [b, a]))
+    assert one[20, 20, 32] == 2  # the small particle's middle is inside the large one
+    assert one[20, 20, 22] == 1
+    torch.testing.assert_close(one == 1, other == 2)
+    # Between the middles the border is where both are equally deep: 120 Å apart, radii 150 and 60.
+    assert [int(v) for v in one[20, 20, 27:30]] == [1, 1, 2]
