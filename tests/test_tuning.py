@@ -14,9 +14,14 @@ from tomosoup.evaluation import best_thresholds
 from tomosoup.io.project import open_project
 from tomosoup.io.selection import read_truths, select_tomogram
 from tomosoup.matching import match, steady_threshold
-from tomosoup.picking import pick
-from tomosoup.recipes.data import AnnotatedData
+from tomosoup.nets import build_net
+from tomosoup.nets.unet3d import UNet3d
+from tomosoup.normalisation import standardise
+from tomosoup.picking import pick, pick_project
+from tomosoup.recipes.data import AnnotatedData, DataRecipe
 from tomosoup.recipes.picking import PeakRecipe, PickingPlan
+from tomosoup.recipes.training import UNet3dRecipe
+from tomosoup.targets import gaussian_targets, label_targets
 from tomosoup.tuning import (
     Fold,
     bootstrap,
@@ -229,3 +234,55 @@ def counts(project_folder: Path) -> list[int]:
     """True particles a species, over all runs."""
     truths = read_truths(open_project(project_folder), AnnotatedData())
     return [sum(len(truth[name]) for truth in truths.values()) for name in ("apo-ferritin", "beta-amylase")]
+
+
+def test_both_systems_are_calibrated_alone_and_then_tuned_together(
+    checkpoint: Checkpoint,
+    project_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Nets that know the truth but for noise: heatmaps of height 0.4, logits of labels; each misses other particles."""
+    project = open_project(project_folder)
+    maps: dict[float, tuple[torch.Tensor, torch.Tensor]] = {}
+    for number, (run, truth) in enumerate(read_truths(project, AnnotatedData()).items()):
+        volume = standardise(select_tomogram(project, run, AnnotatedData()).read())
+        part = [{n: Picks.of(p.zyx[np.arange(len(p)) % 4 != k]) for n, p in truth.items()} for k in (0, 1)]
+        noise = torch.Generator().manual_seed(number)
+        heat = 0.4 * gaussian_targets(part[0], project.species, volume, sigma=40.0).data
+        heat += 0.05 * torch.randn(heat.shape, generator=noise)
+        labels = label_targets(part[1], project.species, volume).data[0].long()
+        logits = 4 * torch.nn.functional.one_hot(labels, 3).movedim(-1, 0).float()
+        maps[float(volume.data.flatten()[7])] = heat, logits
+
+    def told(net: torch.nn.Module, volume: Volume, **_: object) -> Volume:
+        heat, logits = maps[float(volume.data.flatten()[7])]
+        return replace(volume, data=logits if isinstance(net, UNet3d) else heat)
+
+    monkeypatch.setattr("tomosoup.ensembles.predict_heatmap", told)
+    recipe = UNet3dRecipe(channels=(4, 6), strides=(2,), residual_units=1)
+    files: dict[str, list[str]] = {"heat": [], "label": []}
+    for run in project.runs:
+        history = ({"step": "train", "held_out": run, "runs": [r for r in project.runs if r != run]},)
+        heat_model = replace(checkpoint, history=history, thresholds={})
+        label_model = replace(heat_model, architecture=recipe, weights=build_net(recipe, classes=2).state_dict())
+        for kind, model in (("heat", heat_model), ("label", label_model)):
+            model.save(tmp_path / f"{kind}-{run}.safetensors")
+            files[kind].append(str(tmp_path / f"{kind}-{run}.safetensors"))
+    tune_all = ["tune", str(project_folder), "--resamples", "20", "--model"]
+    with pytest.raises(SystemExit):
+        main([*tune_all, *files["heat"], *files["label"]])
+    assert "run `tomosoup tune` on each of the two kinds alone first" in capsys.readouterr().err
+    for kind in ("heat", "label"):
+        main([*tune_all, *files[kind]])
+        assert set(load(files[kind][0]).calibration) == {s.name for s in project.species}
+    heat, label = load(files["heat"][0]), load(files["label"][0])
+    assert 0.1 < heat.calibration["apo-ferritin"].middle < 0.4
+    alone = [m.history[-1]["thresholds"]["apo-ferritin"]["f4"] for m in (heat, label)]
+    main([*tune_all, *files["heat"], *files["label"]])
+    mixed = load(files["label"][2])
+    assert mixed.history[-1]["thresholds"]["apo-ferritin"]["f4"] > max(alone) + 0.1  # what one misses the other finds
+    assert mixed.calibration == label.calibration
+    picks = pick_project(project, [load(files["heat"][0]), mixed], data=DataRecipe(runs=("run_000",)))
+    assert len(picks["run_000"]["apo-ferritin"])
