@@ -93,10 +93,12 @@ def test_a_species_is_averaged_over_the_models_that_know_it(checkpoint: Checkpoi
         torch.testing.assert_close(channel, expected, atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize("labels", [False, True])
 @pytest.mark.parametrize("name", ["flip_x", "flip_y", "transpose", "turn_90+flip_z"])
-def test_with_all_views_a_turned_volume_gives_the_turned_heatmap(checkpoint: Checkpoint, name: str) -> None:
-    """To the rounding of sixteen predictions; with one view alone it does not."""
+def test_with_all_views_a_turned_volume_gives_the_turned_map(checkpoint: Checkpoint, name: str, labels: bool) -> None:
+    """To the rounding of sixteen predictions, for both systems; with one view alone it does not."""
     volume = Volume(torch.randn(16, 64, 64), 10.0)
+    checkpoint = labelling(checkpoint, seed=1) if labels else checkpoint
     turned = replace(volume, data=VIEWS[name].apply(volume.data))
     for views, agree in (("all",), True), ((), False):
         plan = PickingPlan(views=views)
