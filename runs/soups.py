@@ -187,8 +187,10 @@ def cells(
     for run, other in (unseen, unseen[::-1]):
         chosen = greedy(project, b, other, read_truth(project, other))
         yield "pretrained: greedy soup", "-", [run], [chosen], PLAN
-    mixed = [*calibrated(project, models(out, "A", seed)), *calibrated(project, b)]
-    yield "A and pretrained mixed, outputs of the folds averaged", "-", unseen, mixed, PLAN
+    a = calibrated(project, models(out, "A", seed))
+    for name in ("pretrained", "scratch"):
+        mixed = [*a, *calibrated(project, models(out, name, seed))]
+        yield f"A and {name} mixed, outputs of the folds averaged", "-", unseen, mixed, PLAN
     if seed == SEEDS[0]:
         both = [m for s in SEEDS for m in models(out, "pretrained", s)]
         yield "pretrained: soup of both seeds", "-", unseen, [soup(both)], PLAN

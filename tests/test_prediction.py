@@ -163,8 +163,21 @@ def test_both_systems_align_species_by_name(checkpoint: Checkpoint) -> None:
     torch.testing.assert_close(last, theirs[1], atol=1e-5, rtol=1e-4)
 
 
+def test_a_system_that_never_hit_a_species_has_no_say_in_it(checkpoint: Checkpoint) -> None:
+    a, b = (s.name for s in checkpoint.species)
+    heat = replace(checkpoint, calibration={a: Calibration(0.3, 4.0), b: Calibration(0.5, 2.0)})
+    label = replace(labelling(checkpoint, seed=1), calibration={a: Calibration(0.1, 3.0)})
+    volume = Volume(torch.randn(20, 64, 64), 10.0)
+    mixed = ensemble_heatmap(volume, [heat, label])
+    own = heat.calibration[b].apply(ensemble_heatmap(volume, [heat]).data[1])
+    torch.testing.assert_close(mixed.data[1], own, atol=1e-6, rtol=1e-5)
+    neither = ensemble_heatmap(volume, [replace(heat, calibration=label.calibration), label])
+    assert not neither.data[1].any()
+    assert not len(pick(volume, [replace(heat, calibration=label.calibration), label])[b])
+
+
 def test_both_systems_without_a_scale_are_not_averaged(checkpoint: Checkpoint) -> None:
-    with pytest.raises(InputError, match="those that predict heatmaps have none for apo-ferritin, beta-amylase: run"):
+    with pytest.raises(InputError, match="one of those that predict heatmaps has none: run `tomosoup tune` on each"):
         pick(Volume(torch.randn(16, 64, 64), 10.0), [checkpoint, labelling(checkpoint, seed=1)])
     turned = replace(labelling(checkpoint, seed=1), species=checkpoint.species[::-1])
     with pytest.raises(InputError, match="only over the same species in the same order"):

@@ -36,52 +36,51 @@ def ensemble_heatmap(
     species that only some of them know is averaged over those. Nets that label voxels have their logits averaged, and
     give probabilities (softmax, background left out). Where there are both, the probabilities become heatmaps
     (`labels_to_heatmap`), both are brought to one scale (their `calibrations`) and their mean is taken, in shares of
-    the models' weights. One net and a few maps are in memory at a time. Raises `InputError` as `picking.pick`.
+    the models' weights; a system that hit nothing of a species when it was tuned has no say in it. One net and a few
+    maps are in memory at a time. Raises `InputError` as `picking.pick`.
     """
     if volume.data.ndim != 3 or 0 in volume.data.shape:
         raise InputError(f"Expected a volume (z, y, x), got an array of shape {tuple(volume.data.shape)}.")
     systems = by_system(models, model_shares(models, plan))
     for model in models:
         check_voxel_size(volume.voxel_size, model)
-    scales = [calibrations(group) for group, _ in systems] if len(systems) > 1 else []
+    if len(systems) == 1:
+        return system_map(volume, *systems[0], plan=plan, device=device, progress=progress)
+    scales = [calibrations(group) for group, _ in systems]
     species = all_species(models)
-    views = chosen_views(plan.views)
+    votes = [(sum(shares), scale) for (_, shares), scale in zip(systems, scales, strict=True)]
+    weight = {s.name: sum(share for share, scale in votes if s.name in scale) for s in species}
     total = torch.zeros(len(species), *volume.shape)
-    weight = [sum(sum(shares) for group, shares in systems if s in all_species(group)) for s in species]
     first = 0
-    for i, (group, shares) in enumerate(systems):
+    for (group, shares), scale in zip(systems, scales, strict=True):
 
         def report(what: str, done: int, of: int, first: int = first, size: int = len(group)) -> None:
             progress(what, first * of + size * done, len(models) * of)
 
-        mean = mean_map(volume, group, shares, plan=plan, views=views, device=device, progress=report)
-        first += len(group)
-        if group[0].labels:
-            mean = probabilities(mean)
-        if len(systems) == 1:
-            return mean
+        mean = system_map(volume, group, shares, plan=plan, device=device, progress=report)
         if group[0].labels:
             mean = labels_to_heatmap(mean, all_species(group))
         for kind, values in zip(all_species(group), mean.data, strict=True):
-            c = species.index(kind)
-            total[c] += scales[i][kind.name].apply(values) * (sum(shares) / weight[c])
+            if calibration := scale.get(kind.name):
+                total[species.index(kind)] += calibration.apply(values) * (sum(shares) / weight[kind.name])
+        first += len(group)
     return replace(volume, data=total)
 
 
-def mean_map(
+def system_map(
     volume: Volume,
     models: Sequence[Checkpoint],
     shares: Sequence[float],
     *,
     plan: PickingPlan,
-    views: Sequence[View],
     device: str = "auto",
     progress: Progress = quiet,
 ) -> Volume:
-    """The weighted mean over models of one system, and views, of the nets' outputs.
+    """What models of one system make of a volume: the weighted mean, over models and views, of the nets' outputs.
 
-    That is heatmaps `(c, z, y, x)` in the order of `all_species`, or logits with the background before them.
+    That is heatmaps `(c, z, y, x)`, or probabilities from the mean of the logits, in the order of `all_species`.
     """
+    views = chosen_views(plan.views)
     channels: list[Species | None] = [*[None][: models[0].labels], *all_species(models)]
     weight = {c: sum(w for w, m in zip(shares, models, strict=True) if c is None or c in m.species) for c in channels}
     total = torch.zeros(len(channels), *volume.shape)
@@ -100,7 +99,8 @@ def mean_map(
             for channel, values in zip(own, view.undo(output.data), strict=True):
                 total[channels.index(channel)] += values * (share / weight[channel] / len(views))
         del net  # before the next is built
-    return replace(volume, data=total)
+    mean = replace(volume, data=total)
+    return probabilities(mean) if models[0].labels else mean
 
 
 def read_picks(heatmap: Volume, models: Sequence[Checkpoint], *, plan: PickingPlan) -> dict[str, Picks]:
@@ -131,19 +131,19 @@ def by_system(models: Sequence[Checkpoint], shares: Sequence[float]) -> list[Sys
 def calibrations(models: Sequence[Checkpoint]) -> dict[str, Calibration]:
     """The calibration of a system's map by species: the (geometric) mean of its models'.
 
-    Raises `InputError` where one of them has none for one of its species.
+    Species of which the system hit nothing when it was tuned are left out. Raises `InputError` where a model was not
+    tuned.
     """
-    names = [s.name for s in all_species(models)]
-    if missing := sorted({s.name for m in models for s in m.species if s.name not in m.calibration}):
+    if not all(m.calibration for m in models):
         what = "label voxels" if models[0].labels else "predict heatmaps"
         raise InputError(
-            f"Models that predict heatmaps are averaged with models that label voxels on one scale; those that {what} "
-            f"have none for {', '.join(missing)}: run `tomosoup tune` on each of the two kinds alone first."
+            f"Models that predict heatmaps are averaged with models that label voxels on one scale; one of those that "
+            f"{what} has none: run `tomosoup tune` on each of the two kinds alone first."
         )
     found = {}
-    for name in names:
-        own = [m.calibration[name] for m in models if name in m.calibration]
-        found[name] = Calibration(*(geometric_mean([getattr(c, f) for c in own]) for f in ("middle", "steepness")))
+    for name in (s.name for s in all_species(models)):
+        if own := [m.calibration[name] for m in models if name in m.calibration]:
+            found[name] = Calibration(*(geometric_mean([getattr(c, f) for c in own]) for f in ("middle", "steepness")))
     return found
 
 

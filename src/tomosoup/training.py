@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tomosoup.checkpoints import Checkpoint
-from tomosoup.crops import Crops, data_set_normalisation, normalised, read_examples
+from tomosoup.crops import Crops, Example, data_set_normalisation, normalised, read_examples
 from tomosoup.errors import InputError
 from tomosoup.folds import first_process, hold_out
 from tomosoup.io.project import Project, open_project
@@ -64,14 +64,8 @@ def train(
     last = (folder := Path(folder)) / "last.ckpt"
     if resume and not last.is_file():
         raise InputError(f"There is no training to resume in {folder}: leave out --resume to start one.")
-    examples = read_examples(project, data, progress=progress)
-    held_out = hold_out(examples, fold, project.species)
-    trained_on = {"runs": [e.run for e in examples], "held_out": held_out.run}
-    for kind in recipe.also_kinds:
-        other = data.model_copy(update={"kind": kind, "runs": tuple(trained_on["runs"])})
-        examples += read_examples(project, other, progress=progress)
-    normalisation = data_set_normalisation(examples) if recipe.normalisation == "data_set" else Normalisation()
-    examples, [held_out] = normalised(examples, normalisation), normalised([held_out], normalisation)
+    examples, held_out, normalisation = _read(project, recipe, fold, data, progress)
+    trained_on = {"runs": list(dict.fromkeys(e.run for e in examples)), "held_out": held_out.run}
     crops = Crops(examples, project.species, recipe)
     options = recipe.model_dump(mode="json")
     event = {"step": "train", "tomosoup": version("tomosoup"), "recipe": options, **trained_on}
@@ -112,6 +106,20 @@ def train(
                 weights_only=False,
             )
     return kept_checkpoints(folder)[0]
+
+
+def _read(
+    project: Project, recipe: TrainingRecipe, fold: int, data: AnnotatedData, progress: Progress
+) -> tuple[list[Example], Example, Normalisation]:
+    """The tomograms to train on, in all kinds, the held-out one, and what was done to the grey values of both."""
+    examples = read_examples(project, data, progress=progress)
+    held_out = hold_out(examples, fold, project.species)
+    runs = tuple(e.run for e in examples)
+    for kind in recipe.also_kinds:
+        other = data.model_copy(update={"kind": kind, "runs": runs})
+        examples += read_examples(project, other, progress=progress)
+    normalisation = data_set_normalisation(examples) if recipe.normalisation == "data_set" else Normalisation()
+    return normalised(examples, normalisation), normalised([held_out], normalisation)[0], normalisation
 
 
 def _stopped_by_itself(last: Path) -> bool:
