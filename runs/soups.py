@@ -30,7 +30,7 @@ from tomosoup.io.project import Project, open_project
 from tomosoup.io.selection import read_truth, select_tomogram
 from tomosoup.recipes.commands import SimulateCommand
 from tomosoup.recipes.data import AnnotatedData, DataRecipe
-from tomosoup.recipes.picking import PickingPlan, WindowPlan
+from tomosoup.recipes.picking import LabelRecipe, PickingPlan, WindowPlan
 from tomosoup.recipes.simulation import SimulationRecipe
 from tomosoup.recipes.training import AugmentationRecipe, LossRecipe, NetRecipe, TrainingRecipe, UNet3dRecipe
 from tomosoup.simulation.scene import simulate_project
@@ -178,6 +178,11 @@ def cells(
             recipe = TrainingRecipe.of(folds[0].history[-1]["recipe"], source="history")
             mean = with_statistics(mean, Crops(examples, mean.species, recipe))
         yield f"{name}: soup", "-", unseen, [mean], PLAN
+    by_peaks = PLAN.model_copy(update={"labels": LabelRecipe(by="peaks")})
+    for name in ("pretrained", "scratch"):
+        folds = models(out, name, seed)
+        yield f"{name}: outputs of the folds averaged, read by peaks", "-", unseen, folds, by_peaks
+        yield f"{name}: soup, read by peaks", "-", unseen, [soup(folds)], by_peaks
     b = models(out, "pretrained", seed)
     for views, names in ((4, FOUR), (8, EIGHT)):
         yield f"pretrained: soup, {views} views", "-", unseen, [soup(b)], PLAN.model_copy(update={"views": names})

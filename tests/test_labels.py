@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from tomosoup.labels import label_picks
+from tomosoup.labels import label_picks, labels_to_heatmap
+from tomosoup.peaks import find_peaks
 from tomosoup.recipes.picking import SMALLEST, LabelRecipe
 from tomosoup.recipes.species import CONTEST_SPECIES
 from tomosoup.types import Species, Volume
@@ -80,3 +81,14 @@ def test_every_channel_is_its_species() -> None:
     assert not any(
         map(len, label_picks(Volume(torch.zeros(2, 8, 8, 8), 10.0), [RIBOSOME, Species("b", 130.0)]).values())
     )
+
+
+def test_a_smoothed_ball_has_its_peak_in_its_middle_and_keeps_its_probability_in_step() -> None:
+    chances = balls((25, 30, 22), (25, 30, 67), radius_vox=15)
+    smooth = labels_to_heatmap(chances, [RIBOSOME])
+    found = find_peaks(smooth, [RIBOSOME])["ribosome"]
+    np.testing.assert_allclose(np.sort(found.zyx[:, 2]), [225, 675], atol=2)
+    # The share of a Gaussian of half the radius that lies within the radius is 0.739, of a ball of probability 0.8.
+    np.testing.assert_allclose(found.score, 0.8 * 0.739, rtol=0.05)
+    half = labels_to_heatmap(Volume(chances.data / 2, 10.0, chances.origin), [RIBOSOME])
+    torch.testing.assert_close(half.data, smooth.data / 2)

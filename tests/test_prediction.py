@@ -20,7 +20,7 @@ from tomosoup.peaks import find_peaks
 from tomosoup.picking import pick, pick_project
 from tomosoup.prediction import best_device, predict_heatmap
 from tomosoup.recipes.data import Normalisation
-from tomosoup.recipes.picking import PeakRecipe, PickingPlan, WindowPlan
+from tomosoup.recipes.picking import LabelRecipe, PeakRecipe, PickingPlan, WindowPlan
 from tomosoup.recipes.training import NetRecipe, UNet3dRecipe
 from tomosoup.types import Species, Volume
 from tomosoup.views import VIEWS, View
@@ -132,6 +132,17 @@ def test_nets_that_label_voxels_have_their_logits_averaged(checkpoint: Checkpoin
     expected = ((logits[0] + logits[1]) / 2).softmax(dim=0)[1:]
     torch.testing.assert_close(ensemble_heatmap(volume, [a, b]).data, expected, atol=1e-5, rtol=1e-4)
     assert list(pick(volume, [a, b])) == [s.name for s in checkpoint.species]
+
+
+def test_probabilities_can_be_read_by_the_peaks_of_their_smoothed_maps(checkpoint: Checkpoint) -> None:
+    model, volume = labelling(checkpoint, seed=1), Volume(torch.randn(20, 64, 64), 10.0)
+    chances = ensemble_heatmap(volume, [model])
+    expected = find_peaks(labels_to_heatmap(chances, model.species), model.species)
+    found = pick(volume, model, plan=PickingPlan(labels=LabelRecipe(by="peaks")))
+    other = pick(volume, model)
+    for name, picks in expected.items():
+        np.testing.assert_allclose(found[name].zyx, picks.zyx)
+        assert len(other[name]) != len(picks)
 
 
 def test_both_systems_are_averaged_on_one_scale(checkpoint: Checkpoint) -> None:

@@ -11,9 +11,9 @@ import torch
 from tomosoup.calibration import Calibration
 from tomosoup.checkpoints import Checkpoint
 from tomosoup.errors import InputError
-from tomosoup.labels import label_picks, labels_to_heatmap, probabilities
+from tomosoup.labels import labels_to_heatmap, probabilities
 from tomosoup.peaks import find_peaks
-from tomosoup.prediction import as_shown, best_device, check_voxel_size, predict_heatmap
+from tomosoup.prediction import as_shown, best_device, check_voxel_size, predict_heatmap, read_labels
 from tomosoup.recipes.picking import PickingPlan
 from tomosoup.types import Picks, Progress, Species, Volume, quiet
 from tomosoup.views import VIEWS, View
@@ -105,9 +105,10 @@ def system_map(
 
 def read_picks(heatmap: Volume, models: Sequence[Checkpoint], *, plan: PickingPlan) -> dict[str, Picks]:
     """Picks by species, best first, in Å, from what `ensemble_heatmap` made with these models."""
+    species = all_species(models)
     if all(model.labels for model in models):
-        return label_picks(heatmap, all_species(models), recipe=plan.labels)
-    return find_peaks(heatmap, all_species(models), peaks=plan.peaks)
+        return read_labels(heatmap, species, labels=plan.labels, peaks=plan.peaks)
+    return find_peaks(heatmap, species, peaks=plan.peaks)
 
 
 System = tuple[list[Checkpoint], list[float]]

@@ -15,11 +15,11 @@ from tomosoup.augmentation import Mix, draw_mixup
 from tomosoup.crops import Crops, Example, generator, half_overlapping, target_of
 from tomosoup.errors import InputError
 from tomosoup.evaluation import best_thresholds, steady_thresholds
-from tomosoup.labels import label_picks, probabilities
+from tomosoup.labels import probabilities
 from tomosoup.losses import training_loss
 from tomosoup.nets import build_net
 from tomosoup.peaks import find_peaks
-from tomosoup.prediction import predict_heatmap
+from tomosoup.prediction import predict_heatmap, read_labels
 from tomosoup.recipes.training import LossRecipe, TrainingRecipe
 from tomosoup.types import Progress, Species, Volume, quiet
 from tomosoup.windows import cut
@@ -119,7 +119,7 @@ class Learner(pl.LightningModule):
         output = predict_heatmap(self.net, held_out.volume, plan=recipe.windows, progress=self._validating)
         loss = tile_loss(output, held_out, self.species, recipe)
         if recipe.labels_voxels:
-            picks = label_picks(probabilities(output), self.species, recipe=recipe.labels)
+            picks = read_labels(probabilities(output), self.species, labels=recipe.labels, peaks=recipe.peaks)
         else:
             picks = find_peaks(output, self.species, peaks=recipe.peaks)
         result = best_thresholds([(picks, held_out.truth)], self.species)[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -10,9 +11,11 @@ from torch import Tensor, nn
 from tomosoup.checkpoints import Checkpoint
 from tomosoup.errors import InputError, first_line
 from tomosoup.io.selection import VOXEL_SIZE_TOLERANCE
+from tomosoup.labels import label_picks, labels_to_heatmap
 from tomosoup.normalisation import standardise
-from tomosoup.recipes.picking import WindowPlan
-from tomosoup.types import Progress, Volume, quiet
+from tomosoup.peaks import find_peaks
+from tomosoup.recipes.picking import LabelRecipe, PeakRecipe, WindowPlan
+from tomosoup.types import Picks, Progress, Species, Volume, quiet
 from tomosoup.windows import Blend, cut, cut_mirrored, fitted, window_regions
 
 
@@ -41,6 +44,15 @@ def predict_heatmap(
         progress("Predicting", min(first + batch_size, len(regions)), len(regions))
     assert blend is not None  # a volume has at least one window
     return replace(volume, data=blend.mean())
+
+
+def read_labels(
+    chances: Volume, species: Sequence[Species], *, labels: LabelRecipe, peaks: PeakRecipe
+) -> dict[str, Picks]:
+    """Probabilities `(c, z, y, x)` without the background -> picks by species, best first, in Å, by `labels.by`."""
+    if labels.by == "peaks":
+        return find_peaks(labels_to_heatmap(chances, species), species, peaks=peaks)
+    return label_picks(chances, species, recipe=labels)
 
 
 SCALES = 20.0

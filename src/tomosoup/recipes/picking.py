@@ -63,8 +63,11 @@ class PeakRecipe(Recipe):
 
 
 class LabelRecipe(Recipe):
-    """How a volume of probabilities becomes picks: mask, distance transform, watershed, size limit."""
+    """How a volume of probabilities becomes picks: mask, distance transform, watershed, size limit; or by peaks."""
 
+    by: Literal["watershed", "peaks"] = "watershed"
+    """watershed: the 8th place's way, scored by the mean probability; peaks: the maxima of the probabilities smoothed
+    by a Gaussian of half the species' radius, as of a heatmap (then the options of peaks count, these do not)."""
     mask: Annotated[float, Gt(0), Lt(1)] = 0.1
     """Voxels more probable than this belong to a particle of the species."""
     separation: Annotated[float, Gt(0)] = 1.0
