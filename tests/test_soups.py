@@ -187,6 +187,19 @@ def test_the_command_makes_a_soup_and_warns_that_nothing_is_unseen(
         main(["soup", *files, "-o", str(out)])
     assert "exists already" in capsys.readouterr().err
     assert out.read_bytes() == before
+    replace(three[0], voxel_size=12.0).save(other := tmp_path / "other.safetensors")
+    for words, message in (
+        ([files[0], str(other)], "other.safetensors cannot be averaged: they differ in voxel size (10 and 12 Å)"),
+        ([], "A soup needs at least one checkpoint, got none."),
+        ([str(tmp_path / "no.safetensors")], "There is no checkpoint at"),
+        ([*files, "--weights", "1", "2"], "There are 3 checkpoints and the weights 1, 2 for them"),
+        ([*files, "--weights", "1", "2", "1", "--greedy"], "A greedy soup weighs what it keeps alike"),
+    ):
+        with pytest.raises(SystemExit) as end:
+            main(["soup", *words, "-o", str(out), "--overwrite"])
+        assert end.value.code == 1
+        assert message in capsys.readouterr().err
+    assert out.read_bytes() == before
     main(["soup", *files[:1], "--output", str(out), "--overwrite"])
     assert "run_000 only chose weights: a score there flatters." in capsys.readouterr().out
 

@@ -17,7 +17,7 @@ from tomosoup.io.selection import read_truths, select_tomogram, shortened
 from tomosoup.prediction import best_device
 from tomosoup.recipes.commands import SoupCommand
 from tomosoup.recipes.training import LossRecipe, TrainingRecipe
-from tomosoup.soups import greedy_soup, has_batch_norm, runs_seen, soup, with_statistics
+from tomosoup.soups import greedy_soup, has_batch_norm, mismatches, runs_seen, soup, with_statistics
 from tomosoup.training import kept_checkpoints
 from tomosoup.types import Progress, quiet
 
@@ -50,7 +50,12 @@ def make_soup(options: SoupCommand, *, progress: Progress = quiet) -> Made:
     checkpoints = [i.checkpoint for i in ingredients]
     if options.greedy and options.weights:
         raise InputError("A greedy soup weighs what it keeps alike: leave --weights or --greedy out.")
-    mean = soup(checkpoints, weights=options.weights or None)  # refuses what does not go together before any work
+    for other in ingredients[1:]:
+        if found := mismatches(checkpoints[0], other.checkpoint):
+            raise InputError(
+                f"{ingredients[0].name} and {other.name} cannot be averaged: they differ in {'; '.join(found)}."
+            )
+    mean = soup(checkpoints, weights=options.weights or None)
     if options.project is None:
         return Made(_without_project(options, mean, ingredients), tuple(seen_by(ingredients, None)[1]))
     project = open_project(options.project)

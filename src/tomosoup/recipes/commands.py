@@ -109,7 +109,7 @@ class TuneCommand(Recipe):
 class SoupCommand(Recipe):
     """Average the weights of checkpoints into one, which picks at the cost of one."""
 
-    ingredients: Positional[tuple[Path, ...]] = Field(min_length=1)
+    ingredients: Positional[tuple[Path, ...]]
     """Checkpoints of the same net; the folder of a training (.training) stands for the best epochs that it kept
     (--kept)."""
     output: Annotated[Path, arg(aliases=["-o"])]
