@@ -240,7 +240,7 @@ def test_a_killed_training_resumes_to_the_weights_of_an_unbroken_one(project_fol
     broken.rename(moved)
     assert start_training(project_folder, moved, "resume").wait() == 0
     assert whole.wait() == 0
-    for name in ("last", "best"):
+    for name in ("last", "best-0"):
         a, b = (state_of(folder / f"{name}.ckpt") for folder in (unbroken, moved))
         assert a["epoch"] == b["epoch"] == (4 if name == "last" else 0)
         for part in ("state_dict", "current_model_state"):
@@ -405,7 +405,9 @@ def test_a_held_out_run_without_a_particle_that_counts_is_refused(project_folder
 
 
 def test_shipped_recipes_are_valid_and_unknown_keys_are_not(tmp_path: Path) -> None:
-    assert TrainingRecipe.names() == ["small", "tattaka", "yu4u"]
+    assert TrainingRecipe.names() == [
+        "small", "soup-big", "soup-big-all", "soup-medium", "soup-tiny", "tattaka", "yu4u"
+    ]  # fmt: skip
     (tmp_path / "x.toml").write_text("epochs = 3\n[net]\nbackbonne = 'x'\n")
     with pytest.raises(InputError, match=r"no option 'net.backbonne'; expected one of name, backbone"):
         TrainingRecipe.read(tmp_path / "x.toml")
