@@ -417,7 +417,9 @@ def test_shipped_recipes_are_valid_and_unknown_keys_are_not(tmp_path: Path) -> N
     (tmp_path / "x.toml").write_text("epochs = ")
     with pytest.raises(InputError, match="not valid TOML"):
         TrainingRecipe.read(tmp_path / "x.toml")
-    with pytest.raises(InputError, match="There is no recipe 'nonsense'; take one of small, tattaka, yu4u,"):
+    with pytest.raises(
+        InputError, match="There is no recipe 'nonsense'; take one of small, soup-big, soup-big-all, soup-medium,"
+    ):
         TrainingRecipe.read("nonsense")
 
 
