@@ -26,7 +26,7 @@ MAPS = {
 def step(*words: object) -> None:
     """Run a tomosoup command; print its time and the largest resident memory of any step so far."""
     start = time.perf_counter()
-    subprocess.run(["tomosoup", *map(str, words)], check=True)
+    subprocess.run([sys.executable, "-m", "tomosoup", *map(str, words)], check=True)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
     print(f"[{words[0]}: {time.perf_counter() - start:.0f} s, peak memory so far {peak:.2f} GiB]", flush=True)
 
