@@ -65,9 +65,10 @@ def running_average(decay: float, *, after: int) -> Callable[[Tensor, Tensor, in
 
 
 def tile_loss(output: Volume, example: Example, species: Sequence[Species], recipe: TrainingRecipe) -> float:
-    """The mean loss of a net's output `(c, z, y, x)` for an example, over tiles of a crop's size that cover it."""
+    """The mean loss of a net's output `(c, z, y, x)` for an example, over tiles that cover it, at most a crop large."""
     losses = []
-    for region in half_overlapping(output.shape, recipe.crop, overlap=False):
+    tile = [min(w, n) for w, n in zip(recipe.crop, output.shape, strict=True)]
+    for region in half_overlapping(output.shape, tile, overlap=False):
         target = target_of(example, region, species, recipe)
         losses.append(float(training_loss(cut(output.data, region)[None], target[None], recipe.loss)))
     return sum(losses) / len(losses)
