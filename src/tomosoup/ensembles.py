@@ -81,6 +81,12 @@ def system_map(
     That is heatmaps `(c, z, y, x)`, or probabilities from the mean of the logits, in the order of `all_species`.
     """
     views = chosen_views(plan.views)
+    if len(models) == len(views) == 1:  # no mean to take: the one map need not be in memory twice
+        net = models[0].net().to(best_device(device))
+        alone = predict_heatmap(
+            net, as_shown(volume, models[0]), plan=plan.windows(models[0].windows), progress=progress
+        )
+        return probabilities(alone) if models[0].labels else alone
     channels: list[Species | None] = [*[None][: models[0].labels], *all_species(models)]
     weight = {c: sum(w for w, m in zip(shares, models, strict=True) if c is None or c in m.species) for c in channels}
     total = torch.zeros(len(channels), *volume.shape)
