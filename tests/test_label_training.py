@@ -181,6 +181,34 @@ def test_the_learning_rate_halves_when_the_held_out_loss_stalls_and_training_sto
     assert again.history == checkpoint.history
 
 
+def test_a_plateau_training_resumes_to_the_weights_of_an_unbroken_one(
+    project_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Broken in its fifth epoch's validation, after the rate had halved."""
+    falls = {1: 1.0, 2: 2.0, 3: 3.0, 4: 4.0, 5: 5.0, 6: 6.0}
+    count = {"done": 0, "break_at": 0}
+
+    def loss(*_: object) -> float:
+        count["done"] += 1
+        if count["done"] == count["break_at"]:
+            raise KeyboardInterrupt
+        return falls[count["done"]]
+
+    monkeypatch.setattr("tomosoup.learner.tile_loss", loss)
+    setting = recipe(schedule="plateau", patience=6, best_by="loss", epochs=6, crops_per_tomogram=6)
+    train(project_folder, setting, folder=tmp_path / "whole")
+    count |= {"done": 0, "break_at": 5}
+    with pytest.raises(KeyboardInterrupt):
+        train(project_folder, setting, folder=tmp_path / "broken")
+    count |= {"done": 4, "break_at": 0}
+    train(project_folder, setting, folder=tmp_path / "broken", resume=True)
+    states = [torch.load(tmp_path / f / "last.ckpt", weights_only=False) for f in ("whole", "broken")]
+    rates = [s["optimizer_states"][0]["param_groups"][0]["lr"] for s in states]
+    assert rates[0] == rates[1] < setting.learning_rate
+    for key, value in states[0]["current_model_state"].items():
+        torch.testing.assert_close(value, states[1]["current_model_state"][key], atol=0, rtol=0)
+
+
 def test_the_best_epochs_are_kept_best_first(
     project_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,6 +270,8 @@ def test_several_kinds_of_a_run_train_together_and_the_held_out_run_stays_out(
     assert checkpoint.history[-1]["runs"] == ["run_001"]
     with pytest.raises(InputError, match="expected one tomogram of isonetcorrected at any spacing, found 0"):
         train(kinds_folder, recipe(also_kinds=("isonetcorrected",)), folder=tmp_path / "b", data=data)
+    with pytest.raises(InputError, match="denoised is the main kind of tomogram already"):
+        train(kinds_folder, recipe(also_kinds=("denoised",)), folder=tmp_path / "c", data=data)
     with pytest.raises(ValidationError, match="kinds of tomogram differ in their grey values"):
         recipe(also_kinds=("deconvolved",), normalisation="data_set")
 
@@ -322,6 +352,8 @@ def test_what_does_not_go_together_in_a_recipe_is_said() -> None:
     with pytest.raises(ValidationError, match="weighted or balanced for the others"):
         TrainingRecipe(net=TINY_TRAINING.net, loss=LossRecipe(name="dice"))
     assert recipe(pretraining=PretrainingRecipe(epochs=9)).for_pretraining().epochs == 9
+    plain = recipe(schedule="plateau", patience=3).for_pretraining()
+    assert (plain.epochs, plain.patience) == (TINY_LABELS.epochs, 3)
 
 
 def test_examples_of_a_kind_are_read_for_the_runs_that_are_named(kinds_folder: Path) -> None:

@@ -44,9 +44,9 @@ def train(options: TrainCommand) -> None:
     from tomosoup.io.project import open_project
 
     tell = say if first_process() else _nothing
+    start = load(options.start_from) if options.start_from else None
     folds, never_held_out = plan_folds(open_project(options.project), options)
     first = plan_pretraining(options)
-    start = load(options.start_from) if options.start_from else None
     if first:
         start = as_start(_trained(first, options, start=None, tell=tell))
     if never_held_out:
@@ -61,6 +61,7 @@ def _trained(
     """Train as planned, save the checkpoint, tell how it went; or load what an earlier training saved."""
     from tomosoup.checkpoints import load
     from tomosoup.folds import first_process
+    from tomosoup.soups import runs_seen
     from tomosoup.training import train
     from tomosoup.types import quiet
 
@@ -89,6 +90,11 @@ def _trained(
         f"{fold.file}: trained on {len(result['runs'])} runs; held-out {result['held_out']} weighted F4 "
         f"{result['f4']:.3f} (best thresholds on that very run), after epoch {result['epoch']}"
     )
+    if start and result["held_out"] in runs_seen(start).trained:
+        tell(
+            f"The weights that this started from were trained on a run called {result['held_out']}: if it is this one, "
+            "the score above is not a held-out score."
+        )
     return checkpoint
 
 

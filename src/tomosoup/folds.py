@@ -46,6 +46,8 @@ def plan_folds(project: Project, options: TrainCommand) -> tuple[list[FoldPlan],
     kept and those that had not begun are started. Raises `InputError` where files are in the way, or were made by
     another training.
     """
+    if options.start_from and options.pretrain_on:
+        raise InputError("--start-from and --pretrain-on exclude each other: leave one of them out.")
     what = project, options.data, options.training
     if not options.all_folds:
         refuse_existing(options.output, overwrite=options.overwrite)
@@ -78,8 +80,6 @@ def plan_pretraining(options: TrainCommand) -> FoldPlan | None:
     """
     if options.pretrain_on is None:
         return None
-    if options.start_from:
-        raise InputError("--start-from and --pretrain-on exclude each other: leave one of them out.")
     project, recipe = open_project(options.pretrain_on), options.training.for_pretraining()
     file = options.output.with_stem(f"{options.output.stem}-pretrained")
     done = options.resume and not options.overwrite and file.exists()

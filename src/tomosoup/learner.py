@@ -140,6 +140,15 @@ class Learner(pl.LightningModule):
             batch_size=1,
         )
 
+        if recipe.schedule == "plateau":
+            plateau: Any = self.lr_schedulers()
+            plateau.step(loss)
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """The validation steps the plateau, so that its epoch is saved with it; Lightning would step it later."""
+        if self.recipe.schedule != "plateau":
+            super().lr_scheduler_step(scheduler, metric)
+
     def _validating(self, _: str, done: int, total: int) -> None:
         self.progress("Validating", done, total)
 
@@ -155,8 +164,7 @@ class Learner(pl.LightningModule):
             plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
                 optimizer, factor=0.5, patience=self.recipe.patience // 2
             )
-            when = {"interval": "epoch", "frequency": self.recipe.validate_every, "monitor": HELD_OUT_LOSS}
-            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, **when}}
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": HELD_OUT_LOSS}}
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer,
             lambda update: cosine_with_warmup(

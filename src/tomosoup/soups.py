@@ -114,7 +114,7 @@ def runs_seen(checkpoint: Checkpoint) -> SeenRuns:
     held_out: set[str] = set()
     for event in checkpoint.history:
         if event.get("step") == "train":
-            trained |= set(event["runs"])
+            trained |= set(event.get("runs", ()))
             held_out.add(event["held_out"])
         held_out |= set(event.get("chosen_on", ()))
         for history in event.get("ingredients", ()):

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import lightning.pytorch as pl
@@ -22,9 +23,10 @@ from torch.utils.data import DataLoader
 
 from tomosoup.checkpoints import Checkpoint
 from tomosoup.crops import Crops, Example, data_set_normalisation, normalised, read_examples
-from tomosoup.errors import InputError
+from tomosoup.errors import InputError, first_line
 from tomosoup.folds import first_process, hold_out
 from tomosoup.io.project import Project, open_project
+from tomosoup.io.selection import VOXEL_SIZE_TOLERANCE
 from tomosoup.learner import HELD_OUT_LOSS, Learner, Reporter, ShuffledByEpoch, running_average
 from tomosoup.prediction import best_device
 from tomosoup.recipes.data import AnnotatedData, Normalisation
@@ -116,8 +118,16 @@ def _read(
     held_out = hold_out(examples, fold, project.species)
     runs = tuple(e.run for e in examples)
     for kind in recipe.also_kinds:
-        other = data.model_copy(update={"kind": kind, "runs": runs})
-        examples += read_examples(project, other, progress=progress)
+        if kind == data.kind:
+            raise InputError(f"{kind} is the main kind of tomogram already: leave it out of --also-kinds.")
+        others = read_examples(project, data.model_copy(update={"kind": kind, "runs": runs}), progress=progress)
+        size = others[0].volume.voxel_size
+        if abs(size / held_out.volume.voxel_size - 1) > VOXEL_SIZE_TOLERANCE:
+            raise InputError(
+                f"The kind {kind} has voxels of {size:g} Å and the main one of {held_out.volume.voxel_size:g} Å: train "
+                "on kinds of one size."
+            )
+        examples += others
     normalisation = data_set_normalisation(examples) if recipe.normalisation == "data_set" else Normalisation()
     return normalised(examples, normalisation), normalised([held_out], normalisation)[0], normalisation
 
@@ -236,7 +246,10 @@ def kept_checkpoints(folder: str | Path) -> list[Checkpoint]:
     """
     found = []
     for path in Path(folder).glob("best-*.ckpt"):
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except (RuntimeError, OSError, EOFError, ValueError, UnpicklingError) as error:
+            raise InputError(f"{path} cannot be read ({first_line(error)}): remove it, or train again.") from error
         about, results = state["about"], dict(state["results"])
         weights = {k.removeprefix("net."): v for k, v in state["state_dict"].items()}
         about["thresholds"] = results.pop("thresholds")

@@ -21,6 +21,7 @@ from tomosoup.peaks import find_peaks
 from tomosoup.prediction import check_voxel_size
 from tomosoup.recipes.data import AnnotatedData
 from tomosoup.recipes.picking import PickingPlan
+from tomosoup.soups import runs_seen
 from tomosoup.types import Array, Picks, PicksBySpecies, Progress, Species, quiet
 
 FEW = 20
@@ -96,6 +97,12 @@ def out_of_fold(
     for model in models:
         if not data.runs or held_out_run(model) in data.runs:
             groups.setdefault(held_out_run(model), []).append(model)
+    lone = [run for run, group in groups.items() if len({model.labels for model in group}) == 1]
+    if lone and len({model.labels for model in models}) > 1:
+        raise InputError(
+            f"Models of both kinds are tuned together, and only one kind held out {', '.join(lone)}: give both kinds "
+            "for the same held-out runs."
+        )
     if not groups:
         raise InputError(f"None of the models held out {', '.join(data.runs)}: leave --runs out, or name others.")
     truths = read_truths(project, data.model_copy(update={"runs": tuple(groups)}))
@@ -143,7 +150,13 @@ def held_out_run(model: Checkpoint) -> str:
     """The run that a checkpoint's training held out. Raises `InputError` where its history names none."""
     for event in reversed(model.history):
         if "held_out" in event:
-            return str(event["held_out"])
+            run = str(event["held_out"])
+            if run in runs_seen(model).trained:
+                raise InputError(
+                    f"A model's weights have seen the run that its training held out ({run}), in a training that it "
+                    "started from: its picks there are not out of fold. Tune with others, or set --threshold yourself."
+                )
+            return run
     raise InputError(
         "A model's history names no held-out run, so none of its picks are out of fold: tune with checkpoints of "
         "`tomosoup train --all-folds`, or set thresholds yourself (--threshold)."

@@ -141,7 +141,7 @@ class AugmentationRecipe(Recipe):
 class PretrainingRecipe(Recipe):
     """What is different when the net first trains on another project."""
 
-    epochs: Annotated[int, Ge(1)] = 128
+    epochs: Annotated[int, Ge(1)] | None = None
     """In place of the training's own."""
     patience: Annotated[int, Ge(1)] | None = None
     """In place of the training's own."""
@@ -226,7 +226,8 @@ class TrainingRecipe(Recipe):
 
     def for_pretraining(self) -> TrainingRecipe:
         """The first step of two: the same, but for what `pretraining` says; on one kind of tomogram."""
-        return self.model_copy(update={**dict(self.pretraining), "also_kinds": (), "validate_every": 1})
+        different = {name: value for name, value in self.pretraining if value is not None}
+        return self.model_copy(update={**different, "also_kinds": (), "validate_every": 1})
 
     @model_validator(mode="after")
     def _the_loss_is_for_the_net(self) -> Self:
