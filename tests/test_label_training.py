@@ -179,6 +179,8 @@ def test_the_learning_rate_halves_when_the_held_out_loss_stalls_and_training_sto
     again = train(project_folder, stalled, folder=tmp_path, resume=True)
     assert len(rates) == 5  # nothing was left to do
     assert again.history == checkpoint.history
+    with pytest.raises(InputError, match="started with another learning_rate: give the same options"):
+        train(project_folder, stalled.model_copy(update={"learning_rate": 1e-4}), folder=tmp_path, resume=True)
 
 
 def test_a_plateau_training_resumes_to_the_weights_of_an_unbroken_one(
@@ -306,9 +308,29 @@ def test_the_command_pretrains_fine_tunes_every_fold_and_soups(
     with pytest.raises(SystemExit):
         main([*map(str, words), "--resume", "--start-from", str(tmp_path / "m-fold0.safetensors")])
     assert "--start-from and --pretrain-on exclude each other" in capsys.readouterr().err
+    for other, message in (
+        (words[:7], "m-fold0.safetensors is there already and started from other weights"),
+        ([*words[:9], "--pretraining-data.kind", "deconvolved"], "m-pretrained.safetensors is there already and was"),
+        ([*words, "--truth", "simulation/0"], "m-fold0.safetensors is there already and was trained with another data"),
+    ):
+        with pytest.raises(SystemExit):
+            main([*map(str, other), "--resume"])
+        assert message in capsys.readouterr().err
     files = [str(tmp_path / f"m-fold{i}.safetensors") for i in range(3)]
     main(["soup", *files, "-o", str(tmp_path / "soup.safetensors")])
     assert "the mean of 3 checkpoints" in capsys.readouterr().out
+
+
+def test_both_projects_of_a_pretraining_have_the_same_species(
+    project_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = TINY_SIMULATION.model_copy(update={"concentration": {"apo-ferritin": 30000.0}})
+    simulate_project(SimulateCommand(out=tmp_path / "one", runs=2, simulation=one))
+    out = tmp_path / "m.safetensors"
+    with pytest.raises(SystemExit):
+        main(["train", str(project_folder), "--output", str(out), "--pretrain-on", str(tmp_path / "one")])
+    assert "must list the same species" in capsys.readouterr().err
+    assert not list(tmp_path.glob("m*"))
 
 
 def test_a_pretrained_checkpoint_starts_as_one_of_another_project(project_folder: Path, tmp_path: Path) -> None:

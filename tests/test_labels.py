@@ -92,3 +92,11 @@ def test_a_smoothed_ball_has_its_peak_in_its_middle_and_keeps_its_probability_in
     np.testing.assert_allclose(found.score, 0.8 * 0.739, rtol=0.05)
     half = labels_to_heatmap(Volume(chances.data / 2, 10.0, chances.origin), [RIBOSOME])
     torch.testing.assert_close(half.data, smooth.data / 2)
+
+
+def test_a_mask_over_most_of_the_volume_gives_no_picks() -> None:
+    """As of a net that has learnt nothing yet, whose watershed would take minutes on a full-size volume."""
+    chances = Volume(torch.full((1, 20, 20, 20), 1 / 7), 10.0)
+    assert len(label_picks(chances, [RIBOSOME])["ribosome"]) == 0
+    chances.data[0, :, :, :11] = 0
+    assert len(label_picks(chances, [RIBOSOME])["ribosome"]) == 1

@@ -220,6 +220,7 @@ def test_a_greedy_soup_of_the_command_names_the_runs_that_chose_it(
     main([*words, "--runs", "run_001"])
     said = capsys.readouterr().out
     assert "not a held-out score" in said
+    assert "An ingredient was trained on run_001: what is chosen there flatters." in said
     assert said.count("Kept ") + said.count("Left ") == 3
     assert "on run_001 (best thresholds there), where ingredients and thresholds were chosen" in said
     (event,) = load(out).history

@@ -9,6 +9,7 @@ import torch
 
 from tomosoup.checkpoints import Checkpoint, load
 from tomosoup.cli import main
+from tomosoup.ensembles import all_thresholds
 from tomosoup.errors import InputError
 from tomosoup.evaluation import best_thresholds
 from tomosoup.io.project import open_project
@@ -190,7 +191,7 @@ def test_thresholds_are_stored_with_where_they_come_from(checkpoint: Checkpoint)
     species = checkpoint.species
     data = [(run, {s.name: p["a"] for s in species}, {s.name: t["a"] for s in species}) for run, p, t in folds()]
     tuned = tune(data, species, resamples=20)
-    stored = with_thresholds(checkpoint, tuned, data)
+    stored = with_thresholds(checkpoint, tuned, data, calibration={})
     assert stored.thresholds == {s.name: tuned[s.name].threshold for s in species}
     assert stored.history[-1]["runs"] == ["run_0", "run_1", "run_2"]
     assert stored.history[:-1] == checkpoint.history
@@ -284,5 +285,9 @@ def test_both_systems_are_calibrated_alone_and_then_tuned_together(
     mixed = load(files["label"][2])
     assert mixed.history[-1]["thresholds"]["apo-ferritin"]["f4"] > max(alone) + 0.1  # what one misses the other finds
     assert mixed.calibration == label.calibration
+    assert mixed.thresholds == load(files["label"][1]).thresholds == label.thresholds  # for picking alone, as before
+    assert all_thresholds([load(files["heat"][0]), mixed]) == mixed.mixed_thresholds != mixed.thresholds
+    assert all_thresholds([heat, label]) == {}  # tuned apart only: nothing on the common scale yet
+    assert all_thresholds([mixed]) == mixed.thresholds
     picks = pick_project(project, [load(files["heat"][0]), mixed], data=DataRecipe(runs=("run_000",)))
     assert len(picks["run_000"]["apo-ferritin"])

@@ -42,6 +42,8 @@ class Checkpoint:
     """What was done to grey values before the net saw them."""
     thresholds: Mapping[str, float] = field(default_factory=dict)
     """By species name: the score that a pick must reach."""
+    mixed_thresholds: Mapping[str, float] = field(default_factory=dict)
+    """The same where it picks together with nets of the other kind, on the scale of `calibration`."""
     calibration: Mapping[str, Calibration] = field(default_factory=dict)
     """By species name: what its scores are worth, where it is averaged with nets of another kind."""
     history: tuple[Mapping[str, Any], ...] = ()
@@ -80,6 +82,7 @@ class Checkpoint:
             "windows": self.windows.model_dump(mode="json"),
             "normalisation": self.normalisation.model_dump(mode="json"),
             "thresholds": dict(self.thresholds),
+            "mixed_thresholds": dict(self.mixed_thresholds),
             "calibration": {name: asdict(c) for name, c in self.calibration.items()},
             "history": list(self.history),
         }
@@ -107,6 +110,7 @@ class Checkpoint:
                 windows=WindowPlan.of(about["windows"], source=source),
                 normalisation=Normalisation.of(about.get("normalisation", {}), source=source),
                 thresholds=about["thresholds"],
+                mixed_thresholds=about.get("mixed_thresholds", {}),
                 calibration={name: Calibration(**c) for name, c in about.get("calibration", {}).items()},
                 history=tuple(about["history"]),
             )

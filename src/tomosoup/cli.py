@@ -45,8 +45,9 @@ def train(options: TrainCommand) -> None:
 
     tell = say if first_process() else _nothing
     start = load(options.start_from) if options.start_from else None
-    folds, never_held_out = plan_folds(open_project(options.project), options)
-    first = plan_pretraining(options)
+    project = open_project(options.project)
+    first = plan_pretraining(project.species, options)
+    folds, never_held_out = plan_folds(project, options)
     if first:
         start = as_start(_trained(first, options, start=None, tell=tell))
     if never_held_out:
@@ -60,12 +61,13 @@ def _trained(
 ) -> Checkpoint:
     """Train as planned, save the checkpoint, tell how it went; or load what an earlier training saved."""
     from tomosoup.checkpoints import load
-    from tomosoup.folds import first_process
+    from tomosoup.folds import check_start, first_process
     from tomosoup.soups import runs_seen
     from tomosoup.training import train
     from tomosoup.types import quiet
 
     if fold.done:
+        check_start(fold, start)
         tell(f"{fold.file}: trained before")
         return load(fold.file)
     try:

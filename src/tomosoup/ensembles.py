@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from statistics import geometric_mean
+from statistics import fmean, geometric_mean
 
 import torch
 
@@ -185,6 +185,11 @@ def all_species(models: Sequence[Checkpoint]) -> tuple[Species, ...]:
 
 
 def all_thresholds(models: Sequence[Checkpoint]) -> dict[str, float]:
-    """The mean threshold of each species over the checkpoints that have one for it."""
-    names = dict.fromkeys(name for model in models for name in model.thresholds)
-    return {n: sum(v := [m.thresholds[n] for m in models if n in m.thresholds]) / len(v) for n in names}
+    """The mean threshold of each species over the checkpoints that have one for it.
+
+    Models of both kinds together have their own, from being tuned together.
+    """
+    mixed = len({model.labels for model in models}) > 1
+    own = [model.mixed_thresholds if mixed else model.thresholds for model in models]
+    names = dict.fromkeys(name for thresholds in own for name in thresholds)
+    return {n: fmean(thresholds[n] for thresholds in own if n in thresholds) for n in names}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -46,8 +47,6 @@ def plan_folds(project: Project, options: TrainCommand) -> tuple[list[FoldPlan],
     kept and those that had not begun are started. Raises `InputError` where files are in the way, or were made by
     another training.
     """
-    if options.start_from and options.pretrain_on:
-        raise InputError("--start-from and --pretrain-on exclude each other: leave one of them out.")
     what = project, options.data, options.training
     if not options.all_folds:
         refuse_existing(options.output, overwrite=options.overwrite)
@@ -65,7 +64,7 @@ def plan_folds(project: Project, options: TrainCommand) -> tuple[list[FoldPlan],
             continue
         done = options.resume and not options.overwrite and file.exists()
         if done:
-            check_finished(file, options.training, list(truths), fold=number)
+            check_finished(file, options.training, options.data, list(truths), fold=number)
         else:
             refuse_existing(file, overwrite=options.overwrite)
         folder = training_folder(file, resume=options.resume, overwrite=options.overwrite)
@@ -73,18 +72,28 @@ def plan_folds(project: Project, options: TrainCommand) -> tuple[list[FoldPlan],
     return folds, never
 
 
-def plan_pretraining(options: TrainCommand) -> FoldPlan | None:
+def plan_pretraining(species: Sequence[Species], options: TrainCommand) -> FoldPlan | None:
     """The first step of two, where the options ask for one: its checkpoint gets `-pretrained` before its ending.
 
-    The project's first run is held out. With --resume a finished one is kept. Raises `InputError` as `plan_folds`.
+    The project's first run is held out. With --resume a finished one is kept. Raises `InputError` as `plan_folds`, and
+    where the project to pretrain on has other `species` than the one that comes after.
     """
     if options.pretrain_on is None:
         return None
+    if options.start_from:
+        raise InputError("--start-from and --pretrain-on exclude each other: leave one of them out.")
     project, recipe = open_project(options.pretrain_on), options.training.for_pretraining()
+    if tuple(project.species) != tuple(species):
+        names = (", ".join(f"{s.name} {s.radius:g} Å" for s in some) for some in (project.species, species))
+        raise InputError(
+            "Both projects of --pretrain-on must list the same species, with the same radii and weights, in the same "
+            "order: the first has {}, the second {}.".format(*names)
+        )
     file = options.output.with_stem(f"{options.output.stem}-pretrained")
     done = options.resume and not options.overwrite and file.exists()
     if done:
-        check_finished(file, recipe, list(read_truths(project, options.pretraining_data)), fold=0)
+        data = options.pretraining_data
+        check_finished(file, recipe, data, list(read_truths(project, data)), fold=0)
     else:
         refuse_existing(file, overwrite=options.overwrite)
     folder = training_folder(file, resume=options.resume, overwrite=options.overwrite)
@@ -128,11 +137,12 @@ def first_process() -> bool:
     return not getattr(rank_zero_only, "rank", 0)
 
 
-def check_finished(file: Path, recipe: TrainingRecipe, runs: Sequence[str], *, fold: int) -> None:
+def check_finished(file: Path, recipe: TrainingRecipe, data: AnnotatedData, runs: Sequence[str], *, fold: int) -> None:
     """Raises `InputError` unless the checkpoint `file` is what training on `runs` but the `fold`-th would make."""
     event: Mapping[str, Any] = next((e for e in reversed(load(file).history) if e.get("step") == "train"), {})
     wanted = {
         "recipe": recipe.model_dump(mode="json"),
+        "data": data.model_dump(mode="json"),
         "held_out": runs[fold],
         "runs": [run for run in runs if run != runs[fold]],
     }
@@ -140,6 +150,17 @@ def check_finished(file: Path, recipe: TrainingRecipe, runs: Sequence[str], *, f
         raise InputError(
             f"{file} is there already and was trained with another {', '.join(other)}: give the same options, or "
             "start anew with --overwrite in place of --resume."
+        )
+
+
+def check_start(fold: FoldPlan, start: Checkpoint | None) -> None:
+    """Raises `InputError` where the finished checkpoint of a fold started from other weights than `start`."""
+    history = load(fold.file).history
+    last = max(i for i, event in enumerate(history) if event.get("step") == "train")
+    if json.dumps(history[:last]) != json.dumps(start.history if start else ()):
+        raise InputError(
+            f"{fold.file} is there already and started from other weights: give the same --start-from or "
+            "--pretrain-on, or start anew with --overwrite in place of --resume."
         )
 
 

@@ -27,6 +27,8 @@ def probabilities(logits: Volume) -> Volume:
     return replace(logits, data=logits.data.softmax(dim=0)[1:])
 
 
+MOST = 0.5
+"""A mask of one species over more of the volume than this says nothing: so it is before a net has learnt."""
 SMOOTHING = 0.5
 """Probabilities become a heatmap by a Gaussian of so many radii of the species."""
 
@@ -52,7 +54,8 @@ def label_picks(
 
     Voxels over `recipe.mask` are cut into particles by a watershed from the maxima of their distance to the outside,
     no two of them nearer than `recipe.separation` radii; those with enough voxels are picked at their centroid, with
-    their mean probability as score (the 8th place's way). Each connected piece is worked on by itself.
+    their mean probability as score (the 8th place's way). Each connected piece is worked on by itself. A mask over
+    more than half of the volume gives no picks.
     """
     found = {}
     for channel, kind in zip(probabilities.data.numpy(), species, strict=True):
@@ -69,6 +72,8 @@ def label_picks(
 def _particles(channel: NDArray[np.float32], *, mask: float, apart_vox: int, least: float) -> tuple[Array, Array]:
     """Centres `(n, 3)` in voxels and mean values `(n,)` of the particles of one channel `(z, y, x)`."""
     inside = channel > mask
+    if inside.mean() > MOST:
+        inside = np.zeros_like(inside)
     pieces, _ = ndimage.label(inside, SIX)
     centres, scores = [np.empty((0, 3))], [np.empty(0)]
     for number, box in enumerate(ndimage.find_objects(pieces), start=1):

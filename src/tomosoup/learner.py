@@ -183,16 +183,21 @@ class Learner(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up the folder where it now is. Raises `InputError` where the training to resume was another one."""
-        if other := [key for key, value in checkpoint["identity"].items() if self.identity.get(key) != value]:
-            raise InputError(
-                f"The training to resume was started with another {', '.join(other)}: give the same options, or start "
-                "anew with --overwrite."
-            )
+        refuse_another(self.identity, checkpoint["identity"])
         for callback in self.trainer.checkpoint_callbacks:
             state = checkpoint["callbacks"].get(callback.state_key)
             if state is not None and isinstance(callback, ModelCheckpoint):
                 old, new = str(state["dirpath"]), str(callback.dirpath)
                 checkpoint["callbacks"][callback.state_key] = _moved(state, old, new)
+
+
+def refuse_another(identity: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
+    """Raises `InputError`, naming what differs, where the `stored` training to resume was another one."""
+    if other := [key for key, value in stored.items() if identity.get(key) != value]:
+        raise InputError(
+            f"The training to resume was started with another {', '.join(other)}: give the same options, or start "
+            "anew with --overwrite."
+        )
 
 
 def _moved(state: Any, old: str, new: str) -> Any:

@@ -64,6 +64,8 @@ def make_soup(options: SoupCommand, *, progress: Progress = quiet) -> Made:
     runs = list(options.data.runs) or unseen
     if unknown := [run for run in runs if run not in truths]:
         raise InputError(f"{project.path} has no true picks of {shortened(unknown)}: name others with --runs.")
+    if known := [run for run in runs if run in runs_seen(mean).trained]:
+        notes.append(f"an ingredient was trained on {shortened(known)}: what is chosen there flatters")
     crops = _training_crops(project, options, mean, progress=progress) if has_batch_norm(mean) else None
     judge = Judge(project, options, runs, crops, progress=progress)
     if options.greedy:

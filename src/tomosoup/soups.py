@@ -22,11 +22,11 @@ def soup(checkpoints: Sequence[Checkpoint], *, weights: Sequence[float] | None =
     """The checkpoint with the mean of the weights of several, alike or in the shares that `weights` gives.
 
     (Model soups: Wortsman et al., arXiv 2203.05482; the 8th place's way to one net out of its folds.) Thresholds are
-    the mean of the ingredients', where all have one; windows are the first's, calibrations are left out. The running
-    statistics of a net with batch norm are averaged, too, which does not make them those of the averaged net: see
-    `with_statistics`. The order of the ingredients makes no difference. Raises `InputError` where nets, species,
-    voxel sizes or the treatment of grey values differ, naming the difference, and for weights that are not one each, or
-    not positive.
+    the mean of the ingredients', where all have one; windows are the first's; calibrations, and thresholds on their
+    scale, are left out. The running statistics of a net with batch norm are averaged, too, which does not make them
+    those of the averaged net: see `with_statistics`. The order of the ingredients makes no difference. Raises
+    `InputError` where nets, species, voxel sizes or the treatment of grey values differ, naming the difference, and for
+    weights that are not one each, or not positive.
     """
     if not checkpoints:
         raise InputError("A soup needs at least one checkpoint, got none.")
@@ -48,7 +48,14 @@ def soup(checkpoints: Sequence[Checkpoint], *, weights: Sequence[float] | None =
         mean[name] = whole.to(values[0].dtype)
     names = set.intersection(*(set(c.thresholds) for c in checkpoints))
     thresholds = {n: sum(c.thresholds[n] * s for c, s in zip(checkpoints, shares, strict=True)) / total for n in names}
-    return replace(first, weights=mean, thresholds=thresholds, calibration={}, history=(_event(checkpoints, shares),))
+    return replace(
+        first,
+        weights=mean,
+        thresholds=thresholds,
+        mixed_thresholds={},
+        calibration={},
+        history=(_event(checkpoints, shares),),
+    )
 
 
 def mismatches(a: Checkpoint, b: Checkpoint) -> list[str]:

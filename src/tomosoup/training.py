@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
@@ -27,7 +27,7 @@ from tomosoup.errors import InputError, first_line
 from tomosoup.folds import first_process, hold_out
 from tomosoup.io.project import Project, open_project
 from tomosoup.io.selection import VOXEL_SIZE_TOLERANCE
-from tomosoup.learner import HELD_OUT_LOSS, Learner, Reporter, ShuffledByEpoch, running_average
+from tomosoup.learner import HELD_OUT_LOSS, Learner, Reporter, ShuffledByEpoch, refuse_another, running_average
 from tomosoup.prediction import best_device
 from tomosoup.recipes.data import AnnotatedData, Normalisation
 from tomosoup.recipes.hardware import Hardware
@@ -70,7 +70,8 @@ def train(
     trained_on = {"runs": list(dict.fromkeys(e.run for e in examples)), "held_out": held_out.run}
     crops = Crops(examples, project.species, recipe)
     options = recipe.model_dump(mode="json")
-    event = {"step": "train", "tomosoup": version("tomosoup"), "recipe": options, **trained_on}
+    which = data.model_dump(mode="json")
+    event = {"step": "train", "tomosoup": version("tomosoup"), "recipe": options, "data": which, **trained_on}
     draft = Checkpoint(
         weights={},
         architecture=recipe.net,
@@ -87,7 +88,7 @@ def train(
         )
     identity = {
         **options,
-        **data.model_dump(mode="json"),
+        **which,
         **trained_on,
         "species": [asdict(s) for s in project.species],
         "voxel_size": held_out.volume.voxel_size,
@@ -98,7 +99,7 @@ def train(
     )
     if start:
         module.net.load_state_dict(dict(start.weights))
-    if not (resume and _stopped_by_itself(last)):
+    if not (resume and _stopped_by_itself(last, identity)):
         with _only_our_words(), _interrupts_pass(trainer):
             trainer.fit(
                 module,
@@ -132,10 +133,16 @@ def _read(
     return normalised(examples, normalisation), normalised([held_out], normalisation)[0], normalisation
 
 
-def _stopped_by_itself(last: Path) -> bool:
-    """Whether the training whose last epoch this is had lost its patience: nothing is left to do."""
-    states = torch.load(last, map_location="cpu", weights_only=False)["callbacks"].values()
-    return any(state.get("stopped_epoch") for state in states)
+def _stopped_by_itself(last: Path, identity: Mapping[str, Any]) -> bool:
+    """Whether the training whose last epoch this is had lost its patience: nothing is left to do.
+
+    Raises `InputError` where it is another training than `identity` says.
+    """
+    state = torch.load(last, map_location="cpu", weights_only=False)
+    if not any(callback.get("stopped_epoch") for callback in state["callbacks"].values()):
+        return False
+    refuse_another(identity, state["identity"])
+    return True
 
 
 def _assemble(

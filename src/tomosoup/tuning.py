@@ -256,11 +256,11 @@ def with_thresholds(
     tuned: Mapping[str, Tuned],
     folds: Sequence[Fold],
     *,
-    calibration: Mapping[str, Calibration] | None = None,
+    calibration: Mapping[str, Calibration] | None,
 ) -> Checkpoint:
-    """The checkpoint with its species' new thresholds, and calibration where one is given.
+    """The checkpoint with its species' new thresholds and calibration; its history says from which runs they come.
 
-    Its history says from which runs they come.
+    Without a calibration the thresholds are those of picking together with nets of the other kind.
     """
     mine = {s.name: tuned[s.name] for s in model.species}
     event = {
@@ -269,5 +269,8 @@ def with_thresholds(
         "thresholds": {n: {"threshold": t.threshold, "interval": t.interval, "f4": t.f4} for n, t in mine.items()},
     }
     thresholds = {name: t.threshold for name, t in mine.items()}
-    own = model.calibration if calibration is None else {n: calibration[n] for n in mine if n in calibration}
-    return replace(model, thresholds=thresholds, calibration=own, history=(*model.history, event))
+    tuned_model = replace(model, history=(*model.history, event))
+    if calibration is None:
+        return replace(tuned_model, mixed_thresholds=thresholds)
+    own = {name: calibration[name] for name in mine if name in calibration}
+    return replace(tuned_model, thresholds=thresholds, calibration=own)
