@@ -29,9 +29,10 @@ from tomosoup.io.selection import read_truth, select_tomogram
 from tomosoup.peaks import find_peaks
 from tomosoup.recipes.commands import SimulateCommand
 from tomosoup.recipes.data import DataRecipe
+from tomosoup.recipes.nets import NetRecipe
 from tomosoup.recipes.picking import PickingPlan, WindowPlan
 from tomosoup.recipes.simulation import SimulationRecipe
-from tomosoup.recipes.training import AugmentationRecipe, LossRecipe, NetRecipe, TrainingRecipe
+from tomosoup.recipes.training import AugmentationRecipe, LossRecipe, TrainingRecipe
 from tomosoup.simulation.scene import simulate_project
 from tomosoup.training import train
 from tomosoup.types import Picks

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tomosoup.best_epochs import kept_checkpoints
 from tomosoup.checkpoints import Checkpoint, load
 from tomosoup.crops import Crops, normalised, read_examples
 from tomosoup.ensembles import ensemble_heatmap, read_picks
@@ -30,12 +31,13 @@ from tomosoup.io.project import Project, open_project
 from tomosoup.io.selection import read_truth, select_tomogram
 from tomosoup.recipes.commands import SimulateCommand
 from tomosoup.recipes.data import AnnotatedData, DataRecipe
+from tomosoup.recipes.nets import NetRecipe, UNet3dRecipe
 from tomosoup.recipes.picking import LabelRecipe, PickingPlan, WindowPlan
 from tomosoup.recipes.simulation import SimulationRecipe
-from tomosoup.recipes.training import AugmentationRecipe, LossRecipe, NetRecipe, TrainingRecipe, UNet3dRecipe
+from tomosoup.recipes.training import AugmentationRecipe, LossRecipe, TrainingRecipe
 from tomosoup.simulation.scene import simulate_project
 from tomosoup.soups import greedy_soup, runs_seen, soup, with_statistics
-from tomosoup.training import kept_checkpoints, train
+from tomosoup.training import train
 from tomosoup.tuning import calibrate, out_of_fold
 from tomosoup.types import Picks
 from tomosoup.views import IN_PLANE

@@ -9,9 +9,10 @@ from tomosoup.checkpoints import Checkpoint
 from tomosoup.io.project import open_project
 from tomosoup.nets import build_net
 from tomosoup.recipes.commands import SimulateCommand
+from tomosoup.recipes.nets import NetRecipe
 from tomosoup.recipes.picking import WindowPlan
 from tomosoup.recipes.simulation import SimulationRecipe
-from tomosoup.recipes.training import NetRecipe, TrainingRecipe
+from tomosoup.recipes.training import TrainingRecipe
 from tomosoup.simulation.scene import simulate_project
 
 # The nets of the tests are tiny: a second thread only waits for the first.

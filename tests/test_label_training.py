@@ -10,6 +10,7 @@ import torch
 from conftest import TINY_SIMULATION, TINY_TRAINING
 from pydantic import ValidationError
 
+from tomosoup.best_epochs import kept_checkpoints
 from tomosoup.checkpoints import load
 from tomosoup.cli import main
 from tomosoup.crops import Crops, Example, about, read_examples
@@ -20,11 +21,12 @@ from tomosoup.learner import HELD_OUT_LOSS, Learner, running_average, tile_loss
 from tomosoup.losses import training_loss
 from tomosoup.recipes.commands import SimulateCommand
 from tomosoup.recipes.data import AnnotatedData
+from tomosoup.recipes.nets import UNet3dRecipe
 from tomosoup.recipes.picking import LabelRecipe, PickingPlan, WindowPlan
-from tomosoup.recipes.training import AugmentationRecipe, LossRecipe, PretrainingRecipe, TrainingRecipe, UNet3dRecipe
+from tomosoup.recipes.training import AugmentationRecipe, LossRecipe, PretrainingRecipe, TrainingRecipe
 from tomosoup.simulation.scene import simulate_project
 from tomosoup.soups import runs_seen
-from tomosoup.training import kept_checkpoints, train
+from tomosoup.training import train
 from tomosoup.types import Picks, Species, Volume
 
 TINY_LABELS = TrainingRecipe(

@@ -23,21 +23,23 @@ LEVELS = {
         "simulation",
         "views",
     ],
-    2: ["crops", "checkpoints", "published", "soups"],
+    2: ["crops", "checkpoints", "published", "soups", "best_epochs"],
     3: [
         "training",
         "learner",
+        "lightning_habits",
         "folds",
         "prediction",
         "ensembles",
         "picking",
         "evaluation",
+        "bootstrap",
         "tuning",
         "souping",
         "report",
         "simulation.scene",
     ],
-    4: ["demo", "cli", "arguments", "terminal", "__main__", ""],
+    4: ["demo", "cli", "train_command", "arguments", "terminal", "__main__", ""],
 }
 LEVEL = {module: level for level, modules in LEVELS.items() for module in modules}
 MODULES = sorted(SOURCE.rglob("*.py"))

@@ -13,7 +13,8 @@ from tomosoup.nets import NETS, build_net
 from tomosoup.nets.depth_reduction import SliceEncoder, depth_step
 from tomosoup.nets.pyramid_unet import Attention, JointPyramid
 from tomosoup.nets.unet3d import UNet3d
-from tomosoup.recipes.training import Architecture, NetRecipe, TrainingRecipe, UNet3dRecipe
+from tomosoup.recipes.nets import Architecture, NetRecipe, UNet3dRecipe
+from tomosoup.recipes.training import TrainingRecipe
 
 BACKBONES = ("mobilenetv3_small_050", "resnet10t", "edgenext_xx_small")
 A1 = NetRecipe(backbone="resnet10t", input_slices=3, decoder_widths=(16, 12, 8))

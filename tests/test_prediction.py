@@ -20,8 +20,8 @@ from tomosoup.peaks import find_peaks
 from tomosoup.picking import pick, pick_project
 from tomosoup.prediction import best_device, predict_heatmap
 from tomosoup.recipes.data import Normalisation
+from tomosoup.recipes.nets import NetRecipe, UNet3dRecipe
 from tomosoup.recipes.picking import LabelRecipe, PeakRecipe, PickingPlan, WindowPlan
-from tomosoup.recipes.training import NetRecipe, UNet3dRecipe
 from tomosoup.types import Species, Volume
 from tomosoup.views import VIEWS, View
 from tomosoup.windows import window_regions

@@ -13,8 +13,8 @@ from tomosoup.errors import InputError
 from tomosoup.io.project import open_project
 from tomosoup.nets import build_net
 from tomosoup.recipes.data import AnnotatedData, Normalisation
+from tomosoup.recipes.nets import NetRecipe, UNet3dRecipe
 from tomosoup.recipes.picking import WindowPlan
-from tomosoup.recipes.training import NetRecipe, UNet3dRecipe
 from tomosoup.soups import greedy_soup, has_batch_norm, runs_seen, soup, with_statistics
 from tomosoup.tuning import held_out_run
 from tomosoup.types import Species

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from tomosoup.bootstrap import bootstrap, f4_at, interval, look
 from tomosoup.checkpoints import Checkpoint, load
 from tomosoup.cli import main
 from tomosoup.ensembles import all_thresholds
@@ -20,20 +21,10 @@ from tomosoup.nets.unet3d import UNet3d
 from tomosoup.normalisation import standardise
 from tomosoup.picking import pick, pick_project
 from tomosoup.recipes.data import AnnotatedData, DataRecipe
+from tomosoup.recipes.nets import UNet3dRecipe
 from tomosoup.recipes.picking import PeakRecipe, PickingPlan
-from tomosoup.recipes.training import UNet3dRecipe
 from tomosoup.targets import gaussian_targets, label_targets
-from tomosoup.tuning import (
-    Fold,
-    bootstrap,
-    f4_at,
-    held_out_run,
-    interval,
-    look,
-    out_of_fold,
-    tune,
-    with_thresholds,
-)
+from tomosoup.tuning import Fold, held_out_run, out_of_fold, tune, with_thresholds
 from tomosoup.types import Picks, Species, Volume
 
 SPECIES = (Species("a", 20.0), Species("b", 20.0))

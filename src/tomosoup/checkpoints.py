@@ -18,8 +18,8 @@ from tomosoup.io.files import written_aside
 from tomosoup.io.selection import VOXEL_SIZE_TOLERANCE
 from tomosoup.nets import build_net
 from tomosoup.recipes.data import Normalisation
+from tomosoup.recipes.nets import Architecture, UNet3dRecipe, read_architecture
 from tomosoup.recipes.picking import WindowPlan
-from tomosoup.recipes.training import Architecture, UNet3dRecipe, read_architecture
 from tomosoup.types import Species
 
 FORMAT = 1

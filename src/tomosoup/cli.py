@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tomosoup.arguments import parse, read_thresholds
 from tomosoup.errors import InputError
@@ -20,11 +20,10 @@ from tomosoup.recipes.commands import (
     TrainCommand,
     TuneCommand,
 )
-from tomosoup.terminal import fail, print_score, print_tuned, progress_bars, say
+from tomosoup.terminal import Stopped, fail, print_score, print_tuned, progress_bars, say
+from tomosoup.train_command import train
 
-if TYPE_CHECKING:  # every command imports what it needs: --help must not wait for torch
-    from tomosoup.checkpoints import Checkpoint
-    from tomosoup.folds import FoldPlan
+# Every command imports what it needs: --help must not wait for torch.
 
 
 def simulate(options: SimulateCommand) -> None:
@@ -35,73 +34,6 @@ def simulate(options: SimulateCommand) -> None:
     with progress_bars() as progress:
         runs = simulate_project(options, progress=progress)
     say(f"{options.out}: {len(runs)} runs with known particles: {shortened(runs, most=4)}")
-
-
-def train(options: TrainCommand) -> None:
-    """Train and write a checkpoint, or one a fold."""
-    from tomosoup.checkpoints import load
-    from tomosoup.folds import as_start, first_process, plan_folds, plan_pretraining
-    from tomosoup.io.project import open_project
-
-    tell = say if first_process() else _nothing
-    start = load(options.start_from) if options.start_from else None
-    project = open_project(options.project)
-    first = plan_pretraining(project.species, options)
-    folds, never_held_out = plan_folds(project, options)
-    if first:
-        start = as_start(_trained(first, options, start=None, tell=tell))
-    if never_held_out:
-        tell(f"Not held out, as they hold no particle that counts in the score: {', '.join(never_held_out)}")
-    for fold in folds:
-        _trained(fold, options, start=start, tell=tell)
-
-
-def _trained(
-    fold: FoldPlan, options: TrainCommand, *, start: Checkpoint | None, tell: Callable[[str], None]
-) -> Checkpoint:
-    """Train as planned, save the checkpoint, tell how it went; or load what an earlier training saved."""
-    from tomosoup.checkpoints import load
-    from tomosoup.folds import check_start, first_process
-    from tomosoup.soups import runs_seen
-    from tomosoup.training import train
-    from tomosoup.types import quiet
-
-    if fold.done:
-        check_start(fold, start)
-        tell(f"{fold.file}: trained before")
-        return load(fold.file)
-    try:
-        with progress_bars() as bars:
-            checkpoint = train(
-                fold.project,
-                fold.recipe,
-                fold=fold.number,
-                folder=fold.folder,
-                data=fold.data,
-                start=start,
-                resume=fold.resume,
-                hardware=options.hardware,
-                progress=bars if first_process() else quiet,
-            )
-    except KeyboardInterrupt:
-        raise Stopped(f"Training stopped; its last whole epoch is in {fold.folder}: go on with --resume.") from None
-    if first_process():
-        checkpoint.save(fold.file)
-    result = checkpoint.history[-1]
-    tell(
-        f"{fold.file}: trained on {len(result['runs'])} runs; held-out {result['held_out']} weighted F4 "
-        f"{result['f4']:.3f} (best thresholds on that very run), after epoch {result['epoch']}"
-    )
-    if start and result["held_out"] in runs_seen(start).trained:
-        tell(
-            f"The weights that this started from were trained on a run called {result['held_out']}: if it is this one, "
-            "the score above is not a held-out score."
-        )
-    return checkpoint
-
-
-def _nothing(_: str) -> None:
-    """What the other processes say, of those that train side by side."""
 
 
 def tune(options: TuneCommand) -> None:
@@ -274,10 +206,6 @@ COMMANDS: dict[str, tuple[type[Any], Callable[[Any], None]]] = {
     "score": (ScoreCommand, score),
     "convert": (ConvertCommand, convert),
 }
-
-
-class Stopped(Exception):  # noqa: N818 - not an error
-    """Ctrl-C, with what is left of the work as the message."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -16,9 +16,10 @@ from tomosoup.checkpoints import Checkpoint
 from tomosoup.errors import InputError, first_line
 from tomosoup.nets import build_net
 from tomosoup.recipes.data import Normalisation
+from tomosoup.recipes.nets import Architecture, UNet3dRecipe
 from tomosoup.recipes.picking import WindowPlan
 from tomosoup.recipes.species import CONTEST_SPECIES
-from tomosoup.recipes.training import Architecture, TrainingRecipe, UNet3dRecipe
+from tomosoup.recipes.training import TrainingRecipe
 
 A1_SPECIES = (
     "apo-ferritin",

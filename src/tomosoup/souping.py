@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tomosoup.best_epochs import kept_checkpoints
 from tomosoup.checkpoints import Checkpoint, load
 from tomosoup.crops import Crops, normalised, read_examples
 from tomosoup.ensembles import ensemble_heatmap, read_picks
@@ -18,7 +19,6 @@ from tomosoup.prediction import best_device
 from tomosoup.recipes.commands import SoupCommand
 from tomosoup.recipes.training import LossRecipe, TrainingRecipe
 from tomosoup.soups import greedy_soup, has_batch_norm, mismatches, runs_seen, soup, with_statistics
-from tomosoup.training import kept_checkpoints
 from tomosoup.types import Progress, quiet
 
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:  # --help must not wait for torch
     from tomosoup.types import Progress
 
 
+class Stopped(Exception):  # noqa: N818 - not an error
+    """Ctrl-C, with what is left of the work as the message."""
+
+
 def say(text: str) -> None:
     """To standard output."""
     sys.stdout.write(text + "\n")

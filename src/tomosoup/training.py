@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-import signal
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import lightning.pytorch as pl
@@ -21,13 +16,15 @@ from timm.layers import convert_sync_batchnorm
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from tomosoup.best_epochs import kept_checkpoints
 from tomosoup.checkpoints import Checkpoint
 from tomosoup.crops import Crops, Example, data_set_normalisation, normalised, read_examples
-from tomosoup.errors import InputError, first_line
+from tomosoup.errors import InputError
 from tomosoup.folds import first_process, hold_out
 from tomosoup.io.project import Project, open_project
 from tomosoup.io.selection import VOXEL_SIZE_TOLERANCE
 from tomosoup.learner import HELD_OUT_LOSS, Learner, Reporter, ShuffledByEpoch, refuse_another, running_average
+from tomosoup.lightning_habits import interrupts_pass, only_our_words
 from tomosoup.prediction import best_device
 from tomosoup.recipes.data import AnnotatedData, Normalisation
 from tomosoup.recipes.hardware import Hardware
@@ -81,11 +78,6 @@ def train(
         normalisation=normalisation,
         history=(*(start.history if start else ()), event),
     )
-    if start and (others := start.differences(draft)):
-        raise InputError(
-            f"The weights to start from do not fit this training: they differ in {'; '.join(others)}. Start from a "
-            "checkpoint of the same net, species and voxel size."
-        )
     identity = {
         **options,
         **which,
@@ -98,9 +90,10 @@ def train(
         crops, identity=identity, draft=draft, folder=folder, resume=resume, hardware=hardware, progress=progress
     )
     if start:
+        _check_fits(start, draft)
         module.net.load_state_dict(dict(start.weights))
     if not (resume and _stopped_by_itself(last, identity)):
-        with _only_our_words(), _interrupts_pass(trainer):
+        with only_our_words(), interrupts_pass(trainer):
             trainer.fit(
                 module,
                 loader,
@@ -131,6 +124,15 @@ def _read(
         examples += others
     normalisation = data_set_normalisation(examples) if recipe.normalisation == "data_set" else Normalisation()
     return normalised(examples, normalisation), normalised([held_out], normalisation)[0], normalisation
+
+
+def _check_fits(start: Checkpoint, draft: Checkpoint) -> None:
+    """Raises `InputError` where weights to start from are not of the net, species or voxel size to be trained."""
+    if others := start.differences(draft):
+        raise InputError(
+            f"The weights to start from do not fit this training: they differ in {'; '.join(others)}. Start from a "
+            "checkpoint of the same net, species and voxel size."
+        )
 
 
 def _stopped_by_itself(last: Path, identity: Mapping[str, Any]) -> bool:
@@ -179,7 +181,7 @@ def _assemble(
         module.net = convert_sync_batchnorm(module.net)
     if resume and first_process():
         _keep_log(folder / "metrics.csv")
-    with _only_our_words():
+    with only_our_words():
         trainer = pl.Trainer(
             max_epochs=recipe.epochs,
             accelerator=accelerator,
@@ -244,61 +246,3 @@ def _keep_log(log: Path) -> None:
 def _precision(wanted: str, accelerator: str) -> Any:
     """fp16 on CUDA, fp32 elsewhere: torch's bf16 gradient of conv3d is wrong on the CPU for maps two voxels deep."""
     return wanted if wanted != "auto" else "16-mixed" if accelerator == "cuda" else "32-true"
-
-
-def kept_checkpoints(folder: str | Path) -> list[Checkpoint]:
-    """The averaged weights after the best epochs of a training, best first, from the folder that it keeps.
-
-    There are `recipe.kept` of them. Raises `InputError` where the folder holds none.
-    """
-    found = []
-    for path in Path(folder).glob("best-*.ckpt"):
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        except (RuntimeError, OSError, EOFError, ValueError, UnpicklingError) as error:
-            raise InputError(f"{path} cannot be read ({first_line(error)}): remove it, or train again.") from error
-        about, results = state["about"], dict(state["results"])
-        weights = {k.removeprefix("net."): v for k, v in state["state_dict"].items()}
-        about["thresholds"] = results.pop("thresholds")
-        about["history"][-1] |= results
-        found.append(Checkpoint.of(weights, about, source=str(path)))
-    if not found:
-        raise InputError(f"{folder} holds no best epochs: expected the folder that `tomosoup train` keeps.")
-    return sorted(found, key=_goodness, reverse=True)
-
-
-def _goodness(checkpoint: Checkpoint) -> tuple[float, int]:
-    """By the measure that its training chose with; of equals the earlier epoch."""
-    event = checkpoint.history[-1]
-    value = event["f4"] if event["recipe"]["best_by"] == "f4" else -event["loss"]
-    return value, -event["epoch"]
-
-
-@contextmanager
-def _interrupts_pass(trainer: pl.Trainer) -> Iterator[None]:
-    """Lightning turns Ctrl-C into an exit of the program; turn it back, since that is the caller's to decide."""
-    try:
-        yield
-    except SystemExit:
-        if not trainer.interrupted:
-            raise
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
-
-
-@contextmanager
-def _only_our_words() -> Iterator[None]:
-    """Keep Lightning's hints off the terminal: our defaults are chosen, and progress is told by `Progress`."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="lightning")
-        warnings.filterwarnings("ignore", message=".*lightning.*|.*Lightning.*")
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)

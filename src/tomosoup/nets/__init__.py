@@ -7,7 +7,7 @@ from torch import nn
 from tomosoup.nets.pyramid_unet import PyramidUNet
 from tomosoup.nets.shuffle_unet import ShuffleUNet
 from tomosoup.nets.unet3d import UNet3d
-from tomosoup.recipes.training import Architecture
+from tomosoup.recipes.nets import Architecture
 
 NETS: dict[str, type[ShuffleUNet | PyramidUNet | UNet3d]] = {
     "shuffle_unet": ShuffleUNet,

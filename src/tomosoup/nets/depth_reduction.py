@@ -18,7 +18,7 @@ from timm.models._features import FeatureListNet
 from torch import Tensor, nn
 
 from tomosoup.errors import InputError, first_line
-from tomosoup.recipes.training import NetRecipe
+from tomosoup.recipes.nets import NetRecipe
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from tomosoup.errors import InputError
 from tomosoup.nets.depth_reduction import SliceEncoder, Stage
 from tomosoup.nets.shuffle_unet import ConvBlock, check_window, quiet_head
-from tomosoup.recipes.training import NetRecipe
+from tomosoup.recipes.nets import NetRecipe
 
 DILATIONS = (1, 2, 4, 8)
 """In-plane distances that the joint pyramid's four branches look at."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from tomosoup.errors import InputError
 from tomosoup.nets.depth_reduction import SliceEncoder
-from tomosoup.recipes.training import NetRecipe
+from tomosoup.recipes.nets import NetRecipe
 
 QUIET = 0.01
 """Deviation of the head's weights at the start of a training."""

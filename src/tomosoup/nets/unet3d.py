@@ -8,7 +8,7 @@ from monai.networks.nets import UNet
 from torch import Tensor, nn
 
 from tomosoup.nets.shuffle_unet import check_window
-from tomosoup.recipes.training import UNet3dRecipe
+from tomosoup.recipes.nets import UNet3dRecipe
 
 
 class UNet3d(nn.Module):

@@ -1,0 +1,80 @@
+"""What `tomosoup train` does: a training a fold, after a first one on another project where there are two steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tomosoup.recipes.commands import TrainCommand
+from tomosoup.terminal import Stopped, progress_bars, say
+
+if TYPE_CHECKING:  # --help must not wait for torch
+    from tomosoup.checkpoints import Checkpoint
+    from tomosoup.folds import FoldPlan
+
+
+def train(options: TrainCommand) -> None:
+    """Train and write a checkpoint, or one a fold."""
+    from tomosoup.checkpoints import load
+    from tomosoup.folds import as_start, first_process, plan_folds, plan_pretraining
+    from tomosoup.io.project import open_project
+
+    tell = say if first_process() else _nothing
+    start = load(options.start_from) if options.start_from else None
+    project = open_project(options.project)
+    first = plan_pretraining(project.species, options)
+    folds, never_held_out = plan_folds(project, options)
+    if first:
+        start = as_start(_trained(first, options, start=None, tell=tell))
+    if never_held_out:
+        tell(f"Not held out, as they hold no particle that counts in the score: {', '.join(never_held_out)}")
+    for fold in folds:
+        _trained(fold, options, start=start, tell=tell)
+
+
+def _trained(
+    fold: FoldPlan, options: TrainCommand, *, start: Checkpoint | None, tell: Callable[[str], None]
+) -> Checkpoint:
+    """Train as planned, save the checkpoint, tell how it went; or load what an earlier training saved."""
+    from tomosoup.checkpoints import load
+    from tomosoup.folds import check_start, first_process
+    from tomosoup.soups import runs_seen
+    from tomosoup.training import train
+    from tomosoup.types import quiet
+
+    if fold.done:
+        check_start(fold, start)
+        tell(f"{fold.file}: trained before")
+        return load(fold.file)
+    try:
+        with progress_bars() as bars:
+            checkpoint = train(
+                fold.project,
+                fold.recipe,
+                fold=fold.number,
+                folder=fold.folder,
+                data=fold.data,
+                start=start,
+                resume=fold.resume,
+                hardware=options.hardware,
+                progress=bars if first_process() else quiet,
+            )
+    except KeyboardInterrupt:
+        raise Stopped(f"Training stopped; its last whole epoch is in {fold.folder}: go on with --resume.") from None
+    if first_process():
+        checkpoint.save(fold.file)
+    result = checkpoint.history[-1]
+    tell(
+        f"{fold.file}: trained on {len(result['runs'])} runs; held-out {result['held_out']} weighted F4 "
+        f"{result['f4']:.3f} (best thresholds on that very run), after epoch {result['epoch']}"
+    )
+    if start and result["held_out"] in runs_seen(start).trained:
+        tell(
+            f"The weights that this started from were trained on a run called {result['held_out']}: if it is this one, "
+            "the score above is not a held-out score."
+        )
+    return checkpoint
+
+
+def _nothing(_: str) -> None:
+    """What the other processes say, of those that train side by side."""
