@@ -2,9 +2,9 @@
 
     python runs/full_size_training.py OUT [RECIPE ...]
 
-Simulates four small runs (64 x 256 x 256) in OUT, then trains each recipe (yu4u and tattaka unless named) for one epoch
-of 30 updates at batch 2, from scratch and with a short warm-up; all else is as shipped. Prints the mean loss of the
-first and the last ten updates and the seconds an update took.
+Simulates four small runs (64 x 256 x 256) in OUT, then trains each recipe (yu4u, tattaka and soup-tiny unless named)
+for one epoch of 30 updates at batch 2, from scratch and with a short warm-up; all else is as shipped. Prints the mean
+loss of the first and the last ten updates and the seconds that all took.
 """
 
 import sys
@@ -18,17 +18,19 @@ from tomosoup.recipes.training import TrainingRecipe
 from tomosoup.simulation.scene import simulate_project
 from tomosoup.training import train
 
-UPDATES, BATCH = 30, 2
+RUNS, UPDATES, BATCH = 4, 30, 2
 
 if __name__ == "__main__":
     out = Path(sys.argv[1])
     if not (out / "project").exists():
-        simulate_project(SimulateCommand(out=out / "project", runs=4))
-    for name in sys.argv[2:] or ["yu4u", "tattaka"]:
+        simulate_project(SimulateCommand(out=out / "project", runs=RUNS))
+    for name in sys.argv[2:] or ["yu4u", "tattaka", "soup-tiny"]:
         shipped = TrainingRecipe.read(name)
+        balanced = shipped.crops_per_tomogram and UPDATES * BATCH // (RUNS - 1)
         recipe = shipped.model_copy(
             update={
-                "net": shipped.net.model_copy(update={"pretrained": False}),
+                "net": shipped.net if shipped.labels_voxels else shipped.net.model_copy(update={"pretrained": False}),
+                "crops_per_tomogram": balanced,
                 "windows": shipped.windows.model_copy(update={"stride": shipped.windows.shape}),
                 "epochs": 1,
                 "crops_per_epoch": UPDATES * BATCH,
