@@ -31,15 +31,15 @@ from tomosoup.recipes.commands import SimulateCommand
 from tomosoup.recipes.data import DataRecipe
 from tomosoup.recipes.nets import NetRecipe
 from tomosoup.recipes.picking import PickingPlan, WindowPlan
-from tomosoup.recipes.simulation import SimulationRecipe
+from tomosoup.recipes.simulation import MicroscopeRecipe, SimulationRecipe
 from tomosoup.recipes.training import AugmentationRecipe, LossRecipe, TrainingRecipe
-from tomosoup.simulation.scene import simulate_project
+from tomosoup.simulation.projects import simulate_project
 from tomosoup.training import train
 from tomosoup.types import Picks
 
 FOLDS, SEEDS = (0, 3, 6), (0, 1)
-NOISE = 5.0
-"""In kDa a pixel of 20 Å: 2.5 in the demo's pixels of 10 Å. A first trial at 7 left A1 at 0.35."""
+DOSE = 20.0
+"""Electrons per Å² over all tilts: few, so that small particles are hard to see."""
 UPDATES, BATCH = 120, 8
 SCORED = slice(None), slice(None), slice(0, 160)
 """The half of a held-out run that is picked and scored, to save time."""
@@ -117,7 +117,8 @@ def work(out: Path, picks: Path, weights: Path, *, worker: int, workers: int) ->
     torch.set_num_threads(1)
     project = out / "project"
     if not project.exists():
-        simulation = SimulationRecipe(shape=(92, 315, 315), voxel_size=20.0, noise=NOISE, lowpass=None)
+        microscope = MicroscopeRecipe(dose=(DOSE, DOSE))
+        simulation = SimulationRecipe(shape=(92, 315, 315), voxel_size=20.0, microscope=microscope)
         simulate_project(SimulateCommand(out=project, like=picks, simulation=simulation, seed=7))
     for i, (name, fold, seed) in enumerate(jobs()):
         if i % workers != worker:

@@ -36,7 +36,7 @@ if __name__ == "__main__":
     maps = [word for name, code in MAPS.items() for word in (name, data / "maps_10A" / f"{code}.mrc")]
     picks = data / "czii_train_picks.csv"
     step(
-        *("simulate", out / "train", "--contest", "--kind", "denoised", "--shape", 184, 630, 630, "--seed", 99),
+        *("simulate", out / "train", "--contest", "--recipe", "contest", "--seed", 99),
         *("--like", picks, "--like-runs", "TS_99_9", "--maps", *maps, "--map-scale", "virus-like-particle", 0.7),
         *sys.argv[4:],
     )

@@ -15,7 +15,7 @@ import pandas as pd
 
 from tomosoup.recipes.commands import SimulateCommand
 from tomosoup.recipes.training import TrainingRecipe
-from tomosoup.simulation.scene import simulate_project
+from tomosoup.simulation.projects import simulate_project
 from tomosoup.training import train
 
 RUNS, UPDATES, BATCH = 4, 30, 2

@@ -33,9 +33,9 @@ from tomosoup.recipes.commands import SimulateCommand
 from tomosoup.recipes.data import AnnotatedData, DataRecipe
 from tomosoup.recipes.nets import NetRecipe, UNet3dRecipe
 from tomosoup.recipes.picking import LabelRecipe, PickingPlan, WindowPlan
-from tomosoup.recipes.simulation import SimulationRecipe
+from tomosoup.recipes.simulation import MicroscopeRecipe, SimulationRecipe
 from tomosoup.recipes.training import AugmentationRecipe, LossRecipe, TrainingRecipe
-from tomosoup.simulation.scene import simulate_project
+from tomosoup.simulation.projects import simulate_project
 from tomosoup.soups import greedy_soup, runs_seen, soup, with_statistics
 from tomosoup.training import train
 from tomosoup.tuning import calibrate, out_of_fold
@@ -107,10 +107,12 @@ def work(out: Path, picks: Path, weights: Path, *, worker: int, workers: int) ->
     """Make what is missing of this worker's seeds: a worker has whole seeds, as pretraining comes first."""
     torch.set_num_threads(1)
     if not (out / "project").exists():
-        simulation = SimulationRecipe(shape=(92, 315, 315), voxel_size=20.0, noise=5.0, lowpass=None)
+        microscope = MicroscopeRecipe(dose=(20.0, 20.0))
+        simulation = SimulationRecipe(shape=(92, 315, 315), voxel_size=20.0, microscope=microscope)
         simulate_project(SimulateCommand(out=out / "project", like=picks, simulation=simulation, seed=7))
     if not (out / "simulated").exists():
-        simulation = SimulationRecipe(shape=(64, 192, 192), voxel_size=20.0, noise=4.0, lowpass=None)
+        microscope = MicroscopeRecipe(dose=(30.0, 30.0))
+        simulation = SimulationRecipe(shape=(64, 192, 192), voxel_size=20.0, microscope=microscope)
         simulate_project(SimulateCommand(out=out / "simulated", runs=9, simulation=simulation, seed=11))
     project = open_project(out / "project")
     data = AnnotatedData(runs=tuple(project.runs[:-UNSEEN]))

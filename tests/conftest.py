@@ -11,9 +11,9 @@ from tomosoup.nets import build_net
 from tomosoup.recipes.commands import SimulateCommand
 from tomosoup.recipes.nets import NetRecipe
 from tomosoup.recipes.picking import WindowPlan
-from tomosoup.recipes.simulation import SimulationRecipe
+from tomosoup.recipes.simulation import MicroscopeRecipe, SimulationRecipe
 from tomosoup.recipes.training import TrainingRecipe
-from tomosoup.simulation.scene import simulate_project
+from tomosoup.simulation.projects import simulate_project
 
 # The nets of the tests are tiny: a second thread only waits for the first.
 torch.set_num_threads(1)
@@ -26,7 +26,9 @@ TINY_TRAINING = TrainingRecipe(
     net=TINY_NET, windows=TINY_PLAN, epochs=2, warmup_epochs=0.5, batch_size=4, average_decay=0.5, sigma=40.0
 )
 TINY_SIMULATION = SimulationRecipe(
-    shape=(32, 96, 96), concentration={"apo-ferritin": 30000.0, "beta-amylase": 15000.0}, noise=0.5, tilt_step=6.0
+    shape=(32, 96, 96),
+    concentration={"apo-ferritin": 30000.0, "beta-amylase": 15000.0},
+    microscope=MicroscopeRecipe(tilt_step=6.0),
 )
 
 

@@ -73,7 +73,9 @@ def test_the_whole_path_from_nothing_to_a_score(tmp_path: Path, capsys: pytest.C
     (tmp_path / "scene.toml").write_text(CROWDED)
     (tmp_path / "tiny.toml").write_text(TINY_RECIPE)
     sim, model, picks = tmp_path / "sim", tmp_path / "m.safetensors", tmp_path / "picks.csv"
-    main(f"simulate {sim} --runs 2 --shape 32 96 96 --seed 3 --recipe {tmp_path}/scene.toml --tilt-step 10".split())
+    main(
+        f"simulate {sim} --runs 2 --shape 32 96 96 --seed 3 --recipe {tmp_path}/scene.toml --microscope.tilt-step 10".split()
+    )
     main(f"train {sim} --recipe {tmp_path}/tiny.toml --fold 1 --output {model}".split())
     main(f"pick {sim} --model {model} --output {picks} --runs run_001 --peaks.floor 1e-3 --threshold 1e-3".split())
     capsys.readouterr()
@@ -216,7 +218,7 @@ def test_outputs_that_cannot_be_made(refused: Callable[..., str], project: Path,
         (["nonsense"], "There is no command 'nonsense'; expected one of demo, simulate"),
         (["simulate", "x", "--recipe", "nonsense"], "There is no recipe 'nonsense'"),
         (["simulate", "x", "--recipe", "no.toml"], "Expected a recipe file at no.toml"),
-        (["simulate", "x", "--tilt-range", "60", "-60"], "tomosoup: tilt_range must go up, from 60 to more"),
+        (["simulate", "x", "--microscope.dose", "60", "30"], "microscope.dose: a range must go up (low, high)"),
         (
             ["train", "x", "--output", "y", "--validate-every", "4"],
             "epochs (6) must be a multiple of validate_every (4)",

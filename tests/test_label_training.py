@@ -23,8 +23,9 @@ from tomosoup.recipes.commands import SimulateCommand
 from tomosoup.recipes.data import AnnotatedData
 from tomosoup.recipes.nets import UNet3dRecipe
 from tomosoup.recipes.picking import LabelRecipe, PickingPlan, WindowPlan
+from tomosoup.recipes.simulation import ReconstructionRecipe
 from tomosoup.recipes.training import AugmentationRecipe, LossRecipe, PretrainingRecipe, TrainingRecipe
-from tomosoup.simulation.scene import simulate_project
+from tomosoup.simulation.projects import simulate_project
 from tomosoup.soups import runs_seen
 from tomosoup.training import train
 from tomosoup.types import Picks, Species, Volume
@@ -246,13 +247,12 @@ def test_fine_tuning_starts_from_the_given_weights(project_folder: Path, tmp_pat
 
 @pytest.fixture(scope="module")
 def kinds_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project whose runs have two kinds of tomogram: denoised, and the same with other grey values."""
+    """A project whose runs have two kinds of tomogram."""
     folder = tmp_path_factory.mktemp("kinds") / "project"
-    simulate_project(SimulateCommand(out=folder, runs=2, kind="denoised", simulation=TINY_SIMULATION))
-    other = folder.with_name("other")
-    simulate_project(SimulateCommand(out=other, runs=2, kind="deconvolved", simulation=TINY_SIMULATION))
-    for path in other.glob("static/ExperimentRuns/*/VoxelSpacing*/deconvolved.zarr"):
-        path.rename(folder / path.relative_to(other))
+    kinds = TINY_SIMULATION.model_copy(
+        update={"reconstruction": ReconstructionRecipe(kinds=("denoised", "ctfdeconvolved"))}
+    )
+    simulate_project(SimulateCommand(out=folder, runs=2, simulation=kinds))
     return folder
 
 
@@ -268,7 +268,7 @@ def test_several_kinds_of_a_run_train_together_and_the_held_out_run_stays_out(
 
     monkeypatch.setattr("tomosoup.training.Crops", Noted)
     data = AnnotatedData(kind="denoised")
-    both = recipe(epochs=1, also_kinds=("deconvolved",))
+    both = recipe(epochs=1, also_kinds=("ctfdeconvolved",))
     checkpoint = train(kinds_folder, both, fold=0, folder=tmp_path / "a", data=data)
     assert seen == [["run_001", "run_001"]]
     assert checkpoint.history[-1]["runs"] == ["run_001"]
@@ -277,7 +277,7 @@ def test_several_kinds_of_a_run_train_together_and_the_held_out_run_stays_out(
     with pytest.raises(InputError, match="denoised is the main kind of tomogram already"):
         train(kinds_folder, recipe(also_kinds=("denoised",)), folder=tmp_path / "c", data=data)
     with pytest.raises(ValidationError, match="kinds of tomogram differ in their grey values"):
-        recipe(also_kinds=("deconvolved",), normalisation="data_set")
+        recipe(also_kinds=("ctfdeconvolved",), normalisation="data_set")
 
 
 def test_the_command_pretrains_fine_tunes_every_fold_and_soups(
@@ -312,7 +312,10 @@ def test_the_command_pretrains_fine_tunes_every_fold_and_soups(
     assert "--start-from and --pretrain-on exclude each other" in capsys.readouterr().err
     for other, message in (
         (words[:7], "m-fold0.safetensors is there already and started from other weights"),
-        ([*words[:9], "--pretraining-data.kind", "deconvolved"], "m-pretrained.safetensors is there already and was"),
+        (
+            [*words[:9], "--pretraining-data.kind", "ctfdeconvolved"],
+            "m-pretrained.safetensors is there already and was",
+        ),
         ([*words, "--truth", "simulation/0"], "m-fold0.safetensors is there already and was trained with another data"),
     ):
         with pytest.raises(SystemExit):
@@ -382,5 +385,5 @@ def test_what_does_not_go_together_in_a_recipe_is_said() -> None:
 
 def test_examples_of_a_kind_are_read_for_the_runs_that_are_named(kinds_folder: Path) -> None:
     project = open_project(kinds_folder)
-    (one,) = read_examples(project, AnnotatedData(kind="deconvolved", runs=("run_001",)))
+    (one,) = read_examples(project, AnnotatedData(kind="ctfdeconvolved", runs=("run_001",)))
     assert one.run == "run_001"

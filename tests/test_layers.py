@@ -38,6 +38,7 @@ LEVELS = {
         "souping",
         "report",
         "simulation.scene",
+        "simulation.projects",
     ],
     4: ["demo", "cli", "train_command", "arguments", "terminal", "__main__", ""],
 }

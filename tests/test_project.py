@@ -13,7 +13,7 @@ import zarr
 
 from tomosoup.errors import InputError
 from tomosoup.io import copick_files
-from tomosoup.io.new_project import new_project
+from tomosoup.io.new_project import SimulatedRun, new_project
 from tomosoup.io.project import open_project
 from tomosoup.io.selection import chosen_runs, read_truth, select_tomogram
 from tomosoup.io.tables import read_csv, write_csv
@@ -24,13 +24,14 @@ from tomosoup.types import Picks, Volume
 ANY = DataRecipe()
 VOLUME = Volume(torch.arange(6 * 8 * 10, dtype=torch.float32).reshape(6, 8, 10), 10.0, (5.0, 5.0, 5.0))
 PLACES = Picks.of([[15.0, 25.0, 35.0], [45.0, 35.0, 25.0]])
+MADE = SimulatedRun({"denoised": VOLUME}, {"ribosome": PLACES})
 
 
 @pytest.fixture(params=[False, True], ids=["copick", "contest"])
 def project_path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     with new_project(tmp_path / "p", CONTEST_SPECIES, contest=request.param) as project:
         for run in ("b_2", "a_1"):
-            project.add_run(run, VOLUME, {"ribosome": PLACES}, kind="denoised")
+            project.add_run(run, MADE)
     return tmp_path / "p"
 
 
@@ -50,7 +51,7 @@ def test_a_particle_stays_on_its_voxel_in_every_layout(project_path: Path) -> No
 
 def test_the_contests_layout_has_the_contests_half_voxels(tmp_path: Path) -> None:
     with new_project(tmp_path / "p", CONTEST_SPECIES, contest=True) as project:
-        project.add_run("r", VOLUME, {"ribosome": PLACES}, kind="denoised")
+        project.add_run("r", MADE)
     file = tmp_path / "p" / "overlay" / "ExperimentRuns" / "r" / "Picks" / "ribosome.json"
     location = json.loads(file.read_text())["points"][0]["location"]
     # Index i is drawn at floor(x / size + 1): voxel (1, 2, 3) holds what stands at (i - 0.5) voxels.
@@ -60,7 +61,7 @@ def test_the_contests_layout_has_the_contests_half_voxels(tmp_path: Path) -> Non
 
 def test_the_contests_own_pick_files_are_read(real_data: Path, tmp_path: Path) -> None:
     with new_project(tmp_path / "p", CONTEST_SPECIES, contest=True) as project:
-        project.add_run("TS_99_9", VOLUME, {"ribosome": PLACES}, kind="denoised")
+        project.add_run("TS_99_9", MADE)
     picks = tmp_path / "p" / "overlay" / "ExperimentRuns" / "TS_99_9" / "Picks"
     shutil.copytree(real_data / "czii_copick_picks" / "TS_99_9", picks, dirs_exist_ok=True)
     before = snapshot(tmp_path / "p")
@@ -75,7 +76,8 @@ def test_the_contests_own_pick_files_are_read(real_data: Path, tmp_path: Path) -
 def test_copick_itself_reads_what_we_write(tmp_path: Path) -> None:
     rotations = np.array([[[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]]])  # zyx: the map's y goes to -z ... x stays
     with new_project(tmp_path / "p", CONTEST_SPECIES) as project:
-        project.add_run("r", VOLUME, {"ribosome": Picks(PLACES.zyx[:1], np.array([0.5]), rotations)}, kind="wbp")
+        truth = {"ribosome": Picks(PLACES.zyx[:1], np.array([0.5]), rotations)}
+        project.add_run("r", SimulatedRun({"wbp": VOLUME}, truth))
     root = copick.from_file(str(tmp_path / "p" / "copick_config.json"))
     picks = root.get_run("r").get_picks(object_name="ribosome", user_id="simulation")[0]
     positions, transforms = picks.numpy()

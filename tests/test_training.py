@@ -33,7 +33,7 @@ from tomosoup.recipes.data import AnnotatedData, Normalisation
 from tomosoup.recipes.hardware import Hardware
 from tomosoup.recipes.picking import PickingPlan
 from tomosoup.recipes.training import AugmentationRecipe, LossRecipe, TrainingRecipe
-from tomosoup.simulation.scene import simulate_project
+from tomosoup.simulation.projects import simulate_project
 from tomosoup.training import train
 from tomosoup.types import Picks, Species, Volume
 

@@ -29,10 +29,13 @@ from tomosoup.train_command import train
 def simulate(options: SimulateCommand) -> None:
     """Simulate a project."""
     from tomosoup.io.selection import shortened
-    from tomosoup.simulation.scene import simulate_project
+    from tomosoup.simulation.projects import simulate_project
 
-    with progress_bars() as progress:
-        runs = simulate_project(options, progress=progress)
+    try:
+        with progress_bars() as progress:
+            runs = simulate_project(options, progress=progress)
+    except KeyboardInterrupt:
+        raise Stopped("Simulating stopped; the same command goes on after the last finished run.") from None
     say(f"{options.out}: {len(runs)} runs with known particles: {shortened(runs, most=4)}")
 
 

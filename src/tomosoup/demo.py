@@ -6,7 +6,7 @@ import shutil
 
 from tomosoup.errors import InputError
 from tomosoup.evaluation import Score, score
-from tomosoup.io.new_project import MARKER
+from tomosoup.io.new_project import MARKER, unfinished
 from tomosoup.io.picks import pick_store
 from tomosoup.io.project import open_project
 from tomosoup.io.selection import read_truth, select_tomogram
@@ -16,7 +16,7 @@ from tomosoup.recipes.commands import DemoCommand, SimulateCommand
 from tomosoup.recipes.data import AnnotatedData, DataRecipe
 from tomosoup.recipes.training import TrainingRecipe
 from tomosoup.report.overview import draw_overview
-from tomosoup.simulation.scene import simulate_project
+from tomosoup.simulation.projects import simulate_project
 from tomosoup.training import train
 from tomosoup.types import Progress, quiet
 
@@ -29,7 +29,8 @@ def run_demo(options: DemoCommand, *, progress: Progress = quiet) -> Score:
     """
     out, recipe = options.out, TrainingRecipe.read(options.recipe)
     if out.exists() and any(out.iterdir() if out.is_dir() else [out]):
-        if not (options.overwrite and (out / "project" / MARKER).is_file()):
+        ours = [folder / MARKER for folder in (out / "project", unfinished(out / "project"))]
+        if not (options.overwrite and any(marker.is_file() for marker in ours)):
             raise InputError(
                 f"{out} exists already: choose another folder, or replace an earlier demo with --overwrite."
             )

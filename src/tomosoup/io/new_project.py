@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,12 +15,26 @@ import numpy as np
 
 from tomosoup.errors import InputError
 from tomosoup.io import copick_files
+from tomosoup.io.files import written_aside
 from tomosoup.types import PicksBySpecies, Species, Volume
 
 MARKER = "made-by-tomosoup"
-"""An empty file in every folder of ours: only such a folder may be replaced."""
+"""A file in every folder of ours, with the settings that made it: only such a folder may be replaced."""
 TRUTH_USER = "simulation"
-"""The copick user that true picks are filed under."""
+"""The copick user that true picks and labels are filed under."""
+
+
+@dataclass(frozen=True)
+class SimulatedRun:
+    """What a run of a project of one's own holds. Volumes are `(z, y, x)`; all share one frame with the truth."""
+
+    volumes: Mapping[str, Volume]
+    """By kind."""
+    truth: PicksBySpecies
+    labels: Volume | None = None
+    """The number of the species in each voxel, from 1; 0 for none."""
+    parameters: Mapping[str, Any] | None = None
+    """What it was made with, for a JSON file beside it."""
 
 
 @dataclass(frozen=True)
@@ -29,35 +43,67 @@ class NewProject:
 
     folder: Path
     species: tuple[Species, ...]
-    root: Any
     contest: bool
 
-    def add_run(self, run: str, volume: Volume, truth: PicksBySpecies, *, kind: str) -> None:
-        """Write a run: its tomogram `(z, y, x)` as OME-Zarr, its true picks as copick files.
+    @property
+    def runs(self) -> list[str]:
+        """Runs that are written whole, sorted."""
+        return sorted(p.name for p in (self.folder / "static" / "ExperimentRuns").glob("[!.]*"))
 
-        `volume.origin` and `truth` are in one frame; the files are in that of the layout, where voxel 0 stands half a
-        voxel after the origin (copick) or before it (contest).
+    def add_run(self, run: str, made: SimulatedRun) -> None:
+        """Write a run: tomograms and labels as OME-Zarr, true picks as copick files. It appears once it is whole.
+
+        The files are in the frame of the layout, where voxel 0 stands half a voxel after the origin (copick) or before
+        it (contest).
         """
-        first = np.full(3, (-0.5 if self.contest else 0.5) * volume.voxel_size)
-        copick_files.write_tomogram(self.root, run, volume, kind=kind)
-        picks = {n: replace(p, zyx=p.zyx - np.asarray(volume.origin) + first) for n, p in truth.items()}
-        copick_files.write_picks(self.root.get_run(run), picks, user=TRUTH_USER, session="0")
-        if self.contest:
-            written = self.folder / "static" / "ExperimentRuns" / run / "Picks"
-            bare = self.folder / "overlay" / "ExperimentRuns" / run / "Picks"
-            bare.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(written, bare)
-            for file in bare.iterdir():
-                file.rename(bare / file.name.removeprefix(f"{TRUTH_USER}_0_"))
+        aside = self.folder / f".{run}.{os.getpid()}"
+        try:
+            root = copick_files.open_root(
+                copick_files.config_of(self.species, static=aside, overlay=aside), name=str(self.folder)
+            )
+            for kind, volume in made.volumes.items():
+                copick_files.write_tomogram(root, run, volume, kind=kind)
+                first = np.full(3, (-0.5 if self.contest else 0.5) * volume.voxel_size) - np.asarray(volume.origin)
+            picks = {n: replace(p, zyx=p.zyx + first) for n, p in made.truth.items()}
+            copick_files.write_picks(root.get_run(run), picks, user=TRUTH_USER, session="0")
+            if made.labels is not None:
+                copick_files.write_labels(root, run, made.labels, user=TRUTH_USER, session="0")
+            written = aside / "ExperimentRuns" / run
+            if made.parameters is not None:
+                (written / "simulation.json").write_text(json.dumps(made.parameters, indent=1))
+            if self.contest:
+                self._file_as_contest(written / "Picks", run)
+            place = self.folder / "static" / "ExperimentRuns" / run
+            place.parent.mkdir(parents=True, exist_ok=True)
+            written.rename(place)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def _file_as_contest(self, written: Path, run: str) -> None:
+        """Move picks to the overlay, named by their object alone."""
+        bare = self.folder / "overlay" / "ExperimentRuns" / run / "Picks"
+        shutil.rmtree(bare, ignore_errors=True)
+        bare.mkdir(parents=True)
+        for file in written.iterdir():
+            shutil.move(file, bare / file.name.removeprefix(f"{TRUTH_USER}_0_"))
+        written.rmdir()
 
 
 @contextmanager
 def new_project(
-    folder: Path, species: Sequence[Species], *, contest: bool = False, overwrite: bool = False
+    folder: Path,
+    species: Sequence[Species],
+    *,
+    contest: bool = False,
+    overwrite: bool = False,
+    settings: Mapping[str, Any] | None = None,
 ) -> Iterator[NewProject]:
-    """Write a project aside; it appears at `folder` once the block has ended well, and leaves nothing if it has not.
+    """Write a project aside; it appears at `folder` once the block has ended well.
 
-    Raises `InputError` if `folder` is there already and may not be replaced.
+    A block that is stopped leaves its whole runs in `unfinished(folder)`, and the next one with the same `settings`
+    finds them there; with other settings it must be told to `overwrite` them. A block that wrote no run leaves nothing.
+
+    Raises `InputError` if `folder` or what is unfinished is there already and may not be replaced.
     """
     if folder.resolve() == Path.cwd():
         raise InputError(f"A project cannot take the place of the folder that you are in ({folder}): name another.")
@@ -66,25 +112,42 @@ def new_project(
             f"{folder} exists already: choose another folder"
             + (", or replace the project with --overwrite." if _is_project(folder) else ".")
         )
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}")
+    aside = unfinished(folder)
+    marker = json.dumps(settings or {}, indent=1, sort_keys=True)
+    if _is_project(aside) and (aside / MARKER).read_text() != marker:
+        if not overwrite:
+            raise InputError(
+                f"{aside} holds an unfinished project with other settings: go on with those, or drop it with "
+                "--overwrite."
+            )
+        shutil.rmtree(aside)
     try:
-        aside.mkdir(parents=True)
+        aside.mkdir(parents=True, exist_ok=True)
+        with written_aside(aside / MARKER) as file:
+            file.write_text(marker)
     except OSError as error:
         raise InputError(f"Cannot make the folder {folder} ({error.strerror}): choose another place.") from error
+    project = NewProject(aside, tuple(species), contest)
     try:
-        # copick writes into overlays only: for writing, the tomograms' folder is one.
-        writing = copick_files.config_of(species, static=aside / "static", overlay=aside / "static")
-        (aside / MARKER).touch()
-        yield NewProject(aside, tuple(species), copick_files.open_root(writing, name=str(folder)), contest)
-        if not contest:
-            (aside / "overlay").mkdir()
-            config = copick_files.config_of(species, static=folder / "static", overlay=folder / "overlay")
-            (aside / "copick_config.json").write_text(json.dumps(config, indent=2))
-        if folder.exists():
-            shutil.rmtree(folder)
-        aside.rename(folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        yield project
+    except BaseException:
+        if not project.runs:
+            shutil.rmtree(aside, ignore_errors=True)
+        raise
+    for left in aside.glob(".*"):  # by processes that were killed while they wrote a run
+        shutil.rmtree(left)
+    if not contest:
+        (aside / "overlay").mkdir(exist_ok=True)
+        config = copick_files.config_of(species, static=folder / "static", overlay=folder / "overlay")
+        (aside / "copick_config.json").write_text(json.dumps(config, indent=2))
+    if folder.exists():
+        shutil.rmtree(folder)
+    aside.rename(folder)
+
+
+def unfinished(folder: Path) -> Path:
+    """Where a project for `folder` is written until it is whole."""
+    return folder.with_name(f".{folder.name}.unfinished")
 
 
 def _is_project(folder: Path) -> bool:

@@ -28,17 +28,18 @@ class SimulateCommand(Recipe):
     out: Positional[Path]
     """Folder to make; its copick configuration is OUT/copick_config.json."""
     recipe: str = "simulated"
-    """A recipe that ships with tomosoup (simulated) or a TOML file; the options below change it."""
+    """A recipe that ships with tomosoup (simulated, contest, cell) or a TOML file; the options below change it."""
     runs: Count = 4
     """How many tomograms."""
+    jobs: Count = 1
+    """How many to simulate at a time, each in a process of its own; the tomograms are the same."""
     seed: Annotated[int, Ge(0)] = 0
     """Same seed, same tomograms."""
     like: Path | None = None
-    """CSV of picks (experiment,particle_type,x,y,z): simulate its runs, particles at exactly these places."""
+    """CSV of picks (experiment,particle_type,x,y,z) or an annotated project: simulate twins of its runs, particles at
+    exactly these places."""
     like_runs: tuple[str, ...] = ()
     """Of these runs only."""
-    kind: str = "wbp"
-    """What to call the kind of tomogram."""
     contest: bool = False
     """Name files as the contest does (static/, overlay/, picks by object) instead of as copick does."""
     overwrite: bool = False
@@ -221,5 +222,5 @@ class DemoCommand(Recipe):
     """How to train."""
     overwrite: bool = False
     """Replace what an earlier demo left at OUT."""
-    simulation: SimulationRecipe = SimulationRecipe()
+    simulation: SimulationRecipe = Field(default_factory=lambda: SimulationRecipe.read("simulated"))
     """The tomograms."""

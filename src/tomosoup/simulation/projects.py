@@ -1,0 +1,134 @@
+"""Projects of simulated runs: several at once, resumed after a kill, the same whatever the number of processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from importlib.metadata import version
+
+from tomosoup.errors import InputError
+from tomosoup.io.new_project import NewProject, SimulatedRun, new_project
+from tomosoup.io.project import open_project
+from tomosoup.io.selection import read_truth
+from tomosoup.io.tables import read_csv
+from tomosoup.recipes.commands import SimulateCommand
+from tomosoup.recipes.simulation import SimulationRecipe
+from tomosoup.recipes.species import CONTEST_SPECIES
+from tomosoup.simulation.scene import STEPS, simulate, structure_maps
+from tomosoup.simulation.structures import support_radius
+from tomosoup.types import Picks, PicksBySpecies, Progress, Species, quiet
+
+RUNS_A_SEED = 100_000
+"""Projects of neighbouring seeds share no run unless they have more runs than this."""
+PARTS = 100
+"""Parts of a run that its progress is told in, a half for each of its steps."""
+
+
+def simulate_project(options: SimulateCommand, *, progress: Progress = quiet) -> list[str]:
+    """Simulate a project as the `simulate` command is told; returns the names of its runs.
+
+    The folder appears once all runs are written; runs that an earlier, stopped call with the same options has finished
+    are not made again. Raises `InputError` as `simulate` does, where the folder exists, and where a process dies.
+    """
+    recipe = options.simulation
+    layouts = dict(_like(options)) if options.like else {f"run_{i:03d}": None for i in range(options.runs)}
+    names = [*recipe.concentrations] if not options.like else sorted({n for at in layouts.values() for n in at or ()})
+    settings = options.model_dump(mode="json", exclude={"out", "jobs", "overwrite", "recipe"})
+    with new_project(
+        options.out,
+        species_of(names, recipe),
+        contest=options.contest,
+        overwrite=options.overwrite,
+        settings={"tomosoup": version("tomosoup"), **settings},
+    ) as project:
+        missing = {
+            run: (options.seed * RUNS_A_SEED + i, at)
+            for i, (run, at) in enumerate(layouts.items())
+            if run not in project.runs
+        }
+        if options.jobs == 1:
+            for i, (run, (seed, at)) in enumerate(missing.items()):
+                _add_run(project, run, recipe, seed, at, _one_of(progress, run, i, len(missing)))
+        else:
+            _in_processes(project, recipe, missing, jobs=options.jobs, out=str(options.out), progress=progress)
+    return list(layouts)
+
+
+def species_of(names: list[str], recipe: SimulationRecipe) -> list[Species]:
+    """The contest's species by their names; the radius of others is that of their matter."""
+    known = {s.name: s for s in CONTEST_SPECIES}
+    maps = structure_maps(names, recipe)
+    return [
+        known[n] if n in known else Species(n, support_radius(maps[n], voxel_size=recipe.voxel_size)) for n in names
+    ]
+
+
+def _one_of(progress: Progress, run: str, i: int, runs: int) -> Progress:
+    """The progress of the `i`-th of the runs, told as part of the whole."""
+
+    def report(what: str, done: int, total: int) -> None:
+        share = (done / total + STEPS.index(what)) / len(STEPS)
+        progress(f"Simulating ({run})", round((i + share) * PARTS), runs * PARTS)
+
+    return report
+
+
+def _add_run(
+    project: NewProject,
+    run: str,
+    recipe: SimulationRecipe,
+    seed: int,
+    at: PicksBySpecies | None,
+    progress: Progress = quiet,
+) -> None:
+    scene = simulate(recipe, seed=seed, at=at, progress=progress)
+    parameters = {"tomosoup": version("tomosoup"), **scene.parameters}
+    project.add_run(run, SimulatedRun(scene.volumes, scene.truth, scene.labels, parameters))
+
+
+def _in_processes(
+    project: NewProject,
+    recipe: SimulationRecipe,
+    missing: Mapping[str, tuple[int, PicksBySpecies | None]],
+    *,
+    jobs: int,
+    out: str,
+    progress: Progress,
+) -> None:
+    """Make the missing runs, `jobs` at a time. The first that fails stops those that have not begun."""
+    # Spawned, as a forked process inherits the locks of torch's threads.
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        waiting = {pool.submit(_add_run, project, run, recipe, *how): run for run, how in missing.items()}
+        try:
+            for done, future in enumerate(as_completed(waiting), start=1):
+                future.result()
+                progress("Simulating", done, len(waiting))
+        except BrokenProcessPool as error:
+            raise InputError(
+                f"A simulating process died (out of memory?); {len(project.runs)} finished runs are kept: run the same "
+                f"command again to go on with {out}, perhaps with fewer --jobs."
+            ) from error
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _like(options: SimulateCommand) -> Iterator[tuple[str, dict[str, Picks]]]:
+    """The runs of a table or a project, species by species, as layouts."""
+    assert options.like is not None
+    read: Callable[[str], dict[str, Picks]]
+    if options.like.suffix == ".csv":
+        table = read_csv(options.like)
+        runs, read = list(table), table.__getitem__
+    else:
+        project = open_project(options.like)
+        runs, read = project.runs, lambda run: dict(read_truth(project, run, None))
+    if unknown := sorted(set(options.like_runs) - set(runs)):
+        raise InputError(f"{options.like} has no run {', '.join(unknown)}; it has {', '.join(runs)}.")
+    # In the contest's frame voxel 0 stands a voxel before where `simulate` has it: there the tomogram is to give way.
+    shift = options.simulation.voxel_size if options.contest else 0.0
+    for run in options.like_runs or runs:
+        yield run, {name: replace(p, zyx=p.zyx + shift) for name, p in read(run).items()}
