@@ -299,19 +299,21 @@ def test_denoising_is_the_same_with_the_same_seed() -> None:
     assert 0.8 < correlation(one, other) < 0.999
 
 
-def test_denoising_keeps_the_same_resolution_at_another_voxel_size() -> None:
+@pytest.mark.parametrize("axis", range(3))
+def test_denoising_keeps_the_same_resolution_at_another_voxel_size(axis: int) -> None:
     kept = {}
     for voxel_size in (10.0, 5.0):
         n = round(480 / voxel_size)
         bare = white((n, n, n), seed=3)
         for wavelength in (60.0, 30.0):
             wave = 0.03 * torch.sin(2 * torch.pi * torch.arange(n) * voxel_size / wavelength)
+            wave = wave.reshape([n if i == axis else 1 for i in range(3)])
             seen, without = (
                 denoised(v, voxel_size=voxel_size, random=Generator().manual_seed(1)) for v in (bare + wave, bare)
             )
             kept[voxel_size, wavelength] = float((wave * (seen - without)).mean())
     ratios = [kept[v, 60.0] / kept[v, 30.0] for v in (10.0, 5.0)]
-    assert ratios[0] > 2
+    assert ratios[0] > 1.5
     assert ratios[1] == pytest.approx(ratios[0], rel=0.1)
 
 

@@ -141,7 +141,7 @@ class ReconstructionRecipe(Recipe):
     """Resolution in Å at which a Gaussian low-pass of the images has fallen to a half; none keeps all."""
     highpass: Positive | None = None
     """Length in Å of which a Gaussian high-pass of the images keeps a half; slower changes, as of the ice, go."""
-    snr: Positive = 0.3
+    snr: Positive = 10.0
     """Signal-to-noise ratio (power) that the Wiener filter counts on."""
     stretch: PositiveRange = (1.0, 1.0)
     """Factor on the resolution that denoising leaves: above 1 is blurrier than the contest's."""

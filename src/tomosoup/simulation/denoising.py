@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-GAIN = (4.8137, 2.7626, 1.4395, 1.3639, 1.0, 0.8088, 0.785, 0.4634, 0.363, 0.15, 0.0868, 0.0346)
+GAIN = (5.2963, 2.6485, 1.4613, 1.3605, 1.0, 0.8082, 0.7849, 0.4624, 0.3633, 0.1484, 0.0877, 0.0339)
 """Factor on amplitudes in twelve equal bands from 0 to 0.05 cycles per Å."""
 BAND = 0.05 / len(GAIN)
 """Width of a band in cycles per Å."""

@@ -81,7 +81,8 @@ def draw_sample(recipe: SampleRecipe, room: Room, *, random: np.random.Generator
 
     def add(name: str, density: Array, count: int) -> None:
         if count:
-            maps[name], counts[name] = density, count
+            full = f"unlabelled {name}"  # no species has a name with a space
+            maps[full], counts[full] = density, count
 
     light, heavy = np.log(recipe.bystander_mass)
     masses = np.exp(random.uniform(light, heavy, VARIETIES))
@@ -98,7 +99,7 @@ def draw_sample(recipe: SampleRecipe, room: Room, *, random: np.random.Generator
     tensors = {name: torch.from_numpy(density).float() for name, density in maps.items()}
     gradient = (change * np.sin(direction), change * np.cos(direction))
     carbon = _draw_carbon(recipe, extent, thickness, random=random)
-    hollow = frozenset(name for name in maps if name.startswith("membrane"))
+    hollow = frozenset(name for name in maps if "membrane" in name)
     return Sample(thickness, (float(gradient[0]), float(gradient[1])), tensors, counts, hollow, carbon)
 
 
