@@ -80,7 +80,8 @@ def _above_water(residue: gemmi.Residue) -> float:
     """The factor on the atoms of a residue that adds lost hydrogens and takes the displaced water away."""
     known = gemmi.find_tabulated_residue(residue.name)
     listed = any(atom.is_hydrogen() for atom in residue)
-    lost = 0 if listed else max(known.hydrogen_count, 0)
+    there = sum(atom.occ for atom in residue) / len({atom.name for atom in residue})
+    lost = 0.0 if listed else there * max(known.hydrogen_count, 0)
     scattering = sum(SCATTERING[_number(atom)] * atom.occ for atom in residue)
     if scattering == 0:
         return 0.0

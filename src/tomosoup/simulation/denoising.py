@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-GAIN = (5.2963, 2.6485, 1.4613, 1.3605, 1.0, 0.8082, 0.7849, 0.4624, 0.3633, 0.1484, 0.0877, 0.0339)
+GAIN = (4.9551, 2.6473, 1.4615, 1.36, 1.0, 0.808, 0.7848, 0.4623, 0.3634, 0.1481, 0.088, 0.0338)
 """Factor on amplitudes in twelve equal bands from 0 to 0.05 cycles per Å."""
 BAND = 0.05 / len(GAIN)
 """Width of a band in cycles per Å."""

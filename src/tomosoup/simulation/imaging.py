@@ -127,8 +127,8 @@ def _add_particles(
     assert picks.rotations is not None
     series = acquisition.true()
     beam = series.projection_matrices.float()
-    points = torch.tensor(picks.zyx[some], dtype=torch.float32)
-    poses = torch.tensor(picks.rotations[some], dtype=torch.float32)
+    points = torch.tensor(picks.zyx[some].copy(), dtype=torch.float32)
+    poses = torch.tensor(picks.rotations[some].copy(), dtype=torch.float32)
     seen = torch.einsum("tij,pj->pti", beam[:, :3, :3], points) + beam[:, :3, 3]
     # A slice through the transform of the map, at the slice's frequencies turned back into the map's frame.
     turn = rearrange(torch.einsum("tij,pjk->ptik", beam[:, :3, :3], poses), "p t scope map -> p t map scope")
