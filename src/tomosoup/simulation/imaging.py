@@ -23,7 +23,7 @@ from tomosoup.types import Picks, Progress, quiet
 
 PROJECTING = "Projecting particles"
 """What `progress` is told."""
-CHUNK = 3_000_000
+CHUNK = 500_000
 """Complex numbers held at once while particles are projected."""
 
 
