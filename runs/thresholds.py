@@ -2,8 +2,8 @@
 
     python runs/thresholds.py DEMO
 
-DEMO is the folder that `tomosoup demo` made: its run_006 sets the thresholds. `matching.SOFTNESS` was chosen on these
-eight, so the steady rule's figure flatters a little.
+DEMO is the folder that `tomosoup demo` made: its run_006 sets the thresholds. Nothing was chosen on these eight:
+`matching.SOFTNESS` was on eight others, of the simulator's first form.
 """
 
 import sys
@@ -21,7 +21,8 @@ if __name__ == "__main__":
     project, checkpoint = tomosoup.open_project(demo / "project"), tomosoup.load(demo / "model.safetensors")
     seen = select_tomogram(project, "run_006", DataRecipe()).read()
     pair = tomosoup.pick(seen, checkpoint), read_truth(project, "run_006")
-    scenes = {str(seed): tomosoup.simulate(seed=seed) for seed in SEEDS}
+    recipe = tomosoup.SimulationRecipe.read("simulated")
+    scenes = {str(seed): tomosoup.simulate(recipe, seed=seed) for seed in SEEDS}
     picks = {run: tomosoup.pick(scene.volume, checkpoint) for run, scene in scenes.items()}
     truth = {run: scene.truth for run, scene in scenes.items()}
     species = checkpoint.species
