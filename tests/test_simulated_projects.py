@@ -176,6 +176,27 @@ def test_what_is_unfinished_can_be_dropped(tmp_path: Path, monkeypatch: pytest.M
     assert not unfinished(tmp_path / "p").exists()
 
 
+def test_a_changed_file_is_another_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.mrc"
+    mrcfile.write(path, HANDED.numpy(), voxel_size=10.0)
+    recipe = QUICK.model_copy(update={"maps": {"a": path}, "concentration": {"a": 20000.0}})
+    stop_before_run(1, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        made(tmp_path / "p", runs=2, simulation=recipe)
+    monkeypatch.undo()
+    mrcfile.write(path, 2 * HANDED.numpy(), voxel_size=10.0, overwrite=True)
+    with pytest.raises(InputError, match="unfinished project with other settings"):
+        made(tmp_path / "p", runs=2, simulation=recipe)
+
+
+def test_a_species_that_copick_cannot_name_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"Species 'my_protein' cannot be kept by copick: leave out spaces, underscores"
+    ):
+        made(tmp_path / "p", simulation=QUICK.model_copy(update={"maps": {"my_protein": tmp_path / "a.mrc"}}))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_stopped_command_says_that_it_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,8 +8,10 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 
 from tomosoup.errors import InputError
+from tomosoup.io.copick_files import valid_name
 from tomosoup.io.new_project import NewProject, SimulatedRun, new_project
 from tomosoup.io.project import open_project
 from tomosoup.io.selection import read_truth
@@ -42,7 +44,7 @@ def simulate_project(options: SimulateCommand, *, progress: Progress = quiet) ->
         species_of(names, recipe),
         contest=options.contest,
         overwrite=options.overwrite,
-        settings={"tomosoup": version("tomosoup"), **settings},
+        settings={"tomosoup": version("tomosoup"), **settings, "files": _files(options)},
     ) as project:
         missing = {
             run: (options.seed * RUNS_A_SEED + i, at)
@@ -57,10 +59,18 @@ def simulate_project(options: SimulateCommand, *, progress: Progress = quiet) ->
     return list(layouts)
 
 
+def _files(options: SimulateCommand) -> dict[str, list[int]]:
+    """Size and time of change of the files that the tomograms are made from: a project is not to mix two versions."""
+    recipe = options.simulation
+    named = [options.like, recipe.microscope.mtf_file, *recipe.maps.values(), *recipe.structures.values()]
+    paths = [Path(name) for name in named if name is not None]
+    return {str(p): [p.stat().st_size, p.stat().st_mtime_ns] for p in paths if p.is_file()}
+
+
 def species_of(names: list[str], recipe: SimulationRecipe) -> list[Species]:
     """The contest's species by their names; the radius of others is that of their matter."""
     known = {s.name: s for s in CONTEST_SPECIES}
-    maps = structure_maps(names, recipe)
+    maps = structure_maps([valid_name(name, what="Species") for name in names], recipe)
     return [
         known[n] if n in known else Species(n, support_radius(maps[n], voxel_size=recipe.voxel_size)) for n in names
     ]
