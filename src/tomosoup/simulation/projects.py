@@ -111,8 +111,8 @@ def _in_processes(
     """Make the missing runs, `jobs` at a time. The first that fails stops those that have not begun."""
     # Spawned, as a forked process inherits the locks of torch's threads.
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        waiting = {pool.submit(_add_run, project, run, recipe, *how): run for run, how in missing.items()}
         try:
+            waiting = [pool.submit(_add_run, project, run, recipe, *how) for run, how in missing.items()]
             for done, future in enumerate(as_completed(waiting), start=1):
                 future.result()
                 progress("Simulating", done, len(waiting))
