@@ -81,7 +81,9 @@ def _above_water(residue: gemmi.Residue) -> float:
     known = gemmi.find_tabulated_residue(residue.name)
     listed = any(atom.is_hydrogen() for atom in residue)
     there = sum(atom.occ for atom in residue) / len({atom.name for atom in residue})
-    lost = 0.0 if listed else there * max(known.hydrogen_count, 0)
+    # The table counts the free molecule; the bonds to its neighbours in a chain take the hydrogens of one water.
+    bound = 2 if known.is_amino_acid() or known.is_nucleic_acid() else 0
+    lost = 0.0 if listed else there * max(known.hydrogen_count - bound, 0)
     scattering = sum(SCATTERING[_number(atom)] * atom.occ for atom in residue)
     if scattering == 0:
         return 0.0
