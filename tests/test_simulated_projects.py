@@ -134,6 +134,24 @@ def test_labels_are_a_segmentation_whose_values_are_the_objects(tmp_path: Path) 
     assert set(np.unique(labels)) == {0, 1, 2}
 
 
+@pytest.mark.parametrize("order", [("apo-ferritin", "beta-amylase"), ("beta-amylase", "apo-ferritin")], ids=str)
+def test_labels_of_twins_are_the_objects_whatever_species_a_run_has(tmp_path: Path, order: tuple[str, ...]) -> None:
+    both = QUICK.model_copy(update={"concentration": dict.fromkeys(order, 40000.0)})
+    first = made(tmp_path / "first", runs=1, simulation=both)
+    (tmp_path / "picks.csv").write_text(PICKS)
+    for like in (first, tmp_path / "picks.csv"):
+        folder = made(tmp_path / f"like-{like.stem}", like=like)
+        root = copick.from_file(str(folder / "copick_config.json"))
+        for run in root.runs:
+            labels = run.segmentations[0].numpy()
+            there = {t.label for t in root.pickable_objects for p in run.get_picks(object_name=t.name) if p.points}
+            assert set(np.unique(labels)) == {0} | there
+            for thing in root.pickable_objects:
+                (picks,) = run.get_picks(object_name=thing.name)
+                zyx = (np.array([p[::-1] for p in picks.numpy()[0]]).reshape(-1, 3) / 10.0 - 0.5).round().astype(int)
+                assert (labels[tuple(zyx.T)] == thing.label).all()
+
+
 def test_any_number_of_jobs_makes_the_same_project(tmp_path: Path) -> None:
     one, two = (made(tmp_path / str(jobs), runs=3, jobs=jobs) for jobs in (1, 2))
     assert same(one, two)
@@ -174,6 +192,17 @@ def test_what_is_unfinished_can_be_dropped(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.undo()
     assert open_project(made(tmp_path / "p", runs=2, overwrite=True)).runs == ["run_000", "run_001"]
     assert not unfinished(tmp_path / "p").exists()
+
+
+def test_files_that_others_left_in_what_is_unfinished_do_not_stop_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_before_run(1, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        made(tmp_path / "p", runs=2)
+    monkeypatch.undo()
+    (unfinished(tmp_path / "p") / ".DS_Store").touch()
+    assert open_project(made(tmp_path / "p", runs=2)).runs == ["run_000", "run_001"]
 
 
 def test_a_changed_file_is_another_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,7 +135,7 @@ def new_project(
             shutil.rmtree(aside, ignore_errors=True)
         raise
     for left in aside.glob(".*"):  # by processes that were killed while they wrote a run
-        shutil.rmtree(left)
+        shutil.rmtree(left, ignore_errors=True)
     if not contest:
         (aside / "overlay").mkdir(exist_ok=True)
         config = copick_files.config_of(species, static=folder / "static", overlay=folder / "overlay")

@@ -36,8 +36,7 @@ def simulate_project(options: SimulateCommand, *, progress: Progress = quiet) ->
     are not made again. Raises `InputError` as `simulate` does, where the folder exists, and where a process dies.
     """
     recipe = options.simulation
-    layouts = dict(_like(options)) if options.like else {f"run_{i:03d}": None for i in range(options.runs)}
-    names = [*recipe.concentrations] if not options.like else sorted({n for at in layouts.values() for n in at or ()})
+    names, layouts = _layouts(options)
     settings = options.model_dump(mode="json", exclude={"out", "jobs", "overwrite", "recipe"})
     with new_project(
         options.out,
@@ -57,6 +56,18 @@ def simulate_project(options: SimulateCommand, *, progress: Progress = quiet) ->
         else:
             _in_processes(project, recipe, missing, jobs=options.jobs, out=str(options.out), progress=progress)
     return list(layouts)
+
+
+def _layouts(options: SimulateCommand) -> tuple[list[str], dict[str, PicksBySpecies | None]]:
+    """The project's species, and its runs with the places of each species in them, or None for random ones.
+
+    Every run has every species, if only with no particles: labels count them, in this order.
+    """
+    if not options.like:
+        return [*options.simulation.concentrations], {f"run_{i:03d}": None for i in range(options.runs)}
+    given = dict(_like(options))
+    names = sorted({name for at in given.values() for name in at})
+    return names, {run: {name: at.get(name, Picks.of([])) for name in names} for run, at in given.items()}
 
 
 def _files(options: SimulateCommand) -> dict[str, list[int]]:
