@@ -210,6 +210,13 @@ def test_the_biological_assembly_is_built(written: Callable[..., Path]) -> None:
     assert integral(twice_cif) == pytest.approx(2 * integral(model), rel=1e-3)
 
 
+def test_of_several_assemblies_the_first_is_built(written: Callable[..., Path]) -> None:
+    model = alanines(*HANDED)
+    alone = "\n".join(TWO_COPIES.splitlines()[:5]) + "\n"
+    both = alone + TWO_COPIES.replace("BIOMOLECULE: 1", "BIOMOLECULE: 2")
+    assert integral(read_model(str(written(model, header=both)))) == pytest.approx(integral(model), rel=1e-3)
+
+
 def test_waters_and_further_models_are_left_out(written: Callable[..., Path]) -> None:
     model = alanines(*HANDED)
     crowded = alanines(*HANDED)
@@ -293,6 +300,19 @@ def test_a_download_that_breaks_leaves_nothing(cache: Path, monkeypatch: pytest.
     with pytest.raises(InputError, match="timed out"):
         read_model("1abc")
     assert not cache.exists()
+
+
+def test_a_download_that_cannot_be_written_whole_leaves_no_half(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, content: bytes) -> None:
+        with path.open("wb") as file:
+            file.write(content[:10])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: io.BytesIO(b"x" * 100))
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises((InputError, OSError), match="No space left"):
+        read_model("1abc")
+    assert list(cache.iterdir()) == []
 
 
 # In a simulation.

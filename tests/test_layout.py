@@ -60,6 +60,12 @@ def test_the_layout_fills_the_room_it_has() -> None:
     assert (np.ptp(found["ball"].zyx / room.extent, axis=0) > 0.6).all()
 
 
+def test_large_particles_find_room_whatever_the_order_they_are_named_in() -> None:
+    found, _ = laid(Kind("small", ball(20.0), 150, 1), Kind("large", ball(190.0), 1, 2), shape=(50, 50, 50))
+    assert list(found) == ["small", "large"]
+    assert len(found["large"]) == 1
+
+
 def test_orientations_are_uniform() -> None:
     found, _ = laid(Kind("dot", np.zeros((1, 3)), 400, 1))
     rotations = found["dot"].rotations
@@ -133,11 +139,33 @@ def test_given_particles_stay_where_they_are_even_on_top_of_each_other_and_acros
     assert room.labels[6, 6, 6] == 2
 
 
+def test_given_particles_are_labelled_as_they_are_turned() -> None:
+    room = Room((50, 50, 50), 10.0)
+    turn = np.array([[1.0, 0, 0], [0, np.cos(1.0), -np.sin(1.0)], [0, np.sin(1.0), np.cos(1.0)]])  # about z
+    given = {"rod": Picks(np.array([[255.0, 255.0, 255.0]]), np.ones(1), turn[None])}
+    placed_at(given, [Kind("rod", ROD, 0, 1)], room, random=np.random.default_rng(0))
+    end = np.array([255.0, 255.0, 255.0]) + 140 * turn @ (0, 0, 1)
+    assert room.labels[tuple((end / 10).astype(int))] == 1
+    y, x = np.nonzero(room.labels[25])
+    assert np.polyfit(x, y, 1)[0] == pytest.approx(-np.tan(1.0), abs=0.1)
+    assert set(np.nonzero(room.labels)[0]) == {25}
+
+
+def test_what_is_outside_is_not_labelled_at_the_border() -> None:
+    room = Room((30, 30, 30), 10.0)
+    zyx = np.array([[-35.0, 155.0, 285.0]])
+    given = {"a": Picks(zyx, np.ones(1), np.eye(3)[None])}
+    placed_at(given, [Kind("a", ball(50.0), 0, 1)], room, random=np.random.default_rng(0))
+    wanted = {v for v in map(tuple, np.floor((ball(50.0) + zyx) / 10).astype(int)) if min(v) >= 0 and max(v) < 30}
+    assert set(map(tuple, np.argwhere(room.labels))) == wanted
+
+
 def test_labels_have_the_volume_of_the_shape_at_any_turn() -> None:
-    _, room = laid(Kind("ball", ball(80.0), 5, 3))
-    filled = (room.labels == 3).sum() / 5
-    assert filled == pytest.approx(len(ball(80.0)), rel=0.1)
-    assert set(np.unique(room.labels)) == {0, 3}
+    brick = np.stack(np.meshgrid(*(np.arange(-n, n + 1) * 10.0 for n in (2, 5, 8)), indexing="ij"), axis=-1)
+    for matter in (ball(80.0), brick.reshape(-1, 3)):
+        _, room = laid(Kind("a", matter, 5, 3))
+        assert (room.labels == 3).sum() / 5 == pytest.approx(len(matter), rel=0.1)
+        assert set(np.unique(room.labels)) == {0, 3}
 
 
 def test_numbers_vary_about_the_concentration_as_the_recipe_says() -> None:

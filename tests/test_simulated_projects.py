@@ -190,7 +190,10 @@ def test_what_is_unfinished_can_be_dropped(tmp_path: Path, monkeypatch: pytest.M
         made(tmp_path / "p", runs=3)
     assert unfinished(tmp_path / "p").is_dir()
     monkeypatch.undo()
-    assert open_project(made(tmp_path / "p", runs=2, overwrite=True)).runs == ["run_000", "run_001"]
+    folder = made(tmp_path / "p", runs=2, seed=1, overwrite=True)
+    assert open_project(folder).runs == ["run_000", "run_001"]
+    seeds = {json.loads(file.read_text())["seed"] for file in folder.rglob("simulation.json")}
+    assert seeds == {100_000, 100_001}
     assert not unfinished(tmp_path / "p").exists()
 
 

@@ -164,6 +164,7 @@ def test_a_vesicle_has_two_leaflets_of_heads_about_its_radius() -> None:
     peaks = [r for i, r in enumerate(range(160, 240, 2)) if 0 < i < 39 and profile[i] == profile[i - 1 : i + 2].max()]
     peaks = [r for r in peaks if profile[(r - 160) // 2] > 1]
     np.testing.assert_allclose(peaks, [181, 219], atol=3)
+    assert peaks[1] - peaks[0] == pytest.approx(38, abs=4)
     assert profile[20] < 0
     assert density[radius < 150].max() == 0
     for flipped in range(3):
@@ -176,6 +177,16 @@ def test_a_membrane_too_large_for_a_vesicle_is_a_cap() -> None:
     assert np.ptp(matter, axis=0)[1:].max() <= 600
     assert np.ptp(matter, axis=0)[0] < 200
     assert len(matter) > 1000
+
+
+def test_a_cap_of_nearly_a_whole_vesicle_is_open_below() -> None:
+    density = membrane(175.0, largest=400.0, voxel_size=10.0)
+    height = np.ptp(np.argwhere(np.abs(density) > 0.1)[:, 0]) * 10
+    assert height <= 220
+    # Only from above is every way into its middle closed.
+    middle = density[:, density.shape[1] // 2, density.shape[2] // 2]
+    assert (middle > 0.5).sum() > 0
+    assert np.argwhere(middle > 0.5).min() > density.shape[0] // 2
 
 
 def test_empty_layers_are_trimmed_and_the_middle_stays() -> None:
@@ -218,6 +229,13 @@ def test_a_map_keeps_mass_size_and_centre_at_any_voxel_size(lump: Volume, voxel_
     assert mass(density, voxel_size) == pytest.approx(float(lump.data.sum()) / UNITS_PER_KDA, rel=0.03)
     np.testing.assert_allclose(ndimage.center_of_mass(density.double().numpy()), density.shape[0] // 2, atol=0.05)
     assert gyration(density, voxel_size) == pytest.approx(gyration(from_map(lump, voxel_size=5.0), 5.0), rel=0.1)
+
+
+def test_detail_finer_than_the_new_voxels_does_not_alias() -> None:
+    smooth = blobs((0, 0, 0), n=41, sigma=6.0)
+    stripes = torch.cos(torch.pi * torch.arange(41))
+    grainy = from_map(Volume(smooth * (1 + 0.9 * stripes), 2.5), voxel_size=10.0)
+    assert mass(grainy, 10.0) == pytest.approx(mass(from_map(Volume(smooth, 2.5), voxel_size=10.0), 10.0), rel=0.03)
 
 
 @pytest.mark.parametrize("voxel_size", [5.0, 8.0])
@@ -277,3 +295,9 @@ def test_support_is_the_matter_and_fills_holes_unless_told_not_to() -> None:
 def test_the_support_radius_is_where_density_ends() -> None:
     assert support_radius(centred(bead(120.0, voxel_size=6.0)), voxel_size=6.0) == pytest.approx(60, abs=7)
     assert support_radius(blobs((0, 0, 4), sigma=1.0), voxel_size=7.0) == pytest.approx((4 + 2) * 7, abs=7)
+
+
+def test_the_support_ends_at_a_seventh_of_the_dense_parts_density() -> None:
+    ball = blobs((0, 0, 0), sigma=3.0)
+    end = 3 * np.sqrt(-2 * np.log(0.15 * np.percentile(ball, 99)))
+    assert support_radius(ball, voxel_size=7.0) == pytest.approx(7 * end, abs=4)
