@@ -9,7 +9,7 @@ demo: .venv/installed
 	$(RUN)/tomosoup demo $(DEMO) --overwrite
 
 test: .venv/installed
-	$(RUN)/python -m pytest
+	$(RUN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 lint: .venv/installed
 	$(RUN)/ruff check

@@ -11,6 +11,7 @@ from typing import Any
 
 import timm
 import torch
+import torch.nn.functional as F
 from einops import rearrange
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -92,11 +93,32 @@ def depth_step(recipe: NetRecipe, *, channels: int, ratio: int) -> nn.Module:
     if ratio == 1:
         if not recipe.depth_mixing:
             return nn.Identity()
-        # Zeros past the ends count, as in torch's padded pooling, which refuses maps one slice deep.
-        return nn.Sequential(nn.ConstantPad3d((0, 0, 0, 0, 1, 1), 0.0), nn.AvgPool3d((3, 1, 1), stride=1))
+        return SliceMixing()
     if recipe.depth_reduction == "convolution":
         return nn.Conv3d(channels, channels, kernel_size=(ratio, 3, 3), stride=(ratio, 1, 1), padding=(0, 1, 1))
-    return nn.AvgPool3d((ratio, 1, 1))
+    return SliceMean(ratio)
+
+
+class SliceMean(nn.Module):
+    """`(b, c, z, y, x)` -> `(b, c, z / ratio, y, x)`, the mean of every `ratio` slices.
+
+    `nn.AvgPool3d` has no bf16 kernel on a CPU and wants a copy of maps whose slices were a batch.
+    """
+
+    def __init__(self, ratio: int) -> None:
+        super().__init__()
+        self.ratio = ratio
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.unflatten(x, 2, (-1, self.ratio)).mean(3)
+
+
+class SliceMixing(nn.Module):
+    """`(b, c, z, y, x)` -> the same shape: each slice's mean with its two neighbours; zeros past the ends count."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        padded = F.pad(x, (0, 0, 0, 0, 1, 1))
+        return (padded[:, :, :-2] + x + padded[:, :, 2:]) / 3
 
 
 def _stages_of(backbone: Any, recipe: NetRecipe, *, nested: bool) -> FeatureListNet:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tomosoup.errors import InputError
+from tomosoup.nets.convolution import Conv3x3x3
 from tomosoup.nets.depth_reduction import SliceEncoder, Stage
 from tomosoup.nets.shuffle_unet import ConvBlock, check_window, quiet_head
 from tomosoup.recipes.nets import NetRecipe
@@ -25,15 +26,7 @@ class SeparableBlock(nn.Sequential):
 
     def __init__(self, inputs: int, outputs: int, *, dilation: int) -> None:
         super().__init__(
-            nn.Conv3d(
-                inputs,
-                inputs,
-                kernel_size=3,
-                padding=(1, dilation, dilation),
-                dilation=(1, dilation, dilation),
-                groups=inputs,
-                bias=False,
-            ),
+            Conv3x3x3(inputs, inputs, dilation=dilation, groups=inputs),
             nn.Conv3d(inputs, outputs, kernel_size=1, bias=False),
             nn.BatchNorm3d(outputs),
             nn.ReLU(inplace=True),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
+from typing import Any
+
 from einops import rearrange
 from torch import Tensor, nn
 
 from tomosoup.errors import InputError
+from tomosoup.nets.convolution import Conv3x3x3, conv3x3x3, upsampled_conv
 from tomosoup.nets.depth_reduction import SliceEncoder
 from tomosoup.recipes.nets import NetRecipe
 
@@ -42,10 +43,33 @@ class ConvBlock(nn.Sequential):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(
-            nn.Conv3d(inputs, outputs, kernel_size=3, padding=1, bias=False),
+            Conv3x3x3(inputs, outputs),
             nn.BatchNorm3d(outputs),
             nn.ReLU(inplace=True),
         )
+
+
+class UpStep(nn.Sequential):
+    """A step of the decoder: nearest upsampling by `factor` (z, y, x), concatenation with the skip, two conv blocks.
+
+    The first convolution of the concatenation is the sum of one of the map and one of the skip, so the upsampled map
+    is never made (`upsampled_conv`).
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, factor: tuple[int, ...]) -> None:
+        super().__init__(ConvBlock(inputs, outputs), ConvBlock(outputs, outputs))
+        self.factor = factor
+
+    def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
+        """`(b, c, z, y, x)` and, of the upsampled size, a skip or none -> `(b, outputs, ...)` of that size."""
+        conv: Any
+        conv, norm, activation = self[0].children()
+        below = x.shape[1]
+        joined = upsampled_conv(x, conv.weight[:, :below], conv.bias, self.factor)
+        if skip is not None:
+            joined = joined + conv3x3x3(skip, conv.weight[:, below:])
+        blocks: Tensor = self[1](activation(norm(joined)))
+        return blocks
 
 
 class ShuffleUNet(nn.Module):
@@ -66,16 +90,14 @@ class ShuffleUNet(nn.Module):
             nn.Sequential(ConvBlock(s.channels, s.channels), ConvBlock(s.channels, s.channels)) for s in stages
         )
         self.steps = nn.ModuleList()
-        self.factors: list[tuple[int, ...]] = []
         width, stride = stages[-1].channels, stages[-1].stride
         for stage, out in zip(reversed(stages[:-1]), recipe.decoder_widths, strict=True):
-            self.factors.append(tuple(a // b for a, b in zip(stride, stage.stride, strict=True)))
-            self.steps.append(nn.Sequential(ConvBlock(width + stage.channels, out), ConvBlock(out, out)))
+            factor = tuple(a // b for a, b in zip(stride, stage.stride, strict=True))
+            self.steps.append(UpStep(width + stage.channels, out, factor=factor))
             width, stride = out, stage.stride
         while recipe.head == "plain" and max(stride) > 1:
-            self.factors.append(tuple(min(2, n) for n in stride))
             out = max(classes, width // 2)
-            self.steps.append(nn.Sequential(ConvBlock(width, out), ConvBlock(out, out)))
+            self.steps.append(UpStep(width, out, factor=tuple(min(2, n) for n in stride)))
             width, stride = out, (max(1, stride[0] // 2), max(1, stride[1] // 2), max(1, stride[2] // 2))
         self.shuffle = stride
         self.head = quiet_head(width, classes * stride[0] * stride[1] * stride[2])
@@ -84,9 +106,8 @@ class ShuffleUNet(nn.Module):
         check_window(volume, self.multiple)
         maps = [skip(x) for skip, x in zip(self.skips, self.encoder(volume), strict=True)]
         x = maps.pop()
-        for step, factor in zip(self.steps, self.factors, strict=True):
-            x = F.interpolate(x, scale_factor=factor, mode="nearest")
-            x = step(torch.cat([x, maps.pop()], dim=1) if maps else x)
+        for step in self.steps:
+            x = step(x, maps.pop() if maps else None)
         dz, dy, dx = self.shuffle
         shuffled: Tensor = rearrange(
             self.head(x), "b (c dz dy dx) z y x -> b c (z dz) (y dy) (x dx)", dz=dz, dy=dy, dx=dx

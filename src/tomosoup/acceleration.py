@@ -1,0 +1,154 @@
+"""A trained net -> an equal net that is faster on windows of one shape, by named steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from tomosoup.nets.convolution import FLAT, Conv3x3x3, flat_weight, transposed_conv, upsampled_weight
+from tomosoup.nets.shuffle_unet import UpStep
+from tomosoup.recipes.picking import ZYX
+
+
+@torch.no_grad()
+def accelerate(net: nn.Module, *, window: ZYX, steps: Sequence[str] | None = None) -> nn.Module:
+    """The net itself, rewritten in place and in eval mode: the same output, for windows `(b, 1, *window)` alone.
+
+    `steps` are names of `STEPS`; None takes all, in their order. It cannot be trained or saved any more.
+    """
+    net.eval()
+    for name, step in STEPS.items():
+        if steps is None or name in steps:
+            step(net, window)
+    return net.requires_grad_(False)
+
+
+def fold_norms(net: nn.Module, window: ZYX) -> None:
+    """Batch norms become part of the convolution before them."""
+    for conv, name, norm in _normed(net, window):
+        conv.weight, conv.bias = folded(conv, norm)
+        net.set_submodule(name, getattr(norm, "act", nn.Identity()))  # timm's norms hold the activation after them
+
+
+def prepare_steps(net: nn.Module, window: ZYX) -> None:
+    """The decoder's steps add up their taps once, not at every window."""
+    shapes = input_shapes(net, window, UpStep)
+    for name, shape in shapes.items():
+        net.set_submodule(name, PreparedStep(net.get_submodule(name), below=shape[1], depth=shape[2]))
+
+
+def prepare_flat(net: nn.Module, window: ZYX) -> None:
+    """Convolutions of maps one or two slices deep become convolutions of images, their weights laid out once."""
+    shapes = input_shapes(net, window, Conv3x3x3)
+    for name, shape in shapes.items():
+        if shape[2] <= FLAT:
+            net.set_submodule(name, FlatConv(net.get_submodule(name), depth=shape[2]))
+
+
+STEPS: dict[str, Callable[[nn.Module, ZYX], None]] = {
+    "norms": fold_norms,
+    "steps": prepare_steps,
+    "flat": prepare_flat,
+}
+"""The rewritings, in the order that they are done in."""
+
+
+class FlatConv(nn.Module):
+    """`Conv3x3x3` on maps of one `depth` of 1 or 2, as a convolution of images."""
+
+    def __init__(self, conv: Any, *, depth: int) -> None:
+        super().__init__()
+        self.depth = depth
+        self.weight = nn.Parameter(flat_weight(conv.weight, depth))
+        self.bias = None if conv.bias is None else nn.Parameter(conv.bias.repeat_interleave(depth))
+        self.dilation, self.groups = conv.dilation[1], conv.groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.flatten(1, 2)
+        y = F.conv2d(x, self.weight, self.bias, padding=self.dilation, dilation=self.dilation, groups=self.groups)
+        return torch.unflatten(y, 1, (-1, self.depth))
+
+
+class PreparedStep(nn.Module):
+    """`UpStep` on maps of one shape."""
+
+    def __init__(self, step: Any, *, below: int, depth: int) -> None:
+        """`below` and `depth`: channels and slices of the map that comes from below."""
+        super().__init__()
+        conv: Any
+        conv, norm, activation = step[0].children()
+        weight, bias = folded(conv, norm)
+        self.factor = step.factor
+        self.weight = nn.Parameter(upsampled_weight(weight[:, :below], step.factor, depth=depth).contiguous())
+        self.bias = bias
+        self.beside: nn.Module | None = None
+        if beside := conv.in_channels - below:
+            self.beside = Conv3x3x3(beside, conv.out_channels)
+            self.beside.weight = nn.Parameter(weight[:, below:].contiguous())
+        self.rest = nn.Sequential(activation, step[1])
+
+    def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
+        joined = transposed_conv(x, self.weight, self.bias, self.factor)
+        if self.beside is not None:
+            joined = joined + self.beside(skip)
+        rest: Tensor = self.rest(joined)
+        return rest
+
+
+def folded(conv: Any, norm: Any) -> tuple[nn.Parameter, nn.Parameter]:
+    """Weight and bias of the convolution that is `conv` and then the batch norm `norm`: scaled and shifted by it."""
+    weight, bias = fuse_conv_bn_weights(
+        conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+    )
+    return weight, bias
+
+
+def input_shapes(net: nn.Module, window: ZYX, kind: type[nn.Module]) -> dict[str, torch.Size]:
+    """The shape of the first input of every module of a kind, by its name, for windows `(1, 1, *window)`."""
+    shapes: dict[str, torch.Size] = {}
+    hooks = [
+        module.register_forward_pre_hook(lambda _, inputs, name=name: shapes.update({name: inputs[0].shape}))
+        for name, module in net.named_modules()
+        if isinstance(module, kind)
+    ]
+    _run_on_meta(net, window)
+    for hook in hooks:
+        hook.remove()
+    return shapes
+
+
+def _normed(net: nn.Module, window: ZYX) -> list[tuple[Any, str, Any]]:
+    """(convolution, name of a batch norm, batch norm) for every norm whose input a convolution of the net just made."""
+    made_by: dict[int, nn.Module] = {}
+    kept: list[Tensor] = []  # an output that is gone could lend its id to another
+    pairs = []
+
+    def remember(module: nn.Module, _: Any, output: Tensor) -> None:
+        made_by[id(output)] = module
+        kept.append(output)
+
+    names = {module: name for name, module in net.named_modules()}
+
+    def pair(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if conv := made_by.get(id(inputs[0])):
+            pairs.append((conv, names[module], module))
+
+    hooks = [m.register_forward_hook(remember) for m in names if isinstance(m, nn.Conv2d | nn.Conv3d)]
+    hooks += [m.register_forward_pre_hook(pair) for m in names if isinstance(m, nn.BatchNorm2d | nn.BatchNorm3d)]
+    _run_on_meta(net, window)
+    for hook in hooks:
+        hook.remove()
+    return pairs
+
+
+def _run_on_meta(net: nn.Module, window: ZYX) -> None:
+    """Run the net on nothing but shapes: no arithmetic, no memory."""
+    weights = {**dict(net.named_parameters()), **dict(net.named_buffers())}
+    shapes = {name: torch.empty_like(tensor, device="meta") for name, tensor in weights.items()}
+    functional_call(net, shapes, torch.empty(1, 1, *window, device="meta"))
