@@ -17,7 +17,6 @@ from tomosoup.io.project import open_project
 from tomosoup.io.selection import read_truths, select_tomogram
 from tomosoup.matching import match, steady_threshold
 from tomosoup.nets import build_net
-from tomosoup.nets.unet3d import UNet3d
 from tomosoup.normalisation import standardise
 from tomosoup.picking import pick, pick_project
 from tomosoup.recipes.data import AnnotatedData, DataRecipe
@@ -25,7 +24,7 @@ from tomosoup.recipes.nets import UNet3dRecipe
 from tomosoup.recipes.picking import PeakRecipe, PickingPlan
 from tomosoup.targets import gaussian_targets, label_targets
 from tomosoup.tuning import Fold, held_out_run, out_of_fold, tune, with_thresholds
-from tomosoup.types import Picks, Species, Volume
+from tomosoup.types import Picks, Slices, Species, Volume
 
 SPECIES = (Species("a", 20.0), Species("b", 20.0))
 LOW = PickingPlan(peaks=PeakRecipe(floor=1e-3))
@@ -154,10 +153,11 @@ def test_picks_of_every_view_are_in_the_tomograms_own_frame(
     checkpoint: Checkpoint, project_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The heatmap is the volume itself, so every view must give the same picks.
-    def itself(_: torch.nn.Module, volume: Volume, **__: object) -> Volume:
-        return replace(volume, data=torch.stack([volume.data - volume.data.min()] * 2))
+    def itself(_: object, source: Slices, **__: object) -> list[Volume]:
+        data = source.slices(0, source.shape[0])
+        return [Volume(torch.stack([data - data.min()] * 2), source.voxel_size, source.origin)]
 
-    monkeypatch.setattr("tomosoup.ensembles.predict_heatmap", itself)
+    monkeypatch.setattr("tomosoup.ensembles.heatmap_slabs", itself)
     found = out_of_fold(
         open_project(project_folder), models_of(checkpoint)[:1], plan=LOW.model_copy(update={"views": ("all",)})
     ).folds
@@ -248,11 +248,12 @@ def test_both_systems_are_calibrated_alone_and_then_tuned_together(
         logits = 4 * torch.nn.functional.one_hot(labels, 3).movedim(-1, 0).float()
         maps[float(volume.data.flatten()[7])] = heat, logits
 
-    def told(net: torch.nn.Module, volume: Volume, **_: object) -> Volume:
-        heat, logits = maps[float(volume.data.flatten()[7])]
-        return replace(volume, data=logits if isinstance(net, UNet3d) else heat)
+    def told(model: Checkpoint, source: Slices, **_: object) -> list[Volume]:
+        heat, logits = maps[float(source.slices(0, 1).flatten()[7])]
+        return [Volume(logits if model.labels else heat, source.voxel_size, source.origin)]
 
-    monkeypatch.setattr("tomosoup.ensembles.predict_heatmap", told)
+    monkeypatch.setattr("tomosoup.ensembles.heatmap_slabs", told)
+    monkeypatch.setattr("tomosoup.ensembles.Nets.ready", lambda _, model, plan, __: (model, plan))
     recipe = UNet3dRecipe(channels=(4, 6), strides=(2,), residual_units=1)
     files: dict[str, list[str]] = {"heat": [], "label": []}
     for run in project.runs:

@@ -54,7 +54,7 @@ def tune(options: TuneCommand) -> None:
             models,
             data=options.data,
             plan=options.picking,
-            device=options.device,
+            inference=options.inference,
             progress=progress,
         )
         tuned = tune(
@@ -133,7 +133,7 @@ def pick(options: PickCommand) -> None:
                 data=options.data,
                 thresholds=thresholds,
                 plan=options.picking,
-                device=options.device,
+                inference=options.inference,
                 progress=progress,
             )
     except KeyboardInterrupt:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from statistics import fmean, geometric_mean
 
 import torch
@@ -13,21 +12,21 @@ from tomosoup.checkpoints import Checkpoint
 from tomosoup.errors import InputError
 from tomosoup.labels import labels_to_heatmap, probabilities
 from tomosoup.peaks import find_peaks
-from tomosoup.prediction import as_shown, best_device, check_voxel_size, predict_heatmap, read_labels
+from tomosoup.prediction import Nets, as_shown, check_voxel_size, heatmap_slabs, read_labels, whole
 from tomosoup.recipes.picking import PickingPlan
-from tomosoup.types import Picks, Progress, Species, Volume, quiet
-from tomosoup.views import VIEWS, View
+from tomosoup.types import Picks, Progress, Slices, Species, Volume, quiet
+from tomosoup.views import VIEWS, View, Viewed
 
 AS_TRAINED = PickingPlan()
 """Every checkpoint's own windows; sub-voxel peaks."""
 
 
 def ensemble_heatmap(
-    volume: Volume,
+    volume: Slices,
     models: Sequence[Checkpoint],
     *,
     plan: PickingPlan = AS_TRAINED,
-    device: str = "auto",
+    nets: Nets | None = None,
     progress: Progress = quiet,
 ) -> Volume:
     """Raw `(z, y, x)` tomogram -> the weighted mean `(c, z, y, x)` of the models' maps, channels as `all_species`.
@@ -39,13 +38,13 @@ def ensemble_heatmap(
     the models' weights; a system that hit nothing of a species when it was tuned has no say in it. One net and a few
     maps are in memory at a time. Raises `InputError` as `picking.pick`.
     """
-    if volume.data.ndim != 3 or 0 in volume.data.shape:
-        raise InputError(f"Expected a volume (z, y, x), got an array of shape {tuple(volume.data.shape)}.")
+    nets = nets or Nets()
+    check_volume(volume)
     systems = by_system(models, model_shares(models, plan))
     for model in models:
         check_voxel_size(volume.voxel_size, model)
     if len(systems) == 1:
-        return system_map(volume, *systems[0], plan=plan, device=device, progress=progress)
+        return system_map(volume, *systems[0], plan=plan, nets=nets, progress=progress)
     scales = [calibrations(group) for group, _ in systems]
     species = all_species(models)
     votes = [(sum(shares), scale) for (_, shares), scale in zip(systems, scales, strict=True)]
@@ -57,41 +56,36 @@ def ensemble_heatmap(
         def report(what: str, done: int, of: int, first: int = first, size: int = len(group)) -> None:
             progress(what, first * of + size * done, len(models) * of)
 
-        mean = system_map(volume, group, shares, plan=plan, device=device, progress=report)
+        mean = system_map(volume, group, shares, plan=plan, nets=nets, progress=report)
         if group[0].labels:
             mean = labels_to_heatmap(mean, all_species(group))
         for kind, values in zip(all_species(group), mean.data, strict=True):
             if calibration := scale.get(kind.name):
                 total[species.index(kind)] += calibration.apply(values) * (sum(shares) / weight[kind.name])
         first += len(group)
-    return replace(volume, data=total)
+    return Volume(total, volume.voxel_size, volume.origin)
 
 
 def system_map(
-    volume: Volume,
+    volume: Slices,
     models: Sequence[Checkpoint],
     shares: Sequence[float],
     *,
     plan: PickingPlan,
-    device: str = "auto",
+    nets: Nets | None = None,
     progress: Progress = quiet,
 ) -> Volume:
     """What models of one system make of a volume: the weighted mean, over models and views, of the nets' outputs.
 
     That is heatmaps `(c, z, y, x)`, or probabilities from the mean of the logits, in the order of `all_species`.
     """
-    views = chosen_views(plan.views)
+    views, nets = chosen_views(plan.views), nets or Nets()
     if len(models) == len(views) == 1:  # no mean to take: the one map need not be in memory twice
-        net = models[0].net().to(best_device(device))
-        alone = predict_heatmap(
-            net, as_shown(volume, models[0]), plan=plan.windows(models[0].windows), progress=progress
-        )
-        return probabilities(alone) if models[0].labels else alone
+        return whole(model_slabs(volume, models[0], plan=plan, nets=nets, progress=progress), volume)
     channels: list[Species | None] = [*[None][: models[0].labels], *all_species(models)]
     weight = {c: sum(w for w, m in zip(shares, models, strict=True) if c is None or c in m.species) for c in channels}
     total = torch.zeros(len(channels), *volume.shape)
     for i, (share, model) in enumerate(zip(shares, models, strict=True)):
-        net = model.net().to(best_device(device))
         shown = as_shown(volume, model)
         own = [*[None][: model.labels], *model.species]
         for j, view in enumerate(views):
@@ -100,13 +94,35 @@ def system_map(
             def report(what: str, done: int, windows: int, step: int = step) -> None:
                 progress(what, step * windows + done, len(models) * len(views) * windows)
 
-            seen = replace(shown, data=view.apply(shown.data))
-            output = predict_heatmap(net, seen, plan=plan.windows(model.windows), progress=report)
+            seen = Viewed(shown, view)
+            output = whole(net_slabs(seen, model, plan=plan, nets=nets, progress=report), seen)
             for channel, values in zip(own, view.undo(output.data), strict=True):
                 total[channels.index(channel)] += values * (share / weight[channel] / len(views))
-        del net  # before the next is built
-    mean = replace(volume, data=total)
+    mean = Volume(total, volume.voxel_size, volume.origin)
     return probabilities(mean) if models[0].labels else mean
+
+
+def model_slabs(
+    volume: Slices, model: Checkpoint, *, plan: PickingPlan, nets: Nets, progress: Progress = quiet
+) -> Iterator[Volume]:
+    """What one model makes of a raw volume, slab by slab: heatmaps `(c, n, y, x)`, or probabilities."""
+    slabs = net_slabs(as_shown(volume, model), model, plan=plan, nets=nets, progress=progress)
+    return map(probabilities, slabs) if model.labels else slabs
+
+
+def net_slabs(
+    shown: Slices, model: Checkpoint, *, plan: PickingPlan, nets: Nets, progress: Progress = quiet
+) -> Iterator[Volume]:
+    """What a model's net makes of a volume that is `as_shown`."""
+    run, windows = nets.ready(model, plan.windows(model.windows), shown.shape)
+    return heatmap_slabs(run, shown, plan=windows, progress=progress)
+
+
+def check_volume(volume: Slices) -> None:
+    """Raises `InputError` unless it is `(z, y, x)`, with voxels."""
+    shape = tuple(volume.data.shape) if isinstance(volume, Volume) else volume.shape
+    if len(shape) != 3 or 0 in shape:
+        raise InputError(f"Expected a volume (z, y, x), got an array of shape {shape}.")
 
 
 def read_picks(heatmap: Volume, models: Sequence[Checkpoint], *, plan: PickingPlan) -> dict[str, Picks]:

@@ -2,31 +2,79 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
 from tomosoup.errors import InputError
-from tomosoup.types import Volume
+from tomosoup.types import Slices, Volume
+
+AT_ONCE = 16
+"""Slices that are looked at together."""
+
+
+@dataclass(frozen=True)
+class Standardised:
+    """`Slices` of another source, shifted and scaled."""
+
+    source: Slices
+    mean: float
+    deviation: float
+    spread: float
+    """The source's own deviation."""
+
+    @property
+    def voxel_size(self) -> float:
+        """Å."""
+        return self.source.voxel_size
+
+    @property
+    def origin(self) -> tuple[float, float, float]:
+        """Position, in Å (z, y, x), of the centre of voxel [0, 0, 0]."""
+        return self.source.origin
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels along (z, y, x)."""
+        return self.source.shape
+
+    def slices(self, start: int, stop: int) -> Tensor:
+        """Slices `(stop - start, y, x)`, float32."""
+        return (self.source.slices(start, stop).float() - self.mean) / self.deviation
+
+
+def standardised(source: Slices, *, mean: float | None = None, deviation: float | None = None) -> Standardised:
+    """A `(z, y, x)` source brought to mean 0 and deviation 1 as it is read.
+
+    `mean` and `deviation` are the source's own unless given (a data set's constants, say). Reads the source once.
+    Raises `InputError` for a volume that holds NaN or infinity, or that is constant and to be measured by itself.
+    """
+    own, spread = moments(source)
+    if deviation is None and spread == 0:
+        raise InputError(f"Every voxel of the volume is {own:g}; expected a tomogram with contrast.")
+    return Standardised(source, own if mean is None else mean, spread if deviation is None else deviation, spread)
 
 
 def standardise(volume: Volume, *, mean: float | None = None, deviation: float | None = None) -> Volume:
-    """`(z, y, x)` -> the same, float32, shifted and scaled to mean 0 and deviation 1.
+    """`(z, y, x)` -> the same, float32, `standardised`."""
+    ready = standardised(volume, mean=mean, deviation=deviation)
+    return replace(volume, data=ready.slices(0, volume.shape[0]))
 
-    `mean` and `deviation` are the volume's own unless given (a data set's constants, say). Raises `InputError` for a
-    volume that holds NaN or infinity, or that is constant.
-    """
-    data = volume.data.float()
-    if not bool(torch.isfinite(data).all()):
-        bad = int((~torch.isfinite(data)).sum())
+
+def moments(source: Slices) -> tuple[float, float]:
+    """Mean and deviation of all voxels. Raises `InputError` where some are no numbers."""
+    n, bad = 0, 0
+    shift = source.slices(0, 1).flatten()[0].double()  # keeps the squares small where the mean is far from 0
+    total = square = torch.zeros((), dtype=torch.float64)
+    for start in range(0, source.shape[0], AT_ONCE):
+        part = source.slices(start, min(start + AT_ONCE, source.shape[0])).double()
+        bad += int((~torch.isfinite(part)).sum())
+        part = part - shift
+        n, total, square = n + part.numel(), total + part.sum(), square + part.square().sum()
+    if bad:
         raise InputError(
-            f"The volume holds {bad} voxels that are NaN or infinite out of {data.numel()}; expected numbers only: "
+            f"The volume holds {bad} voxels that are NaN or infinite out of {n}; expected numbers only: "
             "repair or leave out this tomogram."
         )
-    if mean is None:
-        mean = float(data.mean(dtype=torch.float64))
-    if deviation is None:
-        deviation = float(data.std())
-    if deviation == 0:
-        raise InputError(f"Every voxel of the volume is {mean:g}; expected a tomogram with contrast.")
-    return replace(volume, data=(data - mean) / deviation)
+    return float(shift + total / n), float(((square - total.square() / n).clamp(min=0) / max(1, n - 1)).sqrt())

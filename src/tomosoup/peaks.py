@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tomosoup.recipes.picking import PeakRecipe
-from tomosoup.types import Picks, Species, Volume
+from tomosoup.types import Array, Picks, Species, Volume
 
 DEFAULT_PEAKS = PeakRecipe()
 """The 4th place's peaks: the maximum of a 7-voxel cube, at 10 Å voxels."""
@@ -23,24 +24,72 @@ def find_peaks(heatmap: Volume, species: Sequence[Species], *, peaks: PeakRecipe
     side) is higher. With `peaks.refine` its position is moved to the top of the parabola through it and its two
     neighbours along each axis, by half a voxel at most; the score stays the voxel's own.
     """
-    half_vox = max(1, round(peaks.separation / heatmap.voxel_size))
-    found = {}
-    for channel, kind in zip(heatmap.data, species, strict=True):
-        at = local_maxima(channel, half_vox=half_vox, floor=peaks.floor)
-        score = channel[tuple(at.T)].double().numpy()
-        place = at.double().numpy() + (parabola_offsets(channel, at).numpy() if peaks.refine else 0.0)
-        order = np.argsort(-score, kind="stable")
-        found[kind.name] = Picks(heatmap.to_angstrom(place[order]), score[order])
-    return found
+    search = PeakSearch(species, peaks)
+    search.add(heatmap)
+    return search.finish()
 
 
-def local_maxima(channel: Tensor, *, half_vox: int, floor: float) -> Tensor:
+class PeakSearch:
+    """`find_peaks` in a heatmap that comes slab by slab: slices are kept only while a peak's cube may reach them."""
+
+    def __init__(self, species: Sequence[Species], peaks: PeakRecipe = DEFAULT_PEAKS) -> None:
+        self.species, self.peaks = species, peaks
+        self.held: Volume | None = None
+        """The slices that are kept."""
+        self.searched = 0
+        """So many of them have been searched."""
+        self.found: list[list[tuple[Array, Array]]] = [[] for _ in species]
+        """Places (Å) and scores, by species and slab."""
+
+    def add(self, slab: Volume) -> None:
+        """The next slices, `(c, n, y, x)`."""
+        if self.held is None:
+            self.held = slab
+        else:
+            self.held = replace(self.held, data=torch.cat([self.held.data, slab.data], dim=1))
+        half_vox = self._half_vox(self.held)
+        self._search(self.held.shape[0] - half_vox)
+        if (gone := self.searched - half_vox) > 0:
+            z, y, x = self.held.origin
+            at = z + gone * slab.voxel_size, y, x
+            self.held = Volume(self.held.data[:, gone:].clone(), slab.voxel_size, at)
+            self.searched = half_vox
+
+    def finish(self) -> dict[str, Picks]:
+        """The picks by species, best first; there are no further slices."""
+        if self.held is not None:
+            self._search(self.held.shape[0])
+        picks = {}
+        for kind, parts in zip(self.species, self.found, strict=True):
+            zyx, score = (np.concatenate(part) for part in zip((np.empty((0, 3)), np.empty(0)), *parts, strict=True))
+            order = np.argsort(-score, kind="stable")
+            picks[kind.name] = Picks(zyx[order], score[order])
+        return picks
+
+    def _half_vox(self, heatmap: Volume) -> int:
+        return max(1, round(self.peaks.separation / heatmap.voxel_size))
+
+    def _search(self, stop: int) -> None:
+        """Find the peaks in the slices kept, from the first that is not searched to `stop`."""
+        if self.held is None or stop <= self.searched:
+            return
+        within = slice(self.searched, stop)
+        for channel, found in zip(self.held.data, self.found, strict=True):
+            at = local_maxima(channel, half_vox=self._half_vox(self.held), floor=self.peaks.floor, within=within)
+            place = at.double().numpy() + (parabola_offsets(channel, at).numpy() if self.peaks.refine else 0.0)
+            found.append((self.held.to_angstrom(place), channel[tuple(at.T)].double().numpy()))
+        self.searched = stop
+
+
+def local_maxima(channel: Tensor, *, half_vox: int, floor: float, within: slice = slice(None)) -> Tensor:
     """`(z, y, x)` -> `(n, 3)` indices of the voxels >= floor that are the maximum of their cube of 2 half_vox + 1.
 
-    The same list as by max pooling the whole map, for far less work and memory: the few voxels above the floor are
-    thinned by their six neighbours first, and the cube is looked at only around what is left.
+    Only those in the slices `within`. The same list as by max pooling the whole map, for far less work and memory: the
+    few voxels above the floor are thinned by their six neighbours first, and the cube is looked at only around what is
+    left.
     """
-    at = (channel >= floor).nonzero()
+    at = (channel[within] >= floor).nonzero()
+    at[:, 0] += within.start or 0
     for z, y, x in ((1, 0, 0), (0, 1, 0), (0, 0, 1)):
         for offset in ((z, y, x), (-z, -y, -x)):
             at = at[channel[tuple(at.T)] >= _neighbour(channel, at, offset)]

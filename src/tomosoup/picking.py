@@ -5,34 +5,58 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tomosoup.checkpoints import Checkpoint
-from tomosoup.ensembles import AS_TRAINED, all_thresholds, ensemble_heatmap, read_picks
+from tomosoup.ensembles import (
+    AS_TRAINED,
+    all_thresholds,
+    check_volume,
+    chosen_views,
+    ensemble_heatmap,
+    model_shares,
+    model_slabs,
+    read_picks,
+)
 from tomosoup.errors import InputError
 from tomosoup.evaluation import apply_thresholds
 from tomosoup.io.picks import PickStore
 from tomosoup.io.project import Project
 from tomosoup.io.selection import chosen_runs, select_tomogram
-from tomosoup.prediction import check_voxel_size
+from tomosoup.prediction import Nets, check_voxel_size, search_peaks
 from tomosoup.recipes.data import DataRecipe
+from tomosoup.recipes.hardware import InferenceRecipe
 from tomosoup.recipes.picking import PickingPlan
-from tomosoup.types import Picks, Progress, Volume, quiet
+from tomosoup.types import Picks, Progress, Slices, quiet
 
 
 def pick(
-    volume: Volume,
+    volume: Slices,
     checkpoints: Checkpoint | Sequence[Checkpoint],
     *,
     plan: PickingPlan = AS_TRAINED,
-    device: str = "auto",
+    inference: InferenceRecipe = InferenceRecipe(),  # noqa: B008 - immutable
     progress: Progress = quiet,
 ) -> dict[str, Picks]:
     """Particles of a raw `(z, y, x)` tomogram, by species: everything above the plan's floor, best first, in Å.
 
-    With several checkpoints it is the peaks of `ensemble_heatmap`.
+    With several checkpoints it is the peaks of `ensemble_heatmap`. With one that predicts heatmaps the tomogram passes
+    through memory slice by slice: read (where it is a `Tomogram` on disk), predicted, searched for peaks, forgotten.
     `evaluation.apply_thresholds(picks, checkpoint.thresholds)` leaves the ones to keep. Raises `InputError` for a
     volume that is not 3D, holds NaN or is constant, and for voxel sizes that disagree.
     """
     models = [checkpoints] if isinstance(checkpoints, Checkpoint) else list(checkpoints)
-    heatmap = ensemble_heatmap(volume, models, plan=plan, device=device, progress=progress)
+    return pick_with(Nets(inference), volume, models, plan=plan, progress=progress)
+
+
+def pick_with(
+    nets: Nets, volume: Slices, models: Sequence[Checkpoint], *, plan: PickingPlan, progress: Progress = quiet
+) -> dict[str, Picks]:
+    """`pick` with nets that stay ready from one volume to the next."""
+    if len(models) == 1 and not models[0].labels and len(chosen_views(plan.views)) == 1:
+        check_volume(volume)
+        check_voxel_size(volume.voxel_size, models[0])
+        model_shares(models, plan)
+        slabs = model_slabs(volume, models[0], plan=plan, nets=nets, progress=progress)
+        return search_peaks(slabs, models[0].species, peaks=plan.peaks)
+    heatmap = ensemble_heatmap(volume, models, plan=plan, nets=nets, progress=progress)
     return read_picks(heatmap, models, plan=plan)
 
 
@@ -44,7 +68,7 @@ def pick_project(
     data: DataRecipe = DataRecipe(),  # noqa: B008 - immutable
     thresholds: Mapping[str, float] | None = None,
     plan: PickingPlan = AS_TRAINED,
-    device: str = "auto",
+    inference: InferenceRecipe = InferenceRecipe(),  # noqa: B008 - immutable
     progress: Progress = quiet,
 ) -> dict[str, dict[str, Picks]]:
     """Pick the chosen runs of a project one by one; with a `store`, a run's picks are written before the next begins.
@@ -57,14 +81,14 @@ def pick_project(
     for tomogram in tomograms:
         for checkpoint in checkpoints:
             check_voxel_size(tomogram.voxel_size, checkpoint, what=f"Run {tomogram.run}")
-    kept = {}
+    nets, kept = Nets(inference), {}
     for i, tomogram in enumerate(tomograms):
 
         def report(_: str, done: int, total: int, i: int = i, run: str = tomogram.run) -> None:
             progress(f"Picking {run}", i * total + done, len(tomograms) * total)
 
         try:
-            candidates = pick(tomogram.read(), checkpoints, plan=plan, device=device, progress=report)
+            candidates = pick_with(nets, tomogram, checkpoints, plan=plan, progress=report)
         except InputError as error:
             raise InputError(f"Run {tomogram.run}: {error}") from error
         kept[tomogram.run] = apply_thresholds(candidates, limits)

@@ -15,7 +15,7 @@ from tomosoup.errors import InputError
 from tomosoup.evaluation import Pairs, best_thresholds, steady_thresholds
 from tomosoup.io.project import Project, open_project
 from tomosoup.io.selection import read_truths, select_tomogram, shortened
-from tomosoup.prediction import best_device
+from tomosoup.prediction import Nets, best_device
 from tomosoup.recipes.commands import SoupCommand
 from tomosoup.recipes.training import LossRecipe, TrainingRecipe
 from tomosoup.soups import greedy_soup, has_batch_norm, mismatches, runs_seen, soup, with_statistics
@@ -140,7 +140,9 @@ class Judge:
 
     def finished(self, mean: Checkpoint) -> Checkpoint:
         """The soup with the statistics of its batch norms re-estimated, where it has any."""
-        return with_statistics(mean, self.crops, device=best_device(self.options.device)) if self.crops else mean
+        return (
+            with_statistics(mean, self.crops, device=best_device(self.options.inference.device)) if self.crops else mean
+        )
 
     def pairs(self, checkpoint: Checkpoint) -> Pairs:
         """Picks and true picks of every run."""
@@ -150,7 +152,7 @@ class Judge:
         for run, truth in truths.items():
             volume = select_tomogram(self.project, run, options.data).read()
             heatmap = ensemble_heatmap(
-                volume, [checkpoint], plan=options.picking, device=options.device, progress=self.progress
+                volume, [checkpoint], plan=options.picking, nets=Nets(options.inference), progress=self.progress
             )
             found.append((read_picks(heatmap, [checkpoint], plan=options.picking), truth))
         return found

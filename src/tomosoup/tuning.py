@@ -19,8 +19,9 @@ from tomosoup.io.selection import read_truths, select_tomogram
 from tomosoup.labels import labels_to_heatmap
 from tomosoup.matching import Matches, best_cut, match, ranked, steady_cut
 from tomosoup.peaks import find_peaks
-from tomosoup.prediction import check_voxel_size
+from tomosoup.prediction import Nets, check_voxel_size
 from tomosoup.recipes.data import AnnotatedData
+from tomosoup.recipes.hardware import InferenceRecipe
 from tomosoup.recipes.picking import PickingPlan
 from tomosoup.soups import runs_seen
 from tomosoup.types import Array, PicksBySpecies, Progress, Species, quiet
@@ -68,7 +69,7 @@ def out_of_fold(
     *,
     data: AnnotatedData = AnnotatedData(),  # noqa: B008 - immutable
     plan: PickingPlan = AS_TRAINED,
-    device: str = "auto",
+    inference: InferenceRecipe = InferenceRecipe(),  # noqa: B008 - immutable
     progress: Progress = quiet,
 ) -> OutOfFold:
     """Picks and peaks, above the plan's floor, of every run that models held out: an entry a run and view.
@@ -99,6 +100,7 @@ def out_of_fold(
     for run, group in groups.items():
         for model in group:
             check_voxel_size(tomograms[run].voxel_size, model, what=f"Run {run}")
+    nets = Nets(inference)
     folds: list[Fold] = []
     peaks: list[Fold] = []
     for run, group in groups.items():
@@ -109,7 +111,7 @@ def out_of_fold(
                 progress(f"Picking (held-out {run})", len(folds) * total + done, len(groups) * len(views) * total)
 
             seen = replace(volume, data=view.apply(volume.data))
-            heatmap = ensemble_heatmap(seen, group, plan=as_is, device=device, progress=report)
+            heatmap = ensemble_heatmap(seen, group, plan=as_is, nets=nets, progress=report)
             back = replace(volume, data=view.undo(heatmap.data))
             folds.append((run, read_picks(back, group, plan=plan), truths[run]))
             if all(model.labels for model in group):

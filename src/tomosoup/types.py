@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -40,6 +40,10 @@ class Volume:
         z, y, x = self.data.shape[-3:]
         return z, y, x
 
+    def slices(self, start: int, stop: int) -> Tensor:
+        """The part `data[..., start:stop, :, :]`."""
+        return self.data[..., start:stop, :, :]
+
     def to_angstrom(self, zyx_vox: ArrayLike) -> Array:
         """Positions `(..., 3)` in voxel indices -> the same in Å."""
         zyx: Array = np.asarray(zyx_vox, dtype=float) * self.voxel_size + np.asarray(self.origin)
@@ -49,6 +53,25 @@ class Volume:
         """Positions `(..., 3)` in Å -> the same in (fractional) voxel indices."""
         zyx_vox: Array = (np.asarray(zyx, dtype=float) - np.asarray(self.origin)) / self.voxel_size
         return zyx_vox
+
+
+class Slices(Protocol):
+    """A volume that is read slice by slice: a `Volume`, or a tomogram on disk of any depth."""
+
+    @property
+    def voxel_size(self) -> float:
+        """Å."""
+
+    @property
+    def origin(self) -> tuple[float, float, float]:
+        """Position, in Å (z, y, x), of the centre of voxel [0, 0, 0]."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels along (z, y, x)."""
+
+    def slices(self, start: int, stop: int) -> Tensor:
+        """Slices `(stop - start, y, x)`, float32."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tomosoup.types import Slices
+
 
 @dataclass(frozen=True)
 class View:
@@ -24,6 +26,36 @@ class View:
         """What `apply` made, back as it was."""
         data = torch.flip(data, self.flips)
         return data.transpose(-1, -2) if self.transpose else data
+
+
+@dataclass(frozen=True)
+class Viewed:
+    """`Slices` of another source, as seen in a view; their places in Å are not the source's any more."""
+
+    source: Slices
+    view: View
+
+    @property
+    def voxel_size(self) -> float:
+        """Å."""
+        return self.source.voxel_size
+
+    @property
+    def origin(self) -> tuple[float, float, float]:
+        """That of the source."""
+        return self.source.origin
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels along (z, y, x)."""
+        z, y, x = self.source.shape
+        return (z, x, y) if self.view.transpose else (z, y, x)
+
+    def slices(self, start: int, stop: int) -> Tensor:
+        """Slices `(stop - start, y, x)`, float32."""
+        if -3 in self.view.flips:
+            start, stop = self.shape[0] - stop, self.shape[0] - start
+        return self.view.apply(self.source.slices(start, stop))
 
 
 IN_PLANE = {

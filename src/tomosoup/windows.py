@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
 from itertools import product
 
 import torch
@@ -24,17 +23,13 @@ def window_starts(length: int, window: int, stride: int, *, inside: bool = False
     return [min(i * stride, last) for i in range(steps + 1)]
 
 
-def starts_of(shape: Sequence[int], plan: WindowPlan) -> list[list[int]]:
-    """First voxels of the plan's windows along each axis of a volume of `shape` (z, y, x)."""
-    return [
+def window_regions(shape: Sequence[int], plan: WindowPlan) -> list[Region]:
+    """The windows of `plan` over a volume of `shape` (z, y, x), by z, y, x; the last ones may reach past its end."""
+    starts = [
         window_starts(n, w, s, inside=plan.border == "inside")
         for n, w, s in zip(shape, plan.shape, plan.stride, strict=True)
     ]
-
-
-def window_regions(shape: Sequence[int], plan: WindowPlan) -> list[Region]:
-    """The windows of `plan` over a volume of `shape` (z, y, x); the last ones may reach past its end."""
-    return [_region(start, plan.shape) for start in product(*starts_of(shape, plan))]
+    return [_region(start, plan.shape) for start in product(*starts)]
 
 
 def fitted(plan: WindowPlan, shape: Sequence[int], *, multiple: Sequence[int]) -> WindowPlan:
@@ -73,57 +68,54 @@ def cut_mirrored(data: Tensor, region: Region) -> Tensor:
     return data
 
 
-def window_weight(plan: WindowPlan) -> tuple[Tensor, ...]:
-    """The weight of a window's voxels as factors that broadcast to `(z, y, x)`: their product is a voxel's weight.
+def window_weight(plan: WindowPlan) -> Tensor:
+    """The weight of a window's voxels, `(z, y, x)`.
 
     A ramp falls from 1 at the centre to 0 at the window's outer faces, which lie half a voxel outside its last voxels:
     no weight is 0, so a voxel that one window alone covers keeps its value. In the plane `linear` is the product of the
     ramps along y and x, `pyramid` the smaller of them (the 4th place's). `gaussian` has an eighth of the window as its
-    deviation and 1e-3 as its least value (MONAI's, and so the 8th place's); it does not fall into factors.
+    deviation and 1e-3 as its least value (MONAI's, and so the 8th place's).
     """
     if plan.weighting == "none":
-        return torch.ones(plan.shape[0], 1, 1), torch.ones(1, *plan.shape[1:])
+        return torch.ones(plan.shape)
     if plan.weighting == "gaussian":
         z, y, x = (((torch.arange(n) - (n - 1) / 2) / (n / 8)) ** 2 for n in plan.shape)
-        return (torch.exp(-0.5 * (z[:, None, None] + y[:, None] + x)).clamp(min=1e-3),)
+        return torch.exp(-0.5 * (z[:, None, None] + y[:, None] + x)).clamp(min=1e-3)
     z, y, x = (1 - (2 * (torch.arange(n) + 0.5) / n - 1).abs() for n in plan.shape)
     plane = torch.minimum(y[:, None], x) if plan.weighting == "pyramid" else y[:, None] * x
-    return z[:, None, None], plane[None]
+    return z[:, None, None] * plane
 
 
-class Blend:
-    """The weighted mean of overlapping windows, gathered one window at a time.
+class Ring:
+    """The weighted mean of overlapping windows, gathered along z: it holds as many slices as a window is deep.
 
-    The windows stand on a grid, so where a weight is a product of one along z and one in the plane, the sum of the
-    weights is such a product too: it costs a vector and a slice where a second volume would stand.
+    Windows are added in order of their first slice; what no later window reaches is taken out. So the memory does not
+    depend on the volume's depth.
     """
 
     def __init__(self, channels: int, shape: Sequence[int], plan: WindowPlan) -> None:
         """For a `(channels, *shape)` result covered by the windows of `plan`."""
-        self.total = torch.zeros(channels, *shape)
-        factors = window_weight(plan)
-        self.weight = reduce(torch.mul, factors)
-        starts = starts_of(shape, plan)
-        self.sums = [_summed(factor, shape, starts) for factor in factors]
+        self.depth = shape[0]
+        self.first = 0
+        """The slice of the volume that is the ring's first."""
+        self.weight = window_weight(plan)
+        self.total = torch.zeros(channels, plan.shape[0], *shape[1:])
+        self.weights = torch.zeros(plan.shape[0], *shape[1:])
 
     def add(self, values: Tensor, region: Region) -> None:
         """Add a window's `(channels, *window)` output; what reaches past the volume's end is dropped."""
-        there = tuple(slice(r.start, min(r.stop, n)) for r, n in zip(region, self.total.shape[1:], strict=True))
+        z = slice(region[0].start - self.first, self.total.shape[1])
+        there = (z, *(slice(r.start, min(r.stop, n)) for r, n in zip(region[1:], self.total.shape[2:], strict=True)))
         here = tuple(slice(t.stop - t.start) for t in there)
-        self.total[(slice(None), *there)] += (values * self.weight)[(slice(None), *here)]
+        self.total[(slice(None), *there)].addcmul_(values[(slice(None), *here)], self.weight[here])
+        self.weights[there] += self.weight[here]
 
-    def mean(self) -> Tensor:
-        """The blended `(channels, z, y, x)`. Ends the gathering: the sum is divided in place."""
-        for along in self.sums:
-            self.total /= along
-        return self.total
-
-
-def _summed(factor: Tensor, shape: Sequence[int], starts: Sequence[Sequence[int]]) -> Tensor:
-    """The sum of a weight over windows at `starts`, cut to `shape`; along axes of length 1 it does not change."""
-    grid = [s if n > 1 else [0] for s, n in zip(starts, factor.shape, strict=True)]
-    ends = [max(n, s[-1] + w) if w > 1 else 1 for n, s, w in zip(shape, grid, factor.shape, strict=True)]
-    total = torch.zeros(ends)
-    for start in product(*grid):
-        total[_region(start, factor.shape)] += factor
-    return total[tuple(slice(n) if w > 1 else slice(1) for n, w in zip(shape, factor.shape, strict=True))]
+    def take(self, stop: int) -> Tensor:
+        """The blended slices `(channels, stop - first, y, x)` before slice `stop`, which leave the ring."""
+        n = min(stop, self.depth) - self.first
+        taken = self.total[:, :n] / self.weights[:n]
+        for ring in (self.total, self.weights[None]):
+            ring[:, :-n] = ring[:, n:].clone()
+            ring[:, -n:] = 0
+        self.first += n
+        return taken

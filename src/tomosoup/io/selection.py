@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from tomosoup.errors import InputError
 from tomosoup.io.project import Project
@@ -30,6 +31,7 @@ class Tomogram:
     voxel_size: float
     origin: tuple[float, float, float]
     array: Any
+    _rows: dict[int, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -42,6 +44,18 @@ class Tomogram:
         data = torch.from_numpy(np.array(self.array[region], dtype=np.float32))
         z, y, x = (o + (r.start or 0) * self.voxel_size for o, r in zip(self.origin, region, strict=True))
         return Volume(data, self.voxel_size, (z, y, x))
+
+    def slices(self, start: int, stop: int) -> Tensor:
+        """Slices `(stop - start, y, x)`, float32. The rows of chunks that they touch are read and kept for the next."""
+        deep = getattr(self.array, "chunks", (1,))[0]
+        rows = range(start // deep, -(-stop // deep))
+        for row in set(self._rows) - set(rows):
+            del self._rows[row]
+        for row in rows:
+            if row not in self._rows:
+                self._rows[row] = torch.from_numpy(np.array(self.array[row * deep : (row + 1) * deep], np.float32))
+        joined = torch.cat([self._rows[row] for row in rows])
+        return joined[start - rows.start * deep : stop - rows.start * deep]
 
 
 def chosen_runs(project: Project, data: DataRecipe) -> list[str]:

@@ -11,7 +11,7 @@ from tyro.conf import Positional, arg
 
 from tomosoup.recipes.base import Recipe
 from tomosoup.recipes.data import AnnotatedData, DataRecipe
-from tomosoup.recipes.hardware import Hardware
+from tomosoup.recipes.hardware import Hardware, InferenceRecipe
 from tomosoup.recipes.picking import PickingPlan
 from tomosoup.recipes.simulation import SimulationRecipe
 from tomosoup.recipes.training import TrainingRecipe
@@ -97,8 +97,8 @@ class TuneCommand(Recipe):
     """Of the bootstrap."""
     dry_run: bool = False
     """Show the thresholds and store nothing."""
-    device: str = "auto"
-    """cpu, cuda, mps, or the best there is."""
+    inference: Annotated[InferenceRecipe, UNPREFIXED] = InferenceRecipe()
+    """What to pick on."""
     plan: str = "as-trained"
     """How to lay windows, as in `tomosoup pick`."""
     data: Annotated[AnnotatedData, UNPREFIXED] = AnnotatedData()
@@ -124,8 +124,8 @@ class SoupCommand(Recipe):
     the runs that the ingredients were trained on."""
     overwrite: bool = False
     """Replace OUTPUT."""
-    device: str = "auto"
-    """cpu, cuda, mps, or the best there is."""
+    inference: Annotated[InferenceRecipe, UNPREFIXED] = InferenceRecipe()
+    """What to pick on."""
     plan: str = "as-trained"
     """How to lay windows, as in `tomosoup pick`."""
     data: Annotated[AnnotatedData, UNPREFIXED] = AnnotatedData()
@@ -165,8 +165,8 @@ class PickCommand(Recipe):
     options below change it."""
     overwrite: bool = False
     """Replace picks and files that are there already."""
-    device: str = "auto"
-    """cpu, cuda, mps, or the best there is."""
+    inference: Annotated[InferenceRecipe, UNPREFIXED] = InferenceRecipe()
+    """What to pick on."""
     data: Annotated[DataRecipe, UNPREFIXED] = DataRecipe()
     """Which tomograms."""
     picking: Annotated[PickingPlan, UNPREFIXED] = PickingPlan()
