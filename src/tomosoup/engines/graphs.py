@@ -21,10 +21,11 @@ def export_graph(net: nn.Module, *, window: ZYX, dynamic_batch: bool = False) ->
     net = net.eval().cpu()
     example = torch.zeros(2 if dynamic_batch else 1, 1, *window)  # a batch of 1 would be taken for a constant
     shapes = ({0: Dim("batch")},) if dynamic_batch else None
-    with torch.no_grad(), warnings.catch_warnings():
+    with warnings.catch_warnings():
         # Deprecations inside torch and timm, which nobody here can mend.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", FutureWarning)
+        # Not under no_grad: maps would come in another order of voxels than when others trace the graph again.
         return torch.export.export(net, (example,), dynamic_shapes=shapes, strict=False)
 
 
