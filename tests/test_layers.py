@@ -23,7 +23,7 @@ LEVELS = {
         "simulation",
         "views",
     ],
-    2: ["crops", "checkpoints", "published", "soups", "best_epochs", "acceleration"],
+    2: ["crops", "checkpoints", "engines", "published", "soups", "best_epochs", "acceleration"],
     3: [
         "training",
         "learner",
