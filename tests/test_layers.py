@@ -30,6 +30,7 @@ LEVELS = {
         "lightning_habits",
         "folds",
         "prediction",
+        "preparation",
         "ensembles",
         "picking",
         "evaluation",

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tomosoup.calibration import Calibration
 from tomosoup.checkpoints import Checkpoint, load
+from tomosoup.engines.choice import best_device
 from tomosoup.ensembles import all_species, all_thresholds, chosen_views, ensemble_heatmap
 from tomosoup.errors import InputError
 from tomosoup.io.project import open_project
@@ -18,7 +19,7 @@ from tomosoup.nets import build_net
 from tomosoup.normalisation import standardise
 from tomosoup.peaks import find_peaks
 from tomosoup.picking import pick, pick_project
-from tomosoup.prediction import best_device, predict_heatmap
+from tomosoup.prediction import predict_heatmap
 from tomosoup.recipes.data import Normalisation
 from tomosoup.recipes.nets import NetRecipe, UNet3dRecipe
 from tomosoup.recipes.picking import LabelRecipe, PeakRecipe, PickingPlan, WindowPlan

@@ -113,6 +113,7 @@ def pick(options: PickCommand) -> None:
     from tomosoup.io.selection import chosen_runs
     from tomosoup.io.tables import write_csv
     from tomosoup.picking import pick_project
+    from tomosoup.preparation import Nets
 
     for path in filter(None, (options.output, options.submission)):
         refuse_existing(path, overwrite=options.overwrite)
@@ -133,7 +134,7 @@ def pick(options: PickCommand) -> None:
                 data=options.data,
                 thresholds=thresholds,
                 plan=options.picking,
-                inference=options.inference,
+                nets=Nets(options.inference, tell=say),
                 progress=progress,
             )
     except KeyboardInterrupt:

@@ -12,7 +12,8 @@ from tomosoup.checkpoints import Checkpoint
 from tomosoup.errors import InputError
 from tomosoup.labels import labels_to_heatmap, probabilities
 from tomosoup.peaks import find_peaks
-from tomosoup.prediction import Nets, as_shown, check_voxel_size, heatmap_slabs, read_labels, whole
+from tomosoup.prediction import as_shown, check_voxel_size, heatmap_slabs, read_labels, whole
+from tomosoup.preparation import Nets
 from tomosoup.recipes.picking import PickingPlan
 from tomosoup.types import Picks, Progress, Slices, Species, Volume, quiet
 from tomosoup.views import VIEWS, View, Viewed
@@ -114,8 +115,8 @@ def net_slabs(
     shown: Slices, model: Checkpoint, *, plan: PickingPlan, nets: Nets, progress: Progress = quiet
 ) -> Iterator[Volume]:
     """What a model's net makes of a volume that is `as_shown`."""
-    run, windows = nets.ready(model, plan.windows(model.windows), shown.shape)
-    return heatmap_slabs(run, shown, plan=windows, progress=progress)
+    engine, windows = nets.ready(model, plan.windows(model.windows), shown)
+    return heatmap_slabs(engine, shown, plan=windows, progress=progress)
 
 
 def check_volume(volume: Slices) -> None:

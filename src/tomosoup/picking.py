@@ -20,7 +20,8 @@ from tomosoup.evaluation import apply_thresholds
 from tomosoup.io.picks import PickStore
 from tomosoup.io.project import Project
 from tomosoup.io.selection import chosen_runs, select_tomogram
-from tomosoup.prediction import Nets, check_voxel_size, search_peaks
+from tomosoup.prediction import check_voxel_size, search_peaks
+from tomosoup.preparation import Nets
 from tomosoup.recipes.data import DataRecipe
 from tomosoup.recipes.hardware import InferenceRecipe
 from tomosoup.recipes.picking import PickingPlan
@@ -68,7 +69,7 @@ def pick_project(
     data: DataRecipe = DataRecipe(),  # noqa: B008 - immutable
     thresholds: Mapping[str, float] | None = None,
     plan: PickingPlan = AS_TRAINED,
-    inference: InferenceRecipe = InferenceRecipe(),  # noqa: B008 - immutable
+    nets: Nets | None = None,
     progress: Progress = quiet,
 ) -> dict[str, dict[str, Picks]]:
     """Pick the chosen runs of a project one by one; with a `store`, a run's picks are written before the next begins.
@@ -81,7 +82,7 @@ def pick_project(
     for tomogram in tomograms:
         for checkpoint in checkpoints:
             check_voxel_size(tomogram.voxel_size, checkpoint, what=f"Run {tomogram.run}")
-    nets, kept = Nets(inference), {}
+    nets, kept = nets or Nets(), {}
     for i, tomogram in enumerate(tomograms):
 
         def report(_: str, done: int, total: int, i: int = i, run: str = tomogram.run) -> None:

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import groupby
-from typing import Any, TypeVar
+from functools import partial
+from itertools import chain, groupby, islice
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from tomosoup.acceleration import accelerate
 from tomosoup.checkpoints import Checkpoint
-from tomosoup.errors import InputError, first_line
+from tomosoup.engines import Engine
+from tomosoup.errors import InputError
 from tomosoup.io.selection import VOXEL_SIZE_TOLERANCE
 from tomosoup.labels import label_picks, labels_to_heatmap
 from tomosoup.normalisation import Standardised, standardised
 from tomosoup.peaks import PeakSearch, find_peaks
-from tomosoup.recipes.hardware import InferenceRecipe
 from tomosoup.recipes.picking import ZYX, LabelRecipe, PeakRecipe, WindowPlan
 from tomosoup.types import Picks, Progress, Slices, Species, Volume, quiet
 from tomosoup.windows import Ring, cut, cut_mirrored, fitted, window_regions
 
-Runner = Callable[[Tensor], Tensor]
-"""Windows `(b, 1, z, y, x)` -> the net's output `(b, c, z, y, x)`; both float32, on the CPU."""
-
 
 def heatmap_slabs(
-    net: nn.Module | Runner, source: Slices, *, plan: WindowPlan, batch_size: int = 4, progress: Progress = quiet
+    net: nn.Module | Engine, source: Slices, *, plan: WindowPlan, progress: Progress = quiet
 ) -> Iterator[Volume]:
     """Normalised `(z, y, x)` source of any size -> its heatmap `(c, n, y, x)`, slab by slab along z.
 
@@ -41,31 +37,33 @@ def heatmap_slabs(
     regions = window_regions(source.shape, plan)
     layers = {start: list(layer) for start, layer in groupby(regions, key=lambda region: region[0].start)}
     depth, done = source.shape[0], 0
-    run = on_its_device(net) if isinstance(net, nn.Module) else net
+    engine = net_as_it_is(net, plan.shape) if isinstance(net, nn.Module) else net
     take = cut_mirrored if plan.border == "inside" else cut
     ring: Ring | None = None
     read = ahead(source.slices(start, min(start + plan.shape[0], depth)) for start in layers)
-    for slices, start, following in zip(read, layers, [*list(layers)[1:], depth], strict=True):
-        for first in range(0, len(layers[start]), batch_size):
-            group = layers[start][first : first + batch_size]
-            output = run(
-                torch.stack([take(slices, (slice(0, plan.shape[0]), *region[1:])) for region in group])[:, None]
-            )
-            ring = ring or Ring(output.shape[1], source.shape, plan)
-            for values, region in zip(output, group, strict=True):
-                ring.add(values, region)
-            done += len(group)
+    for slices, (start, layer), following in zip(read, layers.items(), [*list(layers)[1:], depth], strict=True):
+        # The slices begin where this layer's windows do.
+        windows = (take(slices, (slice(0, plan.shape[0]), *region[1:]))[None] for region in layer)
+        outputs = chain.from_iterable(engine.each(batches(windows, engine.batch_size)))
+        for values, region in zip(outputs, layer, strict=True):
+            ring = ring or Ring(len(values), source.shape, plan)
+            ring.add(values, region)
+            done += 1
             progress("Predicting", done, len(regions))
         assert ring is not None  # a layer has at least one window
         z, y, x = source.origin
         yield Volume(ring.take(following), source.voxel_size, (z + start * source.voxel_size, y, x))
 
 
-def predict_heatmap(
-    net: nn.Module | Runner, volume: Slices, *, plan: WindowPlan, batch_size: int = 4, progress: Progress = quiet
-) -> Volume:
+def batches(windows: Iterator[Tensor], size: int) -> Iterator[Tensor]:
+    """Windows `(1, z, y, x)` -> batches `(b, 1, z, y, x)` of `size`, the last one perhaps smaller."""
+    while batch := list(islice(windows, size)):
+        yield torch.stack(batch)
+
+
+def predict_heatmap(net: nn.Module | Engine, volume: Slices, *, plan: WindowPlan, progress: Progress = quiet) -> Volume:
     """Normalised `(z, y, x)` volume of any size -> heatmap `(c, z, y, x)` on the same grid: all `heatmap_slabs`."""
-    return whole(heatmap_slabs(net, volume, plan=plan, batch_size=batch_size, progress=progress), volume)
+    return whole(heatmap_slabs(net, volume, plan=plan, progress=progress), volume)
 
 
 def whole(slabs: Iterable[Volume], like: Slices) -> Volume:
@@ -92,8 +90,8 @@ def search_peaks(slabs: Iterable[Volume], species: Sequence[Species], *, peaks: 
     return search.finish()
 
 
-def on_its_device(net: nn.Module) -> Runner:
-    """The net as a function of windows on the CPU."""
+def net_as_it_is(net: nn.Module, window: ZYX) -> Engine:
+    """A net as an engine, without preparing it or moving it from its device."""
     device = next(net.parameters()).device
 
     @torch.no_grad()
@@ -101,7 +99,7 @@ def on_its_device(net: nn.Module) -> Runner:
         output: Tensor = net(windows.to(device)).float().cpu()
         return output
 
-    return run
+    return Engine(about=f"torch on {device}", window=window, batch_size=4, start=lambda windows: partial(run, windows))
 
 
 T = TypeVar("T")
@@ -124,38 +122,6 @@ def read_labels(
     if labels.by == "peaks":
         return find_peaks(labels_to_heatmap(chances, species), species, peaks=peaks)
     return label_picks(chances, species, recipe=labels)
-
-
-@dataclass(frozen=True)
-class ReadyNet:
-    """A checkpoint's net as a function of windows of one shape."""
-
-    model: Checkpoint
-    run: Runner
-    windows: WindowPlan
-    multiple: ZYX
-
-    def fits(self, plan: WindowPlan, shape: Sequence[int]) -> bool:
-        """Whether it is what volumes of `shape` (z, y, x) need by this plan."""
-        return self.windows == fitted(plan, shape, multiple=self.multiple)
-
-
-class Nets:
-    """Checkpoints' nets made ready to run; the last one is kept, so an ensemble needs memory for one."""
-
-    def __init__(self, inference: InferenceRecipe = InferenceRecipe()) -> None:  # noqa: B008 - immutable
-        self.device = best_device(inference.device)
-        self._last: ReadyNet | None = None
-
-    def ready(self, model: Checkpoint, plan: WindowPlan, shape: Sequence[int]) -> tuple[Runner, WindowPlan]:
-        """The model's net as a function of windows, and the plan fitted to volumes of `shape` `(z, y, x)`."""
-        if not (self._last and self._last.model is model and self._last.fits(plan, shape)):
-            self._last = None  # before the next is built
-            net: Any = model.net()
-            windows = fitted(plan, shape, multiple=net.multiple)
-            run = on_its_device(accelerate(net, window=windows.shape).to(self.device))
-            self._last = ReadyNet(model, run, windows, net.multiple)
-        return self._last.run, self._last.windows
 
 
 SCALES = 20.0
@@ -185,16 +151,3 @@ def check_voxel_size(voxel_size: float, checkpoint: Checkpoint, *, what: str = "
             f"{what} has voxels of {voxel_size:g} Å and the checkpoint was trained at {checkpoint.voxel_size:g} Å: "
             "resample the tomogram, choose another --voxel-spacing, or correct a wrong header with --voxel-size."
         )
-
-
-def best_device(wanted: str) -> torch.device:
-    """`auto` is CUDA where there is one, then Apple's GPU, then the CPU."""
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        torch.empty(0, device=(device := torch.device(wanted)))
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(
-            f"There is no device {wanted!r} here ({first_line(error)}): leave --device out for the best there is."
-        ) from error
-    return device

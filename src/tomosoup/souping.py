@@ -10,12 +10,13 @@ from typing import Any
 from tomosoup.best_epochs import kept_checkpoints
 from tomosoup.checkpoints import Checkpoint, load
 from tomosoup.crops import Crops, normalised, read_examples
+from tomosoup.engines.choice import best_device
 from tomosoup.ensembles import ensemble_heatmap, read_picks
 from tomosoup.errors import InputError
 from tomosoup.evaluation import Pairs, best_thresholds, steady_thresholds
 from tomosoup.io.project import Project, open_project
 from tomosoup.io.selection import read_truths, select_tomogram, shortened
-from tomosoup.prediction import Nets, best_device
+from tomosoup.preparation import Nets
 from tomosoup.recipes.commands import SoupCommand
 from tomosoup.recipes.training import LossRecipe, TrainingRecipe
 from tomosoup.soups import greedy_soup, has_batch_norm, mismatches, runs_seen, soup, with_statistics

@@ -19,13 +19,13 @@ from torch.utils.data import DataLoader
 from tomosoup.best_epochs import kept_checkpoints
 from tomosoup.checkpoints import Checkpoint
 from tomosoup.crops import Crops, Example, data_set_normalisation, normalised, read_examples
+from tomosoup.engines.choice import best_device
 from tomosoup.errors import InputError
 from tomosoup.folds import first_process, hold_out
 from tomosoup.io.project import Project, open_project
 from tomosoup.io.selection import VOXEL_SIZE_TOLERANCE
 from tomosoup.learner import HELD_OUT_LOSS, Learner, Reporter, ShuffledByEpoch, refuse_another, running_average
 from tomosoup.lightning_habits import interrupts_pass, only_our_words
-from tomosoup.prediction import best_device
 from tomosoup.recipes.data import AnnotatedData, Normalisation
 from tomosoup.recipes.hardware import Hardware
 from tomosoup.recipes.training import TrainingRecipe

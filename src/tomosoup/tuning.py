@@ -19,7 +19,8 @@ from tomosoup.io.selection import read_truths, select_tomogram
 from tomosoup.labels import labels_to_heatmap
 from tomosoup.matching import Matches, best_cut, match, ranked, steady_cut
 from tomosoup.peaks import find_peaks
-from tomosoup.prediction import Nets, check_voxel_size
+from tomosoup.prediction import check_voxel_size
+from tomosoup.preparation import Nets
 from tomosoup.recipes.data import AnnotatedData
 from tomosoup.recipes.hardware import InferenceRecipe
 from tomosoup.recipes.picking import PickingPlan

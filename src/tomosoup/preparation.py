@@ -1,0 +1,120 @@
+"""Checkpoints -> nets that are ready to run: rewritten for their windows, on the engine that the options choose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tomosoup.acceleration import accelerate
+from tomosoup.checkpoints import Checkpoint
+from tomosoup.engines import Engine, choose, prepare
+from tomosoup.recipes.hardware import InferenceRecipe
+from tomosoup.recipes.picking import ZYX, WindowPlan
+from tomosoup.types import Slices
+from tomosoup.windows import cut, fitted, window_regions
+
+VOXELS_AT_ONCE = {"cpu": 2**20, "cuda": 2**23}
+"""So many voxels of windows make a batch: on a CPU four of 16 x 128 x 128, more only cost memory."""
+REPAYS = 2**25
+"""Voxels of windows in a volume from which on the seconds that OpenVINO takes to prepare a net are repaid: half of what
+the contest's tomograms come to in whole planes."""
+CALIBRATED_BY, HELD_AGAINST = 24, 6
+"""Windows of the first tomogram that int8 is calibrated by, and further ones that it is then held against fp32 on."""
+
+
+def hears_nothing(text: str) -> None:
+    """The listener that does not care."""
+
+
+@dataclass(frozen=True)
+class ReadyNet:
+    """A checkpoint's net as an engine for windows of one shape."""
+
+    model: Checkpoint
+    engine: Engine
+    windows: WindowPlan
+    multiple: ZYX
+
+    def fits(self, plan: WindowPlan, shape: Sequence[int]) -> bool:
+        """Whether it is what volumes of `shape` (z, y, x) need by this plan."""
+        return self.windows == fitted(plan, shape, multiple=self.multiple)
+
+
+class Nets:
+    """Nets made ready to run; the last one is kept, so an ensemble needs memory for one."""
+
+    def __init__(
+        self,
+        inference: InferenceRecipe = InferenceRecipe(),  # noqa: B008 - immutable
+        *,
+        tell: Callable[[str], None] = hears_nothing,
+    ) -> None:
+        """`tell` hears, once, what was chosen, and what int8 did to the output.
+
+        Raises `InputError` where the options ask for what is not here.
+        """
+        choose(inference)  # complains now rather than later
+        self.inference, self.tell = inference, tell
+        self._told: set[str] = set()
+        self._last: ReadyNet | None = None
+
+    def ready(self, model: Checkpoint, plan: WindowPlan, source: Slices) -> tuple[Engine, WindowPlan]:
+        """The model's net, and the plan fitted to volumes like `source`, which the net's windows are cut from."""
+        if not (self._last and self._last.model is model and self._last.fits(plan, source.shape)):
+            self._last = None  # before the next is built
+            net: Any = model.net()
+            multiple = net.multiple
+            windows = fitted(plan, source.shape, multiple=multiple)
+            net = accelerate(net, window=windows.shape)
+            self._last = ReadyNet(model, self._engine(net, windows, source), windows, multiple)
+        return self._last.engine, self._last.windows
+
+    def _engine(self, net: nn.Module, windows: WindowPlan, source: Slices) -> Engine:
+        options = self.inference
+        work = len(window_regions(source.shape, windows)) * prod(windows.shape)
+        if options.engine == "auto" and options.precision in ("auto", "fp32") and work < REPAYS:
+            options = options.model_copy(update={"engine": "torch"})
+        choice = choose(options)
+        int8 = choice.precision == "int8"
+        samples = some_windows(source, windows, CALIBRATED_BY + HELD_AGAINST) if int8 else None
+        kind = "cpu" if choice.device.type == "cpu" else "cuda"
+        batch = options.batch_size or max(1, VOXELS_AT_ONCE[kind] // prod(windows.shape))
+        engine = prepare(
+            net,
+            window=windows.shape,
+            batch_size=batch,
+            options=options,
+            calibration=None if samples is None else samples[HELD_AGAINST:],
+        )
+        self._tell(f"Engine: {engine.about}")
+        if samples is not None:
+            from tomosoup.engines.int8 import compare
+
+            found = compare(engine, torch.no_grad()(net), samples[:HELD_AGAINST])
+            self._tell(
+                f"int8 changes this net's output by {found.relative_error:.1%} (root mean square), and its peaks by "
+                f"{found.peak_difference:.3f} at most ({found.peaks} peaks in {HELD_AGAINST} windows)"
+            )
+        return engine
+
+    def _tell(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            self.tell(text)
+
+
+def some_windows(source: Slices, plan: WindowPlan, count: int) -> Tensor:
+    """`(n, 1, z, y, x)`: at most `count` windows of the plan, spread over the source in no order."""
+    regions = window_regions(source.shape, plan)
+    order = torch.randperm(len(regions), generator=torch.Generator().manual_seed(0))[:count]
+    found = []
+    for i in order.tolist():
+        z, y, x = regions[i]
+        data = source.slices(z.start, min(z.stop, source.shape[0]))
+        found.append(cut(data, (slice(0, z.stop - z.start), y, x))[None])
+    return torch.stack(found)
