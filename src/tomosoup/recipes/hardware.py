@@ -9,13 +9,6 @@ from annotated_types import Ge
 from tomosoup.recipes.base import Recipe
 
 
-class InferenceRecipe(Recipe):
-    """What to pick on."""
-
-    device: str = "auto"
-    """cpu, cuda, mps, or the best there is."""
-
-
 class Hardware(Recipe):
     """What to compute on."""
 
