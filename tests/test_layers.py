@@ -41,7 +41,7 @@ LEVELS = {
         "simulation.scene",
         "simulation.projects",
     ],
-    4: ["demo", "cli", "train_command", "arguments", "terminal", "__main__", ""],
+    4: ["demo", "cli", "train_command", "export_command", "arguments", "terminal", "__main__", ""],
 }
 LEVEL = {module: level for level, modules in LEVELS.items() for module in modules}
 MODULES = sorted(SOURCE.rglob("*.py"))

@@ -9,9 +9,11 @@ from typing import Any
 
 from tomosoup.arguments import parse, read_thresholds
 from tomosoup.errors import InputError
+from tomosoup.export_command import export_onnx
 from tomosoup.recipes.commands import (
     ConvertCommand,
     DemoCommand,
+    ExportOnnxCommand,
     PickCommand,
     ScoreCommand,
     SimulateCommand,
@@ -209,6 +211,7 @@ COMMANDS: dict[str, tuple[type[Any], Callable[[Any], None]]] = {
     "threshold": (ThresholdCommand, threshold),
     "score": (ScoreCommand, score),
     "convert": (ConvertCommand, convert),
+    "export-onnx": (ExportOnnxCommand, export_onnx),
 }
 
 
@@ -240,7 +243,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def overview() -> str:
     """What `tomosoup --help` prints."""
-    lines = [f"  {name:<10} {(model.__doc__ or '').strip()}" for name, (model, _) in COMMANDS.items()]
+    lines = [f"  {name:<11} {(model.__doc__ or '').strip()}" for name, (model, _) in COMMANDS.items()]
     return "\n".join(
         ["tomosoup finds particles in cryo-electron tomograms.", "", "usage: tomosoup COMMAND [--help]", "", *lines]
     )

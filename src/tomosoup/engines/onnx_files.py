@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +64,7 @@ def export_onnx(
 
 def write_graph(graph: ExportedProgram, path: Path, *, about: Mapping[str, Any] | None = None) -> list[Path]:
     """Write a graph as ONNX; the files written, the one to open last."""
-    with warnings.catch_warnings():
-        # Deprecations between torch and onnxscript, which nobody here can mend.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.simplefilter("ignore", FutureWarning)
+    with _quietly():
         program = torch.onnx.export(
             graph, (), input_names=[INPUT], output_names=[OUTPUT], dynamo=True, verbose=False, optimize=True
         )
@@ -78,3 +77,20 @@ def write_graph(graph: ExportedProgram, path: Path, *, about: Mapping[str, Any] 
         program.save(Path(aside) / path.name, external_data=size > LARGEST_FILE)
         written = sorted(Path(aside).iterdir(), key=lambda file: file.name == path.name)
         return [file.replace(path.parent / file.name) for file in written]
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the exporter's log of every rewriting, and deprecations between torch and onnxscript."""
+    logs = [logging.getLogger(name) for name in ("onnxscript", "onnx_ir")]
+    levels = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)

@@ -12,7 +12,7 @@ from tyro.conf import Positional, arg
 from tomosoup.recipes.base import Recipe
 from tomosoup.recipes.data import AnnotatedData, DataRecipe
 from tomosoup.recipes.hardware import Hardware, InferenceRecipe
-from tomosoup.recipes.picking import PickingPlan
+from tomosoup.recipes.picking import ZYX, PickingPlan
 from tomosoup.recipes.simulation import SimulationRecipe
 from tomosoup.recipes.training import TrainingRecipe
 
@@ -141,6 +141,19 @@ class ConvertCommand(Recipe):
     """The 4th place's net A1 (.ckpt) or an 8th place's soup (.pth). No code in it is run."""
     output: Path
     """Checkpoint to write (.safetensors)."""
+    overwrite: bool = False
+    """Replace OUTPUT."""
+
+
+class ExportOnnxCommand(Recipe):
+    """Write a checkpoint's net as ONNX, for other programs to run."""
+
+    model: Positional[Path]
+    """The checkpoint."""
+    output: Annotated[Path, arg(aliases=["-o"])]
+    """File to write (.onnx); weights beyond 1.5 GB lie beside it, in OUTPUT.data."""
+    window: ZYX | None = None
+    """Voxels of a window (z y x); by default the checkpoint's. The batch size is free."""
     overwrite: bool = False
     """Replace OUTPUT."""
 
