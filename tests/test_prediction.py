@@ -23,9 +23,10 @@ from tomosoup.prediction import predict_heatmap
 from tomosoup.recipes.data import Normalisation
 from tomosoup.recipes.nets import NetRecipe, UNet3dRecipe
 from tomosoup.recipes.picking import LabelRecipe, PeakRecipe, PickingPlan, WindowPlan
+from tomosoup.recipes.training import TrainingRecipe
 from tomosoup.types import Species, Volume
 from tomosoup.views import VIEWS, View
-from tomosoup.windows import window_regions
+from tomosoup.windows import fitted, window_regions
 
 LOW = PickingPlan(peaks=PeakRecipe(floor=1e-3))
 
@@ -271,7 +272,19 @@ def test_the_papers_plans_lay_the_papers_windows() -> None:
     assert not paper.peaks.refine
     own = WindowPlan(shape=(16, 64, 64), stride=(4, 5, 6))
     assert PickingPlan.read("as-trained").windows(own) == own
-    assert PickingPlan.names() == ["as-trained", "paper", "paper-fewer-windows", "paper-unweighted", "soup"]
+    assert PickingPlan.names() == ["as-trained", "paper", "paper-fewer-windows", "paper-unweighted", "planes", "soup"]
+
+
+def test_whole_planes_are_one_window_a_layer_and_wider_volumes_overlap() -> None:
+    small, planes = TrainingRecipe.read("small").windows, PickingPlan.read("planes")
+    assert planes.windows(WindowPlan(shape=(16, 128, 128))) == small
+    assert PickingPlan.read("paper").windows(small).shape == (16, 128, 128)
+    full = fitted(small, (184, 630, 630), multiple=(16, 32, 32))
+    assert full.shape == (16, 640, 640)
+    assert len(window_regions((184, 630, 630), full)) == 22
+    wide = fitted(small, (16, 1500, 630), multiple=(16, 32, 32))
+    rows = [region[1] for region in window_regions((16, 1500, 630), wide)]
+    assert [(r.start, r.stop) for r in rows] == [(0, 1024), (476, 1500)]
 
 
 def test_the_papers_coordinates_come_out_of_the_paper_plan() -> None:

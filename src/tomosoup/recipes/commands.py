@@ -174,8 +174,8 @@ class PickCommand(Recipe):
     threshold: Thresholds = ()
     """Scores that picks must reach, for all (0.3) or by species (ribosome=0.4), in place of the checkpoint's."""
     plan: str = "as-trained"
-    """How to lay windows and read peaks: as-trained, paper, paper-fewer-windows, paper-unweighted, or a TOML file; the
-    options below change it."""
+    """How to lay windows and read peaks: as-trained, planes, paper, paper-fewer-windows, paper-unweighted, soup, or a
+    TOML file; the options below change it."""
     overwrite: bool = False
     """Replace picks and files that are there already."""
     inference: Annotated[InferenceRecipe, UNPREFIXED] = InferenceRecipe()

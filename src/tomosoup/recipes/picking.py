@@ -81,6 +81,12 @@ class LabelRecipe(Recipe):
 class PickingPlan(Recipe):
     """How any checkpoint's windows are laid over a tomogram and how picks are read; a named one is a TOML file."""
 
+    plane: Count | None = None
+    """Voxels of a window along y and along x; none keeps the checkpoint's. Whole planes (1024) are the fastest, for
+    nets that trained on large crops."""
+    border: Literal["zeros", "inside"] | None = None
+    """The last windows reach into zeros, or are moved inside the volume and cut down to it; none keeps the
+    checkpoint's."""
     step: tuple[Step, Step, Step] | None = None
     """From window to window, as a share of the window (z y x); none keeps the checkpoint's stride."""
     stride: ZYX | None = None
@@ -99,9 +105,14 @@ class PickingPlan(Recipe):
 
     def windows(self, own: WindowPlan) -> WindowPlan:
         """The windows for a checkpoint that comes with its `own`."""
-        z, y, x = own.shape
+        z, y, x = (own.shape[0], self.plane, self.plane) if self.plane else own.shape
         stride = own.stride
         if self.step:
             stride = max(1, round(z * self.step[0])), max(1, round(y * self.step[1])), max(1, round(x * self.step[2]))
-        changed = {"stride": self.stride or stride, "weighting": self.weighting or own.weighting}
+        changed = {
+            "shape": (z, y, x),
+            "stride": self.stride or stride,
+            "weighting": self.weighting or own.weighting,
+            "border": self.border or own.border,
+        }
         return WindowPlan.of(own.model_dump() | changed, source="The plan")
