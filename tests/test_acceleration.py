@@ -14,7 +14,9 @@ from tomosoup.nets import build_net
 from tomosoup.nets.convolution import Conv3x3x3, conv3x3x3, upsampled_conv
 from tomosoup.nets.shuffle_unet import UpStep
 from tomosoup.recipes.nets import Architecture, NetRecipe
+from tomosoup.recipes.picking import PickingPlan
 from tomosoup.recipes.training import TrainingRecipe
+from tomosoup.windows import fitted, window_regions
 
 WINDOWS = ((16, 64, 64), (32, 96, 64))
 
@@ -134,3 +136,15 @@ def test_a_net_for_other_depths_than_it_was_rewritten_for_is_not_silently_wrong(
     net = accelerate(lively(NetRecipe(backbone="resnet10t", decoder_widths=(8, 8, 8))), window=(16, 64, 64))
     with pytest.raises(RuntimeError):
         net(torch.randn(1, 1, 32, 64, 64))
+
+
+def test_whole_planes_of_the_small_net_cost_a_sixth_of_the_papers_windows() -> None:
+    recipe = TrainingRecipe.read("small")
+    net = build_net(recipe.net, classes=6).eval().to("meta")
+    full = (184, 630, 630)
+    costs = []
+    for plan in (PickingPlan.read("paper").windows(recipe.windows), recipe.windows):
+        plan = fitted(plan, full, multiple=net.multiple)
+        costs.append(len(window_regions(full, plan)) * flops(net, plan.shape))
+    assert costs[1] / costs[0] == pytest.approx(640**2 / (144 * 128**2), rel=0.02)
+    assert costs[1] / 184 / 630**2 < 20e-6  # 20 kFLOP a voxel

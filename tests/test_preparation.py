@@ -103,3 +103,15 @@ def test_int8_says_what_it_does_to_the_heatmap(checkpoint: Checkpoint) -> None:
     assert "int8" in told[0]
     assert "int8 changes this net's output by" in told[1]
     assert "0.0%" not in told[1]
+
+
+def test_windows_larger_than_the_volume_by_the_nets_stride_are_mirrored(checkpoint: Checkpoint) -> None:
+    volume = Volume(torch.randn(20, 70, 90), 10.0)
+    plan = WindowPlan(shape=(16, 1024, 1024), stride=(8, 768, 768), border="inside")
+    engine, windows = Nets().ready(checkpoint, plan, volume)
+    assert windows.shape == (16, 96, 96)
+    heatmap = predict_heatmap(engine, volume, plan=windows)
+    assert heatmap.shape == (20, 70, 90)
+    torch.testing.assert_close(
+        heatmap.data, predict_heatmap(checkpoint.net(), volume, plan=plan).data, atol=1e-5, rtol=1e-4
+    )

@@ -31,20 +31,21 @@ def heatmap_slabs(
     Blended from windows, each slab as soon as no further window reaches it: what is in memory does not depend on the
     volume's depth. The next slices are read while these are computed. A volume smaller than a window, or not a whole
     number of strides, is padded with zeros; where the plan keeps windows inside the volume, they are made as small as
-    it is (and as the net allows).
+    it is (and as the net allows). For an engine the plan is `fitted` already.
     """
-    plan = fitted(plan, source.shape, multiple=getattr(net, "multiple", (1, 1, 1)))
+    if isinstance(net, nn.Module):
+        plan = fitted(plan, source.shape, multiple=getattr(net, "multiple", (1, 1, 1)))
+        net = net_as_it_is(net, plan.shape)
     regions = window_regions(source.shape, plan)
     layers = {start: list(layer) for start, layer in groupby(regions, key=lambda region: region[0].start)}
     depth, done = source.shape[0], 0
-    engine = net_as_it_is(net, plan.shape) if isinstance(net, nn.Module) else net
     take = cut_mirrored if plan.border == "inside" else cut
     ring: Ring | None = None
     read = ahead(source.slices(start, min(start + plan.shape[0], depth)) for start in layers)
     for slices, (start, layer), following in zip(read, layers.items(), [*list(layers)[1:], depth], strict=True):
         # The slices begin where this layer's windows do.
         windows = (take(slices, (slice(0, plan.shape[0]), *region[1:]))[None] for region in layer)
-        outputs = chain.from_iterable(engine.each(batches(windows, engine.batch_size)))
+        outputs = chain.from_iterable(net.each(batches(windows, net.batch_size)))
         for values, region in zip(outputs, layer, strict=True):
             ring = ring or Ring(len(values), source.shape, plan)
             ring.add(values, region)
