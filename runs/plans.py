@@ -1,0 +1,167 @@
+"""F4 against time: which windows cost how much, for nets trained on small crops and on large ones.
+
+    python runs/plans.py simulate OUT
+    python runs/plans.py train OUT WEIGHTS [NAME ...]    # trains what is missing in OUT, then measures it
+    python runs/plans.py table OUT                       # prints the table of docs/speed-plans.md
+    python runs/plans.py figure OUT docs/plans.png
+
+WEIGHTS is what runs/lite0_weights.py makes; NAME is a key of `trainings`, all by default. Each can be stopped and
+started again: every row is a file.
+
+Ten simulated tomograms (recipe `simulated`, 48 x 448 x 448 voxels of 10 Å): five to train on, one held out, which sets
+the thresholds (`steady_thresholds`, with the same plan), four to score. A training has one validation, at its end, so
+that nothing is chosen by it. Seconds are CPU seconds of one thread, so that other work on the machine does not count.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from tomosoup.checkpoints import Checkpoint, load
+from tomosoup.ensembles import ensemble_heatmap, read_picks
+from tomosoup.evaluation import apply_thresholds, best_thresholds, score, steady_thresholds
+from tomosoup.io.project import Project, open_project
+from tomosoup.io.selection import read_truth, select_tomogram
+from tomosoup.recipes.commands import SimulateCommand
+from tomosoup.recipes.data import AnnotatedData, DataRecipe
+from tomosoup.recipes.picking import PickingPlan, WindowPlan
+from tomosoup.recipes.simulation import SimulationRecipe
+from tomosoup.recipes.training import TrainingRecipe
+from tomosoup.simulation.projects import simulate_project
+from tomosoup.training import train
+from tomosoup.types import Picks
+from tomosoup.windows import window_regions
+
+RUNS, TRAINED, SIMULATION_SEED = 10, 5, 21
+PLANE = 448
+"""Voxels of a tomogram along y and x."""
+
+
+def plan(depth: int, size: int, z_stride: int, stride: int, weighting: str = "pyramid") -> WindowPlan:
+    """Windows that are square in the plane."""
+    return WindowPlan.of(
+        {"shape": (depth, size, size), "stride": (z_stride, stride, stride), "weighting": weighting}, source="plan"
+    )
+
+
+PAPER = plan(16, 128, 8, 48)
+SHALLOW = [
+    PAPER,
+    plan(16, 128, 8, 64),
+    plan(16, 128, 8, 96),
+    plan(16, 128, 8, 128),
+    plan(16, 128, 16, 64),
+    plan(16, 192, 8, 96),
+    plan(16, 256, 8, 128),
+    plan(16, 256, 8, 192),
+    plan(16, 320, 8, 128),
+    plan(16, PLANE, 8, PLANE),
+    plan(16, PLANE, 12, PLANE),
+    plan(16, PLANE, 16, PLANE),
+    plan(32, PLANE, 8, PLANE),
+    plan(32, PLANE, 16, PLANE),
+    plan(48, PLANE, 48, PLANE),
+]
+"""Plans of the nets that were trained on 16 slices; the first is the paper's."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """What is trained, and the plans that it is picked with; the first is what the others are held against."""
+
+    recipe: TrainingRecipe
+    plans: list[WindowPlan]
+    seeds: tuple[int, ...] = (0, 1)
+
+
+def trainings(weights: Path) -> dict[str, Training]:
+    """What is trained, by name."""
+    small = TrainingRecipe.read("small").model_copy(update={"epochs": 2, "validate_every": 2})
+    lite = small.model_copy(update={"epochs": 1, "validate_every": 1, "net": small.net.model_copy(
+        update={"backbone": "tf_efficientnet_lite0", "backbone_weights": weights, "decoder_widths": (64, 48, 32)}
+    )})  # fmt: skip
+    large = {"crop_shape": (16, 256, 256), "batch_size": 1}
+    return {
+        "small": Training(small, SHALLOW),
+        "small, crops of 256": Training(small.model_copy(update=large), SHALLOW),
+        "lite": Training(lite, SHALLOW, (0,)),
+        "lite, crops of 256": Training(lite.model_copy(update=large), SHALLOW, (0,)),
+    }
+
+
+def simulate(out: Path) -> None:
+    """Make the project."""
+    simulation = SimulationRecipe.read("simulated").model_copy(update={"shape": (48, PLANE, PLANE)})
+    simulate_project(
+        SimulateCommand(out=out / "project", runs=RUNS, seed=SIMULATION_SEED, simulation=simulation)
+    )
+
+
+def work(out: Path, weights: Path, names: list[str]) -> None:
+    """Train and measure what is missing."""
+    torch.set_num_threads(1)
+    project = open_project(out / "project")
+    known = trainings(weights)
+    for seed, name in product((0, 1), names or known):
+        if seed not in known[name].seeds:
+            continue
+        model = out / "models" / f"{name}-{seed}.safetensors"
+        if not model.exists():
+            recipe = known[name].recipe.model_copy(update={"seed": seed})
+            data = AnnotatedData(runs=tuple(project.runs[: TRAINED + 1]))
+            start = time.process_time()
+            train(project, recipe, fold=TRAINED, folder=model.with_suffix(".training"), data=data).save(model)
+            print(model.stem, "trained in", round(time.process_time() - start), "s", flush=True)
+        measure(out, project, load(model), f"{name}-{seed}", known[name].plans)
+
+
+def measure(out: Path, project: Project, checkpoint: Checkpoint, stem: str, plans: list[WindowPlan]) -> None:
+    """Pick the held-out and the test runs with each plan, a file each, and say what it took."""
+    for windows, run in product(plans, project.runs[TRAINED:]):
+        path = out / "rows" / stem / f"{title(windows)}-{run}.json"
+        if path.exists():
+            continue
+        volume = select_tomogram(project, run, DataRecipe()).read()
+        model = replace(checkpoint, windows=windows)
+        began = time.process_time()
+        output = ensemble_heatmap(volume, [model])
+        predicted = time.process_time()
+        picks = read_picks(output, [model], plan=PickingPlan())
+        row = {
+            "predicting": predicted - began,
+            "reading": time.process_time() - predicted,
+            "flops": flops(model) * len(window_regions(volume.shape, windows)) / volume.data.numel(),
+            "picks": {n: [p.zyx.round(1).tolist(), p.score.round(5).tolist()] for n, p in picks.items()},
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(row))
+        print(stem, title(windows), run, f"{predicted - began:.1f} s", flush=True)
+
+
+def flops(model: Checkpoint) -> int:
+    """Floating-point operations for a window."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model.net()(torch.zeros(1, 1, *model.windows.shape))
+    return int(counter.get_total_flops())
+
+
+def title(windows: WindowPlan) -> str:
+    """A plan's name: window and stride along z, then in the plane."""
+    (z, y, _), (dz, dy, _) = windows.shape, windows.stride
+    return f"{z} at {dz}, {'whole planes' if y == PLANE else f'{y} at {dy}'}"
+
+
+if __name__ == "__main__":
+    command, out = sys.argv[1], Path(sys.argv[2])
+    if command == "simulate":
+        simulate(out)
+    elif command == "train":
+        work(out, Path(sys.argv[3]), sys.argv[4:])
