@@ -1,7 +1,8 @@
 """F4 against time: which windows cost how much, for nets trained on small crops and on large ones.
 
     python runs/plans.py simulate OUT
-    python runs/plans.py train OUT WEIGHTS [NAME ...]    # trains what is missing in OUT, then measures it
+    python runs/plans.py train OUT WEIGHTS [NAME ...]    # trains what is missing in OUT
+    python runs/plans.py measure OUT [NAME ...]          # picks with every plan what is trained
     python runs/plans.py table OUT                       # prints the table of docs/speed-plans.md
     python runs/plans.py figure OUT docs/plans.png
 
@@ -16,10 +17,11 @@ that nothing is chosen by it. Seconds are CPU seconds of one thread, so that oth
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import groupby, product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,6 +43,7 @@ from tomosoup.types import Picks
 from tomosoup.windows import window_regions
 
 RUNS, TRAINED, SIMULATION_SEED = 10, 5, 21
+SEEDS = (0, 1)
 PLANE = 448
 """Voxels of a tomogram along y and x."""
 
@@ -53,24 +56,27 @@ def plan(depth: int, size: int, z_stride: int, stride: int, weighting: str = "py
 
 
 PAPER = plan(16, 128, 8, 48)
-SHALLOW = [
+CORE = [
     PAPER,
     plan(16, 128, 8, 64),
+    plan(16, 256, 8, 128),
+    plan(16, PLANE, 8, PLANE),
+    plan(16, PLANE, 16, PLANE),
+    plan(32, PLANE, 16, PLANE),
+]
+"""Plans of the nets that were trained on 16 slices; the first is the paper's."""
+FURTHER = [
     plan(16, 128, 8, 96),
     plan(16, 128, 8, 128),
     plan(16, 128, 16, 64),
     plan(16, 192, 8, 96),
-    plan(16, 256, 8, 128),
     plan(16, 256, 8, 192),
     plan(16, 320, 8, 128),
-    plan(16, PLANE, 8, PLANE),
     plan(16, PLANE, 12, PLANE),
-    plan(16, PLANE, 16, PLANE),
     plan(32, PLANE, 8, PLANE),
-    plan(32, PLANE, 16, PLANE),
     plan(48, PLANE, 48, PLANE),
 ]
-"""Plans of the nets that were trained on 16 slices; the first is the paper's."""
+"""What else is tried with the ordinary net."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +84,8 @@ class Training:
     """What is trained, and the plans that it is picked with; the first is what the others are held against."""
 
     recipe: TrainingRecipe
-    plans: list[WindowPlan]
-    seeds: tuple[int, ...] = (0, 1)
+    plans: Sequence[WindowPlan] = tuple(CORE)
+    seeds: tuple[int, ...] = SEEDS
 
 
 def trainings(weights: Path) -> dict[str, Training]:
@@ -88,42 +94,54 @@ def trainings(weights: Path) -> dict[str, Training]:
     lite = small.model_copy(update={"epochs": 1, "validate_every": 1, "net": small.net.model_copy(
         update={"backbone": "tf_efficientnet_lite0", "backbone_weights": weights, "decoder_widths": (64, 48, 32)}
     )})  # fmt: skip
+    plain = small.model_copy(update={"net": small.net.model_copy(update={"backbone": "mobilenetv2_050"})})
     large = {"crop_shape": (16, 256, 256), "batch_size": 1}
     return {
-        "small": Training(small, SHALLOW),
-        "small, crops of 256": Training(small.model_copy(update=large), SHALLOW),
-        "lite": Training(lite, SHALLOW, (0,)),
-        "lite, crops of 256": Training(lite.model_copy(update=large), SHALLOW, (0,)),
+        "small": Training(small, CORE + FURTHER),
+        "small, crops of 256": Training(small.model_copy(update=large)),
+        "mobilenetv2": Training(plain),
+        "mobilenetv2, crops of 256": Training(plain.model_copy(update=large)),
+        "lite": Training(lite, seeds=(0,)),
+        "lite, crops of 256": Training(lite.model_copy(update=large), seeds=(0,)),
     }
 
 
 def simulate(out: Path) -> None:
     """Make the project."""
     simulation = SimulationRecipe.read("simulated").model_copy(update={"shape": (48, PLANE, PLANE)})
-    simulate_project(
-        SimulateCommand(out=out / "project", runs=RUNS, seed=SIMULATION_SEED, simulation=simulation)
-    )
+    simulate_project(SimulateCommand(out=out / "project", runs=RUNS, seed=SIMULATION_SEED, simulation=simulation))
 
 
-def work(out: Path, weights: Path, names: list[str]) -> None:
-    """Train and measure what is missing."""
-    torch.set_num_threads(1)
+def train_all(out: Path, weights: Path, names: list[str]) -> None:
+    """Train what is missing."""
     project = open_project(out / "project")
-    known = trainings(weights)
-    for seed, name in product((0, 1), names or known):
-        if seed not in known[name].seeds:
-            continue
-        model = out / "models" / f"{name}-{seed}.safetensors"
+    data = AnnotatedData(runs=tuple(project.runs[: TRAINED + 1]))
+    for name, seed, model in wanted(out, weights, names):
         if not model.exists():
-            recipe = known[name].recipe.model_copy(update={"seed": seed})
-            data = AnnotatedData(runs=tuple(project.runs[: TRAINED + 1]))
-            start = time.process_time()
-            train(project, recipe, fold=TRAINED, folder=model.with_suffix(".training"), data=data).save(model)
-            print(model.stem, "trained in", round(time.process_time() - start), "s", flush=True)
-        measure(out, project, load(model), f"{name}-{seed}", known[name].plans)
+            recipe = trainings(weights)[name].recipe.model_copy(update={"seed": seed})
+            folder = model.with_suffix(".training")
+            begun = (folder / "last.ckpt").is_file()
+            train(project, recipe, fold=TRAINED, folder=folder, data=data, resume=begun).save(model)
+            print(model.stem, "trained", flush=True)
 
 
-def measure(out: Path, project: Project, checkpoint: Checkpoint, stem: str, plans: list[WindowPlan]) -> None:
+def wanted(out: Path, weights: Path, names: list[str]) -> Iterator[tuple[str, int, Path]]:
+    """Name, seed and file of every model: a whole round of names before the next seed."""
+    known = trainings(weights)
+    for seed, name in product(SEEDS, names or known):
+        if seed in known[name].seeds:
+            yield name, seed, out / "models" / f"{name}-{seed}.safetensors"
+
+
+def measure_all(out: Path, names: list[str]) -> None:
+    """Measure what is trained and not yet measured."""
+    project = open_project(out / "project")
+    for name, _, model in wanted(out, Path(), names):
+        if model.exists():
+            measure(out, project, load(model), model.stem, trainings(Path())[name].plans)
+
+
+def measure(out: Path, project: Project, checkpoint: Checkpoint, stem: str, plans: Sequence[WindowPlan]) -> None:
     """Pick the held-out and the test runs with each plan, a file each, and say what it took."""
     for windows, run in product(plans, project.runs[TRAINED:]):
         path = out / "rows" / stem / f"{title(windows)}-{run}.json"
@@ -159,9 +177,75 @@ def title(windows: WindowPlan) -> str:
     return f"{z} at {dz}, {'whole planes' if y == PLANE else f'{y} at {dy}'}"
 
 
+@dataclass(frozen=True)
+class Result:
+    """A plan of a net: F4 over the test runs together and of each, CPU seconds and operations for a tomogram."""
+
+    net: str
+    plan: str
+    f4: float
+    best: float
+    runs: list[float]
+    seconds: float
+    reading: float
+    flops: float
+
+
+def results(out: Path) -> Iterator[Result]:
+    """All that is measured, by net and plan."""
+    project = open_project(out / "project")
+    truth = {run: read_truth(project, run) for run in project.runs[TRAINED:]}
+    held_out, *tests = truth
+    for folder in sorted((out / "rows").iterdir()):
+        kept: dict[str, dict[str, dict[str, Any]]] = {}
+        for file in sorted(folder.glob("*.json")):
+            windows, run = file.stem.rsplit("-", 1)
+            kept.setdefault(windows, {})[run] = json.loads(file.read_text())
+        for windows, rows in kept.items():
+            if len(rows) < len(truth):
+                continue
+            picks = {
+                run: {n: Picks(np.array(z).reshape(-1, 3), np.array(s)) for n, (z, s) in row["picks"].items()}
+                for run, row in rows.items()
+            }
+            limits = steady_thresholds([(picks[held_out], truth[held_out])], project.species)
+            sure = {run: apply_thresholds(picks[run], limits) for run in tests}
+            flattered = best_thresholds([(picks[run], truth[run]) for run in tests], project.species)[1]
+            yield Result(
+                net=folder.name,
+                plan=windows,
+                f4=score(sure, truth, project.species).weighted,
+                best=flattered.weighted,
+                runs=[score({run: sure[run]}, truth, project.species).weighted for run in tests],
+                seconds=float(np.median([row["predicting"] for row in rows.values()])),
+                reading=float(np.median([row["reading"] for row in rows.values()])),
+                flops=float(np.mean([row["flops"] for row in rows.values()])),
+            )
+
+
+def table(out: Path) -> None:
+    """A row a plan of each net, slowest first."""
+    print("| net | windows | F4 | against the first | best | s | speed | kflop a voxel | runs |")
+    print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |")
+    for net, group in groupby(results(out), key=lambda r: r.net):
+        rows = sorted(group, key=lambda r: -r.seconds)
+        first = rows[0]
+        for r in rows:
+            runs = " ".join(f"{v:.2f}" for v in r.runs)
+            print(
+                f"| {net} | {r.plan} | {r.f4:.3f} | {r.f4 - first.f4:+.3f} | {r.best:.3f} | {r.seconds:.1f} | "
+                f"{first.seconds / r.seconds:.1f} | {r.flops / 1e3:.1f} | {runs} |"
+            )
+
+
 if __name__ == "__main__":
+    torch.set_num_threads(1)
     command, out = sys.argv[1], Path(sys.argv[2])
     if command == "simulate":
         simulate(out)
     elif command == "train":
-        work(out, Path(sys.argv[3]), sys.argv[4:])
+        train_all(out, Path(sys.argv[3]), sys.argv[4:])
+    elif command == "measure":
+        measure_all(out, sys.argv[3:])
+    elif command == "table":
+        table(out)
