@@ -28,16 +28,19 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from tomosoup.checkpoints import Checkpoint, load
+from tomosoup.crops import Crops, normalised, read_examples
 from tomosoup.ensembles import ensemble_heatmap, read_picks
 from tomosoup.evaluation import apply_thresholds, best_thresholds, score, steady_thresholds
 from tomosoup.io.project import Project, open_project
 from tomosoup.io.selection import read_truth, select_tomogram
 from tomosoup.recipes.commands import SimulateCommand
 from tomosoup.recipes.data import AnnotatedData, DataRecipe
+from tomosoup.recipes.nets import NetRecipe, UNet3dRecipe
 from tomosoup.recipes.picking import PickingPlan, WindowPlan
 from tomosoup.recipes.simulation import SimulationRecipe
-from tomosoup.recipes.training import TrainingRecipe
+from tomosoup.recipes.training import AugmentationRecipe, LossRecipe, TrainingRecipe
 from tomosoup.simulation.projects import simulate_project
+from tomosoup.soups import with_statistics
 from tomosoup.training import train
 from tomosoup.types import Picks
 from tomosoup.windows import window_regions
@@ -77,33 +80,82 @@ FURTHER = [
     plan(48, PLANE, 48, PLANE),
 ]
 """What else is tried with the ordinary net."""
+DEEP = [plan(32, 128, 16, 48), plan(32, PLANE, 16, PLANE), plan(48, PLANE, 48, PLANE)]
+"""Plans of A2; the first is the paper's."""
+
+
+def label_plan(size: int, stride: int) -> WindowPlan:
+    """As deep as the tomogram, as the 8th place's windows nearly are."""
+    return plan(48, size, 48, stride, "gaussian").model_copy(update={"border": "inside"})
+
+
+LABELS = [label_plan(384, 288), label_plan(PLANE, PLANE), label_plan(224, 168), label_plan(224, 224),
+          label_plan(96, 72), label_plan(96, 96)]  # fmt: skip
+"""Plans of B; the first is the 8th place's."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """What is trained, and the plans that it is picked with; the first is what the others are held against."""
+    """What is trained, and the plans that it is picked with; the first is what the others are held against.
+
+    With `of` nothing is trained: it is that net, the statistics of its batch norms re-estimated on the recipe's crops.
+    """
 
     recipe: TrainingRecipe
     plans: Sequence[WindowPlan] = tuple(CORE)
     seeds: tuple[int, ...] = SEEDS
+    of: str | None = None
 
 
 def trainings(weights: Path) -> dict[str, Training]:
     """What is trained, by name."""
     small = TrainingRecipe.read("small").model_copy(update={"epochs": 2, "validate_every": 2})
-    lite = small.model_copy(update={"epochs": 1, "validate_every": 1, "net": small.net.model_copy(
-        update={"backbone": "tf_efficientnet_lite0", "backbone_weights": weights, "decoder_widths": (64, 48, 32)}
-    )})  # fmt: skip
-    plain = small.model_copy(update={"net": small.net.model_copy(update={"backbone": "mobilenetv2_050"})})
     large = {"crop_shape": (16, 256, 256), "batch_size": 1}
+    plane = {"crop_shape": (16, PLANE, PLANE)}
+    backbone = NetRecipe(
+        backbone="tf_efficientnet_lite0", backbone_weights=weights, input_slices=5, decoder_widths=(64, 48, 32)
+    )
+    lite = small.model_copy(update={"epochs": 1, "validate_every": 1, "net": backbone})
+    a2 = lite.model_copy(update={
+        "net": backbone.model_copy(update={
+            "name": "pyramid_unet", "depth_stride_limit": 4, "depth_mixing": True, "decoder_widths": (32, 48, 32, 16)
+        }),
+        "loss": LossRecipe(name="balanced"), "sigma_by_radius": 0.5, "windows": plan(32, 128, 32, 128),
+        "batch_size": 2, "crops_per_epoch": 160, "average_decay": 0.9,
+    })  # fmt: skip
+    b = TrainingRecipe(
+        net=UNet3dRecipe(channels=(16, 32, 64, 64), residual_units=1, dropout=0.1),
+        loss=LossRecipe(name="dice"),
+        crop_shape=(48, 96, 96),
+        windows=label_plan(192, 192),
+        augmentation=AugmentationRecipe(affine_chance=0.0, intensity_chance=0.0),
+        crops_per_tomogram=80,
+        epochs=1,
+        warmup_epochs=0.1,
+        batch_size=4,
+        learning_rate=3e-3,
+        average_decay=0.9,
+    )
     return {
         "small": Training(small, CORE + FURTHER),
         "small, crops of 256": Training(small.model_copy(update=large)),
-        "mobilenetv2": Training(plain),
-        "mobilenetv2, crops of 256": Training(plain.model_copy(update=large)),
-        "lite": Training(lite, seeds=(0,)),
-        "lite, crops of 256": Training(lite.model_copy(update=large), seeds=(0,)),
-    }
+        "small, norms of its crops": Training(small, CORE[:1], of="small"),
+        "small, norms of planes": Training(small.model_copy(update=plane), CORE, of="small"),
+        "small, crops of 256, norms of planes": Training(
+            small.model_copy(update=plane), CORE[3:], of="small, crops of 256"
+        ),
+        "A2": Training(a2, DEEP, (0,)),
+        "A2, crops of 192": Training(a2.model_copy(update={
+            "crop_shape": (32, 192, 192), "batch_size": 1, "crops_per_epoch": 80
+        }), DEEP, (0,)),
+        "A2, norms of planes": Training(
+            a2.model_copy(update={"crop_shape": (32, PLANE, PLANE)}), DEEP[1:3], (0,), of="A2"
+        ),
+        "B": Training(b, LABELS, (0,)),
+        "B, crops of 192": Training(b.model_copy(update={
+            "crop_shape": (48, 192, 192), "batch_size": 1, "crops_per_tomogram": 20
+        }), LABELS, (0,)),
+    }  # fmt: skip
 
 
 def simulate(out: Path) -> None:
@@ -118,7 +170,14 @@ def train_all(out: Path, weights: Path, names: list[str]) -> None:
     data = AnnotatedData(runs=tuple(project.runs[: TRAINED + 1]))
     for name, seed, model in wanted(out, weights, names):
         if not model.exists():
-            recipe = trainings(weights)[name].recipe.model_copy(update={"seed": seed})
+            wish = trainings(weights)[name]
+            recipe = wish.recipe.model_copy(update={"seed": seed})
+            if wish.of:
+                base = load(model.with_name(f"{wish.of}-{seed}.safetensors"))
+                examples = read_examples(project, AnnotatedData(runs=data.runs[:TRAINED]))
+                crops = Crops(normalised(examples, base.normalisation), base.species, recipe)
+                with_statistics(base, crops).save(model)
+                continue
             folder = model.with_suffix(".training")
             begun = (folder / "last.ckpt").is_file()
             train(project, recipe, fold=TRAINED, folder=folder, data=data, resume=begun).save(model)
