@@ -173,7 +173,9 @@ def train_all(out: Path, weights: Path, names: list[str]) -> None:
             wish = trainings(weights)[name]
             recipe = wish.recipe.model_copy(update={"seed": seed})
             if wish.of:
-                base = load(model.with_name(f"{wish.of}-{seed}.safetensors"))
+                if not (file := model.with_name(f"{wish.of}-{seed}.safetensors")).exists():
+                    continue
+                base = load(file)
                 examples = read_examples(project, AnnotatedData(runs=data.runs[:TRAINED]))
                 crops = Crops(normalised(examples, base.normalisation), base.species, recipe)
                 with_statistics(base, crops).save(model)
