@@ -1,13 +1,12 @@
 """F4 against time: which windows cost how much, for nets trained on small crops and on large ones.
 
     python runs/plans.py simulate OUT
-    python runs/plans.py train OUT WEIGHTS [NAME ...]    # trains what is missing in OUT
+    python runs/plans.py train OUT [NAME ...]            # trains what is missing in OUT
     python runs/plans.py measure OUT [NAME ...]          # picks with every plan what is trained
     python runs/plans.py table OUT                       # prints the table of docs/speed-plans.md
     python runs/plans.py figure OUT docs/plans.png
 
-WEIGHTS is what runs/lite0_weights.py makes; NAME is a key of `trainings`, all by default. Each can be stopped and
-started again: every row is a file.
+NAME is a key of `trainings`, all by default. Each can be stopped and started again: every row is a file.
 
 Nine simulated tomograms (recipe `simulated`, 48 x 448 x 448 voxels of 10 Å): five to train on, one held out, which sets
 the thresholds (`steady_thresholds`, with the same plan), three to score. A training has one validation, at its end, so
@@ -21,32 +20,35 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from torch.optim.swa_utils import update_bn
 from torch.utils.flop_counter import FlopCounterMode
 
 from tomosoup.checkpoints import Checkpoint, load
-from tomosoup.crops import Crops, normalised, read_examples
+from tomosoup.crops import generator, normalised, read_examples, shown_windows
 from tomosoup.ensembles import ensemble_heatmap, read_picks
 from tomosoup.evaluation import apply_thresholds, best_thresholds, score, steady_thresholds
 from tomosoup.io.project import Project, open_project
 from tomosoup.io.selection import read_truth, select_tomogram
+from tomosoup.io.tables import PicksByRun
 from tomosoup.recipes.commands import SimulateCommand
 from tomosoup.recipes.data import AnnotatedData, DataRecipe
-from tomosoup.recipes.nets import NetRecipe, UNet3dRecipe
+from tomosoup.recipes.nets import UNet3dRecipe
 from tomosoup.recipes.picking import PickingPlan, WindowPlan
 from tomosoup.recipes.simulation import SimulationRecipe
 from tomosoup.recipes.training import AugmentationRecipe, LossRecipe, TrainingRecipe
 from tomosoup.simulation.projects import simulate_project
-from tomosoup.soups import with_statistics
 from tomosoup.training import train
-from tomosoup.types import Picks
+from tomosoup.types import Picks, Species
 from tomosoup.windows import window_regions
 
 RUNS, TRAINED, SIMULATION_SEED = 9, 5, 21
 SEEDS = (0, 1)
+OF_PLANES = ", norms of planes"
 PLANE = 448
 """Voxels of a tomogram along y and x."""
 
@@ -61,11 +63,11 @@ def plan(depth: int, size: int, z_stride: int, stride: int, weighting: str = "py
 PAPER = plan(16, 128, 8, 48)
 CORE = [
     PAPER,
-    plan(16, 128, 8, 64),
-    plan(16, 256, 8, 128),
     plan(16, PLANE, 8, PLANE),
     plan(16, PLANE, 16, PLANE),
     plan(32, PLANE, 16, PLANE),
+    plan(16, 128, 8, 64),
+    plan(16, 256, 8, 128),
 ]
 """Plans of the nets that were trained on 16 slices; the first is the paper's."""
 FURTHER = [
@@ -74,14 +76,8 @@ FURTHER = [
     plan(16, 128, 16, 64),
     plan(16, 192, 8, 96),
     plan(16, 256, 8, 192),
-    plan(16, 320, 8, 128),
-    plan(16, PLANE, 12, PLANE),
-    plan(32, PLANE, 8, PLANE),
-    plan(48, PLANE, 48, PLANE),
 ]
 """What else is tried with the ordinary net."""
-DEEP = [plan(32, 128, 16, 48), plan(32, PLANE, 16, PLANE), plan(48, PLANE, 48, PLANE)]
-"""Plans of A2; the first is the paper's."""
 
 
 def label_plan(size: int, stride: int) -> WindowPlan:
@@ -98,31 +94,20 @@ LABELS = [label_plan(384, 288), label_plan(PLANE, PLANE), label_plan(224, 168), 
 class Training:
     """What is trained, and the plans that it is picked with; the first is what the others are held against.
 
-    With `of` nothing is trained: it is that net, the statistics of its batch norms re-estimated on the recipe's crops.
+    With `norms_of` nothing is trained: it is the net of that name without `OF_PLANES`, its batch norms with their
+    statistics from such windows.
     """
 
     recipe: TrainingRecipe
     plans: Sequence[WindowPlan] = tuple(CORE)
     seeds: tuple[int, ...] = SEEDS
-    of: str | None = None
+    norms_of: WindowPlan | None = None
 
 
-def trainings(weights: Path) -> dict[str, Training]:
+def trainings() -> dict[str, Training]:
     """What is trained, by name."""
     small = TrainingRecipe.read("small").model_copy(update={"epochs": 2, "validate_every": 2})
     large = {"crop_shape": (16, 256, 256), "batch_size": 1}
-    plane = {"crop_shape": (16, PLANE, PLANE)}
-    backbone = NetRecipe(
-        backbone="tf_efficientnet_lite0", backbone_weights=weights, input_slices=5, decoder_widths=(64, 48, 32)
-    )
-    lite = small.model_copy(update={"epochs": 1, "validate_every": 1, "net": backbone})
-    a2 = lite.model_copy(update={
-        "net": backbone.model_copy(update={
-            "name": "pyramid_unet", "depth_stride_limit": 4, "depth_mixing": True, "decoder_widths": (32, 48, 32, 16)
-        }),
-        "loss": LossRecipe(name="balanced"), "sigma_by_radius": 0.5, "windows": plan(32, 128, 32, 128),
-        "batch_size": 2, "crops_per_epoch": 120, "average_decay": 0.9,
-    })  # fmt: skip
     b = TrainingRecipe(
         net=UNet3dRecipe(channels=(16, 32, 64, 64), residual_units=1, dropout=0.1),
         loss=LossRecipe(name="dice"),
@@ -139,23 +124,10 @@ def trainings(weights: Path) -> dict[str, Training]:
     return {
         "small": Training(small, CORE + FURTHER),
         "small, crops of 256": Training(small.model_copy(update=large)),
-        "small, norms of its crops": Training(small, CORE[:1], of="small"),
-        "small, norms of planes": Training(small.model_copy(update=plane), CORE, of="small"),
-        "small, crops of 256, norms of planes": Training(
-            small.model_copy(update=plane), CORE[3:], of="small, crops of 256"
-        ),
-        "A2": Training(a2, DEEP, (0,)),
-        "A2, crops of 192": Training(a2.model_copy(update={
-            "crop_shape": (32, 192, 192), "batch_size": 1, "crops_per_epoch": 60
-        }), DEEP, (0,)),
-        "A2, norms of planes": Training(
-            a2.model_copy(update={"crop_shape": (32, PLANE, PLANE)}), DEEP[1:3], (0,), of="A2"
-        ),
+        "small" + OF_PLANES: Training(small, CORE, norms_of=CORE[1]),
+        "small, crops of 256" + OF_PLANES: Training(small, CORE[:4], norms_of=CORE[1]),
         "B": Training(b, LABELS, (0,)),
-        "B, crops of 192": Training(b.model_copy(update={
-            "crop_shape": (48, 192, 192), "batch_size": 1, "crops_per_tomogram": 16
-        }), LABELS, (0,)),
-    }  # fmt: skip
+    }
 
 
 def simulate(out: Path) -> None:
@@ -164,21 +136,18 @@ def simulate(out: Path) -> None:
     simulate_project(SimulateCommand(out=out / "project", runs=RUNS, seed=SIMULATION_SEED, simulation=simulation))
 
 
-def train_all(out: Path, weights: Path, names: list[str]) -> None:
+def train_all(out: Path, names: list[str]) -> None:
     """Train what is missing."""
     project = open_project(out / "project")
     data = AnnotatedData(runs=tuple(project.runs[: TRAINED + 1]))
-    for name, seed, model in wanted(out, weights, names):
+    for name, seed, model in wanted(out, names):
         if not model.exists():
-            wish = trainings(weights)[name]
+            wish = trainings()[name]
             recipe = wish.recipe.model_copy(update={"seed": seed})
-            if wish.of:
-                if not (file := model.with_name(f"{wish.of}-{seed}.safetensors")).exists():
-                    continue
-                base = load(file)
-                examples = read_examples(project, AnnotatedData(runs=data.runs[:TRAINED]))
-                crops = Crops(normalised(examples, base.normalisation), base.species, recipe)
-                with_statistics(base, crops).save(model)
+            if wish.norms_of:
+                base = model.with_name(f"{name.removesuffix(OF_PLANES)}-{seed}.safetensors")
+                if base.exists():
+                    with_norms_of(wish.norms_of, load(base), project).save(model)
                 continue
             folder = model.with_suffix(".training")
             begun = (folder / "last.ckpt").is_file()
@@ -186,9 +155,18 @@ def train_all(out: Path, weights: Path, names: list[str]) -> None:
             print(model.stem, "trained", flush=True)
 
 
-def wanted(out: Path, weights: Path, names: list[str]) -> Iterator[tuple[str, int, Path]]:
+def with_norms_of(windows: WindowPlan, checkpoint: Checkpoint, project: Project) -> Checkpoint:
+    """The same net with the statistics that its batch norms have in such windows of the runs it was trained on."""
+    runs = AnnotatedData(runs=tuple(checkpoint.history[-1]["runs"]))
+    examples = normalised(read_examples(project, runs), checkpoint.normalisation)
+    net: Any = checkpoint.net()
+    update_bn(shown_windows(examples, windows, multiple=net.multiple, random=generator(0)), net)
+    return replace(checkpoint, weights=net.state_dict())
+
+
+def wanted(out: Path, names: list[str]) -> Iterator[tuple[str, int, Path]]:
     """Name, seed and file of every model: a whole round of names before the next seed."""
-    known = trainings(weights)
+    known = trainings()
     for seed, name in product(SEEDS, names or known):
         if seed in known[name].seeds:
             yield name, seed, out / "models" / f"{name}-{seed}.safetensors"
@@ -197,32 +175,31 @@ def wanted(out: Path, weights: Path, names: list[str]) -> Iterator[tuple[str, in
 def measure_all(out: Path, names: list[str]) -> None:
     """Measure what is trained and not yet measured."""
     project = open_project(out / "project")
-    for name, _, model in wanted(out, Path(), names):
+    for name, _, model in wanted(out, names):
         if model.exists():
-            measure(out, project, load(model), model.stem, trainings(Path())[name].plans)
+            measure(out, project, load(model), model.stem, trainings()[name].plans)
 
 
 def measure(out: Path, project: Project, checkpoint: Checkpoint, stem: str, plans: Sequence[WindowPlan]) -> None:
     """Pick the held-out and the test runs with each plan, a file each, and say what it took."""
     for windows, run in product(plans, project.runs[TRAINED:RUNS]):
-        path = out / "rows" / stem / f"{title(windows)}-{run}.json"
+        path = row_file(out / "rows" / stem, windows, run)
         if path.exists():
             continue
         volume = select_tomogram(project, run, DataRecipe()).read()
         model = replace(checkpoint, windows=windows)
         began = time.process_time()
         output = ensemble_heatmap(volume, [model])
-        predicted = time.process_time()
+        seconds = time.process_time() - began
         picks = read_picks(output, [model], plan=PickingPlan())
         row = {
-            "predicting": predicted - began,
-            "reading": time.process_time() - predicted,
+            "predicting": seconds,
             "flops": flops(model) * len(window_regions(volume.shape, windows)) / volume.data.numel(),
             "picks": {n: [p.zyx.round(1).tolist(), p.score.round(5).tolist()] for n, p in picks.items()},
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(row))
-        print(stem, title(windows), run, f"{predicted - began:.1f} s", flush=True)
+        print(stem, title(windows), run, f"{seconds:.1f} s", flush=True)
 
 
 def flops(model: Checkpoint) -> int:
@@ -238,89 +215,86 @@ def title(windows: WindowPlan) -> str:
     return f"{z} at {dz}, {'whole planes' if y == PLANE else f'{y} at {dy}'}"
 
 
+def row_file(folder: Path, windows: WindowPlan, run: str) -> Path:
+    """Where a net's picks of a run by a plan are kept."""
+    return folder / f"{title(windows)}-{run}.json"
+
+
 @dataclass(frozen=True)
 class Result:
-    """A plan of a net: F4 over the test runs together and of each; seconds and operations for a tomogram."""
+    """A plan of a net: F4 over the test runs together and of each; CPU seconds and operations for a tomogram."""
 
     plan: str
     f4: float
+    runs: list[float]
     best: float
     """F4 with the thresholds that are best on the test runs themselves: it flatters, but thresholds add no noise."""
-    runs: list[float]
-    predicting: float
-    reading: float
+    seconds: float
     flops: float
 
 
-def results(out: Path, project: Project) -> Iterator[tuple[str, list[Result]]]:
+def results(out: Path) -> Iterator[tuple[str, list[Result]]]:
     """Each net that is measured, with its plans in their order."""
+    project = open_project(out / "project")
     truth = {run: read_truth(project, run) for run in project.runs[TRAINED:RUNS]}
+    for name, seed, model in wanted(out, []):
+        folder = out / "rows" / model.stem
+        measured = [p for p in trainings()[name].plans if all(row_file(folder, p, run).exists() for run in truth)]
+        if measured:
+            yield f"{name}, seed {seed}", [result(folder, p, truth, project.species) for p in measured]
+
+
+def result(folder: Path, windows: WindowPlan, truth: PicksByRun, species: Sequence[Species]) -> Result:
+    """What the rows of a plan come to; the first run of the truth sets the thresholds."""
     held_out, *tests = truth
-    for name, seed, model in wanted(out, Path(), []):
-        found = []
-        for windows in trainings(Path())[name].plans:
-            files = {run: out / "rows" / model.stem / f"{title(windows)}-{run}.json" for run in truth}
-            if not all(file.exists() for file in files.values()):
-                continue
-            rows = {run: json.loads(file.read_text()) for run, file in files.items()}
-            picks = {
-                run: {n: Picks(np.array(z).reshape(-1, 3), np.array(s)) for n, (z, s) in row["picks"].items()}
-                for run, row in rows.items()
-            }
-            limits = steady_thresholds([(picks[held_out], truth[held_out])], project.species)
-            sure = {run: apply_thresholds(picks[run], limits) for run in tests}
-            flattered = best_thresholds([(picks[run], truth[run]) for run in tests], project.species)[1]
-            middle = {
-                k: float(np.median([row[k] for row in rows.values()])) for k in ("predicting", "reading", "flops")
-            }
-            found.append(
-                Result(
-                    plan=title(windows),
-                    f4=score(sure, truth, project.species).weighted,
-                    best=flattered.weighted,
-                    runs=[score({run: sure[run]}, truth, project.species).weighted for run in tests],
-                    **middle,
-                )
-            )
-        if found:
-            yield f"{name}, seed {seed}", found
+    rows = {run: json.loads(row_file(folder, windows, run).read_text()) for run in truth}
+    picks = {
+        run: {n: Picks(np.array(zyx).reshape(-1, 3), np.array(s)) for n, (zyx, s) in row["picks"].items()}
+        for run, row in rows.items()
+    }
+    limits = steady_thresholds([(picks[held_out], truth[held_out])], species)
+    sure = {run: apply_thresholds(picks[run], limits) for run in tests}
+    return Result(
+        plan=title(windows),
+        f4=score(sure, truth, species).weighted,
+        runs=[score({run: sure[run]}, truth, species).weighted for run in tests],
+        best=best_thresholds([(picks[run], truth[run]) for run in tests], species)[1].weighted,
+        seconds=float(np.median([row["predicting"] for row in rows.values()])),
+        flops=float(np.median([row["flops"] for row in rows.values()])),
+    )
 
 
 def table(out: Path) -> None:
     """A row a plan of each net; "against" and "times" hold it against the net's first."""
     print("| net | windows | F4 | against | runs | best | s | times | kflop a voxel |")
     print("| --- | --- | ---: | ---: | --- | ---: | ---: | ---: | ---: |")
-    for net, (first, *others) in results(out, open_project(out / "project")):
-        for r in (first, *others):
+    for net, found in results(out):
+        for r in found:
             print(
-                f"| {net} | {r.plan} | {r.f4:.3f} | {r.f4 - first.f4:+.3f} | {' '.join(f'{v:.3f}' for v in r.runs)} | "
-                f"{r.best:.3f} | {r.predicting:.1f} | {first.predicting / r.predicting:.1f} | {r.flops / 1e3:.0f} |"
+                f"| {net} | {r.plan} | {r.f4:.3f} | {r.f4 - found[0].f4:+.3f} | {' '.join(f'{v:.2f}' for v in r.runs)} "
+                f"| {r.best:.3f} | {r.seconds:.1f} | {found[0].seconds / r.seconds:.1f} | {r.flops / 1e3:.0f} |"
             )
 
 
 def draw(out: Path, path: Path) -> None:
-    """F4 against seconds, a line a net, from its slowest plan to its fastest."""
+    """F4 against seconds, a line a net, from its fastest plan to its slowest."""
     figure = Figure(figsize=(9, 5), layout="constrained")
     axes = figure.subplots()
-    for net, found in results(out, open_project(out / "project")):
-        rows = sorted(found, key=lambda r: r.predicting)
-        axes.plot([r.predicting for r in rows], [r.f4 for r in rows], marker="o", label=net)
+    for net, found in results(out):
+        rows = sorted(found, key=lambda r: r.seconds)
+        axes.plot([r.seconds for r in rows], [r.f4 for r in rows], marker="o", alpha=0.8, label=net)
     axes.set(xscale="log", xlabel="CPU seconds for a tomogram of 48 x 448 x 448, one thread", ylabel="weighted F4")
-    axes.grid(alpha=0.3)
+    axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize=8)
     figure.savefig(path, dpi=100)
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    command, out = sys.argv[1], Path(sys.argv[2])
-    if command == "simulate":
-        simulate(out)
-    elif command == "train":
-        train_all(out, Path(sys.argv[3]), sys.argv[4:])
-    elif command == "measure":
-        measure_all(out, sys.argv[3:])
-    elif command == "table":
-        table(out)
-    elif command == "figure":
-        draw(out, Path(sys.argv[3]))
+    command, out, *rest = sys.argv[1:]
+    if command == "figure":
+        draw(Path(out), Path(rest[0]))
+    elif command in ("train", "measure"):
+        {"train": train_all, "measure": measure_all}[command](Path(out), rest)
+    else:
+        {"simulate": simulate, "table": table}[command](Path(out))

@@ -188,8 +188,8 @@ def in_unit_ball(random: Generator) -> Tensor:
     return point
 
 
-SHOWN = 2**25
-"""Voxels that `shown_windows` gives, at least, where there are as many: 128 windows of 16 x 128 x 128."""
+SHOWN = 2**27
+"""Voxels that `shown_windows` gives, at least, where there are as many: 512 windows of 16 x 128 x 128."""
 
 
 def shown_windows(
