@@ -17,21 +17,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch.optim.swa_utils import update_bn
 
 from tomosoup.checkpoints import Checkpoint, load
-from tomosoup.crops import generator, normalised, read_examples, shown_windows
 from tomosoup.ensembles import ensemble_heatmap
 from tomosoup.evaluation import apply_thresholds, score, steady_thresholds
 from tomosoup.io.project import open_project
 from tomosoup.io.selection import read_truth, select_tomogram
 from tomosoup.peaks import find_peaks
 from tomosoup.recipes.commands import SimulateCommand
-from tomosoup.recipes.data import AnnotatedData, DataRecipe
+from tomosoup.recipes.data import DataRecipe
 from tomosoup.recipes.nets import NetRecipe
 from tomosoup.recipes.picking import PickingPlan, WindowPlan
 from tomosoup.recipes.simulation import MicroscopeRecipe, SimulationRecipe
@@ -110,15 +107,6 @@ def raw(folder: Path, checkpoint: Checkpoint) -> Checkpoint:
     return replace(checkpoint, weights={k: weights[k] for k in checkpoint.weights})
 
 
-def with_norms_of(windows: WindowPlan, project: Path, checkpoint: Checkpoint) -> Checkpoint:
-    """The same net with the statistics that its batch norms have in such windows of the runs it was trained on."""
-    runs = AnnotatedData(runs=tuple(checkpoint.history[-1]["runs"]))
-    examples = normalised(read_examples(open_project(project), runs), checkpoint.normalisation)
-    net: Any = checkpoint.net()
-    update_bn(shown_windows(examples, windows, multiple=net.multiple, random=generator(0)), net)
-    return replace(checkpoint, weights=net.state_dict())
-
-
 def write(path: Path, project: Path, models: list[Checkpoint], plan: PickingPlan) -> None:
     """Pick the run that the models held out and keep the candidates as JSON."""
     if path.exists():
@@ -154,12 +142,8 @@ def work(out: Path, picks: Path, weights: Path, *, worker: int, workers: int) ->
             row = f"A1, weights not averaged-{fold}-{seed}.json"
             write(out / "picks" / row, project, [raw(folder, checkpoint)], PAPER)
         if windows := PLANES.get(name):
-            row = out / "picks" / f"{name}, whole planes"
-            whole = replace(checkpoint, windows=windows)
-            write(row.with_name(f"{row.name}-{fold}-{seed}.json"), project, [whole], PickingPlan())
-            path = row.with_name(f"{row.name}, norms of planes-{fold}-{seed}.json")
-            if not path.exists():
-                write(path, project, [with_norms_of(windows, project, whole)], PickingPlan())
+            row = f"{name}, whole planes-{fold}-{seed}.json"
+            write(out / "picks" / row, project, [replace(checkpoint, windows=windows)], PickingPlan())
         print(stem, checkpoint.history[-1]["f4"], flush=True)
     for i, (fold, seed) in enumerate(product(FOLDS, SEEDS)):
         if i % workers != worker:

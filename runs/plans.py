@@ -20,16 +20,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from torch.optim.swa_utils import update_bn
 from torch.utils.flop_counter import FlopCounterMode
 
 from tomosoup.checkpoints import Checkpoint, load
-from tomosoup.crops import generator, normalised, read_examples, shown_windows
+from tomosoup.crops import Crops, normalised, read_examples
 from tomosoup.ensembles import ensemble_heatmap, read_picks
 from tomosoup.evaluation import apply_thresholds, best_thresholds, score, steady_thresholds
 from tomosoup.io.project import Project, open_project
@@ -42,6 +40,7 @@ from tomosoup.recipes.picking import PickingPlan, WindowPlan
 from tomosoup.recipes.simulation import SimulationRecipe
 from tomosoup.recipes.training import AugmentationRecipe, LossRecipe, TrainingRecipe
 from tomosoup.simulation.projects import simulate_project
+from tomosoup.soups import with_statistics
 from tomosoup.training import train
 from tomosoup.types import Picks, Species
 from tomosoup.windows import window_regions
@@ -94,14 +93,13 @@ LABELS = [label_plan(384, 288), label_plan(PLANE, PLANE), label_plan(224, 168), 
 class Training:
     """What is trained, and the plans that it is picked with; the first is what the others are held against.
 
-    With `norms_of` nothing is trained: it is the net of that name without `OF_PLANES`, its batch norms with their
-    statistics from such windows.
+    Where the name ends in `OF_PLANES` nothing is trained: it is the net of the name's beginning, its batch norms with
+    their statistics in whole planes.
     """
 
     recipe: TrainingRecipe
     plans: Sequence[WindowPlan] = tuple(CORE)
     seeds: tuple[int, ...] = SEEDS
-    norms_of: WindowPlan | None = None
 
 
 def trainings() -> dict[str, Training]:
@@ -124,8 +122,8 @@ def trainings() -> dict[str, Training]:
     return {
         "small": Training(small, CORE + FURTHER),
         "small, crops of 256": Training(small.model_copy(update=large)),
-        "small" + OF_PLANES: Training(small, CORE, norms_of=CORE[1]),
-        "small, crops of 256" + OF_PLANES: Training(small, CORE[:4], norms_of=CORE[1]),
+        "small" + OF_PLANES: Training(small),
+        "small, crops of 256" + OF_PLANES: Training(small, CORE[:4]),
         "B": Training(b, LABELS, (0,)),
     }
 
@@ -144,10 +142,10 @@ def train_all(out: Path, names: list[str]) -> None:
         if not model.exists():
             wish = trainings()[name]
             recipe = wish.recipe.model_copy(update={"seed": seed})
-            if wish.norms_of:
+            if name.endswith(OF_PLANES):
                 base = model.with_name(f"{name.removesuffix(OF_PLANES)}-{seed}.safetensors")
                 if base.exists():
-                    with_norms_of(wish.norms_of, load(base), project).save(model)
+                    with_norms_of_planes(load(base), project).save(model)
                 continue
             folder = model.with_suffix(".training")
             begun = (folder / "last.ckpt").is_file()
@@ -155,13 +153,13 @@ def train_all(out: Path, names: list[str]) -> None:
             print(model.stem, "trained", flush=True)
 
 
-def with_norms_of(windows: WindowPlan, checkpoint: Checkpoint, project: Project) -> Checkpoint:
-    """The same net with the statistics that its batch norms have in such windows of the runs it was trained on."""
+def with_norms_of_planes(checkpoint: Checkpoint, project: Project) -> Checkpoint:
+    """The same net with the statistics that its batch norms have in whole planes of the runs it was trained on."""
+    recipe = TrainingRecipe.of(checkpoint.history[-1]["recipe"], source="history")
+    planes = recipe.model_copy(update={"crop_shape": (16, PLANE, PLANE), "crops_per_epoch": None})
     runs = AnnotatedData(runs=tuple(checkpoint.history[-1]["runs"]))
     examples = normalised(read_examples(project, runs), checkpoint.normalisation)
-    net: Any = checkpoint.net()
-    update_bn(shown_windows(examples, windows, multiple=net.multiple, random=generator(0)), net)
-    return replace(checkpoint, weights=net.state_dict())
+    return with_statistics(checkpoint, Crops(examples, checkpoint.species, planes))
 
 
 def wanted(out: Path, names: list[str]) -> Iterator[tuple[str, int, Path]]:

@@ -16,21 +16,10 @@ import torch
 from conftest import TINY_PLAN, TINY_SIMULATION, TINY_TRAINING
 from pydantic import ValidationError
 from timm.layers import convert_sync_batchnorm
-from torch.optim.swa_utils import update_bn
 
 from tomosoup.augmentation import Mix
 from tomosoup.checkpoints import load
-from tomosoup.crops import (
-    Crops,
-    Example,
-    data_set_normalisation,
-    generator,
-    half_overlapping,
-    normalised,
-    read_examples,
-    shifted,
-    shown_windows,
-)
+from tomosoup.crops import Crops, Example, data_set_normalisation, half_overlapping, read_examples, shifted
 from tomosoup.errors import InputError
 from tomosoup.folds import plan_folds
 from tomosoup.io.project import open_project
@@ -42,7 +31,7 @@ from tomosoup.nets import build_net
 from tomosoup.recipes.commands import SimulateCommand, TrainCommand
 from tomosoup.recipes.data import AnnotatedData, Normalisation
 from tomosoup.recipes.hardware import Hardware
-from tomosoup.recipes.picking import PickingPlan, WindowPlan
+from tomosoup.recipes.picking import PickingPlan
 from tomosoup.recipes.training import AugmentationRecipe, LossRecipe, TrainingRecipe
 from tomosoup.simulation.projects import simulate_project
 from tomosoup.training import train
@@ -188,27 +177,6 @@ def test_a_training_by_data_set_constants_keeps_them_in_the_checkpoint(project_f
 ONE_EPOCH = TINY_TRAINING.model_copy(update={"epochs": 1})
 
 
-def test_norms_of_windows_are_those_that_the_net_meets_in_whole_planes(project_folder: Path, tmp_path: Path) -> None:
-    """The kept statistics are those of the kept weights on the windows to pick with, however small the crops were."""
-    planes = WindowPlan(shape=(16, 512, 512), stride=(8, 512, 512), border="inside")
-    changes = {"norms": "windows", "windows": planes, "crop_shape": (16, 64, 64), "epochs": 1}
-    recipe = TINY_TRAINING.model_copy(update=changes)
-    checkpoint = train(project_folder, recipe, folder=tmp_path)
-    project = open_project(project_folder)
-    read = read_examples(project, AnnotatedData(runs=("run_001", "run_002")))
-    examples = normalised(read, Normalisation())
-    net = checkpoint.net()
-    windows = list(shown_windows(examples, planes, multiple=net.multiple, random=generator(recipe.seed)))
-    assert {w.shape[2:] for w in windows} == {(16, 96, 96)}
-    update_bn(windows, net)
-    for name, value in net.state_dict().items():
-        torch.testing.assert_close(value, checkpoint.weights[name], msg=name)
-    running = train(project_folder, recipe.model_copy(update={"norms": "crops"}), folder=tmp_path / "b")
-    moved = {n for n, value in running.weights.items() if not torch.equal(value, checkpoint.weights[n])}
-    assert moved
-    assert all("running_" in n or "num_batches" in n for n in moved)
-
-
 def test_an_epoch_can_be_a_part_of_the_grid(project_folder: Path) -> None:
     project = open_project(project_folder)
     examples = read_examples(project, AnnotatedData())
@@ -235,8 +203,7 @@ def worse_every_epoch(self, values, **options):
     log_dict(self, values | {"f4": 1.0 / (1 + self.current_epoch)} if "f4" in values else values, **options)
 Learner.log_dict = worse_every_epoch
 resume = sys.argv[3] == "resume"
-changes = {"epochs": 5, "augmentation": AugmentationRecipe(mixup_chance=0.5), "norms": "windows"}
-recipe = TINY_TRAINING.model_copy(update=changes)
+recipe = TINY_TRAINING.model_copy(update={"epochs": 5, "augmentation": AugmentationRecipe(mixup_chance=0.5)})
 train(open_project(sys.argv[1]), recipe, folder=sys.argv[2], resume=resume)
 """
 

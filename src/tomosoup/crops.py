@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,11 +17,10 @@ from tomosoup.io.project import Project
 from tomosoup.io.selection import VOXEL_SIZE_TOLERANCE, read_truths, select_tomogram
 from tomosoup.normalisation import standardise
 from tomosoup.recipes.data import AnnotatedData, Normalisation
-from tomosoup.recipes.picking import WindowPlan
 from tomosoup.recipes.training import TrainingRecipe
 from tomosoup.targets import gaussian_targets, label_targets
 from tomosoup.types import PicksBySpecies, Progress, Species, Volume, quiet
-from tomosoup.windows import Region, cut, cut_mirrored, fitted, window_regions, window_starts
+from tomosoup.windows import Region, cut, window_starts
 
 
 @dataclass(frozen=True)
@@ -186,30 +185,6 @@ def in_unit_ball(random: Generator) -> Tensor:
     direction = torch.randn(3, generator=random, dtype=torch.float64)
     point: Tensor = direction / direction.norm() * torch.rand((), generator=random, dtype=torch.float64) ** (1 / 3)
     return point
-
-
-SHOWN = 2**27
-"""Voxels that `shown_windows` gives, at least, where there are as many: 512 windows of 16 x 128 x 128."""
-
-
-def shown_windows(
-    examples: Sequence[Example], plan: WindowPlan, *, multiple: Sequence[int], random: Generator
-) -> Iterator[Tensor]:
-    """Batches `(b, 1, z, y, x)` of the plan's windows over the examples, drawn at random.
-
-    They are cut as `predict_heatmap` cuts them; `multiple` is what the net's strides ask of a window's size.
-    """
-    batches: list[tuple[Example, list[Region]]] = []
-    for example in examples:
-        regions = window_regions(shape := example.volume.shape, fitted(plan, shape, multiple=multiple))
-        order = torch.randperm(len(regions), generator=random).tolist()
-        batches += [(example, [regions[i] for i in order[first : first + 4]]) for first in range(0, len(order), 4)]
-    take, seen = cut_mirrored if plan.border == "inside" else cut, 0
-    for i in torch.randperm(len(batches), generator=random).tolist():
-        example, some = batches[i]
-        yield (batch := torch.stack([take(example.volume.data, region) for region in some])[:, None])
-        if (seen := seen + batch.numel()) >= SHOWN:
-            return
 
 
 def crop(volume: Volume, region: Region, *, empty: bool = False) -> Volume:

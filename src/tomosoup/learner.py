@@ -10,10 +10,9 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
-from torch.optim.swa_utils import update_bn
 
 from tomosoup.augmentation import Mix, draw_mixup
-from tomosoup.crops import Crops, Example, generator, half_overlapping, shown_windows, target_of
+from tomosoup.crops import Crops, Example, generator, half_overlapping, target_of
 from tomosoup.errors import InputError
 from tomosoup.evaluation import best_thresholds, steady_thresholds
 from tomosoup.labels import probabilities
@@ -114,18 +113,6 @@ class Learner(pl.LightningModule):
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """The held-out tomogram stays where it is: its windows are moved one by one."""
         return batch if isinstance(batch, Example) else super().transfer_batch_to_device(batch, device, dataloader_idx)
-
-    def on_validation_epoch_start(self) -> None:
-        """The averaged weights are in place: find their statistics of batch norm, where the recipe says so."""
-        if self.recipe.norms == "windows":
-            data: Any = self.trainer.train_dataloader
-            windows = shown_windows(
-                data.dataset.examples,
-                self.recipe.windows,
-                multiple=getattr(self.net, "multiple", (1, 1, 1)),
-                random=generator(self.recipe.seed),
-            )
-            update_bn(windows, self.net, device=self.device)
 
     def validation_step(self, held_out: Example, _: int) -> None:
         """Blended output for the held-out run, its loss, its picks, their best F4, thresholds for runs to come."""

@@ -121,9 +121,6 @@ class TrainingRecipe(Recipe):
     """Decay of the running average of the weights, which is what is validated and kept; 0 keeps the weights."""
     average_after: Annotated[int, Ge(0)] = 0
     """Updates before the averaging begins; until then the average is the weights themselves."""
-    norms: Literal["crops", "windows"] = "crops"
-    """Statistics of batch norm that are validated and kept. crops: the running ones of the training crops; windows:
-    those of the training runs' windows, found before every validation, which windows larger than the crops need."""
     validate_every: Annotated[int, Ge(1)] = 1
     """Score the held-out run after every so many epochs; `epochs` is a multiple of it."""
     precision: Literal["auto", "32-true", "16-mixed", "bf16-mixed"] = "auto"
