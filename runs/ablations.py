@@ -54,6 +54,13 @@ PLANS = {
 }
 
 
+PLANES = {
+    "A1": WindowPlan(shape=(16, 1024, 1024), stride=(8, 1024, 1024), weighting="pyramid", border="inside"),
+    "A2": WindowPlan(shape=(32, 1024, 1024), stride=(16, 1024, 1024), weighting="pyramid", border="inside"),
+}
+"""Whole planes, half a window apart in z as the paper's windows are."""
+
+
 def recipes(weights: Path) -> dict[str, TrainingRecipe]:
     """What is trained, by name."""
     a1 = TrainingRecipe(
@@ -134,6 +141,9 @@ def work(out: Path, picks: Path, weights: Path, *, worker: int, workers: int) ->
         if name == "A1":
             row = f"A1, weights not averaged-{fold}-{seed}.json"
             write(out / "picks" / row, project, [raw(folder, checkpoint)], PAPER)
+        if windows := PLANES.get(name):
+            row = f"{name}, whole planes-{fold}-{seed}.json"
+            write(out / "picks" / row, project, [replace(checkpoint, windows=windows)], PickingPlan())
         print(stem, checkpoint.history[-1]["f4"], flush=True)
     for i, (fold, seed) in enumerate(product(FOLDS, SEEDS)):
         if i % workers != worker:
