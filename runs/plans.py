@@ -79,7 +79,10 @@ def trainings() -> dict[str, tuple[TrainingRecipe, list[WindowPlan]]]:
 
     Where the name ends in `OF_PLANES` nothing is trained: the net is the name's beginning's, its norms are of planes.
     """
-    small = TrainingRecipe.read("small").model_copy(update={"epochs": 2, "validate_every": 2})
+    ordinary = {"crop_shape": None, "batch_size": 4, "windows": plan(16, 128, 8, 64, "linear")}
+    small = TrainingRecipe.read("small").model_copy(
+        update={**ordinary, "epochs": 2, "validate_every": 2, "warmup_epochs": 0.3}
+    )
     large = {"crop_shape": (16, 256, 256), "batch_size": 1}
     b = TrainingRecipe(
         net=UNet3dRecipe(channels=(16, 32, 64, 64), residual_units=1, dropout=0.1), loss=LossRecipe(name="dice"),
