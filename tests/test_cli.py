@@ -223,7 +223,7 @@ def test_outputs_that_cannot_be_made(refused: Callable[..., str], project: Path,
         ),
         (
             ["train", "x", "--output", "y", "--validate-every", "4"],
-            "epochs (6) must be a multiple of validate_every (4)",
+            "epochs (14) must be a multiple of validate_every (4)",
         ),
     ],
 )
