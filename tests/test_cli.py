@@ -347,7 +347,9 @@ def test_other_plans_give_other_picks_and_unknown_ones_are_named(
     assert not np.allclose(refined, refined.round(), atol=1e-3)
     assert len({len(t["apo-ferritin"]) for t in tables} | {t["apo-ferritin"].score.sum() for t in tables}) > 3
     said = refused(*words, "--output", tmp_path / "x.csv", "--plan", "hurry")
-    assert "no recipe 'hurry'; take one of as-trained, paper, paper-fewer-windows, paper-unweighted, soup" in said
+    assert (
+        "no recipe 'hurry'; take one of as-trained, paper, paper-fewer-windows, paper-unweighted, planes, soup" in said
+    )
 
 
 def test_an_ensemble_is_weighted_from_the_command_line(

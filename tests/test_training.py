@@ -275,6 +275,7 @@ def test_two_processes_train_side_by_side_to_one_net(project_folder: Path, tmp_p
     words = ["train", project_folder, "--output", out, "--epochs", 2, "--batch-size", 4, "--devices", 2, "--sigma", 40]
     words += ["--net.backbone", "mobilenetv3_small_050", "--net.decoder-widths", 16, 12, 8, "--device", "cpu"]
     words += ["--windows.shape", 16, 64, 64, "--windows.stride", 16, 32, 32, "--augmentation.mixup-chance", 0.5]
+    words += ["--crop-shape", 16, 64, 64]
     done = subprocess.run(
         [sys.executable, "-m", "tomosoup", *map(str, words)],
         capture_output=True,
