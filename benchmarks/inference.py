@@ -23,13 +23,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from monai.inferers import SlidingWindowInferer
+from plain_nets import plain
 from torch import Tensor, nn
 
 from tomosoup.acceleration import accelerate
 from tomosoup.engines import prepare
 from tomosoup.nets import build_net
-from tomosoup.nets.convolution import Conv3x3x3
-from tomosoup.nets.shuffle_unet import UpStep
 from tomosoup.peaks import find_peaks
 from tomosoup.prediction import heatmap_slabs, whole
 from tomosoup.recipes.hardware import InferenceRecipe
@@ -41,22 +40,6 @@ from tomosoup.views import VIEWS
 
 FULL = (184, 630, 630)
 FOUR_VIEWS = ("identity", "flip_y", "flip_x", "transpose")
-
-
-def plain(net: nn.Module) -> nn.Module:
-    """The net by its published formula: maps are upsampled and joined, then convolved in three dimensions."""
-
-    def step(self: UpStep, x: Tensor, skip: Tensor | None = None) -> Tensor:
-        x = F.interpolate(x, scale_factor=self.factor, mode="nearest")
-        return nn.Sequential.forward(self, x if skip is None else torch.cat([x, skip], dim=1))
-
-    net = copy.deepcopy(net)
-    for module in net.modules():
-        if isinstance(module, Conv3x3x3):
-            module.forward = nn.Conv3d.forward.__get__(module)
-        elif isinstance(module, UpStep):
-            module.forward = step.__get__(module)
-    return net
 
 
 def net_of(name: str) -> tuple[nn.Module, TrainingRecipe]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.utils.fusion import fuse_conv_bn_weights
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from tomosoup.nets.convolution import FLAT, Conv3x3x3, flat_weight, transposed_conv, upsampled_weight
 from tomosoup.nets.shuffle_unet import UpStep
@@ -124,27 +127,40 @@ def input_shapes(net: nn.Module, window: ZYX, kind: type[nn.Module]) -> dict[str
 
 
 def _normed(net: nn.Module, window: ZYX) -> list[tuple[Any, str, Any]]:
-    """(convolution, name of a batch norm, batch norm) for every norm whose input a convolution of the net just made."""
+    """(convolution, name of a batch norm, batch norm) for every norm that alone is shown what a convolution makes."""
+    names = {module: name for name, module in net.named_modules()}
     made_by: dict[int, nn.Module] = {}
-    kept: list[Tensor] = []  # an output that is gone could lend its id to another
-    pairs = []
+    pairs: list[tuple[nn.Module, nn.Module, int]] = []
 
     def remember(module: nn.Module, _: Any, output: Tensor) -> None:
         made_by[id(output)] = module
-        kept.append(output)
-
-    names = {module: name for name, module in net.named_modules()}
 
     def pair(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         if conv := made_by.get(id(inputs[0])):
-            pairs.append((conv, names[module], module))
+            pairs.append((conv, module, id(inputs[0])))
 
     hooks = [m.register_forward_hook(remember) for m in names if isinstance(m, nn.Conv2d | nn.Conv3d)]
     hooks += [m.register_forward_pre_hook(pair) for m in names if isinstance(m, nn.BatchNorm2d | nn.BatchNorm3d)]
-    _run_on_meta(net, window)
+    with Uses() as uses:
+        _run_on_meta(net, window)
     for hook in hooks:
         hook.remove()
-    return pairs
+    return [(conv, names[norm], norm) for conv, norm, output in pairs if uses.count[output] == 1]
+
+
+class Uses(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """How often each tensor, by its id, is given to one of torch's operations."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.count: Counter[int] = Counter()
+        self._kept: list[Any] = []  # a tensor that is gone could lend its id to another
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        self.count.update(id(x) for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor))
+        self._kept.append((args, kwargs, made))
+        return made
 
 
 def _run_on_meta(net: nn.Module, window: ZYX) -> None:

@@ -8,36 +8,20 @@ import torch
 from torch import Tensor
 
 from tomosoup.errors import InputError
-from tomosoup.types import Slices, Volume
+from tomosoup.types import Slices, SlicesOf, Volume
 
 AT_ONCE = 16
 """Slices that are looked at together."""
 
 
 @dataclass(frozen=True)
-class Standardised:
+class Standardised(SlicesOf):
     """`Slices` of another source, shifted and scaled."""
 
-    source: Slices
     mean: float
     deviation: float
     spread: float
     """The source's own deviation."""
-
-    @property
-    def voxel_size(self) -> float:
-        """Å."""
-        return self.source.voxel_size
-
-    @property
-    def origin(self) -> tuple[float, float, float]:
-        """Position, in Å (z, y, x), of the centre of voxel [0, 0, 0]."""
-        return self.source.origin
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Voxels along (z, y, x)."""
-        return self.source.shape
 
     def slices(self, start: int, stop: int) -> Tensor:
         """Slices `(stop - start, y, x)`, float32."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tomosoup.acceleration import accelerate
 from tomosoup.checkpoints import Checkpoint
 from tomosoup.engines import Engine, choose, prepare
+from tomosoup.io.files import user_cache
 from tomosoup.recipes.hardware import InferenceRecipe
 from tomosoup.recipes.picking import ZYX, WindowPlan
 from tomosoup.types import Slices
@@ -89,6 +90,7 @@ class Nets:
             window=windows.shape,
             batch_size=batch,
             options=options,
+            cache=user_cache(),
             calibration=None if samples is None else samples[HELD_AGAINST:],
         )
         self._tell(f"Engine: {engine.about}")

@@ -75,6 +75,28 @@ class Slices(Protocol):
 
 
 @dataclass(frozen=True)
+class SlicesOf:
+    """Where and how large slices are that are made from those of another source."""
+
+    source: Slices
+
+    @property
+    def voxel_size(self) -> float:
+        """Å."""
+        return self.source.voxel_size
+
+    @property
+    def origin(self) -> tuple[float, float, float]:
+        """The source's."""
+        return self.source.origin
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels along (z, y, x)."""
+        return self.source.shape
+
+
+@dataclass(frozen=True)
 class Species:
     """A kind of particle: radius in Å; weight in the mean score; a map channel is a position in a list of these."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tomosoup.types import Slices
+from tomosoup.types import SlicesOf
 
 
 @dataclass(frozen=True)
@@ -29,21 +29,10 @@ class View:
 
 
 @dataclass(frozen=True)
-class Viewed:
+class Viewed(SlicesOf):
     """`Slices` of another source, as seen in a view; their places in Å are not the source's any more."""
 
-    source: Slices
     view: View
-
-    @property
-    def voxel_size(self) -> float:
-        """Å."""
-        return self.source.voxel_size
-
-    @property
-    def origin(self) -> tuple[float, float, float]:
-        """That of the source."""
-        return self.source.origin
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -27,8 +27,8 @@ def prepare(
 ) -> Engine:
     """What runs `net` on windows of this shape, up to `batch_size` at a time.
 
-    The net is put into eval mode and may be moved to the device: do not go on training it. What took long to make
-    (OpenVINO's model, TensorRT's kernels) is kept in the folder `cache` and found there by graph and weights.
+    The net is put into eval mode and may be moved to the device: do not go on training it. TensorRT's
+    kernels, which take minutes to make, are kept in the folder `cache` and found there by graph and weights.
     `calibration`: `(n, 1, z, y, x)` windows of the user's own tomograms, normalised as the net knows them, for int8.
 
     Raises `InputError` for an engine that is not installed, a device that is not there, a precision that the two do
@@ -47,12 +47,16 @@ def prepare(
             )
         return quantise(net, calibration, window=window, batch_size=batch_size)
     if choice.engine == "openvino":
-        from tomosoup.engines.in_openvino import openvino_engine as make
-    elif choice.engine == "torch":
-        from tomosoup.engines.in_torch import torch_engine as make
-    else:
-        from tomosoup.engines.in_onnxruntime import onnxruntime_engine as make
-    return make(net, choice, window=window, batch_size=batch_size, cache=cache)
+        from tomosoup.engines.in_openvino import openvino_engine
+
+        return openvino_engine(net, choice, window=window, batch_size=batch_size)
+    if choice.engine == "torch":
+        from tomosoup.engines.in_torch import torch_engine
+
+        return torch_engine(net, choice, window=window, batch_size=batch_size)
+    from tomosoup.engines.in_onnxruntime import onnxruntime_engine
+
+    return onnxruntime_engine(net, choice, window=window, batch_size=batch_size, cache=cache)
 
 
 def check_multiple(net: nn.Module | Callable[[Tensor], Tensor], window: ZYX) -> None:

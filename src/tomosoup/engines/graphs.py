@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -38,12 +37,3 @@ def key_of(graph: ExportedProgram, *words: str) -> str:
         digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
         digest.update(values.reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()[:32]
-
-
-def put_in_place(aside: Path, folder: Path) -> None:
-    """Rename a folder that is whole; where another process was faster, its own stays."""
-    try:
-        aside.replace(folder)
-    except OSError:
-        if not folder.is_dir():
-            raise

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 import warnings
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +12,7 @@ from torch.export import ExportedProgram
 
 from tomosoup.engines.choice import Choice
 from tomosoup.engines.engine import Engine
-from tomosoup.engines.graphs import export_graph, key_of, put_in_place
+from tomosoup.engines.graphs import export_graph
 from tomosoup.recipes.picking import ZYX
 
 TYPES = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
@@ -30,29 +28,21 @@ def openvino() -> Any:
     return openvino
 
 
-def openvino_engine(
-    net: nn.Module, choice: Choice, *, window: ZYX, batch_size: int, cache: Path | None = None
-) -> Engine:
+def openvino_engine(net: nn.Module, choice: Choice, *, window: ZYX, batch_size: int) -> Engine:
     """The net converted to OpenVINO for one window, then compiled for this CPU.
 
     A batch is run window by window, which was as fast as at once, takes the memory of one, and any number will do.
     """
-    model = converted(export_graph(net, window=window), cache)
+    model = converted(export_graph(net, window=window))
     return compiled_engine(model, precision=choice.precision, window=window, batch_size=batch_size)
 
 
-def converted(graph: ExportedProgram, cache: Path | None) -> Any:
-    """OpenVINO's model of a graph of one window; read from the folder `cache` if it is there, else kept there."""
-    ov = openvino()
-    if cache is None:
-        return _convert(graph)
-    folder = cache / f"openvino-{key_of(graph, ov.__version__)}"
-    if not folder.is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache, prefix=".openvino-") as aside:
-            ov.save_model(_convert(graph), Path(aside) / "whole" / "net.xml", compress_to_fp16=False)
-            put_in_place(Path(aside) / "whole", folder)
-    return ov.Core().read_model(folder / "net.xml")
+def converted(graph: ExportedProgram) -> Any:
+    """OpenVINO's model of a graph of one window."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", FutureWarning)
+        return openvino().convert_model(graph)
 
 
 def compiled_engine(model: Any, *, precision: str, window: ZYX, batch_size: int) -> Engine:
@@ -74,10 +64,3 @@ def compiled_engine(model: Any, *, precision: str, window: ZYX, batch_size: int)
     version = ".".join(ov.__version__.split("-")[0].split(".")[:2])
     about = f"OpenVINO {version}, {precision}, {threads} thread{'s' if threads > 1 else ''}"
     return Engine(about=about, window=window, batch_size=batch_size, start=lambda windows: lambda: run(windows))
-
-
-def _convert(graph: ExportedProgram) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.simplefilter("ignore", FutureWarning)
-        return openvino().convert_model(graph)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,14 +19,7 @@ DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 Net = Callable[[Tensor], Tensor]
 
 
-def torch_engine(
-    net: nn.Module,
-    choice: Choice,
-    *,
-    window: ZYX,
-    batch_size: int,
-    cache: Path | None = None,  # noqa: ARG001 (torch.compile keeps its kernels in a folder of its own)
-) -> Engine:
+def torch_engine(net: nn.Module, choice: Choice, *, window: ZYX, batch_size: int) -> Engine:
     """The net as it is, moved to the device; with `choice.compiled`, compiled for full batches of the window.
 
     Half precision is autocast: what needs more (pooling and upsampling on CPUs, norms) stays in fp32.

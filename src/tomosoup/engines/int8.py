@@ -41,7 +41,7 @@ def quantise(net: nn.Module, calibration: Tensor, *, window: ZYX, batch_size: in
             f"int8 takes {FEWEST} or more calibration windows (n, 1, {', '.join(map(str, window))}), got "
             f"{tuple(calibration.shape)}: cut more windows of this shape from your tomograms."
         )
-    model = converted(export_graph(net, window=window), None)  # imports OpenVINO as it should be
+    model = converted(export_graph(net, window=window))  # imports OpenVINO as it should be
     openvino()
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")  # NNCF's, about packages that it can do without

@@ -10,6 +10,11 @@ from pathlib import Path
 from tomosoup.errors import InputError
 
 
+def user_cache() -> Path:
+    """The folder for what can be made or fetched again."""
+    return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "tomosoup"
+
+
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
     """Write to the path that this gives: it takes the place of `path` if the block ends well, and is gone if not."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import urllib.error
 import urllib.request
@@ -11,7 +10,7 @@ from pathlib import Path
 import gemmi
 
 from tomosoup.errors import InputError, first_line
-from tomosoup.io.files import written_aside
+from tomosoup.io.files import user_cache, written_aside
 
 RCSB = "https://files.rcsb.org/download/{}.cif.gz"
 PDB_ID = re.compile(r"[0-9][A-Za-z0-9]{3}|pdb_[A-Za-z0-9]{8}")
@@ -43,8 +42,7 @@ def read_model(file_or_id: str) -> gemmi.Structure:
 
 def download(pdb_id: str) -> Path:
     """The model from RCSB, kept in the user's cache for the next time."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "tomosoup"
-    path = cache / f"{pdb_id.lower()}.cif.gz"
+    path = user_cache() / f"{pdb_id.lower()}.cif.gz"
     if path.exists():
         return path
     url = RCSB.format(pdb_id.lower())
