@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
-from monai.losses import DiceCELoss
 from torch import Tensor
 
 from tomosoup.recipes.training import LossRecipe
@@ -37,16 +37,21 @@ def balanced_loss(prediction: Tensor, target: Tensor, recipe: LossRecipe) -> Ten
     )
 
 
-DICE: Any = DiceCELoss(include_background=True, to_onehot_y=True, softmax=True)
-"""Logits `(b, 1 + c, z, y, x)`, background first, and labels `(b, 1, z, y, x)` -> a scalar: 1 - Dice, averaged over
-crops and classes, plus the cross-entropy averaged over voxels. MONAI's; the 8th place's."""
+@cache
+def dice_loss() -> Any:
+    """Logits `(b, 1 + c, z, y, x)`, background first, and labels `(b, 1, z, y, x)` -> a scalar: 1 - Dice, averaged over
+    crops and classes, plus the cross-entropy averaged over voxels. MONAI's; the 8th place's.
+    """
+    from monai.losses import DiceCELoss  # here, as MONAI takes seconds to import
+
+    return DiceCELoss(include_background=True, to_onehot_y=True, softmax=True)
 
 
 def training_loss(prediction: Tensor, target: Tensor, recipe: LossRecipe) -> Tensor:
     """The loss that the recipe names; in fp32 whatever the net computed in."""
     prediction = prediction.float()
     if recipe.name == "dice":
-        loss: Tensor = DICE(prediction, target)
+        loss: Tensor = dice_loss()(prediction, target)
         return loss
     if recipe.name == "balanced":
         return balanced_loss(prediction, target, recipe)

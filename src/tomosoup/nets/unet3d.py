@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from math import prod
 
-from monai.networks.nets import UNet
 from torch import Tensor, nn
 
 from tomosoup.nets.shuffle_unet import check_window
@@ -18,6 +17,8 @@ class UNet3d(nn.Module):
     """
 
     def __init__(self, recipe: UNet3dRecipe, *, classes: int) -> None:
+        from monai.networks.nets import UNet  # here, as it takes longer to import than all else that picks
+
         super().__init__()
         self.multiple = (prod(recipe.strides),) * 3
         self.unet = UNet(
