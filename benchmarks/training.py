@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable
 
 import torch
-from inference import net_of, plain
+from inference import net_of
+from plain_nets import plain
 from torch import Tensor, nn
 
 from tomosoup.crops import Crops, Example

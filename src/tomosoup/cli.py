@@ -10,6 +10,7 @@ from typing import Any
 from tomosoup.arguments import parse, read_thresholds
 from tomosoup.errors import InputError
 from tomosoup.export_command import export_onnx
+from tomosoup.process import keep_freed_memory
 from tomosoup.recipes.commands import (
     ConvertCommand,
     DemoCommand,
@@ -229,6 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if words[0] not in COMMANDS:
         fail(f"There is no command {words[0]!r}; expected one of {', '.join(COMMANDS)}.", 2)
     model, run = COMMANDS[words[0]]
+    keep_freed_memory()
     try:
         run(parse(model, words[0], words[1:]))
     except InputError as error:

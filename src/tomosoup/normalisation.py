@@ -48,15 +48,15 @@ def standardise(volume: Volume, *, mean: float | None = None, deviation: float |
 
 def moments(source: Slices) -> tuple[float, float]:
     """Mean and deviation of all voxels. Raises `InputError` where some are no numbers."""
-    n, bad = 0, 0
     shift = source.slices(0, 1).flatten()[0].double()  # keeps the squares small where the mean is far from 0
+    n = 0
     total = square = torch.zeros((), dtype=torch.float64)
     for start in range(0, source.shape[0], AT_ONCE):
-        part = source.slices(start, min(start + AT_ONCE, source.shape[0])).double()
-        bad += int((~torch.isfinite(part)).sum())
-        part = part - shift
-        n, total, square = n + part.numel(), total + part.sum(), square + part.square().sum()
-    if bad:
+        for image in source.slices(start, min(start + AT_ONCE, source.shape[0])):  # one by one stays in the cache
+            part = (image.double() - shift).flatten()
+            n, total, square = n + len(part), total + part.sum(), square + part.dot(part)
+    if not torch.isfinite(total):
+        bad = sum(int((~torch.isfinite(source.slices(z, z + 1))).sum()) for z in range(source.shape[0]))
         raise InputError(
             f"The volume holds {bad} voxels that are NaN or infinite out of {n}; expected numbers only: "
             "repair or leave out this tomogram."
