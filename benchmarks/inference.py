@@ -7,7 +7,8 @@
     python benchmarks/inference.py curve MODEL OUT       # seconds and memory against voxels, read to picks
 
 RECIPE is yu4u (A1), tattaka (A2) or small, its weights drawn at random: the same arithmetic as trained ones. MODEL is a
-checkpoint, the demo's say. "plain" is the net by its published formula in PyTorch, eager, fp32. Every side uses all
+checkpoint, the demo's say. "plain" is the net by its published formula in PyTorch, eager, fp32, in a process as Python
+leaves it; after it the process keeps its memory, as that of a command does (tomosoup.process). Every side uses all
 threads; shown is the best of three times (of one where a side takes minutes), and the peak of resident memory.
 """
 
@@ -31,6 +32,7 @@ from tomosoup.engines import prepare
 from tomosoup.nets import build_net
 from tomosoup.peaks import find_peaks
 from tomosoup.prediction import heatmap_slabs, whole
+from tomosoup.process import keep_freed_memory
 from tomosoup.recipes.hardware import InferenceRecipe
 from tomosoup.recipes.picking import WindowPlan
 from tomosoup.recipes.species import CONTEST_SPECIES
@@ -87,6 +89,7 @@ def windows(name: str, batch: int = 4) -> None:
     slow = plain(net)
     reference = timed(lambda: slow(x))
     row(f"{name}, plain, {batch} windows", *reference)
+    keep_freed_memory()
     row("the net as it is here", *timed(lambda: net(x)), reference)
     for options in engines():
         engine = prepare(
@@ -106,6 +109,7 @@ def planes(name: str) -> None:
     slow = plain(net)
     reference = timed(lambda: whole(heatmap_slabs(slow, volume, plan=paper), volume).data, 1)
     row(f"{name}, plain, 12 x 12 windows", *reference)
+    keep_freed_memory()
     for options in engines():
         ready = accelerate(copy.deepcopy(net), window=whole_plane.shape)
         engine = prepare(ready, window=whole_plane.shape, batch_size=1, options=options)
@@ -131,6 +135,7 @@ def soup() -> None:
 
     reference = timed(theirs, 1)
     row("tiny soup, 4 views, MONAI's inferer", *reference)
+    keep_freed_memory()
     plan = WindowPlan(shape=window, stride=(60, 144, 144), weighting="gaussian", border="inside")
     for options in engines():
         engine = prepare(copy.deepcopy(net), window=window, batch_size=1, options=options)

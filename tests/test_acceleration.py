@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from plain_nets import plain
 from test_net_contract import CHANGES
 from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from tomosoup.acceleration import STEPS, accelerate
@@ -74,6 +75,16 @@ def test_gradients_are_those_of_the_plain_formula_in_double_precision(depth: int
     near = 0.03 if dtype == torch.bfloat16 else 1e-5
     for found, wanted in zip(gradients(dtype, plainly=False), gradients(torch.float64, plainly=True), strict=True):
         assert relative(found, wanted) < near
+
+
+def test_a_single_shallow_map_is_convolved_by_onednn() -> None:
+    """torch's own choice for it is a kernel that is many times slower."""
+    x, w = torch.randn(1, 8, 4, 128, 24), torch.randn(6, 8, 3, 3, 3)
+    b = torch.randn(6)
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        found = conv3x3x3(x, w, b, dilation=2)
+    assert not [event.key for event in seen.key_averages() if "slow_conv3d" in event.key]
+    assert relative(found, F.conv3d(x.double(), w.double(), b.double(), padding=(1, 2, 2), dilation=(1, 2, 2))) < 1e-5
 
 
 @pytest.mark.parametrize("name", CHANGES)

@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 import timm
 import torch
+import torch.nn.functional as F
 from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from tomosoup.errors import InputError
 from tomosoup.nets import NETS, build_net
-from tomosoup.nets.depth_reduction import SliceEncoder, depth_step
+from tomosoup.nets.depth_reduction import SliceEncoder, SlicePicker, depth_step
 from tomosoup.nets.pyramid_unet import Attention, JointPyramid
 from tomosoup.nets.unet3d import UNet3d
 from tomosoup.recipes.nets import Architecture, NetRecipe, UNet3dRecipe
@@ -91,8 +92,15 @@ def test_each_slice_sees_its_neighbours_and_zeros_past_the_ends() -> None:
     picker = build_net(NetRecipe(backbone="mobilenetv3_small_050", decoder_widths=(8, 8, 8)), classes=1).encoder.slices
     x = torch.randn(1, 1, 4, 2, 2)
     seen = picker(x)
-    assert seen.shape == (1, 5, 4, 2, 2)
-    torch.testing.assert_close(seen[0, :, 1, 0, 0], torch.cat([torch.zeros(1), x[0, 0, :4, 0, 0]]))
+    assert seen.shape == (4, 5, 2, 2)
+    torch.testing.assert_close(seen[1, :, 0, 0], torch.cat([torch.zeros(1), x[0, 0, :4, 0, 0]]))
+
+
+def test_slices_are_picked_as_by_the_published_convolution() -> None:
+    picker, x = SlicePicker(5), torch.randn(3, 1, 8, 4, 6)
+    torch.nn.init.normal_(picker.weight)
+    by_formula = F.conv3d(x, picker.weight, padding=(2, 0, 0))
+    torch.testing.assert_close(picker(x), by_formula.transpose(1, 2).flatten(0, 1))
 
 
 def test_an_unknown_backbone_and_too_many_widths_are_refused() -> None:

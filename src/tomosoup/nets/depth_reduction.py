@@ -30,14 +30,23 @@ class Stage:
     stride: tuple[int, int, int]
 
 
-def slice_picker(slices: int) -> nn.Conv3d:
-    """`(b, 1, z, y, x)` -> `(b, slices, z, y, x)`: each slice with its neighbours in z, zeros past the ends.
+class SlicePicker(nn.Conv3d):
+    """`(b, 1, z, y, x)` -> images `(b z, slices, y, x)`: each slice with its neighbours in z, zeros past the ends.
 
-    A convolution with fixed weights, as in the published net, whose parameter count includes them.
+    A convolution with fixed weights, as in the published net, whose parameter count includes them; computed as a
+    product of small matrices, which leaves the images one after the other as the backbone wants them.
     """
-    pick = nn.Conv3d(1, slices, kernel_size=(slices, 1, 1), padding=(slices // 2, 0, 0), bias=False)
-    pick.weight.requires_grad_(False).copy_(torch.eye(slices).reshape(pick.weight.shape))
-    return pick
+
+    def __init__(self, slices: int) -> None:
+        super().__init__(1, slices, kernel_size=(slices, 1, 1), padding=(slices // 2, 0, 0), bias=False)
+        self.weight.requires_grad_(False).copy_(torch.eye(slices).reshape(self.weight.shape))
+
+    def forward(self, volume: Tensor) -> Tensor:
+        slices, (height, width) = self.out_channels, volume.shape[-2:]
+        ends = slices // 2
+        rows = F.pad(volume.flatten(3), (0, 0, ends, ends)).unfold(2, slices, 1)  # (b, 1, z, y x, slices)
+        picked = self.weight.flatten(1) @ rows.flatten(0, 2).mT
+        return picked.unflatten(-1, (height, width))
 
 
 class SliceEncoder(nn.Module):
@@ -55,7 +64,7 @@ class SliceEncoder(nn.Module):
         Raises `InputError` for an unknown backbone, or one with too few stages.
         """
         super().__init__()
-        self.slices = slice_picker(recipe.input_slices)
+        self.slices = SlicePicker(recipe.input_slices)
         backbone = _timm_model(recipe)
         reductions = [stage["reduction"] for stage in backbone.feature_info]
         if steps is not None and len(reductions) <= steps:
@@ -77,7 +86,7 @@ class SliceEncoder(nn.Module):
 
     def forward(self, volume: Tensor) -> list[Tensor]:
         b = volume.shape[0]
-        x = rearrange(self.slices(volume), "b c z y x -> (b z) c y x")
+        x = self.slices(volume)
         maps: list[Tensor] = []
         for name, module in self.backbone.items():
             x = module(x)
