@@ -23,7 +23,7 @@ LEVELS = {
         "simulation",
         "views",
     ],
-    2: ["crops", "checkpoints", "engines", "published", "soups", "best_epochs", "acceleration"],
+    2: ["crops", "checkpoints", "engines", "published", "soups", "norms", "best_epochs", "acceleration"],
     3: [
         "training",
         "learner",
@@ -41,7 +41,7 @@ LEVELS = {
         "simulation.scene",
         "simulation.projects",
     ],
-    4: ["demo", "cli", "train_command", "export_command", "arguments", "terminal", "__main__", ""],
+    4: ["demo", "cli", "train_command", "export_command", "arguments", "terminal", "process", "__main__", ""],
 }
 LEVEL = {module: level for level, modules in LEVELS.items() for module in modules}
 MODULES = sorted(SOURCE.rglob("*.py"))

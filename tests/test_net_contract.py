@@ -96,6 +96,12 @@ def test_each_slice_sees_its_neighbours_and_zeros_past_the_ends() -> None:
     torch.testing.assert_close(seen[1, :, 0, 0], torch.cat([torch.zeros(1), x[0, 0, :4, 0, 0]]))
 
 
+def test_real_neighbours_are_those_of_the_whole_volume() -> None:
+    picker, x = SlicePicker(5), torch.randn(1, 1, 12, 4, 6)
+    picker.beyond = 2
+    torch.testing.assert_close(picker(x[:, :, 2:10]), SlicePicker(5)(x)[4:8])
+
+
 def test_slices_are_picked_as_by_the_published_convolution() -> None:
     picker, x = SlicePicker(5), torch.randn(3, 1, 8, 4, 6)
     torch.nn.init.normal_(picker.weight)

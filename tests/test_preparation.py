@@ -56,12 +56,14 @@ def test_openvino_is_taken_where_the_tomogram_repays_it_or_it_is_named(
     monkeypatch.setattr("tomosoup.preparation.prepare", spy)
     monkeypatch.setattr(choice, "installed", lambda _: True)
 
+    parameters = sum(p.numel() for p in checkpoint.net().parameters())
+
     class Large(Volume):
         """So many slices that its windows repay OpenVINO."""
 
         @property
         def shape(self) -> tuple[int, int, int]:
-            return REPAYS // 64**2 + 1, 64, 64
+            return REPAYS // parameters // 64**2 + 1, 64, 64
 
     small = Volume(torch.zeros(16, 64, 64), 10.0)
     large = Large(torch.zeros(1, 1, 1), 10.0)

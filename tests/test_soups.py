@@ -12,10 +12,11 @@ from tomosoup.crops import Crops, normalised, read_examples
 from tomosoup.errors import InputError
 from tomosoup.io.project import open_project
 from tomosoup.nets import build_net
+from tomosoup.norms import has_batch_norm
 from tomosoup.recipes.data import AnnotatedData, Normalisation
 from tomosoup.recipes.nets import NetRecipe, UNet3dRecipe
 from tomosoup.recipes.picking import WindowPlan
-from tomosoup.soups import greedy_soup, has_batch_norm, runs_seen, soup, with_statistics
+from tomosoup.soups import greedy_soup, runs_seen, soup, with_statistics
 from tomosoup.tuning import held_out_run
 from tomosoup.types import Species
 
@@ -145,7 +146,7 @@ def test_statistics_of_a_soup_with_batch_norm_are_those_of_its_own_activations(
     torch.manual_seed(1)
     other = replace(checkpoint, weights=build_net(checkpoint.architecture, classes=2).state_dict())
     mean = soup([checkpoint, other])
-    assert has_batch_norm(mean)
+    assert has_batch_norm(mean.net())
     project = open_project(project_folder)
     crops = Crops(normalised(read_examples(project, AnnotatedData()), Normalisation()), project.species, TINY_TRAINING)
     mended = with_statistics(mean, crops)

@@ -5,22 +5,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tomosoup.checkpoints import Checkpoint
 from tomosoup.ensembles import ensemble_heatmap
 from tomosoup.io.project import open_project
 from tomosoup.io.selection import select_tomogram
+from tomosoup.nets import build_net
+from tomosoup.nets.depth_reduction import show_neighbours
 from tomosoup.normalisation import moments, standardise, standardised
 from tomosoup.peaks import PeakSearch, find_peaks
 from tomosoup.picking import pick
 from tomosoup.prediction import ahead, heatmap_slabs, predict_heatmap
+from tomosoup.preparation import Nets
 from tomosoup.recipes.data import DataRecipe
+from tomosoup.recipes.nets import NetRecipe
 from tomosoup.recipes.picking import PeakRecipe, PickingPlan, WindowPlan
 from tomosoup.types import Species, Volume
 from tomosoup.views import VIEWS, Viewed
 from tomosoup.windows import Ring, window_regions
 
+SMALL_NET = NetRecipe(backbone="mobilenetv3_small_050", decoder_widths=(8, 8, 8))
 LOW = PickingPlan(peaks=PeakRecipe(floor=1e-3))
 
 
@@ -51,6 +57,33 @@ class Sums(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         ramp = torch.linspace(0.5, 2, x.shape[2])[:, None, None]
         return torch.cat([x * ramp, x.square()], dim=1) * self.one
+
+
+@pytest.mark.parametrize("border", ["zeros", "inside"])
+def test_windows_see_their_neighbours_where_the_plan_says_so(border: str) -> None:
+    net = build_net(SMALL_NET, classes=1).eval()
+    source = Watched(torch.randn(40, 64, 64))
+    alone = WindowPlan(shape=(16, 64, 64), stride=(8, 64, 64), border=border)
+    plan = alone.model_copy(update={"neighbours": True})
+    found = predict_heatmap(net, source, plan=plan).data
+    assert (14, 34) in source.asked  # the window that begins at slice 16, two more at either end
+    assert not torch.allclose(found, predict_heatmap(net, source, plan=alone).data, rtol=1e-3, atol=1e-6)
+    # The definition: each window's answer is the net's for the window between its neighbours.
+    show_neighbours(net, wanted=True)
+    ring, parts = Ring(1, source.shape, alone), []
+    padded = F.pad(source.data, (0, 0, 0, 0, 2, 2))
+    for region in window_regions(source.shape, alone):
+        z = region[0]
+        with torch.no_grad():
+            ring.add(net(padded[z.start : z.stop + 4][None, None])[0], region)
+        parts.append(ring.take(z.start + 8 if z.stop < 40 else 40))
+    torch.testing.assert_close(found, torch.cat(parts, dim=1))
+    show_neighbours(net, wanted=False)
+    checkpoint = Checkpoint(net.state_dict(), SMALL_NET, (Species("a", 50.0),), 10.0, plan)
+    engine, windows = Nets().ready(checkpoint, plan, source)
+    assert engine.window == (20, 64, 64)
+    prepared = predict_heatmap(engine, source, plan=windows).data
+    torch.testing.assert_close(prepared, found, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("border", ["zeros", "inside"])

@@ -19,15 +19,16 @@ from timm.layers import convert_sync_batchnorm
 
 from tomosoup.augmentation import Mix
 from tomosoup.checkpoints import load
-from tomosoup.crops import Crops, Example, data_set_normalisation, half_overlapping, read_examples, shifted
+from tomosoup.crops import Crops, Example, data_set_normalisation, half_overlapping, normalised, read_examples, shifted
 from tomosoup.errors import InputError
 from tomosoup.folds import plan_folds
 from tomosoup.io.project import open_project
 from tomosoup.io.selection import read_truth
 from tomosoup.io.tables import write_csv
-from tomosoup.learner import ShuffledByEpoch, cosine_with_warmup, mixed_loss
+from tomosoup.learner import ShuffledByEpoch, cosine_with_warmup, large_crops, mixed_loss
 from tomosoup.losses import weighted_loss
 from tomosoup.nets import build_net
+from tomosoup.norms import estimate_norms
 from tomosoup.recipes.commands import SimulateCommand, TrainCommand
 from tomosoup.recipes.data import AnnotatedData, Normalisation
 from tomosoup.recipes.hardware import Hardware
@@ -113,6 +114,21 @@ def test_training_learns_and_its_checkpoint_is_enough(project_folder: Path, tmp_
     assert len(losses) == 4
     assert losses[-1] < losses[0]
     assert torch.isfinite(checkpoint.net()(torch.randn(1, 1, 16, 64, 64))).all()
+
+
+def test_norms_are_estimated_on_crops_as_large_as_the_windows(project_folder: Path, tmp_path: Path) -> None:
+    """The windows are whole planes; tomograms are 96 wide, and the net's strides 16."""
+    windows = TINY_PLAN.model_copy(update={"shape": (16, 512, 512), "stride": (8, 512, 512), "border": "inside"})
+    changes = {"windows": windows, "crop_shape": (16, 32, 32), "epochs": 1, "norm_crops": 3}
+    recipe = TINY_TRAINING.model_copy(update=changes)
+    checkpoint = train(project_folder, recipe, folder=tmp_path / "t", data=AnnotatedData(runs=("run_000", "run_001")))
+    examples = [e for e in read_examples(open_project(project_folder), AnnotatedData()) if e.run == "run_001"]
+    net = checkpoint.net()
+    crops = large_crops(normalised(examples, checkpoint.normalisation), checkpoint.species, recipe, net)
+    assert crops.recipe.crop == (16, 96, 96)
+    estimate_norms(net, crops, most=3)
+    for name, values in net.state_dict().items():
+        torch.testing.assert_close(values, checkpoint.weights[name], atol=0, rtol=0, msg=name)
 
 
 def test_both_published_recipes_hold_the_papers_numbers() -> None:
@@ -203,7 +219,8 @@ def worse_every_epoch(self, values, **options):
     log_dict(self, values | {"f4": 1.0 / (1 + self.current_epoch)} if "f4" in values else values, **options)
 Learner.log_dict = worse_every_epoch
 resume = sys.argv[3] == "resume"
-recipe = TINY_TRAINING.model_copy(update={"epochs": 5, "augmentation": AugmentationRecipe(mixup_chance=0.5)})
+different = {"epochs": 5, "augmentation": AugmentationRecipe(mixup_chance=0.5), "norm_crops": 3}
+recipe = TINY_TRAINING.model_copy(update=different)
 train(open_project(sys.argv[1]), recipe, folder=sys.argv[2], resume=resume)
 """
 

@@ -78,7 +78,8 @@ def system_map(
 ) -> Volume:
     """What models of one system make of a volume: the weighted mean, over models and views, of the nets' outputs.
 
-    That is heatmaps `(c, z, y, x)`, or probabilities from the mean of the logits, in the order of `all_species`.
+    That is heatmaps `(c, z, y, x)`, or probabilities from the mean of the logits, in the order of `all_species`: the
+    one whole map in memory, to which the others are added slab by slab.
     """
     views, nets = chosen_views(plan.views), nets or Nets()
     if len(models) == len(views) == 1:  # no mean to take: the one map need not be in memory twice
@@ -96,9 +97,13 @@ def system_map(
                 progress(what, step * windows + done, len(models) * len(views) * windows)
 
             seen = Viewed(shown, view)
-            output = whole(net_slabs(seen, model, plan=plan, nets=nets, progress=report), seen)
-            for channel, values in zip(own, view.undo(output.data), strict=True):
-                total[channels.index(channel)] += values * (share / weight[channel] / len(views))
+            first = 0
+            for slab in net_slabs(seen, model, plan=plan, nets=nets, progress=report):
+                following = first + slab.shape[0]
+                start, stop = view.slices(first, following, of=volume.shape[0])
+                for channel, values in zip(own, view.undo(slab.data), strict=True):
+                    total[channels.index(channel), start:stop] += values * (share / weight[channel] / len(views))
+                first = following
     mean = Volume(total, volume.voxel_size, volume.origin)
     return probabilities(mean) if models[0].labels else mean
 

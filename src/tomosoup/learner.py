@@ -18,6 +18,7 @@ from tomosoup.evaluation import best_thresholds, steady_thresholds
 from tomosoup.labels import probabilities
 from tomosoup.losses import training_loss
 from tomosoup.nets import build_net
+from tomosoup.norms import estimate_norms
 from tomosoup.peaks import find_peaks
 from tomosoup.prediction import predict_heatmap, read_labels
 from tomosoup.recipes.training import LossRecipe, TrainingRecipe
@@ -74,6 +75,13 @@ def tile_loss(output: Volume, example: Example, species: Sequence[Species], reci
     return sum(losses) / len(losses)
 
 
+def large_crops(examples: Sequence[Example], species: Sequence[Species], recipe: TrainingRecipe, net: Any) -> Crops:
+    """Training crops as large as the windows that the net will pick with, cut down to what all tomograms hold."""
+    held = [min(sizes) for sizes in zip(*(e.volume.shape for e in examples), strict=True)]
+    shape = [min(w, max(m, n // m * m)) for w, n, m in zip(recipe.windows.shape, held, net.multiple, strict=True)]
+    return Crops(examples, species, recipe.model_copy(update={"crop_shape": tuple(shape), "crops_per_tomogram": None}))
+
+
 class Learner(pl.LightningModule):
     """A net, its loss, its schedule, and the F4 and the loss of its averaged weights on the held-out run."""
 
@@ -85,15 +93,18 @@ class Learner(pl.LightningModule):
         updates_per_epoch: int,
         identity: Mapping[str, Any],
         about: Mapping[str, Any],
+        trained_on: Sequence[Example] = (),
         progress: Progress = quiet,
     ) -> None:
         """`identity` is what a training must have been started with, in JSON's types, to be gone on with; `about` is
-        what a checkpoint of it says besides weights and results (`Checkpoint.about`).
+        what a checkpoint of it says besides weights and results (`Checkpoint.about`). `trained_on` is what norms are
+        estimated on, where the recipe says so.
         """
         super().__init__()
         self.recipe, self.species, self.identity, self.about = recipe, tuple(species), dict(identity), dict(about)
         self.updates_per_epoch, self.progress = updates_per_epoch, progress
         self.net = build_net(recipe.net, classes=len(self.species))
+        self.norm_crops = large_crops(trained_on, self.species, recipe, self.net) if recipe.norm_crops else None
         self.results: dict[str, Any] = {}
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
@@ -117,6 +128,8 @@ class Learner(pl.LightningModule):
     def validation_step(self, held_out: Example, _: int) -> None:
         """Blended output for the held-out run, its loss, its picks, their best F4, thresholds for runs to come."""
         recipe = self.recipe
+        if self.norm_crops:
+            estimate_norms(self.net, self.norm_crops, most=recipe.norm_crops, device=self.device)
         output = predict_heatmap(self.net, held_out.volume, plan=recipe.windows, progress=self._validating)
         loss = tile_loss(output, held_out, self.species, recipe)
         if recipe.labels_voxels:

@@ -16,11 +16,12 @@ from tomosoup.engines import Engine
 from tomosoup.errors import InputError
 from tomosoup.io.selection import VOXEL_SIZE_TOLERANCE
 from tomosoup.labels import label_picks, labels_to_heatmap
+from tomosoup.nets.depth_reduction import show_neighbours
 from tomosoup.normalisation import Standardised, standardised
 from tomosoup.peaks import PeakSearch, find_peaks
 from tomosoup.recipes.picking import ZYX, LabelRecipe, PeakRecipe, WindowPlan
 from tomosoup.types import Picks, Progress, Slices, Species, Volume, quiet
-from tomosoup.windows import Ring, cut, cut_mirrored, fitted, window_regions
+from tomosoup.windows import Ring, cut, cut_mirrored, fitted, layer, window_regions, with_neighbours
 
 
 def heatmap_slabs(
@@ -31,22 +32,31 @@ def heatmap_slabs(
     Blended from windows, each slab as soon as no further window reaches it: what is in memory does not depend on the
     volume's depth. The next slices are read while these are computed. A volume smaller than a window, or not a whole
     number of strides, is padded with zeros; where the plan keeps windows inside the volume, they are made as small as
-    it is (and as the net allows). For an engine the plan is `fitted` already.
+    it is (and as the net allows). For an engine the plan is `fitted` already; windows come with as many neighbours in z
+    as it was prepared for.
     """
     if isinstance(net, nn.Module):
         plan = fitted(plan, source.shape, multiple=getattr(net, "multiple", (1, 1, 1)))
-        net = net_as_it_is(net, plan.shape)
+        beyond = show_neighbours(net, wanted=plan.neighbours)
+        try:
+            engine = net_as_it_is(net, with_neighbours(plan.shape, beyond))
+            yield from heatmap_slabs(engine, source, plan=plan, progress=progress)
+        finally:
+            show_neighbours(net, wanted=False)
+        return
     regions = window_regions(source.shape, plan)
-    layers = {start: list(layer) for start, layer in groupby(regions, key=lambda region: region[0].start)}
-    depth, done = source.shape[0], 0
+    layers = {start: list(group) for start, group in groupby(regions, key=lambda region: region[0].start)}
+    ends = [*list(layers)[1:], source.shape[0]]
+    depth, done = net.window[0], 0
+    beyond = (depth - plan.shape[0]) // 2
     take = cut_mirrored if plan.border == "inside" else cut
     ring: Ring | None = None
-    read = ahead(source.slices(start, min(start + plan.shape[0], depth)) for start in layers)
-    for slices, (start, layer), following in zip(read, layers.items(), [*list(layers)[1:], depth], strict=True):
+    read = ahead(layer(source, start, depth=plan.shape[0], beyond=beyond) for start in layers)
+    for slices, (start, here), following in zip(read, layers.items(), ends, strict=True):
         # The slices begin where this layer's windows do.
-        windows = (take(slices, (slice(0, plan.shape[0]), *region[1:]))[None] for region in layer)
+        windows = (take(slices, (slice(0, depth), *region[1:]))[None] for region in here)
         outputs = chain.from_iterable(net.each(batches(windows, net.batch_size)))
-        for values, region in zip(outputs, layer, strict=True):
+        for values, region in zip(outputs, here, strict=True):
             ring = ring or Ring(len(values), source.shape, plan)
             ring.add(values, region)
             done += 1

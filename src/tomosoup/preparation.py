@@ -14,16 +14,17 @@ from tomosoup.acceleration import accelerate
 from tomosoup.checkpoints import Checkpoint
 from tomosoup.engines import Engine, choose, prepare
 from tomosoup.io.files import user_cache
+from tomosoup.nets.depth_reduction import neighbours, show_neighbours
 from tomosoup.recipes.hardware import InferenceRecipe
 from tomosoup.recipes.picking import ZYX, WindowPlan
 from tomosoup.types import Slices
-from tomosoup.windows import cut, fitted, window_regions
+from tomosoup.windows import cut, fitted, layer, window_regions, with_neighbours
 
 VOXELS_AT_ONCE = {"cpu": 2**20, "cuda": 2**23}
 """So many voxels of windows make a batch: on a CPU four of 16 x 128 x 128, more only cost memory."""
-REPAYS = 2**25
-"""Voxels of windows in a volume from which on the seconds that OpenVINO takes to prepare a net are repaid: half of what
-the contest's tomograms come to in whole planes."""
+REPAYS = 2**51
+"""Parameters of a net times voxels of a volume's windows, from which on OpenVINO repays the seconds that it takes to
+prepare: some dozens of windows of A1 or A2. Small nets run as fast on torch."""
 CALIBRATED_BY, HELD_AGAINST = 24, 6
 """Windows of the first tomogram that int8 is calibrated by, and further ones that it is then held against fp32 on."""
 
@@ -71,23 +72,31 @@ class Nets:
             net: Any = model.net()
             multiple = net.multiple
             windows = fitted(plan, source.shape, multiple=multiple)
-            net = accelerate(net, window=windows.shape)
-            self._last = ReadyNet(model, self._engine(net, windows, source), windows, multiple)
+            options = self._options(model, net, windows, source)
+            beyond = show_neighbours(net, wanted=windows.neighbours)
+            net = accelerate(net, window=with_neighbours(windows.shape, beyond))
+            self._last = ReadyNet(model, self._engine(net, options, windows, source), windows, multiple)
         return self._last.engine, self._last.windows
 
-    def _engine(self, net: nn.Module, windows: WindowPlan, source: Slices) -> Engine:
+    def _options(self, model: Checkpoint, net: nn.Module, windows: WindowPlan, source: Slices) -> InferenceRecipe:
+        """What was asked for; where the engine was left open, without OpenVINO where it does not pay."""
         options = self.inference
-        work = len(window_regions(source.shape, windows)) * prod(windows.shape)
-        if options.engine == "auto" and options.precision in ("auto", "fp32") and work < REPAYS:
-            options = options.model_copy(update={"engine": "torch"})
+        if options.engine != "auto" or options.precision not in ("auto", "fp32"):
+            return options
+        voxels = len(window_regions(source.shape, windows)) * prod(windows.shape)
+        pays = voxels * sum(p.numel() for p in net.parameters()) >= REPAYS
+        # OpenVINO's instance norms of large windows are off by 1e-3.
+        return options if pays and not model.labels else options.model_copy(update={"engine": "torch"})
+
+    def _engine(self, net: nn.Module, options: InferenceRecipe, windows: WindowPlan, source: Slices) -> Engine:
         choice = choose(options)
-        int8 = choice.precision == "int8"
-        samples = some_windows(source, windows, CALIBRATED_BY + HELD_AGAINST) if int8 else None
+        beyond, int8 = neighbours(net), choice.precision == "int8"
+        samples = some_windows(source, windows, CALIBRATED_BY + HELD_AGAINST, beyond=beyond) if int8 else None
         kind = "cpu" if choice.device.type == "cpu" else "cuda"
         batch = options.batch_size or max(1, VOXELS_AT_ONCE[kind] // prod(windows.shape))
         engine = prepare(
             net,
-            window=windows.shape,
+            window=with_neighbours(windows.shape, beyond),
             batch_size=batch,
             options=options,
             cache=user_cache(),
@@ -110,13 +119,16 @@ class Nets:
             self.tell(text)
 
 
-def some_windows(source: Slices, plan: WindowPlan, count: int) -> Tensor:
-    """`(n, 1, z, y, x)`: at most `count` windows of the plan, spread over the source in no order."""
+def some_windows(source: Slices, plan: WindowPlan, count: int, *, beyond: int = 0) -> Tensor:
+    """`(n, 1, z, y, x)`: at most `count` windows of the plan, spread over the source in no order.
+
+    With `beyond`, so many neighbouring slices come with them at either end.
+    """
     regions = window_regions(source.shape, plan)
     order = torch.randperm(len(regions), generator=torch.Generator().manual_seed(0))[:count]
     found = []
     for i in order.tolist():
         z, y, x = regions[i]
-        data = source.slices(z.start, min(z.stop, source.shape[0]))
-        found.append(cut(data, (slice(0, z.stop - z.start), y, x))[None])
+        data = layer(source, z.start, depth=plan.shape[0], beyond=beyond)
+        found.append(cut(data, (slice(0, plan.shape[0] + 2 * beyond), y, x))[None])
     return torch.stack(found)

@@ -16,10 +16,11 @@ from tomosoup.errors import InputError
 from tomosoup.evaluation import Pairs, best_thresholds, steady_thresholds
 from tomosoup.io.project import Project, open_project
 from tomosoup.io.selection import read_truths, select_tomogram, shortened
+from tomosoup.norms import has_batch_norm
 from tomosoup.preparation import Nets
 from tomosoup.recipes.commands import SoupCommand
 from tomosoup.recipes.training import LossRecipe, TrainingRecipe
-from tomosoup.soups import greedy_soup, has_batch_norm, mismatches, runs_seen, soup, with_statistics
+from tomosoup.soups import greedy_soup, mismatches, runs_seen, soup, with_statistics
 from tomosoup.types import Progress, quiet
 
 
@@ -67,7 +68,7 @@ def make_soup(options: SoupCommand, *, progress: Progress = quiet) -> Made:
         raise InputError(f"{project.path} has no true picks of {shortened(unknown)}: name others with --runs.")
     if known := [run for run in runs if run in runs_seen(mean).trained]:
         notes.append(f"an ingredient was trained on {shortened(known)}: what is chosen there flatters")
-    crops = _training_crops(project, options, mean, progress=progress) if has_batch_norm(mean) else None
+    crops = _training_crops(project, options, mean, progress=progress) if has_batch_norm(mean.net()) else None
     judge = Judge(project, options, runs, crops, progress=progress)
     if options.greedy:
         if not runs:
@@ -167,7 +168,7 @@ def _without_project(options: SoupCommand, mean: Checkpoint, ingredients: Sequen
     """The mean as it is. Raises `InputError` where a project is needed."""
     if options.greedy:
         raise InputError("A greedy soup is chosen by annotated runs: name their --project.")
-    if len(ingredients) > 1 and has_batch_norm(mean):
+    if len(ingredients) > 1 and has_batch_norm(mean.net()):
         raise InputError(
             f"The net {mean.architecture.name} has batch norm, whose statistics must be re-estimated for the mean of "
             "the weights: name the --project that the ingredients were trained on."

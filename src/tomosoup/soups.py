@@ -9,13 +9,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.optim.swa_utils import update_bn
-from torch.utils.data import DataLoader, Subset
 
 from tomosoup.checkpoints import Checkpoint
 from tomosoup.crops import Crops
 from tomosoup.errors import InputError
+from tomosoup.norms import estimate_norms, has_batch_norm
 
 
 def soup(checkpoints: Sequence[Checkpoint], *, weights: Sequence[float] | None = None) -> Checkpoint:
@@ -74,21 +72,15 @@ CROPS = 256
 """How many training crops re-estimate the statistics of batch norm."""
 
 
-def has_batch_norm(checkpoint: Checkpoint) -> bool:
-    """Whether the net keeps running statistics, which a mean of weights leaves wrong."""
-    return any(isinstance(module, _BatchNorm) for module in checkpoint.net().modules())
-
-
 def with_statistics(checkpoint: Checkpoint, crops: Crops, *, device: torch.device | None = None) -> Checkpoint:
     """The checkpoint with the statistics of its batch norms re-estimated on training crops, as many as `CROPS`.
 
-    (Izmailov et al. 2018, averaging weights; torch's `update_bn`.) A checkpoint without batch norm comes back as it is.
+    A checkpoint without batch norm comes back as it is.
     """
-    if not has_batch_norm(checkpoint):
-        return checkpoint
     net = checkpoint.net().to(device)
-    loader = DataLoader(Subset(crops, crops.order()[:CROPS]), batch_size=min(8, len(crops)), drop_last=True)
-    update_bn(loader, net, device=device)
+    if not has_batch_norm(net):
+        return checkpoint
+    estimate_norms(net, crops, most=CROPS, device=device)
     return replace(checkpoint, weights={k: v.cpu() for k, v in net.state_dict().items()})
 
 

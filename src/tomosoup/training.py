@@ -174,6 +174,7 @@ def _assemble(
         updates_per_epoch=len(loader),
         identity=identity,
         about=draft.about(),
+        trained_on=crops.examples,
         progress=progress,
     )
     if hardware.devices > 1 and accelerator == "cuda":

@@ -27,6 +27,10 @@ class View:
         data = torch.flip(data, self.flips)
         return data.transpose(-1, -2) if self.transpose else data
 
+    def slices(self, start: int, stop: int, *, of: int) -> tuple[int, int]:
+        """Where the slices `start` to `stop`, of so many, are in this view; and which the view's own are."""
+        return (of - stop, of - start) if -3 in self.flips else (start, stop)
+
 
 @dataclass(frozen=True)
 class Viewed(SlicesOf):
@@ -42,9 +46,7 @@ class Viewed(SlicesOf):
 
     def slices(self, start: int, stop: int) -> Tensor:
         """Slices `(stop - start, y, x)`, float32."""
-        if -3 in self.view.flips:
-            start, stop = self.shape[0] - stop, self.shape[0] - start
-        return self.view.apply(self.source.slices(start, stop))
+        return self.view.apply(self.source.slices(*self.view.slices(start, stop, of=self.shape[0])))
 
 
 IN_PLANE = {

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from itertools import product
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from tomosoup.recipes.picking import WindowPlan
+from tomosoup.recipes.picking import ZYX, WindowPlan
+from tomosoup.types import Slices
 
 Region = tuple[slice, slice, slice]
 
@@ -48,6 +50,24 @@ def fitted(plan: WindowPlan, shape: Sequence[int], *, multiple: Sequence[int]) -
 def _region(start: Sequence[int], window: Sequence[int]) -> Region:
     z, y, x = (slice(a, a + w) for a, w in zip(start, window, strict=True))
     return z, y, x
+
+
+def with_neighbours(window: ZYX, beyond: int) -> ZYX:
+    """The shape of a window with so many slices more at either end."""
+    z, y, x = window
+    return z + 2 * beyond, y, x
+
+
+def layer(source: Slices, start: int, *, depth: int, beyond: int = 0) -> Tensor:
+    """The slices `(n, y, x)` that windows which begin at slice `start` are cut from: `depth`, or as many as are left.
+
+    With `beyond`, so many more at either end, and zeros for those past the volume's faces.
+    """
+    first, last = max(start - beyond, 0), min(start + depth + beyond, source.shape[0])
+    slices = source.slices(first, last)
+    if beyond:
+        slices = F.pad(slices, (0, 0, 0, 0, first - start + beyond, start + depth + beyond - last))
+    return slices
 
 
 def cut(data: Tensor, region: Region) -> Tensor:

@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from tomosoup.engines.choice import Choice, choose
 from tomosoup.engines.engine import Engine
 from tomosoup.errors import InputError
+from tomosoup.nets.depth_reduction import neighbours
 from tomosoup.recipes.hardware import InferenceRecipe
 from tomosoup.recipes.picking import ZYX
+from tomosoup.windows import with_neighbours
 
 __all__ = ["Choice", "Engine", "choose", "prepare"]
 
@@ -62,7 +64,8 @@ def prepare(
 def check_multiple(net: nn.Module | Callable[[Tensor], Tensor], window: ZYX) -> None:
     """Raises `InputError` for a window that the net's strides do not divide."""
     multiple = getattr(net, "multiple", (1, 1, 1))
-    if any(n % m for n, m in zip(window, multiple, strict=True)):
+    own = with_neighbours(window, -neighbours(net)) if isinstance(net, nn.Module) else window
+    if any(n % m for n, m in zip(own, multiple, strict=True)):
         raise InputError(
             f"The net takes windows (z, y, x) with sizes that are multiples of {tuple(multiple)}, got {window}: "
             "choose another window shape."

@@ -40,13 +40,33 @@ class SlicePicker(nn.Conv3d):
     def __init__(self, slices: int) -> None:
         super().__init__(1, slices, kernel_size=(slices, 1, 1), padding=(slices // 2, 0, 0), bias=False)
         self.weight.requires_grad_(False).copy_(torch.eye(slices).reshape(self.weight.shape))
+        self.beyond = 0
+        """So many slices past each end of the window come with it, in place of the zeros (`show_neighbours`)."""
 
     def forward(self, volume: Tensor) -> Tensor:
         slices, (height, width) = self.out_channels, volume.shape[-2:]
-        ends = slices // 2
+        ends = slices // 2 - self.beyond
         rows = F.pad(volume.flatten(3), (0, 0, ends, ends)).unfold(2, slices, 1)  # (b, 1, z, y x, slices)
         picked = self.weight.flatten(1) @ rows.flatten(0, 2).mT
-        return picked.unflatten(-1, (height, width))
+        return torch.unflatten(picked, -1, (height, width))
+
+
+def show_neighbours(net: nn.Module, *, wanted: bool) -> int:
+    """From now on the net's windows come with the slices past each end that it looks at, or again without.
+
+    That is so many slices more at either end, which the net says nothing of: as many as this gives. 0 for nets that
+    look at single slices or volumes.
+    """
+    beyond = 0
+    for picker in net.modules():
+        if isinstance(picker, SlicePicker):
+            picker.beyond = beyond = picker.out_channels // 2 if wanted else 0
+    return beyond
+
+
+def neighbours(net: nn.Module) -> int:
+    """So many slices past each end of a window come with it, as the net is now (`show_neighbours`)."""
+    return max((picker.beyond for picker in net.modules() if isinstance(picker, SlicePicker)), default=0)
 
 
 class SliceEncoder(nn.Module):

@@ -108,7 +108,7 @@ class PyramidUNet(nn.Module):
         self.head = quiet_head(channels, classes, kernel_size=3)
 
     def forward(self, volume: Tensor) -> Tensor:
-        check_window(volume, self.multiple)
+        check_window(volume, self.multiple, beyond=self.encoder.slices.beyond)
         maps = self.encoder(volume)
         x = self.pyramid(maps[-LEVELS:])
         skips = maps[:-LEVELS]

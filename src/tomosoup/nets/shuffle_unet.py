@@ -28,9 +28,13 @@ def quiet_head(inputs: int, outputs: int, *, kernel_size: int = 1) -> nn.Conv3d:
     return head
 
 
-def check_window(volume: Tensor, multiple: tuple[int, ...]) -> None:
-    """Raises `InputError` unless `volume` is `(b, 1, z, y, x)` with sizes that the net's strides divide."""
-    sizes = volume.shape[2:]
+def check_window(volume: Tensor, multiple: tuple[int, ...], *, beyond: int = 0) -> None:
+    """Raises `InputError` unless `volume` is `(b, 1, z, y, x)` with sizes that the net's strides divide.
+
+    `beyond`: so many slices at each end are neighbours only.
+    """
+    z, *plane = volume.shape[2:]
+    sizes = (z - 2 * beyond, *plane)
     if volume.ndim != 5 or volume.shape[1] != 1 or any(n % m for n, m in zip(sizes, multiple, strict=True)):
         raise InputError(
             f"The net takes windows (batch, 1, z, y, x) with z, y, x multiples of {multiple}, "
@@ -103,7 +107,7 @@ class ShuffleUNet(nn.Module):
         self.head = quiet_head(width, classes * stride[0] * stride[1] * stride[2])
 
     def forward(self, volume: Tensor) -> Tensor:
-        check_window(volume, self.multiple)
+        check_window(volume, self.multiple, beyond=self.encoder.slices.beyond)
         maps = [skip(x) for skip, x in zip(self.skips, self.encoder(volume), strict=True)]
         x = maps.pop()
         for step in self.steps:

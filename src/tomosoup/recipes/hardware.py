@@ -24,9 +24,9 @@ class InferenceRecipe(Recipe):
     device: str = "auto"
     """cpu, cuda, mps, or the best there is."""
     engine: Literal["auto", "torch", "openvino", "onnx", "tensorrt"] = "auto"
-    """auto: on a CPU OpenVINO where it is installed (pip install 'tomosoup[cpu]') and the tomogram is large enough to
-    repay its preparation, torch otherwise and on GPUs. onnx: ONNX Runtime ('tomosoup[onnx]'); tensorrt: the same on
-    NVIDIA's TensorRT."""
+    """auto: on a CPU OpenVINO for large nets that predict heatmaps, where it is installed (pip install 'tomosoup[cpu]')
+    and the tomogram repays its preparation; torch otherwise and on GPUs. onnx: ONNX Runtime ('tomosoup[onnx]');
+    tensorrt: the same on NVIDIA's TensorRT."""
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
     """auto: fp16 on NVIDIA GPUs, bf16 on CPUs that multiply it, fp32 elsewhere. int8 takes calibration windows."""
     compiled: bool = False

@@ -41,6 +41,9 @@ class WindowPlan(Recipe):
     border: Literal["zeros", "inside"] = "zeros"
     """The last windows reach past the volume's end, into zeros, or are moved back inside it (a volume smaller than a
     window is then mirrored)."""
+    neighbours: bool = False
+    """Show a window's first and last slices their neighbours in the tomogram. Nets that look at several slices at once
+    otherwise see zeros there, as in training and in the published program."""
 
     @model_validator(mode="after")
     def _no_gaps(self) -> Self:
@@ -91,6 +94,8 @@ class PickingPlan(Recipe):
     """From window to window, as a share of the window (z y x); none keeps the checkpoint's stride."""
     stride: ZYX | None = None
     """The same in voxels, in its place; smaller is slower and steadier."""
+    neighbours: bool | None = None
+    """A window's first and last slices see those before and after them, not zeros; none is as the checkpoint says."""
     weighting: Weighting | None = None
     """How windows fade; by default as the checkpoint's."""
     views: tuple[str, ...] = ()
@@ -114,5 +119,6 @@ class PickingPlan(Recipe):
             "stride": self.stride or stride,
             "weighting": self.weighting or own.weighting,
             "border": self.border or own.border,
+            "neighbours": own.neighbours if self.neighbours is None else self.neighbours,
         }
         return WindowPlan.of(own.model_dump() | changed, source="The plan")

@@ -121,6 +121,9 @@ class TrainingRecipe(Recipe):
     """Decay of the running average of the weights, which is what is validated and kept; 0 keeps the weights."""
     average_after: Annotated[int, Ge(0)] = 0
     """Updates before the averaging begins; until then the average is the weights themselves."""
+    norm_crops: Annotated[int, Ge(0)] = 0
+    """Before it is validated, estimate the statistics of the averaged net's batch norms anew, on so many training crops
+    as large as the windows (at most as the tomograms); 0 keeps the average of the training's."""
     validate_every: Annotated[int, Ge(1)] = 1
     """Score the held-out run after every so many epochs; `epochs` is a multiple of it."""
     precision: Literal["auto", "32-true", "16-mixed", "bf16-mixed"] = "auto"
