@@ -70,6 +70,8 @@ def label_plan(size: int, stride: int) -> WindowPlan:
     return plan(48, size, 48, stride).model_copy(update={"weighting": "gaussian", "border": "inside"})
 
 
+SEEING = CORE[1].model_copy(update={"neighbours": True})
+"""Whole planes whose first and last slices see their neighbours in z."""
 LABELS = [label_plan(384, 288), label_plan(PLANE, PLANE), label_plan(224, 224), label_plan(96, 72)]
 """Plans of B; the first is the 8th place's."""
 
@@ -79,7 +81,7 @@ def trainings() -> dict[str, tuple[TrainingRecipe, list[WindowPlan]]]:
 
     Where the name ends in `OF_PLANES` nothing is trained: the net is the name's beginning's, its norms are of planes.
     """
-    ordinary = {"crop_shape": None, "batch_size": 4, "windows": plan(16, 128, 8, 64, "linear")}
+    ordinary = {"crop_shape": None, "batch_size": 4, "norm_crops": 0, "windows": plan(16, 128, 8, 64, "linear")}
     small = TrainingRecipe.read("small").model_copy(
         update={**ordinary, "epochs": 2, "validate_every": 2, "warmup_epochs": 0.3}
     )
@@ -94,7 +96,7 @@ def trainings() -> dict[str, tuple[TrainingRecipe, list[WindowPlan]]]:
         "small": (small, CORE + FURTHER),
         "small, crops of 256": (small.model_copy(update=large), CORE),
         "small" + OF_PLANES: (small, CORE),
-        "small, crops of 256" + OF_PLANES: (small, CORE[:3]),
+        "small, crops of 256" + OF_PLANES: (small, [*CORE[:3], SEEING]),
         "B": (b, LABELS),
     }
 
@@ -169,7 +171,9 @@ def measure(project: Project, run: str, checkpoint: Checkpoint) -> dict[str, Any
 def row_file(out: Path, model: Path, windows: WindowPlan, run: str) -> Path:
     """Where a net's picks of a run by a plan are kept: named for window and stride along z, then in the plane."""
     (z, y, _), (dz, dy, _) = windows.shape, windows.stride
-    return out / "rows" / model.stem / f"{z} at {dz}, {'whole planes' if y == PLANE else f'{y} at {dy}'}-{run}.json"
+    plane = "whole planes" if y == PLANE else f"{y} at {dy}"
+    beyond = ", neighbours" if windows.neighbours else ""
+    return out / "rows" / model.stem / f"{z} at {dz}, {plane}{beyond}-{run}.json"
 
 
 @dataclass(frozen=True)
