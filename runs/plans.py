@@ -70,6 +70,8 @@ def label_plan(size: int, stride: int) -> WindowPlan:
     return plan(48, size, 48, stride).model_copy(update={"weighting": "gaussian", "border": "inside"})
 
 
+LINEAR = plan(16, 128, 8, 64).model_copy(update={"weighting": "linear"})
+"""What the small nets of windows of 128 are validated with."""
 SEEING = CORE[1].model_copy(update={"neighbours": True})
 """Whole planes whose first and last slices see their neighbours in z."""
 LABELS = [label_plan(384, 288), label_plan(PLANE, PLANE), label_plan(224, 224), label_plan(96, 72)]
@@ -81,7 +83,7 @@ def trainings() -> dict[str, tuple[TrainingRecipe, list[WindowPlan]]]:
 
     Where the name ends in `OF_PLANES` nothing is trained: the net is the name's beginning's, its norms are of planes.
     """
-    ordinary = {"crop_shape": None, "batch_size": 4, "norm_crops": 0, "windows": plan(16, 128, 8, 64, "linear")}
+    ordinary = {"crop_shape": None, "batch_size": 4, "norm_crops": 0, "windows": LINEAR}
     small = TrainingRecipe.read("small").model_copy(
         update={**ordinary, "epochs": 2, "validate_every": 2, "warmup_epochs": 0.3}
     )

@@ -1,5 +1,6 @@
 """A volume that is read and predicted slice by slice gives what the whole volume gives, in memory for a few slices."""
 
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile
 
 from tomosoup.checkpoints import Checkpoint
 from tomosoup.ensembles import ensemble_heatmap
@@ -17,7 +19,7 @@ from tomosoup.nets.depth_reduction import show_neighbours
 from tomosoup.normalisation import moments, standardise, standardised
 from tomosoup.peaks import PeakSearch, find_peaks
 from tomosoup.picking import pick
-from tomosoup.prediction import ahead, heatmap_slabs, predict_heatmap
+from tomosoup.prediction import ahead, heatmap_slabs, predict_heatmap, search_peaks
 from tomosoup.preparation import Nets
 from tomosoup.recipes.data import DataRecipe
 from tomosoup.recipes.nets import NetRecipe
@@ -197,3 +199,36 @@ def test_what_is_held_does_not_grow_with_the_depth() -> None:
             assert ring.take(region[0].start + 8).shape == (3, 8, 16, 16)
         sizes.append(ring.total.numel() + ring.weights.numel())
     assert sizes[0] == sizes[1]
+
+
+class Noise:
+    """Slices that are made when they are asked for."""
+
+    def __init__(self, depth: int) -> None:
+        self.shape, self.voxel_size, self.origin = (depth, 96, 96), 10.0, (0.0, 0.0, 0.0)
+
+    def slices(self, start: int, stop: int) -> Tensor:
+        return torch.randn(stop - start, 96, 96)
+
+
+@torch.no_grad()
+def peak_allocation(plan: WindowPlan, depth: int) -> int:
+    """Bytes of tensors at once, from reading to picks."""
+    net = build_net(SMALL_NET, classes=2).eval()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        species = [Species("a", 50.0), Species("b", 50.0)]
+        search_peaks(heatmap_slabs(net, Noise(depth), plan=plan), species, peaks=PeakRecipe())
+    changes = [event.nbytes() for event in seen.profiler.kineto_results.events() if event.name() == "[memory]"]
+    return max(accumulate(changes))
+
+
+@pytest.mark.parametrize(
+    ("size", "stride", "border", "most"), [(64, 24, "zeros", 21), (96, 96, "inside", 13), (64, 48, "inside", 21)]
+)
+def test_the_peak_of_memory_is_of_some_slices_however_deep_the_tomogram(
+    size: int, stride: int, border: str, most: int
+) -> None:
+    plan = WindowPlan(shape=(16, size, size), stride=(8, stride, stride), border=border)
+    shallow, deep = peak_allocation(plan, 32), peak_allocation(plan, 160)
+    assert deep < 1.05 * shallow
+    assert deep < most * 2**20
