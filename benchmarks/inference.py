@@ -4,7 +4,7 @@
     python benchmarks/inference.py planes RECIPE         # one layer of a tomogram: 12 x 12 windows, and a whole plane
     python benchmarks/inference.py soup                  # the tiny soup and four views, beside MONAI's inferer
     python benchmarks/inference.py peaks                 # local maxima of six full-size maps, beside max pooling
-    python benchmarks/inference.py curve MODEL OUT       # seconds and memory against voxels, read to picks
+    python benchmarks/inference.py curve MODEL OUT       # seconds and memory against voxels and nets
 
 RECIPE is yu4u (A1), tattaka (A2) or small, its weights drawn at random: the same arithmetic as trained ones. MODEL is a
 checkpoint, the demo's say. "plain" is the net by its published formula in PyTorch, eager, fp32, in a process as Python
@@ -17,9 +17,10 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import mrcfile
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -175,28 +176,32 @@ def peaks() -> None:
 
 
 def curve(model: Path, out: Path) -> None:
-    """Seconds and memory from the file to the picks, for tomograms from 1/64 of the full size to twice."""
+    """Seconds and memory from file to picks: tomograms from 1/64 of the full size to twice, and one net to eight."""
     for shape in ((46, 158, 158), (92, 315, 315), (184, 315, 315), FULL, (368, 630, 630)):
-        folder = out / "x".join(map(str, shape))
-        if not folder.exists():
-            folder.mkdir(parents=True)
-            noise = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-            import mrcfile
+        pick_noise(shape, [model], out)
+    for number in (2, 4, 8):
+        pick_noise((92, 315, 315), [model] * number, out)
 
-            with mrcfile.new(folder / "run.mrc", noise) as file:
-                file.voxel_size = 10.0
-        began = time.perf_counter()
-        words = ("pick", folder, "--model", model, "--output", folder / "picks.csv", "--overwrite")
-        code = (
-            "import resource, sys; from tomosoup.cli import main; main(sys.argv[1:]); "
-            "print(f'peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB')"
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", code, *map(str, words)], check=True, capture_output=True, text=True
-        )
-        seconds = time.perf_counter() - began
-        lines = done.stdout.splitlines()
-        print(f"{folder.name:14} {np.prod(shape) / 1e6:7.1f} M voxels {seconds:7.1f} s   {lines[-1]}   {lines[0]}")
+
+def pick_noise(shape: tuple[int, int, int], models: Sequence[Path], out: Path) -> None:
+    """The command `tomosoup pick` on noise of a shape, in a process of its own; a line of what it took."""
+    folder = out / "x".join(map(str, shape))
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        noise = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+        with mrcfile.new(folder / "run.mrc", noise) as file:
+            file.voxel_size = 10.0
+    began = time.perf_counter()
+    words = ("pick", folder, "--model", *models, "--output", folder / "picks.csv", "--overwrite")
+    code = (
+        "import resource, sys; from tomosoup.cli import main; main(sys.argv[1:]); "
+        "print(f'peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB')"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *map(str, words)], check=True, capture_output=True, text=True)
+    seconds = time.perf_counter() - began
+    lines = done.stdout.splitlines()
+    size = f"{folder.name:14} {np.prod(shape) / 1e6:7.1f} M voxels, nets: {len(models)}"
+    print(f"{size} {seconds:7.1f} s   {lines[-1]}   {lines[0]}", flush=True)
 
 
 if __name__ == "__main__":
