@@ -242,7 +242,7 @@ def draw(out: Path, paths: list[str]) -> None:
     axes = figure.subplots()
     for i, (net, found) in enumerate(results(out)):
         for whole, style in ((False, "o-"), (True, "s--")):
-            rows = sorted((r for r in found if r.plan.endswith("planes") == whole), key=lambda r: r.seconds)
+            rows = sorted((r for r in found if ("planes" in r.plan) == whole), key=lambda r: r.seconds)
             places = [r.seconds for r in rows], [r.f4 for r in rows]
             axes.plot(*places, style, color=f"C{i}", label=None if whole else net)
     axes.set(xscale="log", xlabel="CPU seconds for a tomogram of 48 x 448 x 448, one thread", ylabel="weighted F4")
