@@ -194,8 +194,9 @@ def pick_noise(shape: tuple[int, int, int], models: Sequence[Path], out: Path) -
     began = time.perf_counter()
     words = ("pick", folder, "--model", *models, "--output", folder / "picks.csv", "--overwrite")
     code = (
-        "import resource, sys; from tomosoup.cli import main; main(sys.argv[1:]); "
-        "print(f'peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB')"
+        "import sys; from tomosoup.cli import main; main(sys.argv[1:]); "  # rusage's peak has this process's own in it
+        "peak = [line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')][0]; "
+        "print(f'peak {int(peak) / 2**20:.2f} GiB')"
     )
     done = subprocess.run([sys.executable, "-c", code, *map(str, words)], check=True, capture_output=True, text=True)
     seconds = time.perf_counter() - began
