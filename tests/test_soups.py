@@ -13,9 +13,11 @@ from tomosoup.errors import InputError
 from tomosoup.io.project import open_project
 from tomosoup.nets import build_net
 from tomosoup.norms import has_batch_norm
+from tomosoup.recipes.commands import SoupCommand
 from tomosoup.recipes.data import AnnotatedData, Normalisation
 from tomosoup.recipes.nets import NetRecipe, UNet3dRecipe
 from tomosoup.recipes.picking import WindowPlan
+from tomosoup.souping import training_crops
 from tomosoup.soups import greedy_soup, runs_seen, soup, with_statistics
 from tomosoup.tuning import held_out_run
 from tomosoup.types import Species
@@ -163,6 +165,27 @@ def test_statistics_of_a_soup_with_batch_norm_are_those_of_its_own_activations(
             net(crops[i][0][None])
     torch.testing.assert_close(torch.stack(inputs).mean(dim=0), first.running_mean, atol=2e-3, rtol=2e-2)
     assert with_statistics(soup([made(project_folder, 0)]), crops).history  # nothing to do without batch norm
+
+
+def test_norms_of_a_soup_are_of_crops_as_large_as_those_of_its_training(
+    project_folder: Path, checkpoint: Checkpoint
+) -> None:
+    from conftest import TINY_PLAN, TINY_TRAINING
+
+    planes = TINY_PLAN.model_copy(update={"shape": (16, 512, 512), "stride": (8, 512, 512), "border": "inside"})
+    options = SoupCommand(ingredients=(Path("a"),), output=Path("b"))
+    for recipe, wanted in (
+        (TINY_TRAINING, (16, 64, 64)),
+        (
+            TINY_TRAINING.model_copy(update={"windows": planes, "crop_shape": (16, 32, 32), "norm_crops": 3}),
+            (16, 96, 96),
+        ),
+    ):
+        event = {"step": "train", "recipe": recipe.model_dump(mode="json"), "runs": ["run_000"], "held_out": "run_001"}
+        mean = replace(checkpoint, history=(event,))
+        crops = training_crops(open_project(project_folder), options, mean)
+        assert crops.recipe.crop == wanted
+        assert [e.run for e in crops.examples] == ["run_000"]
 
 
 def saved(folder: Path, checkpoints: list[Checkpoint]) -> list[str]:

@@ -19,13 +19,22 @@ from timm.layers import convert_sync_batchnorm
 
 from tomosoup.augmentation import Mix
 from tomosoup.checkpoints import load
-from tomosoup.crops import Crops, Example, data_set_normalisation, half_overlapping, normalised, read_examples, shifted
+from tomosoup.crops import (
+    Crops,
+    Example,
+    data_set_normalisation,
+    half_overlapping,
+    large_crops,
+    normalised,
+    read_examples,
+    shifted,
+)
 from tomosoup.errors import InputError
 from tomosoup.folds import plan_folds
 from tomosoup.io.project import open_project
 from tomosoup.io.selection import read_truth
 from tomosoup.io.tables import write_csv
-from tomosoup.learner import ShuffledByEpoch, cosine_with_warmup, large_crops, mixed_loss
+from tomosoup.learner import ShuffledByEpoch, cosine_with_warmup, mixed_loss
 from tomosoup.losses import weighted_loss
 from tomosoup.nets import build_net
 from tomosoup.normalisation import standardise
@@ -133,7 +142,8 @@ def test_norms_are_estimated_on_crops_as_large_as_the_windows(project_folder: Pa
     checkpoint = train(project_folder, recipe, folder=tmp_path / "t", data=AnnotatedData(runs=("run_000", "run_001")))
     examples = [e for e in read_examples(open_project(project_folder), AnnotatedData()) if e.run == "run_001"]
     net = checkpoint.net()
-    crops = large_crops(normalised(examples, checkpoint.normalisation), checkpoint.species, recipe, net)
+    shown = normalised(examples, checkpoint.normalisation)
+    crops = large_crops(shown, checkpoint.species, recipe, multiple=net.multiple)
     assert crops.recipe.crop == (16, 96, 96)
     estimate_norms(net, crops, most=3)
     for name, values in net.state_dict().items():

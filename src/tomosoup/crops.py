@@ -137,6 +137,18 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
         return (first[:, None] * size + torch.arange(size)).flatten().tolist()
 
 
+def large_crops(
+    examples: Sequence[Example], species: Sequence[Species], recipe: TrainingRecipe, *, multiple: Sequence[int]
+) -> Crops:
+    """Training crops as large as the windows that the net will pick with, cut down to what all examples hold.
+
+    Their sizes are those of `recipe.windows` or multiples of what the net's strides need.
+    """
+    held = [min(sizes) for sizes in zip(*(e.volume.shape for e in examples), strict=True)]
+    shape = [min(w, max(m, n // m * m)) for w, n, m in zip(recipe.windows.shape, held, multiple, strict=True)]
+    return Crops(examples, species, recipe.model_copy(update={"crop_shape": tuple(shape), "crops_per_tomogram": None}))
+
+
 def target_of(example: Example, region: Region, species: Sequence[Species], recipe: TrainingRecipe) -> Tensor:
     """What the recipe's net is asked for in a region: heatmaps `(c, z, y, x)`, or labels `(1, z, y, x)`."""
     like = crop(example.volume, region, empty=True)

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from tomosoup.augmentation import Mix, draw_mixup
-from tomosoup.crops import Crops, Example, generator, half_overlapping, target_of
+from tomosoup.crops import Crops, Example, generator, half_overlapping, large_crops, target_of
 from tomosoup.errors import InputError
 from tomosoup.evaluation import best_thresholds, steady_thresholds
 from tomosoup.labels import probabilities
@@ -75,13 +75,6 @@ def tile_loss(output: Volume, example: Example, species: Sequence[Species], reci
     return sum(losses) / len(losses)
 
 
-def large_crops(examples: Sequence[Example], species: Sequence[Species], recipe: TrainingRecipe, net: Any) -> Crops:
-    """Training crops as large as the windows that the net will pick with, cut down to what all tomograms hold."""
-    held = [min(sizes) for sizes in zip(*(e.volume.shape for e in examples), strict=True)]
-    shape = [min(w, max(m, n // m * m)) for w, n, m in zip(recipe.windows.shape, held, net.multiple, strict=True)]
-    return Crops(examples, species, recipe.model_copy(update={"crop_shape": tuple(shape), "crops_per_tomogram": None}))
-
-
 class Learner(pl.LightningModule):
     """A net, its loss, its schedule, and the F4 and the loss of its averaged weights on the held-out run."""
 
@@ -104,7 +97,10 @@ class Learner(pl.LightningModule):
         self.recipe, self.species, self.identity, self.about = recipe, tuple(species), dict(identity), dict(about)
         self.updates_per_epoch, self.progress = updates_per_epoch, progress
         self.net = build_net(recipe.net, classes=len(self.species))
-        self.norm_crops = large_crops(trained_on, self.species, recipe, self.net) if recipe.norm_crops else None
+        multiple: Any = self.net.multiple
+        self.norm_crops = (
+            large_crops(trained_on, self.species, recipe, multiple=multiple) if recipe.norm_crops else None
+        )
         self.results: dict[str, Any] = {}
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:

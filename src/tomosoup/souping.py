@@ -9,7 +9,7 @@ from typing import Any
 
 from tomosoup.best_epochs import kept_checkpoints
 from tomosoup.checkpoints import Checkpoint, load
-from tomosoup.crops import Crops, normalised, read_examples
+from tomosoup.crops import Crops, large_crops, normalised, read_examples
 from tomosoup.engines.choice import best_device
 from tomosoup.ensembles import ensemble_heatmap, read_picks
 from tomosoup.errors import InputError
@@ -68,7 +68,7 @@ def make_soup(options: SoupCommand, *, progress: Progress = quiet) -> Made:
         raise InputError(f"{project.path} has no true picks of {shortened(unknown)}: name others with --runs.")
     if known := [run for run in runs if run in runs_seen(mean).trained]:
         notes.append(f"an ingredient was trained on {shortened(known)}: what is chosen there flatters")
-    crops = _training_crops(project, options, mean, progress=progress) if has_batch_norm(mean.net()) else None
+    crops = training_crops(project, options, mean, progress=progress) if has_batch_norm(mean.net()) else None
     judge = Judge(project, options, runs, crops, progress=progress)
     if options.greedy:
         if not runs:
@@ -176,8 +176,8 @@ def _without_project(options: SoupCommand, mean: Checkpoint, ingredients: Sequen
     return mean
 
 
-def _training_crops(project: Project, options: SoupCommand, mean: Checkpoint, *, progress: Progress) -> Crops:
-    """Crops as the (first) ingredient was trained on, of the runs that any ingredient was trained on."""
+def training_crops(project: Project, options: SoupCommand, mean: Checkpoint, *, progress: Progress = quiet) -> Crops:
+    """Crops as the (first) ingredient's norms were of, from the runs that any ingredient was trained on."""
     runs = tuple(run for run in runs_seen(mean).trained if run in project.runs)
     if not runs:
         raise InputError(
@@ -187,7 +187,11 @@ def _training_crops(project: Project, options: SoupCommand, mean: Checkpoint, *,
     examples = normalised(
         read_examples(project, options.data.model_copy(update={"runs": runs}), progress=progress), mean.normalisation
     )
-    return Crops(examples, mean.species, _recipe_of(mean))
+    recipe = _recipe_of(mean)
+    if recipe.norm_crops:
+        multiple: Any = mean.net().multiple
+        return large_crops(examples, mean.species, recipe, multiple=multiple)
+    return Crops(examples, mean.species, recipe)
 
 
 def _recipe_of(mean: Checkpoint) -> TrainingRecipe:
