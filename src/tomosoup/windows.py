@@ -83,6 +83,9 @@ def cut_mirrored(data: Tensor, region: Region) -> Tensor:
     """As `cut`, but mirrored at the volume's faces in place of zeros; the outermost voxels are not repeated."""
     for axis, r in zip((-3, -2, -1), region, strict=True):
         n = data.shape[axis]
+        if 0 <= r.start and r.stop <= n:
+            data = data.narrow(axis, r.start, r.stop - r.start)
+            continue
         at = torch.arange(r.start, r.stop) % max(1, 2 * (n - 1))
         data = data.index_select(axis, torch.where(at < n, at, 2 * (n - 1) - at))
     return data
