@@ -1,5 +1,10 @@
 """Small things that many tests use."""
 
+import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,4 +83,32 @@ def checkpoint(project_folder: Path) -> Checkpoint:
         windows=TINY_PLAN,
         thresholds={s.name: 0.4 for s in species},
         history=({"step": "made by a test"},),
+    )
+
+
+@pytest.fixture
+def project(project_folder: Path, tmp_path: Path) -> Path:
+    """A copy of the simulated project that a test may write to."""
+    copy = tmp_path / "project"
+    shutil.copytree(project_folder, copy)
+    config = json.loads((copy / "copick_config.json").read_text())
+    config |= {f"{part}_root": f"local://{copy / part}" for part in ("static", "overlay")}
+    (copy / "copick_config.json").write_text(json.dumps(config))
+    return copy
+
+
+@pytest.fixture
+def model(checkpoint: Checkpoint, tmp_path: Path) -> Path:
+    checkpoint.save(tmp_path / "model.safetensors")
+    return tmp_path / "model.safetensors"
+
+
+def start(*words: object) -> subprocess.Popen[str]:
+    """A command in a process of its own."""
+    code = "from tomosoup.cli import main; main()"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, words)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )

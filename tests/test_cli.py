@@ -1,8 +1,6 @@
 """The command line: the whole path, and one clear sentence for each bad input."""
 
 import json
-import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,9 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import zarr
+from conftest import start
 
 from tomosoup.arguments import read_thresholds
-from tomosoup.checkpoints import Checkpoint
 from tomosoup.cli import main
 from tomosoup.errors import InputError
 from tomosoup.io.project import open_project
@@ -34,23 +32,6 @@ net = {backbone = "mobilenetv3_small_050", input_slices = 3, decoder_widths = [1
 windows = {shape = [16, 64, 64], stride = [16, 32, 32]}
 """
 CROWDED = "[concentration]\napo-ferritin = 30000\n"
-
-
-@pytest.fixture
-def project(project_folder: Path, tmp_path: Path) -> Path:
-    """A copy of the simulated project that a test may write to."""
-    copy = tmp_path / "project"
-    shutil.copytree(project_folder, copy)
-    config = json.loads((copy / "copick_config.json").read_text())
-    config |= {f"{part}_root": f"local://{copy / part}" for part in ("static", "overlay")}
-    (copy / "copick_config.json").write_text(json.dumps(config))
-    return copy
-
-
-@pytest.fixture
-def model(checkpoint: Checkpoint, tmp_path: Path) -> Path:
-    checkpoint.save(tmp_path / "model.safetensors")
-    return tmp_path / "model.safetensors"
 
 
 @pytest.fixture
@@ -141,29 +122,6 @@ def test_no_project_at_the_path(refused: Callable[..., str], model: Path, tmp_pa
     assert "There is no project at" in refused(command, tmp_path / "nowhere", *option)
 
 
-def test_a_run_without_tomograms(refused: Callable[..., str], project: Path, model: Path) -> None:
-    shutil.rmtree(next(project.rglob("run_001/VoxelSpacing*")))
-    assert "Run run_001: expected one tomogram" in refused("pick", project, "--model", model)
-    assert not list((project / "overlay").rglob("*.json"))
-
-
-@pytest.mark.parametrize("harm", ["nan", "constant", "empty", "flat"])
-def test_a_volume_that_cannot_be_used(refused: Callable[..., str], project: Path, model: Path, harm: str) -> None:
-    store = str(next(project.rglob("run_001/**/wbp.zarr")))
-    array = zarr.open(store, mode="r+")["0"]
-    if harm == "nan":
-        array[3:5] = np.nan
-    elif harm == "constant":
-        array[:] = 7
-    else:
-        group = zarr.open(store, mode="r+")
-        del group["0"]
-        group.create_dataset("0", shape=(0, 4, 4) if harm == "empty" else (32, 96), dtype="f4")
-    said = refused("pick", project, "--model", model)
-    assert said.startswith("tomosoup: Run run_001") or "run_001/wbp" in said
-    assert {"nan": "NaN", "constant": "contrast", "empty": "(0, 4, 4)", "flat": "(32, 96)"}[harm] in said
-
-
 def test_species_that_the_project_does_not_list(refused: Callable[..., str], project: Path, model: Path) -> None:
     config = json.loads((project / "copick_config.json").read_text())
     config["pickable_objects"] = config["pickable_objects"][:1]
@@ -179,26 +137,6 @@ def test_species_of_which_the_truth_knows_nothing(refused: Callable[..., str], t
 def test_a_checkpoint_that_is_none(refused: Callable[..., str], project: Path, tmp_path: Path) -> None:
     (tmp_path / "m.safetensors").write_bytes(b"not tensors")
     assert "is not a checkpoint" in refused("pick", project, "--model", tmp_path / "m.safetensors")
-
-
-def test_voxel_sizes_that_disagree(refused: Callable[..., str], project: Path, model: Path) -> None:
-    said = refused("pick", project, "--model", model, "--voxel-size", "7.84")
-    assert "Run run_000 has voxels of 7.84 Å and the checkpoint was trained at 10 Å" in said
-
-
-def test_picks_that_exist_are_kept_unless_told(
-    refused: Callable[..., str], project: Path, model: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "p.csv"
-    words = ["pick", project, "--model", model, "--runs", "run_000", "--output", out]
-    main([str(w) for w in words])
-    before = out.read_bytes(), next(project.rglob("tomosoup_0_apo-ferritin.json")).read_bytes()
-    assert "exists already" in refused(*words)
-    assert "has picks tomosoup/0 already" in refused(*words[:-2])
-    assert before == (out.read_bytes(), next(project.rglob("tomosoup_0_apo-ferritin.json")).read_bytes())
-    main([*map(str, words), "--overwrite"])
-    main([*map(str, words[:-2]), "--session", "second"])
-    assert "second" in {session for _, session in open_project(project).pick_sets("run_000")}
 
 
 def test_outputs_that_cannot_be_made(refused: Callable[..., str], project: Path, model: Path, tmp_path: Path) -> None:
@@ -249,16 +187,6 @@ def test_thresholds_are_numbers_of_known_species() -> None:
     for word in ("c=0.1", "a=x", "high", "a=nan"):
         with pytest.raises(InputError, match=f"--threshold {word}"):
             read_thresholds([word], names)
-
-
-def start(*words: object) -> subprocess.Popen[str]:
-    code = "from tomosoup.cli import main; main()"
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, words)],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
 
 
 def interrupt_when(process: subprocess.Popen[str], ready: Callable[[], bool]) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "tomosoup"
 LEVELS = {
-    0: ["errors", "types", "recipes"],
+    0: ["errors", "types", "recipes", "process"],
     1: [
         "io",
         "normalisation",
@@ -33,6 +33,8 @@ LEVELS = {
         "preparation",
         "ensembles",
         "picking",
+        "picking_jobs",
+        "cluster",
         "evaluation",
         "bootstrap",
         "tuning",
@@ -41,7 +43,7 @@ LEVELS = {
         "simulation.scene",
         "simulation.projects",
     ],
-    4: ["demo", "cli", "train_command", "export_command", "arguments", "terminal", "process", "__main__", ""],
+    4: ["demo", "cli", "pick_command", "train_command", "export_command", "arguments", "terminal", "__main__", ""],
 }
 LEVEL = {module: level for level, modules in LEVELS.items() for module in modules}
 MODULES = sorted(SOURCE.rglob("*.py"))

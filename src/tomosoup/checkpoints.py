@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -86,6 +88,16 @@ class Checkpoint:
             "calibration": {name: asdict(c) for name, c in self.calibration.items()},
             "history": list(self.history),
         }
+
+    def fingerprint(self) -> str:
+        """SHA-256 of all that the picks above the floor depend on: everything but thresholds and history."""
+        without = {"thresholds", "mixed_thresholds", "history"}
+        about = {key: value for key, value in self.about().items() if key not in without}
+        digest = sha256(json.dumps(about, sort_keys=True).encode())
+        for name in sorted(self.weights):
+            digest.update(name.encode())
+            digest.update(self.weights[name].contiguous().flatten().view(torch.uint8).numpy().data)
+        return digest.hexdigest()
 
     def save(self, path: str | Path) -> None:
         """Write the checkpoint; an old file of this name is replaced only once the new one is whole."""

@@ -10,6 +10,7 @@ from typing import Any
 from tomosoup.arguments import parse, read_thresholds
 from tomosoup.errors import InputError
 from tomosoup.export_command import export_onnx
+from tomosoup.pick_command import pick, threshold
 from tomosoup.process import keep_freed_memory
 from tomosoup.recipes.commands import (
     ConvertCommand,
@@ -104,78 +105,6 @@ def convert(options: ConvertCommand) -> None:
     which = "averaged weights" if event["averaged"] else "last weights, as it holds no averaged ones"
     say(f"{options.output}: {event['net']}, {which}; species {', '.join(s.name for s in checkpoint.species)}")
     say("No thresholds were published: set them with --threshold when you pick, or with `tomosoup threshold`.")
-
-
-def pick(options: PickCommand) -> None:
-    """Pick a project."""
-    from tomosoup.checkpoints import load
-    from tomosoup.ensembles import all_species, all_thresholds
-    from tomosoup.io.files import refuse_existing
-    from tomosoup.io.picks import pick_store
-    from tomosoup.io.project import open_project
-    from tomosoup.io.selection import chosen_runs
-    from tomosoup.io.tables import write_csv
-    from tomosoup.picking import pick_project
-    from tomosoup.preparation import Nets
-
-    for path in filter(None, (options.output, options.submission)):
-        refuse_existing(path, overwrite=options.overwrite)
-    models = [load(path) for path in options.model]
-    species = all_species(models)
-    thresholds = all_thresholds(models) | read_thresholds(options.threshold, [s.name for s in species])
-    project = open_project(options.project)
-    runs = chosen_runs(project, options.data)
-    store = pick_store(
-        project, runs, species, session=options.session, output=options.output, overwrite=options.overwrite
-    )
-    try:
-        with progress_bars() as progress:
-            picks = pick_project(
-                project,
-                models,
-                store=store,
-                data=options.data,
-                thresholds=thresholds,
-                plan=options.picking,
-                nets=Nets(options.inference, tell=say),
-                progress=progress,
-            )
-    except KeyboardInterrupt:
-        raise Stopped(
-            f"Picking stopped; the runs finished so far are in {store.config}, no CSV was written: "
-            "run again with --overwrite, or with --runs for the rest and another --session."
-        ) from None
-    if options.output:
-        write_csv(options.output, picks)
-    if options.submission:
-        write_csv(options.submission, picks, scores=False)
-    counts = {s.name: sum(len(found.get(s.name, ())) for found in picks.values()) for s in species}
-    say(f"{sum(counts.values())} picks in {len(picks)} runs: " + ", ".join(f"{n} {c}" for n, c in counts.items()))
-    say(f"copick: {store.config}, user tomosoup, session {store.session}")
-
-
-def threshold(options: ThresholdCommand) -> None:
-    """Apply thresholds to what an earlier `pick` found."""
-    from tomosoup.evaluation import apply_thresholds
-    from tomosoup.io.files import refuse_existing
-    from tomosoup.io.picks import pick_store, read_candidates
-    from tomosoup.io.project import CopickProject, open_project
-    from tomosoup.io.tables import write_csv
-
-    if options.output:
-        refuse_existing(options.output, overwrite=options.overwrite)
-    project = open_project(options.project)
-    if not isinstance(project, CopickProject):
-        raise InputError(f"{options.project} is no copick project: name the .copick folder that `tomosoup pick` made.")
-    candidates = read_candidates(project, options.session)
-    limits = read_thresholds(options.threshold, [s.name for s in project.species])
-    store = pick_store(project, list(candidates), project.species, session=options.session, output=None, overwrite=True)
-    picks = {run: apply_thresholds(found, limits) for run, found in candidates.items()}
-    for run, found in picks.items():
-        store.write(run, candidates[run], found)
-    if options.output:
-        write_csv(options.output, picks)
-    say(f"{sum(len(p) for found in picks.values() for p in found.values())} picks in {len(picks)} runs pass")
 
 
 def score(options: ScoreCommand) -> None:

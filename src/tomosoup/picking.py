@@ -17,7 +17,6 @@ from tomosoup.ensembles import (
 )
 from tomosoup.errors import InputError
 from tomosoup.evaluation import apply_thresholds
-from tomosoup.io.picks import PickStore
 from tomosoup.io.project import Project
 from tomosoup.io.selection import chosen_runs, select_tomogram
 from tomosoup.prediction import check_voxel_size, search_peaks
@@ -65,14 +64,13 @@ def pick_project(
     project: Project,
     checkpoints: Sequence[Checkpoint],
     *,
-    store: PickStore | None = None,
     data: DataRecipe = DataRecipe(),  # noqa: B008 - immutable
     thresholds: Mapping[str, float] | None = None,
     plan: PickingPlan = AS_TRAINED,
     nets: Nets | None = None,
     progress: Progress = quiet,
 ) -> dict[str, dict[str, Picks]]:
-    """Pick the chosen runs of a project one by one; with a `store`, a run's picks are written before the next begins.
+    """Pick the chosen runs of a project one by one. (`picking_jobs` writes picks and goes on after failures.)
 
     Returns, by run and species, the picks that pass `thresholds` (the checkpoints' own where None). Raises `InputError`
     before the first run where a run has no tomogram or a wrong voxel size, and at the run where its voxels are bad.
@@ -93,6 +91,4 @@ def pick_project(
         except InputError as error:
             raise InputError(f"Run {tomogram.run}: {error}") from error
         kept[tomogram.run] = apply_thresholds(candidates, limits)
-        if store:
-            store.write(tomogram.run, candidates, kept[tomogram.run])
     return kept

@@ -71,6 +71,22 @@ def print_tuned(tuned: Mapping[str, Tuned]) -> None:
         )
 
 
+def print_failures(failures: Mapping[str, str]) -> None:
+    """A row a reason, with the runs that failed for it, on standard error."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    by_reason: dict[str, list[str]] = {}
+    for run, why in failures.items():
+        by_reason.setdefault(why.replace(run, "..."), []).append(run)
+    table = Table("not picked", "runs", "why", title="Failed")
+    for runs in by_reason.values():
+        names = ", ".join(runs[:3]) + (" ..." if len(runs) > 3 else "")
+        table.add_row(escape(names), str(len(runs)), escape(failures[runs[0]]))
+    Console(stderr=True).print(table)
+
+
 @contextmanager
 def progress_bars() -> Iterator[Progress]:
     """A bar with the time left for each kind of work, on standard error.

@@ -83,7 +83,7 @@ def cut_mirrored(data: Tensor, region: Region) -> Tensor:
     """As `cut`, but mirrored at the volume's faces in place of zeros; the outermost voxels are not repeated."""
     for axis, r in zip((-3, -2, -1), region, strict=True):
         n = data.shape[axis]
-        if 0 <= r.start and r.stop <= n:
+        if r.start >= 0 and r.stop <= n:
             data = data.narrow(axis, r.start, r.stop - r.start)
             continue
         at = torch.arange(r.start, r.stop) % max(1, 2 * (n - 1))

@@ -16,7 +16,7 @@ from copick.models import CopickPicksFile
 from copick.util.escape import sanitize_name
 
 from tomosoup.errors import InputError, first_line
-from tomosoup.io.files import written_aside
+from tomosoup.io.files import write_whole
 from tomosoup.recipes.species import CONTEST_SPECIES
 from tomosoup.types import Picks, PicksBySpecies, Species, Volume
 
@@ -161,19 +161,8 @@ def write_picks(run: Any, picks: PicksBySpecies, *, user: str, session: str) -> 
             points=_points(found),
         )
         target = CopickPicksFSSpec(run=run, file=file)
-        _store(target, file.model_dump_json(indent=1))
+        write_whole(target.fs, target.path, file.model_dump_json(indent=1))
     run.refresh_picks()
-
-
-def _store(target: Any, text: str) -> None:
-    """Write a pick file whole or not at all: by a rename on a disk; object stores show a file once it is closed."""
-    if "://" not in (url := target.run.root.config.overlay_root) or url.startswith(("local://", "file://")):
-        with written_aside(Path(target.path)) as aside:
-            aside.write_text(text)
-    else:
-        target.fs.makedirs(target.directory, exist_ok=True)
-        with target.fs.open(target.path, "w") as stream:
-            stream.write(text)
 
 
 def _points(picks: Picks) -> list[dict[str, Any]]:

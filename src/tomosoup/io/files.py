@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 from tomosoup.errors import InputError
 
@@ -17,14 +19,35 @@ def user_cache() -> Path:
 
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
-    """Write to the path that this gives: it takes the place of `path` if the block ends well, and is gone if not."""
+    """Write to the path that this gives: it takes the place of `path` if the block ends well, and is gone if not.
+
+    It is on the disk before it takes that place, so that a power cut leaves the old file or the new one.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside = path.with_name(f".{path.name}.{uuid4().hex[:12]}")  # other machines may write here, too
     try:
         yield aside
+        with aside.open("rb") as written:
+            os.fsync(written.fileno())
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def write_whole(fs: Any, path: str, text: str) -> None:
+    """Write a file of an fsspec file system whole or not at all: by a rename on a disk; object stores do so anyway."""
+    if is_local(fs):
+        with written_aside(Path(path)) as aside:
+            aside.write_text(text)
+        return
+    fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+    with fs.open(path, "w") as stream:
+        stream.write(text)
+
+
+def is_local(fs: Any) -> bool:
+    """Whether an fsspec file system is this machine's."""
+    return "file" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)
 
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:

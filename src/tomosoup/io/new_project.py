@@ -155,13 +155,13 @@ def _is_project(folder: Path) -> bool:
     return (folder / MARKER).is_file()
 
 
-def picks_project(folder: Path, species: Sequence[Species], runs: Sequence[str], *, static: Path) -> Any:
-    """Make a copick project for the picks of tomograms that may not be written to; returns its root.
+def picks_project(folder: Path, species: Sequence[Species], runs: Sequence[str], *, static: Path) -> None:
+    """Make a copick project for the picks of tomograms that may not be written to, or add runs to it.
 
     Its static root is `static`, so that a viewer opens picks and tomograms together where those are copick's layout.
     """
     for run in runs:
         (folder / "overlay" / "ExperimentRuns" / run).mkdir(parents=True, exist_ok=True)
     config = copick_files.config_of(species, static=static, overlay=folder / "overlay")
-    (folder / "copick_config.json").write_text(json.dumps(config, indent=2))
-    return copick_files.open_root(config, name=str(folder))
+    with written_aside(folder / "copick_config.json") as aside:
+        aside.write_text(json.dumps(config, indent=2))

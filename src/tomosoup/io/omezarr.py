@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import MutableMapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import zarr
+from zarr.storage import FSStore, KVStore
 
 from tomosoup.errors import InputError
 
@@ -15,13 +16,37 @@ ANGSTROM = {"angstrom": 1.0, "nanometer": 10.0, "micrometer": 1e4}
 """Å in the units of length that OME-Zarr files name."""
 
 
-def open_omezarr(store: MutableMapping[str, Any], *, name: str) -> tuple[Any, float]:
+class Strict(KVStore):  # type: ignore[misc]
+    """A store whose missing chunks are an error, where Zarr would read zeros, as it would where reading failed.
+
+    Files that never were are the only ones that count as missing; what a file system raises it raises here.
+    """
+
+    def __init__(self, store: Any, *, name: str) -> None:
+        super().__init__(store)
+        self.name = name
+        if isinstance(store, FSStore):
+            store.exceptions = (KeyError, FileNotFoundError)
+
+    def getitems(self, keys: Sequence[str], *, contexts: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Chunks by key."""
+        found: Mapping[str, Any] = self._mutable_mapping.getitems(keys, contexts=contexts)
+        if missing := [key for key in keys if key not in found]:
+            raise InputError(
+                f"{self.name} lacks chunk {missing[0]}: copy the tomogram again, or, if what is missing is meant to be "
+                "zero, pick with --missing-chunks zero."
+            )
+        return found
+
+
+def open_omezarr(store: Any, *, name: str, lenient: bool = False) -> tuple[Any, float]:
     """The full-resolution `(z, y, x)` array, unread, and its voxel size in Å from the metadata (0 where there is none).
 
-    Raises `InputError` for a store that is not a group with an array "0", or whose array is not a volume.
+    Chunks that are missing are an error where they are read; with `lenient` they are zeros, as Zarr has it. Raises
+    `InputError` for a store that is not a group with an array "0", or whose array is not a volume.
     """
     try:
-        group = zarr.open(store, mode="r")
+        group = zarr.open(store if lenient else Strict(store, name=name), mode="r")
         array = group["0"]
     except (KeyError, OSError, ValueError, zarr.errors.GroupNotFoundError, zarr.errors.PathNotFoundError) as error:
         raise InputError(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from tomosoup.errors import InputError
 from tomosoup.io import copick_files
+from tomosoup.io.files import refuse_existing
 from tomosoup.io.new_project import picks_project
 from tomosoup.io.project import CopickProject, Project, open_project
 from tomosoup.io.selection import OWN_USER, read_truth, shortened
+from tomosoup.io.sessions import Session, Settings, fingerprint_of
 from tomosoup.io.tables import PicksByRun, read_csv
 from tomosoup.recipes.species import CONTEST_SPECIES
 from tomosoup.types import Picks, PicksBySpecies, Species
@@ -23,23 +26,51 @@ CANDIDATES = "-candidates"
 
 @dataclass(frozen=True)
 class PickStore:
-    """The copick project that picks are written to, under one session."""
+    """A session of picks in a copick project, with the records of which runs are done."""
 
     config: Path
-    session: str
-    make: Callable[[], Any]
-    """Opens the project, and makes it first where it is of our own: not before there is something to write."""
+    name: str
+    """The copick session."""
+    fingerprint: str
+    """Of the settings that the picks are made with."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PickStore, (self.config, self.name, self.fingerprint)  # open roots do not travel
 
     @cached_property
     def root(self) -> Any:
-        """The copick root."""
-        return self.make()
+        """The copick root, opened for this store alone: its runs are looked up one by one, not listed."""
+        project = open_project(self.config)
+        assert isinstance(project, CopickProject)  # a configuration opens as nothing else
+        return project.root
 
-    def write(self, run: str, candidates: PicksBySpecies, picks: PicksBySpecies) -> None:
-        """Everything above the floor, and what passed the thresholds."""
+    @cached_property
+    def session(self) -> Session:
+        """The records."""
+        return Session.of(self.root, self.name)
+
+    def done(self) -> list[str]:
+        """The runs whose picks are in place."""
+        return self.session.runs(self.fingerprint)
+
+    def write(self, run: str, candidates: PicksBySpecies, picks: PicksBySpecies, *, about: Mapping[str, Any]) -> None:
+        """Everything above the floor, what passed the thresholds, and, once both are in place, that the run is done.
+
+        Raises `InputError` where the session has meanwhile been begun anew with other settings.
+        """
+        if fingerprint_of(self.session.settings() or {}) != self.fingerprint:
+            raise InputError(
+                f"Another process has begun session {self.name} with other settings: pick under another --session."
+            )
         target = self.root.get_run(run)
-        copick_files.write_picks(target, candidates, user=OWN_USER, session=self.session + CANDIDATES)
-        copick_files.write_picks(target, picks, user=OWN_USER, session=self.session)
+        copick_files.write_picks(target, candidates, user=OWN_USER, session=self.name + CANDIDATES)
+        copick_files.write_picks(target, picks, user=OWN_USER, session=self.name)
+        self.session.record(run, self.fingerprint, about)
+
+    def read(self, run: str) -> dict[str, Picks]:
+        """The picks of a run that is done."""
+        self.root.fs_overlay.invalidate_cache()
+        return copick_files.pick_sets(self.root.get_run(run))[OWN_USER, self.name]()
 
 
 def pick_store(
@@ -48,40 +79,95 @@ def pick_store(
     species: Sequence[Species],
     *,
     session: str,
-    output: Path | None,
-    overwrite: bool,
+    outputs: Sequence[Path] = (),
+    settings: Settings,
+    overwrite: bool = False,
 ) -> PickStore:
-    """The project itself where it is copick's; else a copick project of its own beside `output`.
+    """A session for picks of `runs` made with `settings`, to begin or to go on with.
 
-    Raises `InputError` where picks of this session exist (unless `overwrite`), where the project does not list a
-    species, and where there is no `output` to stand beside.
+    It is in the project itself where that is copick's; else in a copick project of its own beside the first of the
+    `outputs`, tables of these picks. With `overwrite`, outputs may be there, and what the session holds of other
+    settings is removed. Raises `InputError`, before anything is written, where the session holds any and may not be
+    overwritten, or holds them of further runs; where an output is there that was not made of this session; where the
+    project does not list a species; and where there is no output to stand beside.
     """
     copick_files.valid_name(session, what="Session")
-    if not isinstance(project, CopickProject):
-        if output is None:
-            raise InputError(f"{project.path} is not written to: say where the picks go with --output PICKS.csv.")
-        folder = output.with_suffix(".copick")
-        if any(folder.rglob("Picks/*.json")) and not overwrite:
-            raise InputError(
-                f"{folder} holds picks already: choose another --output, or replace them with --overwrite."
-            )
-        static = project.path if (project.path / "ExperimentRuns").is_dir() else project.path / "static"
-        return PickStore(
-            folder / "copick_config.json", session, lambda: picks_project(folder, species, runs, static=static)
+    store = PickStore(_home(project, species, outputs), session, fingerprint_of(settings))
+    records = store.session if store.config.is_file() else None
+    before, known = (records.settings(), records.outputs()) if records else (None, [])
+    begun = before is not None and fingerprint_of(before) == store.fingerprint
+    held = [] if begun or not records else _held(project, store)
+    if held and not overwrite:
+        raise InputError(
+            f"Run {shortened(held)} has picks {OWN_USER}/{session} already{_refusal(session, before, settings)}"
         )
+    if left_out := sorted(set(held) - set(runs)):
+        raise InputError(
+            f"Session {session} also holds picks made otherwise of run {shortened(left_out)}, which --runs leaves "
+            "out: pick these, too, or choose another --session."
+        )
+    for path in outputs:
+        refuse_existing(path, overwrite=overwrite or (begun and str(path.absolute()) in known))
+    for run, name in product(held, (session, session + CANDIDATES)):
+        copick_files.write_picks(store.root.get_run(run), {}, user=OWN_USER, session=name)
+    if not isinstance(project, CopickProject):
+        static = project.path if (project.path / "ExperimentRuns").is_dir() else project.path / "static"
+        picks_project(store.config.parent, species, runs, static=static)
+    if not begun:
+        store.session.begin(settings)
+    store.session.add_outputs([str(path.absolute()) for path in outputs])
+    return store
+
+
+def _held(project: Project, store: PickStore) -> list[str]:
+    """The runs of which there are picks of this session, or candidates."""
+    names = {(OWN_USER, store.name), (OWN_USER, store.name + CANDIDATES)}
+    pairs = ((run, store.root.get_run(run)) for run in project.runs)
+    return [name for name, run in pairs if run is not None and names & set(copick_files.pick_sets(run))]
+
+
+def _home(project: Project, species: Sequence[Species], outputs: Sequence[Path]) -> Path:
+    """The configuration of the copick project that picks go to."""
+    if not isinstance(project, CopickProject):
+        if not outputs:
+            raise InputError(f"{project.path} is not written to: say where the picks go with --output PICKS.csv.")
+        return outputs[0].absolute().with_suffix(".copick") / "copick_config.json"
     listed = [s.name for s in project.species]
     if missing := [s.name for s in species if s.name not in listed]:
         raise InputError(
             f"The model finds {', '.join(missing)}, which {project.path} does not list as particles "
             f"({', '.join(listed)}): add them to its pickable objects."
         )
-    taken = [run for run in runs if (OWN_USER, session) in project.pick_sets(run)]
-    if taken and not overwrite:
-        raise InputError(
-            f"Run {shortened(taken)} has picks {OWN_USER}/{session} already: choose another --session, or replace them "
-            "with --overwrite."
-        )
-    return PickStore(project.path, session, lambda: project.root)
+    return project.path.absolute()
+
+
+def _refusal(session: str, before: Settings | None, settings: Settings) -> str:
+    """How the sentence ends that says that a session has picks already."""
+    if before is None:
+        return ": choose another --session, or replace them with --overwrite."
+    other = ", ".join(key for key in settings if before.get(key) != settings[key])
+    return (
+        f", made with other settings ({other}): give the same options, choose another --session than {session}, or "
+        "replace them with --overwrite."
+    )
+
+
+def with_thresholds(
+    project: CopickProject, session: str, limits: Mapping[str, float], picks: Mapping[str, PicksBySpecies]
+) -> None:
+    """Put picks, by run, that pass these `limits` in the place of a session's; its records then say so."""
+    copick_files.valid_name(session, what="Session")
+    records = Session.of(project.root, session)
+    before = records.settings()
+    for run, found in picks.items():
+        copick_files.write_picks(project.root.get_run(run), found, user=OWN_USER, session=session)
+    if before is not None:
+        settings = {**before, "thresholds": dict(limits)}
+        done = {run: records.about(run, fingerprint_of(before)) for run in records.runs(fingerprint_of(before))}
+        records.begin(settings)
+        for run, about in done.items():
+            counts = {name: len(found) for name, found in picks.get(run, {}).items()}
+            records.record(run, fingerprint_of(settings), {**about, "picks": counts})
 
 
 def read_candidates(project: Project, session: str) -> dict[str, dict[str, Picks]]:

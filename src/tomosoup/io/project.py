@@ -24,7 +24,8 @@ class Listing:
 
     kind: str
     spacing: float
-    open: Callable[[], tuple[Any, float]]
+    open: Callable[..., tuple[Any, float]]
+    """Gives the array, unread, and its voxel size (Å, or 0); `lenient=True` reads missing chunks as zeros."""
 
 
 PickSets = dict[tuple[str, str], Callable[[], dict[str, Picks]]]
@@ -152,7 +153,7 @@ class MrcFolder:
 
     def listings(self, run: str) -> list[Listing]:
         """The one volume of a run."""
-        return [Listing("mrc", 0.0, lambda: open_mrc(self.files[run]))]
+        return [Listing("mrc", 0.0, lambda lenient=False: open_mrc(self.files[run]))]  # noqa: ARG005
 
     def pick_sets(self, run: str) -> PickSets:
         """The rows of `picks.csv` for this run, as user "folder", session "0"."""
@@ -201,8 +202,8 @@ def _is_config(path: Path) -> bool:
         return False
 
 
-def _open_copick_tomogram(tomogram: Any, run: str) -> tuple[Any, float]:
-    return open_omezarr(tomogram.zarr(), name=f"{run}/{tomogram.tomo_type}")
+def _open_copick_tomogram(tomogram: Any, run: str, *, lenient: bool = False) -> tuple[Any, float]:
+    return open_omezarr(tomogram.zarr(), name=f"{run}/{tomogram.tomo_type}", lenient=lenient)
 
 
 def _open_copick(config: Path) -> CopickProject:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tomosoup.errors import InputError
+from tomosoup.errors import InputError, first_line
 from tomosoup.io.project import Project
 from tomosoup.io.tables import read_csv
 from tomosoup.recipes.data import AnnotatedData, DataRecipe
@@ -41,9 +41,13 @@ class Tomogram:
 
     def read(self, region: tuple[slice, slice, slice] = (slice(None), slice(None), slice(None))) -> Volume:
         """The voxels of `region` (z, y, x), or all, as float32: only the chunks it touches are read."""
-        data = torch.from_numpy(np.array(self.array[region], dtype=np.float32))
+        data = self._voxels(region)
         z, y, x = (o + (r.start or 0) * self.voxel_size for o, r in zip(self.origin, region, strict=True))
         return Volume(data, self.voxel_size, (z, y, x))
+
+    def in_memory(self) -> Tomogram:
+        """The same with all its voxels read, as they are stored."""
+        return replace(self, array=self._read(slice(None)), _rows={})
 
     def slices(self, start: int, stop: int) -> Tensor:
         """Slices `(stop - start, y, x)`, float32. The rows of chunks that they touch are read and kept for the next."""
@@ -53,9 +57,22 @@ class Tomogram:
             del self._rows[row]
         for row in rows:
             if row not in self._rows:
-                self._rows[row] = torch.from_numpy(np.array(self.array[row * deep : (row + 1) * deep], np.float32))
+                self._rows[row] = self._voxels(slice(row * deep, (row + 1) * deep))
         joined = torch.cat([self._rows[row] for row in rows])
         return joined[start - rows.start * deep : stop - rows.start * deep]
+
+    def _voxels(self, region: Any) -> Tensor:
+        return torch.from_numpy(np.array(self._read(region), dtype=np.float32))
+
+    def _read(self, region: Any) -> Any:
+        try:
+            return self.array[region]
+        except InputError:
+            raise
+        except Exception as error:  # each codec and file system has its own
+            raise InputError(
+                f"The voxels of run {self.run} cannot be read ({first_line(error)}): check the file, or copy it again."
+            ) from error
 
 
 def chosen_runs(project: Project, data: DataRecipe) -> list[str]:
@@ -87,7 +104,7 @@ def select_tomogram(project: Project, run: str, data: DataRecipe) -> Tomogram:
             f"Run {run}: expected one tomogram of {wanted}, found {len(found)} (it has {has}): "
             "set --kind or --voxel-spacing."
         )
-    array, size = found[0].open()
+    array, size = found[0].open(lenient=data.missing_chunks == "zero")
     spacing = found[0].spacing
     if data.voxel_size is None and size and spacing and not _close(size, spacing, VOXEL_SIZE_TOLERANCE):
         raise InputError(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -17,24 +18,29 @@ PicksByRun = Mapping[str, PicksBySpecies]
 """Run name -> species name -> picks."""
 
 
-def write_csv(path: Path, picks: PicksByRun, *, scores: bool = True) -> None:
-    """One row a pick, in Å: experiment, particle_type, x, y, z, score.
+def write_csv(path: Path, picks: PicksByRun | Iterable[tuple[str, PicksBySpecies]], *, scores: bool = True) -> None:
+    """One row a pick, in Å: experiment, particle_type, x, y, z, score; run by run, as they come.
 
     Without `scores` it is the contest's submission: id, experiment, particle_type, x, y, z.
     """
-    table = pd.DataFrame(
-        [
-            (run, name, x, y, z, score)
-            for run, species in picks.items()
-            for name, found in species.items()
-            for (z, y, x), score in zip(found.zyx, found.score, strict=True)
-        ],
-        columns=[*COLUMNS, "score"],
-    )
-    if not scores:
-        table = table.drop(columns="score").rename_axis("id").reset_index()
-    with written_aside(path) as aside:
-        table.to_csv(aside, index=False, float_format="%.6g" if scores else "%.3f")
+    first = 0
+    with written_aside(path) as aside, aside.open("w", newline="") as file:
+        pairs = picks.items() if isinstance(picks, Mapping) else picks
+        for run, species in chain([("", {})], pairs):  # first nothing, for the header
+            table = pd.DataFrame(
+                [
+                    (run, name, x, y, z, score)
+                    for name, found in species.items()
+                    for (z, y, x), score in zip(found.zyx, found.score, strict=True)
+                ],
+                columns=[*COLUMNS, "score"],
+            )
+            if not scores:
+                rows = range(first, first + len(table))
+                table = table.drop(columns="score").set_index(pd.Index(rows, name="id")).reset_index()
+                first += len(table)
+            header = not file.tell()
+            table.to_csv(file, index=False, header=header, float_format="%.6g" if scores else "%.3f")
 
 
 def read_csv(path: Path) -> dict[str, dict[str, Picks]]:

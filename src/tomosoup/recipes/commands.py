@@ -10,6 +10,7 @@ from pydantic import Field
 from tyro.conf import Positional, arg
 
 from tomosoup.recipes.base import Recipe
+from tomosoup.recipes.cluster import ClusterRecipe
 from tomosoup.recipes.data import AnnotatedData, DataRecipe
 from tomosoup.recipes.hardware import Hardware, InferenceRecipe
 from tomosoup.recipes.picking import ZYX, PickingPlan
@@ -159,7 +160,10 @@ class ExportOnnxCommand(Recipe):
 
 
 class PickCommand(Recipe):
-    """Find particles: write picks with scores to copick and to a CSV file."""
+    """Find particles: write picks with scores to copick and to a CSV file.
+
+    The same command goes on after it was stopped, and picks only what is not done.
+    """
 
     project: Positional[Path]
     """A copick configuration, a folder in the contest's layout, or a folder of MRC files."""
@@ -177,7 +181,14 @@ class PickCommand(Recipe):
     """How to lay windows and read peaks: as-trained, planes, paper, paper-fewer-windows, paper-unweighted, soup, or a
     TOML file; the options below change it."""
     overwrite: bool = False
-    """Replace picks and files that are there already."""
+    """Replace picks that were made with other settings, and files that are there already. (Runs that are done with the
+    same settings are left as they are.)"""
+    redo: bool = False
+    """Pick anew the runs that are done with the same settings, too: their tomograms have changed, say."""
+    write_sbatch: Path | None = None
+    """Pick nothing: write a SLURM job array that does, for sbatch."""
+    cluster: Annotated[ClusterRecipe, UNPREFIXED] = ClusterRecipe()
+    """Where to pick."""
     inference: Annotated[InferenceRecipe, UNPREFIXED] = InferenceRecipe()
     """What to pick on."""
     data: Annotated[DataRecipe, UNPREFIXED] = DataRecipe()

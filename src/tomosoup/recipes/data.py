@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Gt
 
@@ -22,6 +22,8 @@ class DataRecipe(Recipe):
     """The true voxel size (Å), in place of what the files say: 10.012 where the folder is called 10.000."""
     first_voxel: float | None = None
     """Where the centre of voxel 0 stands, in voxels: 0.5 for copick (default), -0.5 for the contest's data."""
+    missing_chunks: Literal["error", "zero"] = "error"
+    """What chunks are that an OME-Zarr tomogram lacks: lost, or left out as they are zero."""
 
 
 class AnnotatedData(DataRecipe):

@@ -1,0 +1,205 @@
+"""A project picked run by run, so that any number of processes can share it and any of them can be started again."""
+
+from __future__ import annotations
+
+import errno
+import json
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import version
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from tomosoup.checkpoints import Checkpoint, load
+from tomosoup.errors import InputError, first_line
+from tomosoup.evaluation import apply_thresholds
+from tomosoup.io.picks import PickStore
+from tomosoup.io.project import Project, open_project
+from tomosoup.io.selection import Tomogram, select_tomogram
+from tomosoup.io.sessions import Settings
+from tomosoup.picking import pick_with
+from tomosoup.prediction import ahead, check_voxel_size
+from tomosoup.preparation import Nets, hears_nothing
+from tomosoup.recipes.data import DataRecipe
+from tomosoup.recipes.hardware import InferenceRecipe
+from tomosoup.recipes.picking import PickingPlan
+from tomosoup.types import Progress, quiet
+
+READ_AHEAD = 2**27
+"""Voxels of a tomogram that is read whole while the one before is picked: larger ones are read as they are picked."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""A disk that is full or may not be written to fails every further run, too."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a process needs to pick runs of a project. It pickles."""
+
+    project: Path
+    models: tuple[Path, ...]
+    store: PickStore
+    species: tuple[str, ...]
+    """What the models find, by name."""
+    thresholds: Mapping[str, float]
+    data: DataRecipe = DataRecipe()  # noqa: RUF009 - immutable
+    plan: PickingPlan = PickingPlan()  # noqa: RUF009
+    inference: InferenceRecipe = InferenceRecipe()  # noqa: RUF009
+
+
+def settings_of(
+    models: Sequence[Checkpoint],
+    *,
+    thresholds: Mapping[str, float],
+    data: DataRecipe,
+    plan: PickingPlan,
+    inference: InferenceRecipe,
+) -> Settings:
+    """What picks depend on, in JSON's types: the nets, the plan, the tomograms, the thresholds, the arithmetic.
+
+    Engines and devices are left out: what they change is far below what tells a particle.
+    """
+    settings = {
+        "models": [model.fingerprint() for model in models],
+        "plan": plan.model_dump(mode="json"),
+        "tomograms": data.model_dump(mode="json", exclude={"runs"}),
+        "thresholds": dict(thresholds),
+        "precision": inference.precision,
+    }
+    as_stored: Settings = json.loads(json.dumps(settings))
+    return as_stored
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run."""
+
+    run: str
+    picks: Mapping[str, int] = field(default_factory=dict)
+    """How many pass the thresholds, by species."""
+    error: str = ""
+    """Why it could not be picked; empty where all went well."""
+    passing: bool = False
+    """The failure may be gone at a second attempt: a file system's, not the data's."""
+    final: bool = False
+    """Nothing more can be written: further runs would fail as this one."""
+
+
+class Bench:
+    """A job in one process: its project is open, and its nets stay ready from one run to the next."""
+
+    def __init__(self, job: Job, *, tell: Callable[[str], None] = hears_nothing) -> None:
+        """`tell` hears what engine was chosen."""
+        self.job = job
+        self.nets = Nets(job.inference, tell=tell)
+
+    @cached_property
+    def project(self) -> Project:
+        """The project, opened when it is first needed."""
+        return open_project(self.job.project)
+
+    @cached_property
+    def models(self) -> list[Checkpoint]:
+        """The checkpoints."""
+        return [load(path) for path in self.job.models]
+
+    def open(self, run: str) -> Tomogram | Outcome:
+        """The run's tomogram, in memory unless it is very large; or why it cannot be opened."""
+        try:
+            tomogram = select_tomogram(self.project, run, self.job.data)
+            for model in self.models:
+                check_voxel_size(tomogram.voxel_size, model, what=f"Run {run}")
+            return tomogram.in_memory() if prod(tomogram.shape) <= READ_AHEAD else tomogram
+        except Exception as error:
+            return self._failure(run, error)
+
+    def pick(self, tomogram: Tomogram | Outcome, *, progress: Progress = quiet) -> Outcome:
+        """Pick what `open` gave, and write the picks; a failure is recorded and told, not raised."""
+        if isinstance(tomogram, Outcome):
+            return tomogram
+        run, store, began = tomogram.run, self.job.store, time.monotonic()
+        try:
+            candidates = pick_with(self.nets, tomogram, self.models, plan=self.job.plan, progress=progress)
+            picks = apply_thresholds(candidates, self.job.thresholds)
+            counts = {name: len(found) for name, found in picks.items()}
+            about = {
+                "run": run,
+                "picks": counts,
+                "candidates": {name: len(found) for name, found in candidates.items()},
+                "tomogram": {"kind": tomogram.kind, "voxel_size": tomogram.voxel_size, "shape": tomogram.shape},
+                "seconds": round(time.monotonic() - began, 3),
+                "tomosoup": version("tomosoup"),
+            }
+            store.write(run, candidates, picks, about=about)
+        except Exception as error:
+            return self._failure(run, error)
+        return Outcome(run, counts)
+
+    def _failure(self, run: str, error: Exception) -> Outcome:
+        cause = error.__cause__ if isinstance(error, InputError) else error
+        about: dict[str, Any] = {"run": run, "error": as_sentence(error), "tomosoup": version("tomosoup")}
+        if not isinstance(error, InputError):
+            about["traceback"] = traceback.format_exception(error)
+        final = isinstance(error, OSError) and error.errno in FULL
+        try:
+            self.job.store.session.record_failure(run, self.job.store.fingerprint, about)
+        except OSError as second:
+            final = final or second.errno in FULL
+        return Outcome(run, error=about["error"], passing=isinstance(cause, OSError) and not final, final=final)
+
+
+def as_sentence(error: Exception) -> str:
+    """An error as users are told of it."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "There is not enough memory: pick with smaller windows (--plane), or on a machine with more."
+    if isinstance(error, OSError):
+        return f"The operating system refused: {error}."
+    return f"{type(error).__name__}: {first_line(error)}."
+
+
+Work = Callable[[Sequence[str]], Iterator[Outcome]]
+"""Runs -> what became of them, in any order, as they are finished."""
+
+
+def in_this_process(job: Job, *, tell: Callable[[str], None] = hears_nothing, progress: Progress = quiet) -> Work:
+    """Work that picks run after run; each is read while the one before is picked."""
+    bench = Bench(job, tell=tell)
+
+    def work(runs: Sequence[str]) -> Iterator[Outcome]:
+        for i, (run, tomogram) in enumerate(zip(runs, ahead(map(bench.open, runs)), strict=True)):
+
+            def report(_: str, done: int, total: int, i: int = i, run: str = run) -> None:
+                progress(f"Picking ({run})", i * total + done, len(runs) * total)
+
+            yield bench.pick(tomogram, progress=report)
+
+    return work
+
+
+def pick_runs(work: Work, runs: Sequence[str]) -> Iterator[Outcome]:
+    """What became of every run: those whose files failed are tried once more, after all others.
+
+    It ends early, without the runs that are left, once nothing more can be written.
+    """
+    again = []
+    for outcome in work(runs):
+        if outcome.passing:
+            again.append(outcome.run)
+        else:
+            yield outcome
+            if outcome.final:
+                return
+    for outcome in work(again) if again else ():
+        yield outcome
+        if outcome.final:
+            return
+
+
+def share(runs: Sequence[str], number: int, of: int) -> list[str]:
+    """The part of the runs that process `number` of `of` (from 1) picks."""
+    return list(runs[number - 1 :: of])
