@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,6 +12,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+import dask
+
 from tomosoup.errors import InputError, first_line
 from tomosoup.picking_jobs import Bench, Job, Outcome, Work
 from tomosoup.process import keep_freed_memory
@@ -19,6 +22,11 @@ from tomosoup.types import Progress
 
 TASKS_AT_ONCE = 2
 """Of one process: while one run is picked the next is read."""
+MISSING = "A cluster takes further packages: pip install 'tomosoup[cluster]'."
+QUIET = {"memory_limit": 0, "silence_logs": logging.ERROR, "dashboard": False}
+"""Of a local worker: no memory limit of its own, no log, no page."""
+ANSWER = 15.0
+"""Seconds within which a scheduler must answer."""
 POLL = 0.2
 """Seconds between two looks at what is finished."""
 
@@ -47,20 +55,22 @@ def on_cluster(job: Job, recipe: ClusterRecipe, *, tell: Callable[[str], None], 
     scheduler answers.
     """
     with ExitStack() as stack:
-        client = _client(recipe, stack)
+        client = connect(recipe, stack)
         tell(f"Dashboard: {client.dashboard_link}")
         yield partial(_work, client, job, progress=progress)
 
 
-def _client(recipe: ClusterRecipe, stack: ExitStack) -> Any:
+def connect(recipe: ClusterRecipe, stack: ExitStack) -> Any:
+    """A client of the cluster, which stops with the stack where it was started here. Raises `InputError`."""
+    dask.config.set({"logging": dict.fromkeys(("distributed", "distributed.client"), "critical")})
     try:
         from distributed import Client
     except ImportError as error:
-        raise InputError("A cluster takes further packages: pip install 'tomosoup[cluster]'.") from error
+        raise InputError(MISSING) from error
     kind = recipe.cluster or "local"
     if "://" in kind:
         try:
-            return stack.enter_context(Client(kind, timeout=15))
+            return stack.enter_context(Client(kind, timeout=ANSWER))
         except (OSError, ValueError) as error:
             raise InputError(
                 f"No Dask scheduler answers at {kind} ({first_line(error)}): start one with `dask scheduler`, or "
@@ -76,11 +86,11 @@ def _local(kind: str) -> Any:
 
     asked = kind.partition(":")[2]
     specs = {
-        i: {"cls": Nanny, "options": {"nthreads": TASKS_AT_ONCE, "env": env, "memory_limit": 0, "name": i}}
+        i: {"cls": Nanny, "options": {"nthreads": TASKS_AT_ONCE, "env": env, "name": i, **QUIET}}
         for i, env in enumerate(environments(int(asked) if asked else None, gpus=gpus(), cores=os.cpu_count() or 1))
     }
     scheduler = {"cls": Scheduler, "options": {"dashboard_address": "127.0.0.1:0", "host": "127.0.0.1"}}
-    return SpecCluster(specs, scheduler=scheduler, name="tomosoup")
+    return SpecCluster(specs, scheduler=scheduler, name="tomosoup", silence_logs=logging.ERROR)
 
 
 def environments(number: int | None, *, gpus: Sequence[str], cores: int) -> list[dict[str, str]]:
@@ -107,13 +117,14 @@ def batch_system(recipe: ClusterRecipe) -> Any:
     try:
         from dask_jobqueue import LSFCluster, PBSCluster, SLURMCluster
     except ImportError as error:
-        raise InputError("A cluster takes further packages: pip install 'tomosoup[cluster]'.") from error
+        raise InputError(MISSING) from error
     common = {
         "cores": TASKS_AT_ONCE,
         "processes": 1,
         "memory": recipe.memory,
         "walltime": recipe.walltime,
         "queue": recipe.queue,
+        "scheduler_options": {"dashboard_address": ":0"},
         "job_script_prologue": [*recipe.setup, f"export OMP_NUM_THREADS={recipe.cores}"],
     }
     extra = list(recipe.directives)
@@ -125,6 +136,7 @@ def batch_system(recipe: ClusterRecipe) -> Any:
         cluster = PBSCluster(**common, account=recipe.account, resource_spec=select, job_extra_directives=extra)
     else:
         extra += ['-gpu "num=1"'] * recipe.gpu
+        common["walltime"] = ":".join(recipe.walltime.split(":")[:2])  # LSF knows no seconds
         cluster = LSFCluster(**common, project=recipe.account, ncpus=recipe.cores, job_extra_directives=extra)
     cluster.scale(jobs=recipe.jobs)
     return cluster
