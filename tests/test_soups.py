@@ -232,7 +232,7 @@ def test_a_greedy_soup_of_the_command_names_the_runs_that_chose_it(
     three: list[Checkpoint], project_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files, out = saved(tmp_path, three), tmp_path / "soup.safetensors"
-    words = ["soup", *files, "-o", str(out), "--greedy", "--labels.mask", "0.3", "--labels.smallest-other", "0"]
+    words = ["soup", *files, "-o", str(out), "--greedy", "--labels.by", "peaks"]
     with pytest.raises(SystemExit):
         main(words)
     assert "A greedy soup is chosen by annotated runs: name their --project" in capsys.readouterr().err

@@ -227,7 +227,10 @@ def test_an_epoch_can_be_a_part_of_the_grid(project_folder: Path) -> None:
 
 
 SCRIPT = """
+import os
+import signal
 import sys
+import torch
 from conftest import TINY_TRAINING
 from tomosoup.learner import Learner
 from tomosoup.io.project import open_project
@@ -237,7 +240,14 @@ log_dict = Learner.log_dict
 def worse_every_epoch(self, values, **options):
     log_dict(self, values | {"f4": 1.0 / (1 + self.current_epoch)} if "f4" in values else values, **options)
 Learner.log_dict = worse_every_epoch
-resume = sys.argv[3] == "resume"
+resume = sys.argv[3] != "new"
+def killed_while_writing(checkpoint, file, save=torch.save):
+    save(checkpoint, file)
+    if "last" in str(file) and checkpoint["epoch"] == 3:
+        os.truncate(file, os.path.getsize(file) // 2)
+        os.kill(os.getpid(), signal.SIGKILL)
+if sys.argv[3] == "killed while writing":
+    torch.save = killed_while_writing
 different = {"epochs": 5, "augmentation": AugmentationRecipe(mixup_chance=0.5), "norm_crops": 3}
 recipe = TINY_TRAINING.model_copy(update=different)
 train(open_project(sys.argv[1]), recipe, folder=sys.argv[2], resume=resume)
@@ -259,7 +269,7 @@ def state_of(file: Path) -> dict[str, Any]:
 
 
 def test_a_killed_training_resumes_to_the_weights_of_an_unbroken_one(project_folder: Path, tmp_path: Path) -> None:
-    """Killed in its third epoch, moved, and gone on with from there, although the first epoch was the best."""
+    """Killed in its third epoch, moved, gone on with; killed in writing its fourth. The first epoch was the best."""
     unbroken, broken, moved = tmp_path / "unbroken", tmp_path / "broken", tmp_path / "moved"
     whole, killed = start_training(project_folder, unbroken, "new"), start_training(project_folder, broken, "new")
     state = broken / "last.ckpt"
@@ -274,6 +284,8 @@ def test_a_killed_training_resumes_to_the_weights_of_an_unbroken_one(project_fol
     killed.wait()
     assert 2 <= epochs_done() < 5
     broken.rename(moved)
+    assert start_training(project_folder, moved, "killed while writing").wait() == -signal.SIGKILL
+    assert state_of(moved / "last.ckpt")["epoch"] == 2
     assert start_training(project_folder, moved, "resume").wait() == 0
     assert whole.wait() == 0
     for name in ("last", "best-0"):

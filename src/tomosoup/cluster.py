@@ -12,8 +12,6 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import dask
-
 from tomosoup.errors import InputError, first_line
 from tomosoup.picking_jobs import Bench, Job, Outcome, Work
 from tomosoup.process import keep_freed_memory
@@ -23,8 +21,8 @@ from tomosoup.types import Progress
 TASKS_AT_ONCE = 2
 """Of one process: while one run is picked the next is read."""
 MISSING = "A cluster takes further packages: pip install 'tomosoup[cluster]'."
-QUIET = {"memory_limit": 0, "silence_logs": logging.ERROR, "dashboard": False}
-"""Of a local worker: no memory limit of its own, no log, no page."""
+QUIET = {"memory_limit": 0, "silence_logs": logging.ERROR, "dashboard": False, "preload": "tomosoup.process"}
+"""Of a local worker: no memory limit of its own, no log, no page, no ear for Ctrl-C."""
 ANSWER = 15.0
 """Seconds within which a scheduler must answer."""
 POLL = 0.2
@@ -62,8 +60,12 @@ def on_cluster(job: Job, recipe: ClusterRecipe, *, tell: Callable[[str], None], 
 
 def connect(recipe: ClusterRecipe, stack: ExitStack) -> Any:
     """A client of the cluster, which stops with the stack where it was started here. Raises `InputError`."""
-    dask.config.set({"logging": dict.fromkeys(("distributed", "distributed.client"), "critical")})
     try:
+        import dask
+
+        dask.config.set(
+            {"logging": dict.fromkeys(("distributed", "distributed.client"), "critical")}
+        )  # before the next
         from distributed import Client
     except ImportError as error:
         raise InputError(MISSING) from error

@@ -1,4 +1,4 @@
-"""Habits of Lightning's that are kept from the user: its hints on the terminal, and what it makes of Ctrl-C."""
+"""Habits of Lightning's that are kept from the user: its hints, what it makes of Ctrl-C, files half written."""
 
 from __future__ import annotations
 
@@ -7,8 +7,27 @@ import signal
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
+import torch
+from lightning.fabric.plugins.io import TorchCheckpointIO
+
+from tomosoup.io.files import written_aside
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and renames it.
+
+    Lightning's own goes through the folder for temporary files, which may be another disk: then its last step is a
+    copy, and a kill in the middle of it leaves half a file.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:  # noqa: ARG002
+        """`path` is a file of this machine."""
+        with written_aside(Path(path)) as aside:
+            torch.save(checkpoint, aside)
 
 
 @contextmanager

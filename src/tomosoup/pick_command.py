@@ -59,7 +59,8 @@ def job_of(options: PickCommand, runs: Sequence[str]) -> Job:
     from tomosoup.picking_jobs import Job, settings_of
     from tomosoup.preparation import Nets
 
-    Nets(options.inference)  # complains now of engines that are not here, as these do of views and weights
+    if options.cluster.cluster is None:
+        Nets(options.inference)  # complains now of engines that are not here, as these do of views and weights
     chosen_views(options.picking.views)
     models = [load(path) for path in options.model]
     model_shares(models, options.picking)

@@ -93,8 +93,13 @@ class Bench:
 
     def __init__(self, job: Job, *, tell: Callable[[str], None] = hears_nothing) -> None:
         """`tell` hears what engine was chosen."""
-        self.job = job
-        self.nets = Nets(job.inference, tell=tell)
+        self.job, self.tell = job, tell
+        self.told: list[str] = []
+        self.nets = Nets(job.inference, tell=self._hear)
+
+    def _hear(self, text: str) -> None:
+        self.told.append(text)
+        self.tell(text)
 
     @cached_property
     def project(self) -> Project:
@@ -130,6 +135,7 @@ class Bench:
                 "picks": counts,
                 "candidates": {name: len(found) for name, found in candidates.items()},
                 "tomogram": {"kind": tomogram.kind, "voxel_size": tomogram.voxel_size, "shape": tomogram.shape},
+                "nets": self.told,
                 "seconds": round(time.monotonic() - began, 3),
                 "tomosoup": version("tomosoup"),
             }

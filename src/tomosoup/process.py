@@ -1,8 +1,9 @@
-"""How the process of a command gets its memory."""
+"""How a process gets its memory, and what it makes of Ctrl-C."""
 
 from __future__ import annotations
 
 import ctypes
+import signal
 import sys
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
@@ -20,3 +21,8 @@ def keep_freed_memory() -> None:
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         libc.mallopt(M_MMAP_THRESHOLD, 2**30)
         libc.mallopt(M_TRIM_THRESHOLD, -1)
+
+
+def dask_setup(_: object) -> None:
+    """What Dask calls in a worker that preloads this module: Ctrl-C is for the command, which ends its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -25,7 +25,7 @@ from tomosoup.folds import first_process, hold_out
 from tomosoup.io.project import Project, open_project
 from tomosoup.io.selection import VOXEL_SIZE_TOLERANCE
 from tomosoup.learner import HELD_OUT_LOSS, Learner, Reporter, ShuffledByEpoch, refuse_another, running_average
-from tomosoup.lightning_habits import interrupts_pass, only_our_words
+from tomosoup.lightning_habits import WholeFiles, interrupts_pass, only_our_words
 from tomosoup.recipes.data import AnnotatedData, Normalisation
 from tomosoup.recipes.hardware import Hardware
 from tomosoup.recipes.training import TrainingRecipe
@@ -197,6 +197,7 @@ def _assemble(
             enable_progress_bar=False,
             enable_model_summary=False,
             callbacks=_callbacks(recipe, folder, progress),
+            plugins=[WholeFiles()],
         )
     return module, trainer, loader
 
