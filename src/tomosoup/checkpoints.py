@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
@@ -15,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from tomosoup.calibration import Calibration
-from tomosoup.errors import InputError
+from tomosoup.errors import InputError, first_line
 from tomosoup.io.files import written_aside
 from tomosoup.io.selection import VOXEL_SIZE_TOLERANCE
 from tomosoup.nets import build_net
@@ -64,14 +65,19 @@ class Checkpoint:
         Raises `InputError` where weights and net do not fit each other.
         """
         bare = {} if self.labels else {"pretrained": False, "backbone_weights": None}
-        net = build_net(self.architecture.model_copy(update=bare), classes=len(self.species))
+        architecture = self.architecture.model_copy(update=bare)
         try:
-            net.load_state_dict(dict(self.weights))
+            with torch.device("meta"):  # a net that claims to be huge takes no memory yet
+                shapes = shapes_of(build_net(architecture, classes=len(self.species)).state_dict())
         except RuntimeError as error:
+            raise InputError(f"The checkpoint's net cannot be built ({first_line(error)}).") from error
+        if wrong := dict(shapes.items() ^ shapes_of(self.weights).items()):
             raise InputError(
-                f"The checkpoint's weights do not fit its net {self.architecture.name} "
-                f"({str(error).splitlines()[1].strip()}): the file was changed, or made by another version."
-            ) from error
+                f"The checkpoint's weights do not fit its net {self.architecture.name} (see {min(wrong)}): the file "
+                "was changed, or made by another version."
+            )
+        net = build_net(architecture, classes=len(self.species))
+        net.load_state_dict(dict(self.weights))
         return net.eval()
 
     def about(self) -> dict[str, Any]:
@@ -118,15 +124,17 @@ class Checkpoint:
                 weights=weights,
                 architecture=read_architecture(about["architecture"], source=source),
                 species=tuple(Species(**s) for s in about["species"]),
-                voxel_size=float(about["voxel_size"]),
+                voxel_size=_positive(about["voxel_size"]),
                 windows=WindowPlan.of(about["windows"], source=source),
                 normalisation=Normalisation.of(about.get("normalisation", {}), source=source),
-                thresholds=about["thresholds"],
-                mixed_thresholds=about.get("mixed_thresholds", {}),
+                thresholds=_numbers(about["thresholds"]),
+                mixed_thresholds=_numbers(about.get("mixed_thresholds", {})),
                 calibration={name: Calibration(**c) for name, c in about.get("calibration", {}).items()},
                 history=tuple(about["history"]),
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            if isinstance(error, InputError):
+                raise
             raise InputError(
                 f"{source} holds tensors but is not a tomosoup checkpoint (its metadata lacks or garbles {error}): "
                 "expected a file that `tomosoup train` wrote."
@@ -153,6 +161,16 @@ class Checkpoint:
         return found
 
 
+def _positive(value: Any) -> float:
+    if not 0 < float(value) < math.inf:
+        raise ValueError(value)
+    return float(value)
+
+
+def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    return {str(name): float(value) for name, value in values.items()}
+
+
 def _of_the_net(architecture: Architecture) -> dict[str, Any]:
     """The options of a net that its weights depend on; its name first."""
     only_in_training = {"pretrained", "backbone_weights", "dropout", "drop_path"}
@@ -163,25 +181,30 @@ def _shown(value: Any) -> str:
     return "nothing" if value is None else str(tuple(value) if isinstance(value, list) else value)
 
 
+def shapes_of(weights: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    """The shape of each weight; of stored ones without reading them."""
+    return weights.shapes if isinstance(weights, StoredWeights) else {k: tuple(v.shape) for k, v in weights.items()}
+
+
 @dataclass(frozen=True)
 class StoredWeights(Mapping[str, Tensor]):
     """Weights that stay in their file until one is asked for: an ensemble of many nets needs memory for one."""
 
     path: Path
-    names: tuple[str, ...]
+    shapes: dict[str, tuple[int, ...]]
 
     def __getitem__(self, name: str) -> Tensor:
-        if name not in self.names:
+        if name not in self.shapes:
             raise KeyError(name)
         with safe_open(self.path, framework="pt") as file:
             tensor: Tensor = file.get_tensor(name)
         return tensor
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.names)
+        return iter(self.shapes)
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.shapes)
 
 
 def load(path: str | Path) -> Checkpoint:
@@ -194,13 +217,14 @@ def load(path: str | Path) -> Checkpoint:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            weights = StoredWeights(Path(path), tuple(file.keys()))
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            weights = StoredWeights(Path(path), shapes)
     except (SafetensorError, OSError) as error:
         raise InputError(
             f"{path} is not a checkpoint ({error}): expected a file that `tomosoup train` wrote."
         ) from error
     try:
         about = json.loads(metadata.get(KEY, "{}"))
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         about = {}
     return Checkpoint.of(weights, about, source=str(path))

@@ -18,14 +18,26 @@ class Stopped(Exception):  # noqa: N818 - not an error
     """Ctrl-C, with what is left of the work as the message."""
 
 
+def printable(text: str) -> str:
+    """Text in which what would command a terminal is shown instead: names in it may come from files of strangers."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
+def shown(text: str) -> str:
+    """`printable` text for rich, to which brackets are colours."""
+    from rich.markup import escape
+
+    return escape(printable(text))
+
+
 def say(text: str) -> None:
     """To standard output."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(printable(text) + "\n")
 
 
 def fail(text: str, code: int) -> None:
     """One sentence to standard error, and out."""
-    sys.stderr.write(f"tomosoup: {text}\n")
+    sys.stderr.write(f"tomosoup: {printable(text)}\n")
     raise SystemExit(code)
 
 
@@ -34,18 +46,19 @@ def print_score(result: Score) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("species", "weight", "F4", "hit", "false", "missed", title=f"Scored: {', '.join(result.runs)}")
+    table = Table("species", "weight", "F4", "hit", "false", "missed", title=shown(f"Scored: {', '.join(result.runs)}"))
     for column in table.columns[1:]:
         column.justify = "right"
     for name, m in result.species.items():
-        table.add_row(name, f"{result.weights[name]:g}", f"{m.f_beta():.4f}", str(m.tp), str(m.fp), str(m.fn))
+        table.add_row(shown(name), f"{result.weights[name]:g}", f"{m.f_beta():.4f}", str(m.tp), str(m.fp), str(m.fn))
     table.add_section()
     table.add_row("weighted", "", f"{result.weighted:.4f}", "", "", "")
     console = Console()
     console.print(table)
     if result.left_out:
+        names = shown(", ".join(result.left_out))
         console.print(
-            f"Left out, as they have no picks: {', '.join(result.left_out)}. Count them as missed with --runs all.",
+            f"Left out, as they have no picks: {names}. Count them as missed with --runs all.",
             highlight=False,
         )
 
@@ -60,12 +73,12 @@ def print_tuned(tuned: Mapping[str, Tuned]) -> None:
         column.justify = "right"
     for name, t in tuned.items():
         threshold, f4 = ("{:.3f}-{:.3f}".format(*ends) for ends in (t.interval, t.f4_interval))
-        table.add_row(name, str(t.particles), f"{t.threshold:.3f}", threshold, f"{t.f4:.3f}", f4)
+        table.add_row(shown(name), str(t.particles), f"{t.threshold:.3f}", threshold, f"{t.f4:.3f}", f4)
     console = Console()
     console.print(table)
-    if few := [f"{name} ({t.particles})" for name, t in tuned.items() if t.few]:
+    if few := ", ".join(f"{name} ({t.particles})" for name, t in tuned.items() if t.few):
         console.print(
-            f"Few true particles behind {', '.join(few)}: these thresholds are little more than a guess; annotate "
+            f"Few true particles behind {shown(few)}: these thresholds are little more than a guess; annotate "
             "more, or take the laxer ones of --softness 0.1.",
             highlight=False,
         )
@@ -74,7 +87,6 @@ def print_tuned(tuned: Mapping[str, Tuned]) -> None:
 def print_failures(failures: Mapping[str, str]) -> None:
     """A row a reason, with the runs that failed for it, on standard error."""
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     by_reason: dict[str, list[str]] = {}
@@ -83,7 +95,7 @@ def print_failures(failures: Mapping[str, str]) -> None:
     table = Table("not picked", "runs", "why", title="Failed")
     for runs in by_reason.values():
         names = ", ".join(runs[:3]) + (" ..." if len(runs) > 3 else "")
-        table.add_row(escape(names), str(len(runs)), escape(failures[runs[0]]))
+        table.add_row(shown(names), str(len(runs)), shown(failures[runs[0]]))
     Console(stderr=True).print(table)
 
 
@@ -105,7 +117,7 @@ def progress_bars() -> Iterator[Progress]:
     )
 
     times = TimeElapsedColumn(), TimeRemainingColumn()
-    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), *times
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), *times
     tasks: dict[str, Any] = {}
     pressed: list[int] = []
 
@@ -120,8 +132,8 @@ def progress_bars() -> Iterator[Progress]:
                 raise KeyboardInterrupt
             key = what.partition(" (")[0]
             if key not in tasks:
-                tasks[key] = bars.add_task(what, total=total)
-            bars.update(tasks[key], description=what, completed=done, total=total)
+                tasks[key] = bars.add_task(printable(what), total=total)
+            bars.update(tasks[key], description=printable(what), completed=done, total=total)
 
         before = signal.signal(signal.SIGINT, on_interrupt)
         try:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import lightning.pytorch as pl
@@ -20,7 +21,7 @@ from tomosoup.best_epochs import kept_checkpoints
 from tomosoup.checkpoints import Checkpoint
 from tomosoup.crops import Crops, Example, data_set_normalisation, normalised, read_examples
 from tomosoup.engines.choice import best_device
-from tomosoup.errors import InputError
+from tomosoup.errors import InputError, first_line
 from tomosoup.folds import first_process, hold_out
 from tomosoup.io.project import Project, open_project
 from tomosoup.io.selection import VOXEL_SIZE_TOLERANCE
@@ -99,7 +100,7 @@ def train(
                 loader,
                 DataLoader([held_out], batch_size=None),  # type: ignore[arg-type]
                 ckpt_path=last if resume else None,
-                weights_only=False,
+                weights_only=True,
             )
     return kept_checkpoints(folder)[0]
 
@@ -140,7 +141,10 @@ def _stopped_by_itself(last: Path, identity: Mapping[str, Any]) -> bool:
 
     Raises `InputError` where it is another training than `identity` says.
     """
-    state = torch.load(last, map_location="cpu", weights_only=False)
+    try:
+        state = torch.load(last, map_location="cpu", weights_only=True)  # runs nothing from the file
+    except (RuntimeError, OSError, EOFError, ValueError, UnpicklingError) as error:
+        raise InputError(f"{last} cannot be read ({first_line(error)}): train anew with --overwrite.") from error
     if not any(callback.get("stopped_epoch") for callback in state["callbacks"].values()):
         return False
     refuse_another(identity, state["identity"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -96,6 +97,19 @@ class SlicesOf:
         return self.source.shape
 
 
+def check_name(name: str, *, what: str) -> str:
+    """`name`, where it may be part of a file's name and be shown; names come from files of strangers, too.
+
+    Raises `InputError` for one that would lead out of a folder, that is empty or longer than 100 characters, or that
+    holds what is not printed.
+    """
+    if not (0 < len(name) <= 100 and name.isprintable() and not set(name) & set("/\\") and name not in {".", ".."}):
+        raise InputError(
+            f"Expected the name of {what} to be 1 to 100 printable characters without / and \\, got {name[:100]!r}."
+        )
+    return name
+
+
 @dataclass(frozen=True)
 class Species:
     """A kind of particle: radius in Å; weight in the mean score; a map channel is a position in a list of these."""
@@ -105,7 +119,8 @@ class Species:
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.radius > 0:
+        check_name(self.name, what="a species")
+        if not 0 < self.radius < math.inf:
             raise InputError(f"The radius of {self.name!r} must be a positive number of Å, got {self.radius}.")
 
 

@@ -62,7 +62,7 @@ def open_root(config: Config, *, name: str) -> Any:
     """The copick root of a configuration. Raises `InputError` where copick cannot make sense of it."""
     try:
         return copick.from_string(json.dumps(config))
-    except (KeyError, ValueError, TypeError, OSError) as error:
+    except (KeyError, ValueError, TypeError, OSError, AttributeError, RecursionError) as error:
         raise InputError(f"{name} is not a copick configuration that copick can open ({first_line(error)}).") from error
 
 
@@ -114,10 +114,9 @@ def _load(files: Iterable[Any]) -> dict[str, Picks]:
     picks = {}
     for file in files:
         try:
-            content = file.load()
-        except (OSError, ValueError, TypeError) as error:
+            picks[file.pickable_object_name] = _picks(file.load())
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(f"{file.path} is not a copick pick file ({first_line(error)}).") from error
-        picks[file.pickable_object_name] = _picks(content)
     return picks
 
 
@@ -127,9 +126,9 @@ def read_files(paths: Iterable[Path]) -> dict[str, Picks]:
     for path in paths:
         try:
             file = CopickPicksFile(**json.loads(path.read_text()))
-        except (OSError, ValueError, TypeError) as error:
+            picks[file.pickable_object_name] = _picks(file)
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(f"{path} is not a copick pick file ({first_line(error)}).") from error
-        picks[file.pickable_object_name] = _picks(file)
     return picks
 
 
@@ -139,6 +138,8 @@ def _picks(file: Any) -> Picks:
     transforms = np.array([p.transformation_ for p in points], dtype=float).reshape(-1, 4, 4)
     places = np.array([(p.location.x, p.location.y, p.location.z) for p in points], dtype=float).reshape(-1, 3)
     scores = np.array([1.0 if p.score is None else p.score for p in points], dtype=float)
+    if not (np.isfinite(places).all() and np.isfinite(transforms).all() and np.isfinite(scores).all()):
+        raise ValueError("positions, transforms and scores must be finite numbers")
     return Picks((places + transforms[:, :3, 3])[:, ::-1], scores, transforms[:, 2::-1, 2::-1])
 
 

@@ -10,10 +10,19 @@ import numpy as np
 import zarr
 from zarr.storage import FSStore, KVStore
 
-from tomosoup.errors import InputError
+from tomosoup.errors import InputError, first_line
 
 ANGSTROM = {"angstrom": 1.0, "nanometer": 10.0, "micrometer": 1e4}
 """Å in the units of length that OME-Zarr files name."""
+
+
+CODECS = {
+    *("blosc", "zstd", "zlib", "gzip", "bz2", "lz4", "lzma"),
+    *("delta", "shuffle", "fixedscaleoffset", "quantize", "bitround", "astype", "crc32", "adler32", "fletcher32"),
+}
+"""What chunks may be packed by: numbers in, numbers out. Others (pickle) run code of a file's choosing."""
+MOST_BYTES, MOST_CHUNKS = 2**31, 10**7
+"""Of a chunk, which is unpacked whole, and of an array."""
 
 
 class Strict(KVStore):  # type: ignore[misc]
@@ -48,10 +57,11 @@ def open_omezarr(store: Any, *, name: str, lenient: bool = False) -> tuple[Any, 
     try:
         group = zarr.open(store if lenient else Strict(store, name=name), mode="r")
         array = group["0"]
-    except (KeyError, OSError, ValueError, zarr.errors.GroupNotFoundError, zarr.errors.PathNotFoundError) as error:
+    except Exception as error:  # zarr and each codec have their own
         raise InputError(
-            f"{name} is not an OME-Zarr volume with an array '0' ({error!r}); check the folder."
+            f"{name} is not an OME-Zarr volume with an array '0' ({first_line(error)}); check the folder."
         ) from error
+    check_metadata(array, name=name)
     if array.ndim != 3 or math.prod(array.shape) == 0 or 1 in array.shape:
         raise InputError(f"{name} holds an array of shape {array.shape}; expected a volume of (z, y, x) voxels.")
     try:
@@ -64,3 +74,19 @@ def open_omezarr(store: Any, *, name: str, lenient: bool = False) -> tuple[Any, 
     if np.ptp(size) > 0.01 * size.max():
         raise InputError(f"The voxels of {name} measure {size.tolist()} Å along z, y, x; expected cubes: resample it.")
     return array, float(size.mean())
+
+
+def check_metadata(array: Any, *, name: str) -> None:
+    """Raises `InputError` where reading an array would run code, or take memory that no tomogram needs."""
+    if array.dtype.kind not in "iuf":
+        raise InputError(f"{name} holds values of type {array.dtype}; expected numbers.")
+    codecs = [codec.codec_id for codec in (array.compressor, *(array.filters or ())) if codec is not None]
+    if strangers := sorted(set(codecs) - CODECS):
+        raise InputError(
+            f"{name} is packed by {', '.join(strangers)}, which is not opened: write it with blosc or zstd."
+        )
+    if math.prod(array.chunks) * array.dtype.itemsize > MOST_BYTES or array.nchunks > MOST_CHUNKS:
+        raise InputError(
+            f"{name} claims {array.nchunks} chunks of {array.chunks} voxels; expected at most {MOST_CHUNKS} of 2 GiB: "
+            "check its .zarray, or write it with chunks of about 128 voxels."
+        )

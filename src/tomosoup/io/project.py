@@ -198,7 +198,7 @@ def open_project(path: str | Path) -> Project:
 def _is_config(path: Path) -> bool:
     try:
         return "pickable_objects" in json.loads(path.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return False
 
 
@@ -209,6 +209,6 @@ def _open_copick_tomogram(tomogram: Any, run: str, *, lenient: bool = False) -> 
 def _open_copick(config: Path) -> CopickProject:
     try:
         text = json.loads(config.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{config} is not a copick configuration: it cannot be read as JSON ({error}).") from error
     return CopickProject(config, copick_files.open_root(text, name=str(config)))

@@ -125,7 +125,7 @@ class Session:
                 return json.loads(stream.read())
         except FileNotFoundError:
             return None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{path} cannot be read as JSON ({first_line(error)}): remove it to pick anew.") from error
 
     def _drop(self, path: str) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from tomosoup.errors import InputError
 from tomosoup.io.files import written_aside
-from tomosoup.types import Picks, PicksBySpecies
+from tomosoup.types import Picks, PicksBySpecies, check_name
 
 COLUMNS = ["experiment", "particle_type", "x", "y", "z"]
 PicksByRun = Mapping[str, PicksBySpecies]
@@ -67,6 +67,8 @@ def read_csv(path: Path) -> dict[str, dict[str, Picks]]:
         )
     picks: dict[str, dict[str, Picks]] = {}
     for (run, name), rows in numbers.groupby([table["experiment"], table["particle_type"]]):
+        check_name(str(run), what="a run")
+        check_name(str(name), what="a species")
         values = rows.to_numpy(dtype=float)
         picks.setdefault(str(run), {})[str(name)] = Picks(values[:, :3], values[:, 3])
     return picks

@@ -25,7 +25,10 @@ class Recipe(BaseModel):
         if path.suffix == ".toml":
             if not path.is_file():
                 raise InputError(f"Expected a recipe file at {path}, found none; name another.")
-            text = path.read_text()
+            try:
+                text = path.read_text()
+            except (OSError, ValueError) as error:
+                raise InputError(f"{path} cannot be read as text ({error}); expected a recipe in TOML.") from error
         else:
             shipped = resources.files("tomosoup.recipes") / f"{name_or_file}.toml"
             if not shipped.is_file():
@@ -36,7 +39,7 @@ class Recipe(BaseModel):
             text = shipped.read_text()
         try:
             return cls.of(tomllib.loads(text), source=str(name_or_file))
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise InputError(f"{path} is not valid TOML: {error}.") from error
 
     @classmethod

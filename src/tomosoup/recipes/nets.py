@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from annotated_types import Ge, Lt
+from annotated_types import Ge, Le, Lt, MaxLen
 from pydantic import Discriminator, Tag, model_validator
 from tyro.conf import AvoidSubcommands
 
 from tomosoup.recipes.base import Recipe
+
+Width = Annotated[int, Ge(1), Le(2**14)]
 
 
 class NetRecipe(Recipe):
@@ -24,14 +26,14 @@ class NetRecipe(Recipe):
     """Start the backbone from timm's ImageNet weights (downloads them)."""
     backbone_weights: Path | None = None
     """Start the backbone from this file (.safetensors or .pth, as timm names the weights): needs no network."""
-    input_slices: Annotated[int, Ge(1)] = 5
+    input_slices: Annotated[int, Ge(1), Le(99)] = 5
     """Each slice is seen with its neighbours as this many channels (odd)."""
-    decoder_widths: tuple[Annotated[int, Ge(1)], ...] = (1024, 768, 256)
+    decoder_widths: Annotated[tuple[Width, ...], MaxLen(16)] = (1024, 768, 256)
     """Channels of the decoder, lowest resolution first. shuffle_unet: a width an upsampling step, their number sets
     where it ends. pyramid_unet: the joint pyramid's branches, then each upsampling block up to full size."""
     head: Literal["shuffle", "plain"] = "shuffle"
     """How shuffle_unet comes from its coarse stride to full size: pixel shuffle, or further upsampling blocks."""
-    depth_stride_limit: Annotated[int, Ge(1)] = 16
+    depth_stride_limit: Annotated[int, Ge(1), Le(2**10)] = 16
     """The depth stride follows the in-plane stride up to here: a power of two."""
     depth_reduction: Literal["average", "convolution"] = "average"
     """How the backbone's maps lose depth: average pooling, or a strided 3D convolution."""
@@ -58,11 +60,11 @@ class UNet3dRecipe(Recipe):
 
     name: Literal["unet3d"] = "unet3d"
     """Architecture: a key of tomosoup.nets.NETS."""
-    channels: tuple[Annotated[int, Ge(1)], ...] = (32, 64, 128, 128)
+    channels: Annotated[tuple[Width, ...], MaxLen(16)] = (32, 64, 128, 128)
     """Channels of each level, finest first."""
-    strides: tuple[Annotated[int, Ge(1)], ...] = (2, 2, 1)
+    strides: Annotated[tuple[Annotated[int, Ge(1), Le(16)], ...], MaxLen(16)] = (2, 2, 1)
     """From each level to the next."""
-    residual_units: Annotated[int, Ge(0)] = 1
+    residual_units: Annotated[int, Ge(0), Le(16)] = 1
     """Convolutions of a residual block."""
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.3
     """While training."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Annotated, Literal, Self
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -44,6 +45,12 @@ class WindowPlan(Recipe):
     neighbours: bool = False
     """Show a window's first and last slices their neighbours in the tomogram. Nets that look at several slices at once
     otherwise see zeros there, as in training and in the published program."""
+
+    @model_validator(mode="after")
+    def _fits_memory(self) -> Self:
+        if prod(self.shape) > 2**31:
+            raise ValueError(f"a window of {self.shape} voxels (z y x) is more than 2^31: make it smaller")
+        return self
 
     @model_validator(mode="after")
     def _no_gaps(self) -> Self:

@@ -1,0 +1,197 @@
+"""Every reader of files, with a valid file of each, and ways to spoil one: for the tests and for runs/fuzz.py."""
+
+import json
+import shutil
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import mrcfile
+import numpy as np
+import torch
+import zarr
+from hypothesis import strategies as st
+
+from tomosoup.checkpoints import Checkpoint, load
+from tomosoup.errors import InputError
+from tomosoup.io.copick_files import read_files, read_species
+from tomosoup.io.models import read_model
+from tomosoup.io.mrc import read_mrc
+from tomosoup.io.omezarr import open_omezarr
+from tomosoup.io.project import open_project
+from tomosoup.io.sessions import Session
+from tomosoup.io.tables import read_csv
+from tomosoup.nets import build_net
+from tomosoup.published import convert
+from tomosoup.recipes.nets import UNet3dRecipe
+from tomosoup.recipes.picking import PickingPlan, WindowPlan
+from tomosoup.recipes.simulation import SimulationRecipe
+from tomosoup.recipes.training import TrainingRecipe
+from tomosoup.types import Species
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How to make a valid file of a kind, in a folder, and to read one."""
+
+    file: str
+    valid: Callable[[Path], bytes]
+    read: Callable[[Path], object]
+
+    def check(self, folder: Path, content: bytes) -> bool:
+        """Whether content of this kind is read; False for one sentence of our own, and any other error is raised."""
+        path = folder / self.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of the libraries, which users may see
+                self.read(path)
+        except InputError as error:
+            if "\n" in str(error).strip():
+                raise
+            return False
+        return True
+
+
+TABLE = b"experiment,particle_type,x,y,z,score\nrun_000,ribosome,1.5,2,3,0.5\nrun_001,apo-ferritin,4,5,6,1\n"
+PDB = b"""\
+CRYST1   50.000   50.000   50.000  90.00  90.00  90.00 P 1           1
+ATOM      1  N   ALA A   1      11.104   6.134  -6.504  1.00  0.00           N
+ATOM      2  CA  ALA A   1      11.639   6.071  -5.147  1.00  0.00           C
+END
+"""
+CONFIG = {
+    "config_type": "filesystem",
+    "name": "t",
+    "description": "",
+    "version": "1.0",
+    "pickable_objects": [
+        {"name": "ribosome", "is_particle": True, "label": 1, "radius": 150.0, "color": [1, 2, 3, 255]}
+    ],
+    "overlay_root": "local:///nowhere/overlay",
+    "overlay_fs_args": {},
+    "static_root": "local:///nowhere/static",
+    "static_fs_args": {},
+}
+PICKS = {
+    "pickable_object_name": "ribosome",
+    "user_id": "u",
+    "session_id": "0",
+    "run_name": "r",
+    "unit": "angstrom",
+    "points": [{"location": {"x": 1.0, "y": 2.0, "z": 3.0}, "instance_id": 0, "score": 0.5}],
+}
+
+
+def as_json(value: object) -> Callable[[Path], bytes]:
+    return lambda _: json.dumps(value).encode()
+
+
+def shipped(name: str) -> Callable[[Path], bytes]:
+    import tomosoup.recipes
+
+    return lambda _: (Path(str(tomosoup.recipes.__file__)).parent / f"{name}.toml").read_bytes()
+
+
+def mrc(folder: Path) -> bytes:
+    folder.mkdir(parents=True, exist_ok=True)
+    with mrcfile.new(folder / "valid.mrc", np.ones((4, 4, 4), np.float32), overwrite=True) as file:
+        file.voxel_size = 10.0
+    return (folder / "valid.mrc").read_bytes()
+
+
+def zarr_metadata(folder: Path) -> bytes:
+    store = folder / "valid.zarr"
+    shutil.rmtree(store, ignore_errors=True)
+    group = zarr.open_group(str(store), mode="w")
+    group.create_dataset("0", data=np.ones((4, 4, 4), np.float32), chunks=(2, 4, 4))
+    return (store / "0/.zarray").read_bytes()
+
+
+def read_zarr(path: Path) -> object:
+    array, size = open_omezarr(zarr.DirectoryStore(str(path.parents[1])), name="t")
+    return array.shape, size
+
+
+def small_net() -> Checkpoint:
+    net = UNet3dRecipe(channels=(2, 4), strides=(2,))
+    plan = WindowPlan(shape=(8, 8, 8), stride=(8, 8, 8))
+    weights = build_net(net, classes=1).state_dict()
+    return Checkpoint(weights, net, (Species("ribosome", 150.0),), voxel_size=10.0, windows=plan)
+
+
+def checkpoint(folder: Path) -> bytes:
+    small_net().save(folder / "valid.safetensors")
+    return (folder / "valid.safetensors").read_bytes()
+
+
+def torch_file(folder: Path) -> bytes:
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save({"state_dict": {"a": torch.zeros(3)}}, folder / "valid.ckpt")
+    return (folder / "valid.ckpt").read_bytes()
+
+
+class Local:
+    """As much of an fsspec file system as reading records needs."""
+
+    @staticmethod
+    def open(path: str) -> BinaryIO:
+        return Path(path).open("rb")
+
+
+def read_session(path: Path) -> object:
+    session = Session(Local(), str(path.parent))
+    return session.settings(), session.outputs()
+
+
+READERS = {
+    "CSV": Reader("t.csv", lambda _: TABLE, read_csv),
+    "species table": Reader("species.csv", lambda _: b"name,radius,weight\na,60,1\nb,90,2\n", read_species),
+    "copick configuration": Reader("c.json", as_json(CONFIG), lambda path: open_project(path).species),
+    "copick picks": Reader("p.json", as_json(PICKS), lambda path: read_files([path])),
+    "records of a session": Reader("settings.json", as_json({"settings": {"plan": 1}, "outputs": []}), read_session),
+    "training recipe": Reader("t.toml", shipped("small"), TrainingRecipe.read),
+    "simulation recipe": Reader("s.toml", shipped("contest"), SimulationRecipe.read),
+    "plan": Reader("p.toml", shipped("soup"), PickingPlan.read),
+    "MRC": Reader("t.mrc", mrc, read_mrc),
+    "Zarr metadata": Reader("valid.zarr/0/.zarray", zarr_metadata, read_zarr),
+    "checkpoint": Reader("t.safetensors", checkpoint, lambda path: load(path).net()),
+    "published weights": Reader("t.ckpt", torch_file, convert),
+    "atomic model": Reader("t.pdb", lambda _: PDB, lambda path: read_model(str(path))),
+}
+NASTY = [
+    b"\0",
+    b"-1",
+    b"1e999",
+    b"NaN",
+    b"../../x",
+    b"9" * 400,
+    b"[" * 3000,
+    b"\x1b[31m",
+    b"null",
+    b"{}",
+    b'"',
+    b"\xff\xfe",
+]
+
+
+def mutations(valid: bytes) -> st.SearchStrategy[bytes]:
+    """The valid file cut, with bytes or numbers changed, or with something nasty in it; or anything at all."""
+
+    def spoilt(edits: list[tuple[float, float, bytes]]) -> bytes:
+        content = valid
+        for where, how_much, what in edits:
+            at = int(where * len(content))
+            content = content[:at] + what + content[at + int(how_much * 8) :]
+        return content
+
+    place = st.floats(0, 1, exclude_max=True)
+    what = st.one_of(st.sampled_from(NASTY), st.binary(max_size=8), st.integers().map(lambda n: str(n).encode()))
+    return st.one_of(
+        st.lists(st.tuples(place, place, what), min_size=1, max_size=4).map(spoilt),
+        place.map(lambda share: valid[: int(share * len(valid))]),
+        st.binary(max_size=200),
+    )
