@@ -115,15 +115,16 @@ def pick(options: PickCommand) -> None:
     from tomosoup.io.project import open_project
     from tomosoup.io.selection import chosen_runs
     from tomosoup.io.tables import write_csv
+    from tomosoup.naming import named_for
     from tomosoup.picking import pick_project
     from tomosoup.preparation import Nets
 
     for path in filter(None, (options.output, options.submission)):
         refuse_existing(path, overwrite=options.overwrite)
-    models = [load(path) for path in options.model]
+    project = open_project(options.project)
+    models = named_for(project, [load(path) for path in options.model])
     species = all_species(models)
     thresholds = all_thresholds(models) | read_thresholds(options.threshold, [s.name for s in species])
-    project = open_project(options.project)
     runs = chosen_runs(project, options.data)
     store = pick_store(
         project, runs, species, session=options.session, output=options.output, overwrite=options.overwrite

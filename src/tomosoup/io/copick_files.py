@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,14 @@ from copick.util.escape import sanitize_name
 
 from tomosoup.errors import InputError, first_line
 from tomosoup.io.files import written_aside
+from tomosoup.io.remote import S3, check_storage, is_local, storage_errors, with_fresh_listings
+from tomosoup.recipes.portal import NO_RADIUS, contest_name
 from tomosoup.recipes.species import CONTEST_SPECIES
 from tomosoup.types import Picks, PicksBySpecies, Species, Volume
 
 Config = dict[str, Any]
+PORTAL = "cryoet_data_portal"
+"""The `config_type` of copick projects over datasets of the CryoET Data Portal."""
 
 
 def config_of(species: Sequence[Species], *, static: Path, overlay: Path) -> Config:
@@ -59,23 +64,40 @@ def rgba(colour: str) -> tuple[int, int, int, int]:
 
 
 def open_root(config: Config, *, name: str) -> Any:
-    """The copick root of a configuration. Raises `InputError` where copick cannot make sense of it."""
+    """The copick root of a configuration.
+
+    Raises `InputError` where copick cannot make sense of it, or its storage or the CryoET Data Portal does not answer.
+    """
+    check_storage(config, name=name)
+    portal = config.get("config_type") == PORTAL
     try:
-        return copick.from_string(json.dumps(config))
+        with storage_errors(f"The CryoET Data Portal, for {name},") if portal else nullcontext():
+            return copick.from_string(json.dumps(with_fresh_listings(config)))
+    except InputError:
+        raise
     except (KeyError, ValueError, TypeError, OSError) as error:
         raise InputError(f"{name} is not a copick configuration that copick can open ({first_line(error)}).") from error
 
 
 def species_of(thing: Any) -> Species:
-    """A pickable object as a `Species`; what it does not say comes from the contest's list, by name."""
-    known = next((s for s in CONTEST_SPECIES if s.name == thing.name), None)
-    radius = thing.radius or (known.radius if known else None)
+    """A pickable object as a `Species`; what it does not say comes from the contest's list, by name or identifier.
+
+    The radius that copick gives all objects of a portal project is not taken for one where the contest's is known.
+    """
+    known = next((s for s in CONTEST_SPECIES if s.name == called_by_contest(thing)), None)
+    unsaid = known and thing.root.config.config_type == PORTAL and thing.radius == NO_RADIUS
+    radius = (None if unsaid else thing.radius) or (known.radius if known else None)
     if radius is None:
         raise InputError(
             f"Object {thing.name!r} of the copick project has no radius: add one (Å) to its configuration."
         )
     weight = (thing.metadata or {}).get("weight", known.weight if known else 1.0)
     return Species(thing.name, float(radius), float(weight))
+
+
+def called_by_contest(thing: Any) -> str:
+    """The contest's name of a pickable object, or its own where the contest knows none."""
+    return contest_name(thing.name, getattr(thing, "identifier", None))
 
 
 def read_species(table: Path) -> tuple[Species, ...]:
@@ -106,19 +128,52 @@ def pick_sets(run: Any) -> dict[tuple[str, str], Callable[[], dict[str, Picks]]]
         ) from error
     sets: dict[tuple[str, str], list[Any]] = {}
     for file in files:
-        sets.setdefault((file.user_id, str(file.session_id)), []).append(file)
+        sets.setdefault((file.user_id, _session(file)), []).append(file)
     return {key: partial(_load, group) for key, group in sets.items()}
 
 
+def _on_portal(file: Any) -> Any:
+    """What the CryoET Data Portal says of an annotation's file; None where the file is no annotation of its."""
+    return file.meta.portal_metadata if file.read_only and hasattr(file.meta, "portal_metadata") else None
+
+
+def _session(file: Any) -> str:
+    """The session; of an annotation on the portal the deposition, as copick makes each file a session of its own."""
+    return str(portal.portal_annotation.deposition_id if (portal := _on_portal(file)) else file.session_id)
+
+
 def _load(files: Iterable[Any]) -> dict[str, Picks]:
-    picks = {}
-    for file in files:
+    picks: dict[str, Picks] = {}
+    for file in _distinct(files):
+        name = file.pickable_object_name
         try:
-            content = file.load()
-        except (OSError, ValueError, TypeError) as error:
+            with storage_errors(file.path):
+                found = _picks(file.load())
+        except InputError:
+            raise
+        except (ValueError, TypeError, KeyError) as error:
             raise InputError(f"{file.path} is not a copick pick file ({first_line(error)}).") from error
-        picks[file.pickable_object_name] = _picks(content)
+        picks[name] = _joined(picks[name], found) if name in picks and _on_portal(file) else found
     return picks
+
+
+def _distinct(files: Iterable[Any]) -> list[Any]:
+    """The files but those that repeat a portal annotation at another spacing, or without its orientations."""
+    kept: dict[Any, Any] = {}
+    for i, file in enumerate(files):
+        portal = _on_portal(file)
+        key = ("portal", portal.annotation_id) if portal else i
+        if key not in kept or portal.shape_type == "OrientedPoint":
+            kept[key] = file
+    return list(kept.values())
+
+
+def _joined(one: Picks, other: Picks) -> Picks:
+    """The particles of both; read from files, they all have rotations."""
+    assert one.rotations is not None
+    assert other.rotations is not None
+    rotations = np.concatenate((one.rotations, other.rotations))
+    return Picks(np.concatenate((one.zyx, other.zyx)), np.concatenate((one.score, other.score)), rotations)
 
 
 def read_files(paths: Iterable[Path]) -> dict[str, Picks]:
@@ -145,35 +200,37 @@ def _picks(file: Any) -> Picks:
 def write_picks(run: Any, picks: PicksBySpecies, *, user: str, session: str) -> None:
     """Write one pick set of a copick run, a file a species, with scores and, where known, orientations.
 
-    Each file takes the place of what was there; species that the set no longer has are removed from it.
+    Each file takes the place of what was there; species that the set no longer has are removed from it. Raises
+    `InputError` where the storage does not take them.
     """
-    for old in list(run.get_picks(user_id=user, session_id=session)):
-        if old.pickable_object_name not in picks and not old.read_only:
-            old.delete()
-    run.refresh_picks()
-    for name, found in picks.items():
-        file = CopickPicksFile(
-            pickable_object_name=name,
-            user_id=user,
-            session_id=session,
-            run_name=run.name,
-            trust_orientation=found.rotations is not None,
-            points=_points(found),
-        )
-        target = CopickPicksFSSpec(run=run, file=file)
-        _store(target, file.model_dump_json(indent=1))
-    run.refresh_picks()
+    with storage_errors(f"The place for picks of run {run.name}"):
+        for old in list(run.get_picks(user_id=user, session_id=session)):
+            if old.pickable_object_name not in picks and not old.read_only:
+                old.delete()
+        run.refresh_picks()
+        for name, found in picks.items():
+            file = CopickPicksFile(
+                pickable_object_name=name,
+                user_id=user,
+                session_id=session,
+                run_name=run.name,
+                trust_orientation=found.rotations is not None,
+                points=_points(found),
+            )
+            target = CopickPicksFSSpec(run=run, file=file)
+            _store(target, file.model_dump_json(indent=1))
+        run.refresh_picks()
 
 
 def _store(target: Any, text: str) -> None:
-    """Write a pick file whole or not at all: by a rename on a disk; object stores show a file once it is closed."""
-    if "://" not in (url := target.run.root.config.overlay_root) or url.startswith(("local://", "file://")):
+    """Write a pick file whole or not at all: by a rename on a disk; S3 shows a file once all of it has come."""
+    if is_local(url := target.run.root.config.overlay_root):
         with written_aside(Path(target.path)) as aside:
             aside.write_text(text)
-    else:
+        return
+    if not url.startswith(S3):  # where there are no folders, and s3fs would make a bucket
         target.fs.makedirs(target.directory, exist_ok=True)
-        with target.fs.open(target.path, "w") as stream:
-            stream.write(text)
+    target.fs.pipe_file(target.path, text.encode())
 
 
 def _points(picks: Picks) -> list[dict[str, Any]]:

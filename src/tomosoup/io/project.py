@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -13,7 +13,9 @@ from tomosoup.errors import InputError
 from tomosoup.io import copick_files
 from tomosoup.io.mrc import open_mrc
 from tomosoup.io.omezarr import open_omezarr
+from tomosoup.io.remote import storage_errors
 from tomosoup.io.tables import read_csv
+from tomosoup.recipes.portal import translation
 from tomosoup.recipes.species import CONTEST_SPECIES
 from tomosoup.types import Picks, Species
 
@@ -73,19 +75,27 @@ class CopickProject:
     @property
     def runs(self) -> list[str]:
         """Run names, sorted."""
-        return sorted(run.name for run in self.root.runs)
+        with storage_errors(f"The list of runs of {self.path}"):
+            return sorted(run.name for run in self.root.runs)
 
     def listings(self, run: str) -> list[Listing]:
         """The tomograms of a run, at all voxel spacings."""
-        return [
-            Listing(t.tomo_type, float(spacing.voxel_size), partial(_open_copick_tomogram, t, run))
-            for spacing in self.root.get_run(run).voxel_spacings
-            for t in spacing.tomograms
-        ]
+        with storage_errors(f"Run {run} of {self.path}"):
+            return [
+                Listing(t.tomo_type, float(spacing.voxel_size), partial(_open_copick_tomogram, t, run))
+                for spacing in self.root.get_run(run).voxel_spacings
+                for t in spacing.tomograms
+            ]
 
     def pick_sets(self, run: str) -> PickSets:
-        """All pick sets of a run."""
-        return copick_files.pick_sets(self.root.get_run(run))
+        """All pick sets of a run, as its storage has them now."""
+        with storage_errors(f"Run {run} of {self.path}"):
+            return copick_files.pick_sets(self.root.get_run(run))
+
+    def names_of(self, species: Iterable[str]) -> dict[str, str]:
+        """What the project calls species that go by other names elsewhere (`recipes.portal`), by their names there."""
+        listed = {o.name: copick_files.called_by_contest(o) for o in self.root.pickable_objects if o.is_particle}
+        return translation(species, listed)
 
 
 @dataclass(frozen=True)
@@ -202,7 +212,11 @@ def _is_config(path: Path) -> bool:
 
 
 def _open_copick_tomogram(tomogram: Any, run: str) -> tuple[Any, float]:
-    return open_omezarr(tomogram.zarr(), name=f"{run}/{tomogram.tomo_type}")
+    name = f"{run}/{tomogram.tomo_type}"
+    with storage_errors(f"Tomogram {name}"):
+        store = tomogram.zarr()
+        store.exceptions = (KeyError,)  # else a chunk that could not be read is taken for one of zeros
+        return open_omezarr(store, name=name)
 
 
 def _open_copick(config: Path) -> CopickProject:

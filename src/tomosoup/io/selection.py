@@ -12,8 +12,10 @@ from torch import Tensor
 
 from tomosoup.errors import InputError
 from tomosoup.io.project import Project
+from tomosoup.io.remote import storage_errors
 from tomosoup.io.tables import read_csv
 from tomosoup.recipes.data import AnnotatedData, DataRecipe
+from tomosoup.recipes.portal import KINDS
 from tomosoup.types import Picks, Volume
 
 VOXEL_SIZE_TOLERANCE = 0.02
@@ -41,7 +43,7 @@ class Tomogram:
 
     def read(self, region: tuple[slice, slice, slice] = (slice(None), slice(None), slice(None))) -> Volume:
         """The voxels of `region` (z, y, x), or all, as float32: only the chunks it touches are read."""
-        data = torch.from_numpy(np.array(self.array[region], dtype=np.float32))
+        data = self._voxels(region)
         z, y, x = (o + (r.start or 0) * self.voxel_size for o, r in zip(self.origin, region, strict=True))
         return Volume(data, self.voxel_size, (z, y, x))
 
@@ -53,9 +55,14 @@ class Tomogram:
             del self._rows[row]
         for row in rows:
             if row not in self._rows:
-                self._rows[row] = torch.from_numpy(np.array(self.array[row * deep : (row + 1) * deep], np.float32))
+                self._rows[row] = self._voxels(np.s_[row * deep : (row + 1) * deep])
         joined = torch.cat([self._rows[row] for row in rows])
         return joined[start - rows.start * deep : stop - rows.start * deep]
+
+    def _voxels(self, region: Any) -> Tensor:
+        """Part of the array, float32. Raises `InputError` where storage does not give it."""
+        with storage_errors(f"Tomogram {self.run}/{self.kind}"):
+            return torch.from_numpy(np.array(self.array[region], dtype=np.float32))
 
 
 def chosen_runs(project: Project, data: DataRecipe) -> list[str]:
@@ -70,15 +77,16 @@ def chosen_runs(project: Project, data: DataRecipe) -> list[str]:
 
 
 def select_tomogram(project: Project, run: str, data: DataRecipe) -> Tomogram:
-    """The tomogram of `run` that `data` means.
+    """The tomogram of `run` that `data` means, by its kind's name here or in the contest.
 
     Raises `InputError` where there is none or more than one, where voxel sizes disagree or are unknown.
     """
     everything = project.listings(run)
+    kind = data.kind if data.kind in {t.kind for t in everything} else KINDS.get(data.kind or "", data.kind)
     found = [
         t
         for t in everything
-        if data.kind in (None, t.kind) and (data.voxel_spacing is None or _close(t.spacing, data.voxel_spacing, 1e-3))
+        if kind in (None, t.kind) and (data.voxel_spacing is None or _close(t.spacing, data.voxel_spacing, 1e-3))
     ]
     if len(found) != 1:
         has = shortened([f"{t.kind} at {t.spacing:.3f} Å" for t in everything]) or "none"
