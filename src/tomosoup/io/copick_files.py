@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -69,14 +71,30 @@ def open_root(config: Config, *, name: str) -> Any:
     Raises `InputError` where copick cannot make sense of it, or its storage or the CryoET Data Portal does not answer.
     """
     check_storage(config, name=name)
-    portal = config.get("config_type") == PORTAL
     try:
-        with storage_errors(f"The CryoET Data Portal, for {name},") if portal else nullcontext():
+        with _others_logs_untouched():
+            if config.get("config_type") != PORTAL:
+                return copick.from_string(json.dumps(with_fresh_listings(config)))
+            importlib.import_module("copick.impl.cryoet_data_portal")
+        with storage_errors(f"The CryoET Data Portal, for {name},"), _others_logs_untouched():
             return copick.from_string(json.dumps(with_fresh_listings(config)))
     except InputError:
         raise
     except (KeyError, ValueError, TypeError, OSError) as error:
         raise InputError(f"{name} is not a copick configuration that copick can open ({first_line(error)}).") from error
+
+
+@contextmanager
+def _others_logs_untouched() -> Iterator[None]:
+    """Take back what importing copick does to the root logger: it shows all libraries' chatter on standard output."""
+    try:
+        yield
+    finally:
+        root = logging.getLogger()
+        for handler in list(root.handlers):
+            if any(type(f).__module__ == "copick.util.log" for f in handler.filters):
+                root.removeHandler(handler)
+                root.setLevel(logging.WARNING)
 
 
 def species_of(thing: Any) -> Species:
@@ -115,11 +133,13 @@ def read_species(table: Path) -> tuple[Species, ...]:
 
 
 def pick_sets(run: Any) -> dict[tuple[str, str], Callable[[], dict[str, Picks]]]:
-    """(user, session) -> a function that reads that set's picks by species.
+    """(user, session) -> a function that reads that set's picks by species, of what is stored now.
 
+    The session of picks on the CryoET Data Portal is their deposition.
     Raises `InputError` where pick files are not named USER_SESSION_OBJECT.json, which copick cannot read.
     """
     try:
+        run.refresh_picks()
         files = run.picks
     except IndexError as error:
         raise InputError(

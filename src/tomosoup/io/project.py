@@ -88,7 +88,7 @@ class CopickProject:
             ]
 
     def pick_sets(self, run: str) -> PickSets:
-        """All pick sets of a run, as its storage has them now."""
+        """All pick sets of a run, as they are stored now."""
         with storage_errors(f"Run {run} of {self.path}"):
             return copick_files.pick_sets(self.root.get_run(run))
 
