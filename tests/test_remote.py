@@ -21,6 +21,7 @@ from tomosoup.cli import main
 from tomosoup.crops import read_examples
 from tomosoup.errors import InputError
 from tomosoup.io import copick_files, remote
+from tomosoup.io.picks import read_true_picks
 from tomosoup.io.project import open_project
 from tomosoup.io.selection import read_truth, select_tomogram
 from tomosoup.io.tables import read_csv
@@ -203,6 +204,15 @@ def test_a_bucket_that_is_not_there_is_named_and_not_made(config: Path, s3: Any)
     assert {b["Name"] for b in s3.list_buckets()["Buckets"]} == {"tomograms", "picks"}
 
 
+def test_a_bucket_that_is_gone_is_not_made_again(config: Path, s3: Any) -> None:
+    project = open_project(config)
+    assert project.runs
+    s3.delete_bucket(Bucket="picks")
+    with pytest.raises(InputError, match="The place for picks of run run_000 does not exist"):
+        write(project, {"ribosome": PLACES})
+    assert {b["Name"] for b in s3.list_buckets()["Buckets"]} == {"tomograms"}
+
+
 def test_a_static_root_without_files_is_named(config: Path) -> None:
     changed(config, static_root="s3://tomograms/a/projekt")
     with pytest.raises(InputError, match="static_root s3://tomograms/a/projekt is empty"):
@@ -333,7 +343,7 @@ def portal(
         for source, about in ((run, DENOISED), ("run_002", RAW)):
             portal.add_tomogram(number, min(sizes), tomograms / source / "VoxelSpacing10.000" / "wbp.zarr", **about)
         for name, picks in read_truth(project, run).items():
-            shapes = ("OrientedPoint", "Point") if name == "apo-ferritin" else ("Point",)
+            shapes = ("Point", "OrientedPoint") if name == "apo-ferritin" else ("Point",)
             portal.add_points(number, sizes, PORTAL_NAMES[name], picks, by=ORGANISERS, shapes=shapes)
     portal.add_points(16463, {1: SPACING}, "ferritin-complex", PLACES, by=OCTOPI)
     monkeypatch.setattr(cdp.Client, "get_client", lambda _: portal)
@@ -457,6 +467,14 @@ def test_a_model_of_the_contest_picks_and_scores_a_portal_project_under_its_name
     assert scores[0]["species"]["ferritin-complex"]["tp"] + scores[0]["species"]["beta-amylase"]["tp"] > 0
 
 
+@pytest.mark.usefixtures("portal")
+def test_runs_that_a_deposition_leaves_out_are_left_out_of_its_truth(portal_config: Path) -> None:
+    assert list(read_true_picks(portal_config, "data-portal/10358")[0]) == ["16463"]
+    assert list(read_true_picks(portal_config, "data-portal/10310")[0]) == ["16463", "16464"]
+    with pytest.raises(InputError, match="no true picks data-portal/1: name another"):
+        read_true_picks(portal_config, "data-portal/1")
+
+
 def test_a_portal_that_does_not_answer_gets_one_sentence(
     portal_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -490,3 +508,6 @@ def test_a_renamed_model_keeps_channels_radii_and_thresholds(portal_config: Path
     assert [(s.radius, s.weight) for s in model.species] == [(s.radius, s.weight) for s in checkpoint.species]
     assert model.thresholds == {PORTAL_NAMES[name]: value for name, value in checkpoint.thresholds.items()}
     assert named_for(open_project(portal_config), [model]) == [model]
+    data = DataRecipe(runs=("16464",), kind="denoised")
+    picks = pick_project(open_project(portal_config), [checkpoint], data=data)["16464"]
+    assert set(picks) == set(PORTAL_NAMES.values())

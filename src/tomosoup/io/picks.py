@@ -124,9 +124,13 @@ def read_true_picks(path: Path, chosen: str | None) -> tuple[PicksByRun, tuple[S
     if path.suffix == ".csv":
         return read_csv(path), None
     project = open_project(path)
-    annotated = [run for run in project.runs if any(user != OWN_USER for user, _ in project.pick_sets(run))]
+    annotated = [
+        run
+        for run in project.runs
+        if any("/".join(key) == chosen if chosen else key[0] != OWN_USER for key in project.pick_sets(run))
+    ]
     if not annotated:
-        raise InputError(f"{path} holds no true picks: name another truth.")
+        raise InputError(f"{path} holds no true picks{f' {chosen}' if chosen else ''}: name another truth.")
     return {run: read_truth(project, run, chosen) for run in annotated}, project.species
 
 
