@@ -213,6 +213,21 @@ def test_a_bucket_that_is_gone_is_not_made_again(config: Path, s3: Any) -> None:
     assert {b["Name"] for b in s3.list_buckets()["Buckets"]} == {"tomograms"}
 
 
+@pytest.mark.parametrize(
+    "arguments", ["someone:something", {"endpoint": "x"}, {"endpoint_url": "no URL"}, {"config_kwargs": {"speed": 1}}]
+)
+def test_arguments_that_s3_cannot_use_get_one_sentence(config: Path, arguments: object) -> None:
+    changed(config, overlay_fs_args=arguments)
+    with pytest.raises(InputError, match=r"copick_config.json is not a copick configuration .*\("):
+        open_project(config)
+
+
+def test_a_configuration_that_is_a_list_gets_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "list.json").write_text("[]")
+    with pytest.raises(InputError, match=r"list.json is not a copick configuration"):
+        open_project(tmp_path / "list.json")
+
+
 def test_a_static_root_without_files_is_named(config: Path) -> None:
     changed(config, static_root="s3://tomograms/a/projekt")
     with pytest.raises(InputError, match="static_root s3://tomograms/a/projekt is empty"):

@@ -70,8 +70,8 @@ def open_root(config: Config, *, name: str) -> Any:
 
     Raises `InputError` where copick cannot make sense of it, or its storage or the CryoET Data Portal does not answer.
     """
-    check_storage(config, name=name)
     try:
+        check_storage(config, name=name)
         with _others_logs_untouched():
             if config.get("config_type") != PORTAL:
                 return copick.from_string(json.dumps(with_fresh_listings(config)))
@@ -80,7 +80,7 @@ def open_root(config: Config, *, name: str) -> Any:
             return copick.from_string(json.dumps(with_fresh_listings(config)))
     except InputError:
         raise
-    except (KeyError, ValueError, TypeError, OSError) as error:
+    except (AttributeError, KeyError, ValueError, TypeError, OSError) as error:
         raise InputError(f"{name} is not a copick configuration that copick can open ({first_line(error)}).") from error
 
 
