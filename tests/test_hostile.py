@@ -33,7 +33,7 @@ def test_a_changed_file_gives_a_value_or_one_sentence(name: str, tmp_path: Path)
     reader = READERS[name]
     valid = reader.valid(tmp_path)
 
-    @settings(max_examples=60, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=30, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.data())
     def run(data: st.DataObject) -> None:
         reader.check(tmp_path, data.draw(mutations(valid)))
