@@ -24,6 +24,7 @@ from tomosoup.checkpoints import Checkpoint
 from tomosoup.cli import main
 from tomosoup.io.picks import PickStore
 from tomosoup.io.project import open_project
+from tomosoup.io.tables import read_csv
 from tomosoup.picking import pick_with
 
 RUNS = ["run_000", "run_001", "run_002"]
@@ -393,6 +394,17 @@ def test_shards_share_the_runs_and_the_last_writes_the_table(
     main([*picking, "--shard", "1/2"])
     assert picked == ["run_001", "run_000", "run_002"]
     assert table_of(picking) == undisturbed
+
+
+def test_a_shard_answers_for_its_own_runs_and_begins_no_session_anew(
+    picking: list[str], project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    HARMS["contrast"](project / "static/ExperimentRuns/run_001")
+    assert "1 of 1 runs could not be picked" in refused([*picking, "--shard", "2/2"], capsys)
+    assert not (tmp_path / "p.csv").exists()
+    main([*picking, "--shard", "1/2"])  # ends well, and writes what there is
+    assert set(read_csv(tmp_path / "p.csv")) == {"run_000", "run_002"}
+    assert "--overwrite removes a session's picks" in refused([*picking, "--shard", "1/2", "--overwrite"], capsys)
 
 
 def test_a_store_travels_without_what_it_has_open(project: Path) -> None:

@@ -5,19 +5,15 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tomosoup.checkpoints import Checkpoint
 from tomosoup.errors import InputError
 from tomosoup.evaluation import Score, score
 from tomosoup.io.new_project import MARKER, unfinished
-from tomosoup.io.picks import pick_store
 from tomosoup.io.project import open_project
 from tomosoup.io.selection import read_truth, select_tomogram
 from tomosoup.io.tables import write_csv
-from tomosoup.picking_jobs import Job, in_this_process, pick_runs, settings_of
+from tomosoup.picking_jobs import begin_job, in_this_process, pick_runs
 from tomosoup.recipes.commands import DemoCommand, SimulateCommand
 from tomosoup.recipes.data import AnnotatedData, DataRecipe
-from tomosoup.recipes.hardware import InferenceRecipe
-from tomosoup.recipes.picking import PickingPlan
 from tomosoup.recipes.training import TrainingRecipe
 from tomosoup.report.overview import draw_overview
 from tomosoup.simulation.projects import simulate_project
@@ -53,7 +49,7 @@ def run_demo(options: DemoCommand, *, progress: Progress = quiet) -> Score:
         progress=progress,
     )
     checkpoint.save(out / "model.safetensors")
-    picks = {unseen: pick_unseen(out, unseen, checkpoint, progress=progress)}
+    picks = {unseen: pick_unseen(out, unseen, progress=progress)}
     write_csv(out / "picks.csv", picks)
     truth = read_truth(project, unseen, None)
     result = score(picks, {unseen: truth}, checkpoint.species)
@@ -69,17 +65,10 @@ def run_demo(options: DemoCommand, *, progress: Progress = quiet) -> Score:
     return result
 
 
-def pick_unseen(out: Path, run: str, checkpoint: Checkpoint, *, progress: Progress) -> dict[str, Picks]:
+def pick_unseen(out: Path, run: str, *, progress: Progress) -> dict[str, Picks]:
     """Pick a run of the demo's project into it, with the checkpoint that the demo made."""
-    species = tuple(s.name for s in checkpoint.species)
-    data, plan, inference = DataRecipe(), PickingPlan(), InferenceRecipe()
-    thresholds = checkpoint.thresholds
-    settings = settings_of([checkpoint], thresholds=thresholds, data=data, plan=plan, inference=inference)
-    project = open_project(out / "project")
-    store = pick_store(project, [run], checkpoint.species, session="0", settings=settings)
-    job = Job(project.path, (out / "model.safetensors",), store, species, thresholds)
+    job = begin_job(out / "project", [out / "model.safetensors"], [run])
     for outcome in pick_runs(in_this_process(job, progress=progress), [run]):
         if outcome.error:
             raise InputError(outcome.error)
-    found = store.read(run)
-    return {name: found[name] for name in species if name in found}
+    return job.read(run)

@@ -15,21 +15,46 @@ from tomosoup.recipes.commands import PickCommand, ThresholdCommand
 from tomosoup.terminal import Stopped, fail, print_failures, progress_bars, say
 
 if TYPE_CHECKING:  # --help must not wait for torch
+    from pathlib import Path
+
     from tomosoup.picking_jobs import Job, Work
-    from tomosoup.types import PicksBySpecies, Progress
+    from tomosoup.recipes.cluster import ClusterRecipe
+    from tomosoup.types import Progress
 
 
 def pick(options: PickCommand) -> None:
     """Pick a project."""
-    if options.write_sbatch:
-        write_sbatch(options)
-        return
+    from tomosoup.io.files import refuse_existing
     from tomosoup.io.project import open_project
     from tomosoup.io.selection import chosen_runs
-    from tomosoup.picking_jobs import pick_runs, share
+    from tomosoup.picking_jobs import begin_job, pick_runs, share
+    from tomosoup.preparation import Nets
 
+    if options.overwrite and options.cluster.shard:
+        raise InputError(
+            "--overwrite removes a session's picks, which shards would do to each other: choose another --session, or "
+            "begin it anew with --write-sbatch."
+        )
+    if options.write_sbatch:
+        refuse_existing(options.write_sbatch, overwrite=options.overwrite)
+    elif options.cluster.cluster is None:
+        Nets(options.inference)  # complains now of engines that are not here
     runs = chosen_runs(open_project(options.project), options.data)
-    job = job_of(options, runs)
+    job = begin_job(
+        options.project,
+        options.model,
+        runs,
+        session=options.session,
+        outputs=[path for path in (options.output, options.submission) if path],
+        limits=lambda names: read_thresholds(options.threshold, names),
+        data=options.data,
+        plan=options.picking,
+        inference=options.inference,
+        overwrite=options.overwrite,
+    )
+    if options.write_sbatch:
+        write_sbatch(options.write_sbatch, options.cluster)
+        return
     mine = share(runs, *options.cluster.part)
     if options.redo:
         job.store.session.forget(mine, job.store.fingerprint)
@@ -47,46 +72,7 @@ def pick(options: PickCommand) -> None:
             f"Picking stopped; the runs finished so far are in {job.store.config}, no CSV was written: give the same "
             "command again for the rest."
         ) from None
-    finish(options, job, runs)
-
-
-def job_of(options: PickCommand, runs: Sequence[str]) -> Job:
-    """The work of a command, its session begun. Raises `InputError` before anything is written where it cannot be."""
-    from tomosoup.checkpoints import load
-    from tomosoup.ensembles import all_species, all_thresholds, chosen_views, model_shares
-    from tomosoup.io.picks import pick_store
-    from tomosoup.io.project import open_project
-    from tomosoup.picking_jobs import Job, settings_of
-    from tomosoup.preparation import Nets
-
-    if options.cluster.cluster is None:
-        Nets(options.inference)  # complains now of engines that are not here, as these do of views and weights
-    chosen_views(options.picking.views)
-    models = [load(path) for path in options.model]
-    model_shares(models, options.picking)
-    species = all_species(models)
-    thresholds = all_thresholds(models) | read_thresholds(options.threshold, [s.name for s in species])
-    store = pick_store(
-        open_project(options.project),
-        runs,
-        species,
-        session=options.session,
-        outputs=[path for path in (options.output, options.submission) if path],
-        settings=settings_of(
-            models, thresholds=thresholds, data=options.data, plan=options.picking, inference=options.inference
-        ),
-        overwrite=options.overwrite,
-    )
-    return Job(
-        options.project.absolute(),
-        tuple(path.absolute() for path in options.model),
-        store,
-        tuple(s.name for s in species),
-        thresholds,
-        data=options.data,
-        plan=options.picking,
-        inference=options.inference,
-    )
+    finish(options, job, runs, mine)
 
 
 @contextmanager
@@ -103,60 +89,49 @@ def workers(options: PickCommand, job: Job, progress: Progress) -> Iterator[Work
         yield work
 
 
-def finish(options: PickCommand, job: Job, runs: Sequence[str]) -> None:
-    """Write the tables once no run is left, tell what was found, and exit with 1 where a run is missing."""
+def finish(options: PickCommand, job: Job, runs: Sequence[str], mine: Sequence[str]) -> None:
+    """Write the tables once no run is left, tell what was found, and exit with 1 where one of `mine` is missing."""
     from tomosoup.io.tables import write_csv
 
-    store, session = job.store, job.store.session
-    done = set(store.done())
-    failures = {run: why for run, why in session.failures(store.fingerprint).items() if run in runs and run not in done}
-    left = [run for run in runs if run not in done and run not in failures]
-
-    def picks() -> Iterator[tuple[str, PicksBySpecies]]:
-        for run in filter(done.__contains__, runs):
-            found = store.read(run)
-            yield run, {name: found[name] for name in job.species if name in found}
-
+    session, settings = job.store.session, job.store.fingerprint
+    recorded, failures = set(job.store.done()), session.failures(settings)
+    done = [run for run in runs if run in recorded]
+    left = [run for run in runs if run not in recorded and run not in failures]
     for path, scores in ((options.output, True), (options.submission, False)):
         if path and not left:
-            write_csv(path, picks(), scores=scores)
+            write_csv(path, ((run, job.read(run)) for run in done), scores=scores)
     counts = Counter(dict.fromkeys(job.species, 0))
-    for run in filter(done.__contains__, runs):
-        counts.update(session.about(run, store.fingerprint).get("picks", {}))
-    found = ", ".join(f"{name} {count}" for name, count in counts.items())
-    say(f"{counts.total()} picks in {len(done.intersection(runs))} runs: {found}")
-    say(f"copick: {store.config}, user tomosoup, session {store.name}")
-    summary = session.sum_up(store.fingerprint)
-    if failures:
-        print_failures({run: str(why.get("error", "")) for run, why in failures.items()})
-    if left and options.cluster.shard and not failures:
-        say(f"{len(left)} runs are left for other shards; the last to end writes the CSV.")
-    elif left or failures:
-        what = [f"{len(failures)} of {len(runs)} runs could not be picked (for programs: {summary})"] * bool(failures)
-        what += [f"{len(left)} were not tried, and no CSV was written"] * bool(left)
+    for run in done:
+        counts.update(session.about(run, settings).get("picks", {}))
+    say(f"{counts.total()} picks in {len(done)} runs: " + ", ".join(f"{name} {n}" for name, n in counts.items()))
+    say(f"copick: {job.store.config}, user tomosoup, session {job.store.name}")
+    if others := set(left) - set(mine):
+        say(f"{len(others)} runs are left for other shards; the last to end writes the CSV.")
+    summary = session.sum_up(settings)
+    failed = {run: str(failures[run].get("error", "")) for run in mine if run in failures and run not in recorded}
+    untried = [run for run in left if run not in others]
+    if failed:
+        print_failures(failed)
+    if failed or untried:
+        what = [f"{len(failed)} of {len(mine)} runs could not be picked (for programs: {summary})"] * bool(failed)
+        what += [f"{len(untried)} were not tried, and no CSV was written"] * bool(untried)
         fail("; ".join(what) + ". The same command tries them again, and only them.", 1)
 
 
-def write_sbatch(options: PickCommand) -> None:
-    """The command as a SLURM job array."""
+def write_sbatch(path: Path, cluster: ClusterRecipe) -> None:
+    """The command, as it was typed, as a SLURM job array; the session, which is begun, is not to be begun again."""
     from tomosoup.cluster import sbatch_script
-    from tomosoup.io.files import refuse_existing, written_aside
+    from tomosoup.io.files import written_aside
 
-    assert options.write_sbatch is not None
-    refuse_existing(options.write_sbatch, overwrite=options.overwrite)
-    words = iter(sys.argv[1:])
-    kept = [word for word in words if not word.startswith("--write-sbatch=") and not _skip(word, words)]
-    with written_aside(options.write_sbatch) as aside:
-        aside.write_text(sbatch_script(options.cluster, shlex.join([sys.executable, "-m", "tomosoup", *kept])))
-    say(f"{options.write_sbatch}: an array of {options.cluster.jobs} jobs; start it with sbatch")
-
-
-def _skip(word: str, following: Iterator[str]) -> bool:
-    """Whether this is the option --write-sbatch, whose value is then skipped, too."""
-    if word == "--write-sbatch":
-        next(following)
-        return True
-    return False
+    words, kept = iter(sys.argv[1:]), []
+    for word in words:
+        if word == "--write-sbatch":
+            next(words)  # its value
+        elif not word.startswith("--write-sbatch=") and word != "--overwrite":
+            kept.append(word)
+    with written_aside(path) as aside:
+        aside.write_text(sbatch_script(cluster, shlex.join([sys.executable, "-m", "tomosoup", *kept])))
+    say(f"{path}: an array of {cluster.jobs} jobs; start it with sbatch")
 
 
 def threshold(options: ThresholdCommand) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,19 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from tomosoup.checkpoints import Checkpoint, load
+from tomosoup.ensembles import AS_TRAINED, all_species, all_thresholds, chosen_views, model_shares
 from tomosoup.errors import InputError, first_line
 from tomosoup.evaluation import apply_thresholds
-from tomosoup.io.picks import PickStore
+from tomosoup.io.picks import PickStore, pick_store
 from tomosoup.io.project import Project, open_project
 from tomosoup.io.selection import Tomogram, select_tomogram
-from tomosoup.io.sessions import Settings
 from tomosoup.picking import pick_with
 from tomosoup.prediction import ahead, check_voxel_size
 from tomosoup.preparation import Nets, hears_nothing
 from tomosoup.recipes.data import DataRecipe
 from tomosoup.recipes.hardware import InferenceRecipe
 from tomosoup.recipes.picking import PickingPlan
-from tomosoup.types import Progress, quiet
+from tomosoup.types import Picks, Progress, quiet
 
 READ_AHEAD = 2**27
 """Voxels of a tomogram that is read whole while the one before is picked: larger ones are read as they are picked."""
@@ -45,32 +44,59 @@ class Job:
     species: tuple[str, ...]
     """What the models find, by name."""
     thresholds: Mapping[str, float]
-    data: DataRecipe = DataRecipe()  # noqa: RUF009 - immutable
-    plan: PickingPlan = PickingPlan()  # noqa: RUF009
-    inference: InferenceRecipe = InferenceRecipe()  # noqa: RUF009
+    data: DataRecipe
+    plan: PickingPlan
+    inference: InferenceRecipe
+
+    def read(self, run: str) -> dict[str, Picks]:
+        """The picks of a run that is done, in the models' order."""
+        found = self.store.read(run)
+        return {name: found[name] for name in self.species if name in found}
 
 
-def settings_of(
-    models: Sequence[Checkpoint],
+def begin_job(
+    project: Path,
+    models: Sequence[Path],
+    runs: Sequence[str],
     *,
-    thresholds: Mapping[str, float],
-    data: DataRecipe,
-    plan: PickingPlan,
-    inference: InferenceRecipe,
-) -> Settings:
-    """What picks depend on, in JSON's types: the nets, the plan, the tomograms, the thresholds, the arithmetic.
+    session: str = "0",
+    outputs: Sequence[Path] = (),
+    limits: Callable[[Sequence[str]], Mapping[str, float]] = lambda _: {},
+    data: DataRecipe = DataRecipe(),  # noqa: B008 - immutable
+    plan: PickingPlan = AS_TRAINED,
+    inference: InferenceRecipe = InferenceRecipe(),  # noqa: B008
+    overwrite: bool = False,
+) -> Job:
+    """The work of picking `runs`, its session begun, or found as an earlier process with the same settings left it.
 
-    Engines and devices are left out: what they change is far below what tells a particle.
+    `limits` gives, from the names of the species, thresholds in place of the models' own. Raises `InputError`, before
+    anything is written, as `io.picks.pick_store`, and for models, views and weights that do not go together.
     """
+    chosen_views(plan.views)
+    checkpoints = [load(path) for path in models]
+    model_shares(checkpoints, plan)
+    species = all_species(checkpoints)
+    thresholds = {**all_thresholds(checkpoints), **limits([s.name for s in species])}
+    # Engines and devices are left out: what they change is far below what tells a particle.
     settings = {
-        "models": [model.fingerprint() for model in models],
+        "models": [checkpoint.fingerprint() for checkpoint in checkpoints],
         "plan": plan.model_dump(mode="json"),
         "tomograms": data.model_dump(mode="json", exclude={"runs"}),
-        "thresholds": dict(thresholds),
+        "thresholds": thresholds,
         "precision": inference.precision,
     }
-    as_stored: Settings = json.loads(json.dumps(settings))
-    return as_stored
+    store = pick_store(
+        open_project(project),
+        runs,
+        species,
+        session=session,
+        outputs=outputs,
+        settings=settings,
+        overwrite=overwrite,
+    )
+    names = tuple(s.name for s in species)
+    paths = tuple(path.absolute() for path in models)
+    return Job(project.absolute(), paths, store, names, thresholds, data, plan, inference)
 
 
 @dataclass(frozen=True)
