@@ -160,10 +160,7 @@ class ExportOnnxCommand(Recipe):
 
 
 class PickCommand(Recipe):
-    """Find particles: write picks with scores to copick and to a CSV file.
-
-    The same command goes on after it was stopped, and picks only what is not done.
-    """
+    """Find particles: write picks with scores to copick and to a CSV file; the same command goes on after a stop."""
 
     project: Positional[Path]
     """A copick configuration, a folder in the contest's layout, or a folder of MRC files."""
