@@ -177,7 +177,7 @@ def peaks() -> None:
 
 def curve(model: Path, out: Path) -> None:
     """Seconds and memory from file to picks: tomograms from 1/64 of the full size to twice, and one net to eight."""
-    for shape in ((46, 158, 158), (92, 315, 315), (184, 315, 315), FULL, (368, 630, 630)):
+    for shape in ((46, 158, 158), (92, 315, 315), (184, 315, 315), FULL, (368, 630, 630), (368, 1260, 1260)):
         pick_noise(shape, [model], out)
     for number in (2, 4, 8):
         pick_noise((92, 315, 315), [model] * number, out)

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -28,79 +28,93 @@ from matplotlib.figure import Figure
 from torch.utils.flop_counter import FlopCounterMode
 
 from tomosoup.checkpoints import Checkpoint, load
-from tomosoup.crops import Crops, normalised, read_examples
 from tomosoup.ensembles import ensemble_heatmap, read_picks
 from tomosoup.evaluation import apply_thresholds, best_thresholds, score, steady_thresholds
 from tomosoup.io.project import Project, open_project
 from tomosoup.io.selection import read_truth, select_tomogram
 from tomosoup.io.tables import PicksByRun
+from tomosoup.preparation import Nets
 from tomosoup.recipes.commands import SimulateCommand
 from tomosoup.recipes.data import AnnotatedData, DataRecipe
+from tomosoup.recipes.hardware import InferenceRecipe
 from tomosoup.recipes.nets import UNet3dRecipe
 from tomosoup.recipes.picking import PickingPlan, WindowPlan
 from tomosoup.recipes.simulation import SimulationRecipe
 from tomosoup.recipes.training import AugmentationRecipe, LossRecipe, TrainingRecipe
 from tomosoup.simulation.projects import simulate_project
-from tomosoup.soups import with_statistics
 from tomosoup.training import train
 from tomosoup.types import Picks, Species
 from tomosoup.windows import window_regions
 
-RUNS, TRAINED, SIMULATION_SEED = 9, 5, 21
+RUNS, TRAINED, SIMULATION_SEED = 12, 5, 21
 SEEDS = (0, 1)
-OF_PLANES = ", norms of planes"
 PLANE = 448
 """Voxels of a tomogram along y and x."""
 
 
-def plan(depth: int, size: int, z_stride: int, stride: int) -> WindowPlan:
-    """Windows that are square in the plane."""
-    return WindowPlan(shape=(depth, size, size), stride=(z_stride, stride, stride), weighting="pyramid")
+@dataclass(frozen=True)
+class Way:
+    """Windows and the arithmetic of the net in them."""
+
+    windows: WindowPlan
+    precision: Literal["fp32", "bf16"] = "bf16"
+
+    @property
+    def name(self) -> str:
+        """Window and stride along z, then in the plane; then the arithmetic."""
+        (z, y, _), (dz, dy, _) = self.windows.shape, self.windows.stride
+        plane = "whole planes" if y == PLANE else f"{y} at {dy}"
+        return f"{z} at {dz}, {plane}, {self.precision}"
 
 
-CORE = [plan(16, 128, 8, 48), plan(16, PLANE, 8, PLANE), plan(16, PLANE, 16, PLANE), plan(32, PLANE, 16, PLANE),
-        plan(16, 128, 8, 64)]  # fmt: skip
-"""Plans of the nets that were trained on 16 slices; the first is the paper's."""
-FURTHER = [plan(16, 128, 8, 96), plan(16, 128, 8, 128), plan(16, 128, 16, 64)]
-"""What else is tried with the ordinary net."""
+def ways(depth: int) -> list[Way]:
+    """The paper's windows, in plain arithmetic and in bf16; fewer; whole planes with and without overlap along z."""
+    half = depth // 2
+    plans = [
+        WindowPlan(shape=(depth, wide, wide), stride=(dz, step, step), weighting="pyramid")
+        for dz, wide, step in ((half, 128, 48), (half, 128, 64), (half, PLANE, PLANE), (depth, PLANE, PLANE))
+    ]
+    return [Way(plans[0], "fp32"), *map(Way, plans)]
 
 
-def label_plan(size: int, stride: int) -> WindowPlan:
-    """As deep as the tomogram, as the 8th place's windows nearly are."""
-    return plan(48, size, 48, stride).model_copy(update={"weighting": "gaussian", "border": "inside"})
+LABELS = [
+    Way(WindowPlan(shape=(48, wide, wide), stride=(48, step, step), weighting="gaussian", border="inside"), precision)
+    for wide, step, precision in [(384, 288, "fp32"), (384, 288, "bf16"), (PLANE, PLANE, "bf16"), (224, 168, "bf16")]
+]
+"""Ways of B, as deep as the tomogram, as the 8th place's nearly are; the first is theirs."""
 
 
-LINEAR = plan(16, 128, 8, 64).model_copy(update={"weighting": "linear"})
-"""What the small nets of windows of 128 are validated with."""
-SEEING = CORE[1].model_copy(update={"neighbours": True})
-"""Whole planes whose first and last slices see their neighbours in z."""
-LABELS = [label_plan(384, 288), label_plan(PLANE, PLANE), label_plan(224, 224), label_plan(96, 72)]
-"""Plans of B; the first is the 8th place's."""
+def trainings() -> dict[str, tuple[TrainingRecipe, list[Way]]]:
+    """What is trained, by name, and the ways that it is picked in; the first is what the others are held against.
 
-
-def trainings() -> dict[str, tuple[TrainingRecipe, list[WindowPlan]]]:
-    """What is trained, by name, and the plans that it is picked with; the first is what the others are held against.
-
-    Where the name ends in `OF_PLANES` nothing is trained: the net is the name's beginning's, its norms are of planes.
+    450 updates each of what the recipes `small`, `yu4u`, `tattaka` and `soup-tiny` train, with smaller nets in place of
+    theirs and from scratch; those that predict heatmaps on crops of 256 with norms of planes, as `small` does.
     """
-    ordinary = {"crop_shape": None, "batch_size": 4, "norm_crops": 0, "windows": LINEAR}
-    small = TrainingRecipe.read("small").model_copy(
-        update={**ordinary, "epochs": 2, "validate_every": 2, "warmup_epochs": 0.3}
-    )
-    large = {"crop_shape": (16, 256, 256), "batch_size": 1}
+    small = TrainingRecipe.read("small").model_copy(update={"epochs": 2, "validate_every": 2, "warmup_epochs": 0.3})
+    a1 = small.net.model_copy(update={"backbone": "convnext_atto", "decoder_widths": (128, 96, 64)})
+    a2 = small.net.model_copy(update={
+        "name": "pyramid_unet", "backbone": "resnet10t", "input_slices": 1, "depth_stride_limit": 4,
+        "depth_mixing": True, "decoder_widths": (32, 48, 32, 16),
+    })  # fmt: skip
+    deep = {"shape": (32, *small.windows.shape[1:]), "stride": (16, *small.windows.stride[1:])}
     b = TrainingRecipe(
         net=UNet3dRecipe(channels=(16, 32, 64, 64), residual_units=1, dropout=0.1), loss=LossRecipe(name="dice"),
-        augmentation=AugmentationRecipe(affine_chance=0.0, intensity_chance=0.0), windows=label_plan(192, 192),
-        crop_shape=(48, 96, 96), crops_per_tomogram=48, epochs=1, warmup_epochs=0.1, batch_size=4,
+        augmentation=AugmentationRecipe(affine_chance=0.0, intensity_chance=0.0), windows=LABELS[0].windows,
+        crop_shape=(48, 96, 96), crops_per_tomogram=96, epochs=1, warmup_epochs=0.1, batch_size=4,
         learning_rate=3e-3, average_decay=0.9,
     )  # fmt: skip
     return {
-        "small": (small, CORE + FURTHER),
-        "small, crops of 256": (small.model_copy(update=large), CORE),
-        "small" + OF_PLANES: (small, CORE),
-        "small, crops of 256" + OF_PLANES: (small, [*CORE[:3], SEEING]),
+        "small": (small, ways(16)),
+        "A1": (small.model_copy(update={"net": a1, "learning_rate": 1e-3}), ways(16)),
+        "A2": (
+            small.model_copy(update={
+                "net": a2, "loss": LossRecipe(name="balanced"), "sigma_by_radius": 0.5, "sigma": None,
+                "crop_shape": (32, 192, 192), "windows": small.windows.model_copy(update=deep),
+            }),
+            ways(32),
+        ),
         "B": (b, LABELS),
-    }
+    }  # fmt: skip
 
 
 def simulate(out: Path, _: list[str]) -> None:
@@ -115,24 +129,10 @@ def train_all(out: Path, names: list[str]) -> None:
     data = AnnotatedData(runs=tuple(project.runs[: TRAINED + 1]))
     for name, seed, model in wanted(out, names):
         if not model.exists():
-            if name.endswith(OF_PLANES):
-                base = model.with_name(f"{name.removesuffix(OF_PLANES)}-{seed}.safetensors")
-                if base.exists():
-                    with_norms_of_planes(load(base), project).save(model)
-                continue
             folder = model.with_suffix(".training")
             begun = (folder / "last.ckpt").is_file()
             recipe = trainings()[name][0].model_copy(update={"seed": seed})
             train(project, recipe, fold=TRAINED, folder=folder, data=data, resume=begun).save(model)
-
-
-def with_norms_of_planes(checkpoint: Checkpoint, project: Project) -> Checkpoint:
-    """The same net with the statistics that its batch norms have in whole planes of the runs it was trained on."""
-    recipe = TrainingRecipe.of(checkpoint.history[-1]["recipe"], source="history")
-    planes = recipe.model_copy(update={"crop_shape": (16, PLANE, PLANE), "crops_per_epoch": None})
-    runs = AnnotatedData(runs=tuple(checkpoint.history[-1]["runs"]))
-    examples = normalised(read_examples(project, runs), checkpoint.normalisation)
-    return with_statistics(checkpoint, Crops(examples, checkpoint.species, planes))
 
 
 def wanted(out: Path, names: list[str]) -> Iterator[tuple[str, int, Path]]:
@@ -142,27 +142,29 @@ def wanted(out: Path, names: list[str]) -> Iterator[tuple[str, int, Path]]:
 
 
 def measure_all(out: Path, names: list[str]) -> None:
-    """Pick the held-out and the test runs with each plan of what is trained, a file each, and say what it took."""
+    """Pick the held-out and the test runs in each way with what is trained, a file each, and say what it took."""
     project = open_project(out / "project")
     for name, _, model in wanted(out, names):
-        for windows, run in product(trainings()[name][1] if model.exists() else [], project.runs[TRAINED:RUNS]):
-            path = row_file(out, model, windows, run)
+        for way, run in product(trainings()[name][1] if model.exists() else [], project.runs[TRAINED:RUNS]):
+            path = row_file(out, model, way, run)
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(json.dumps(row := measure(project, run, replace(load(model), windows=windows))))
+                path.write_text(json.dumps(row := measure(project, run, load(model), way)))
                 print(model.stem, path.stem, f"{row['predicting']:.1f} s", flush=True)
 
 
-def measure(project: Project, run: str, checkpoint: Checkpoint) -> dict[str, Any]:
+def measure(project: Project, run: str, model: Checkpoint, way: Way) -> dict[str, Any]:
     """Pick a run: CPU seconds of the net's part, operations a voxel, picks."""
+    checkpoint = replace(model, windows=way.windows)
     volume = select_tomogram(project, run, DataRecipe()).read()
+    nets = Nets(InferenceRecipe(engine="torch", device="cpu", precision=way.precision))
     began = time.process_time()
-    output = ensemble_heatmap(volume, [checkpoint])
+    output = ensemble_heatmap(volume, [checkpoint], nets=nets)
     seconds = time.process_time() - began
     picks = read_picks(output, [checkpoint], plan=PickingPlan())
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        checkpoint.net()(torch.zeros(1, 1, *checkpoint.windows.shape))
-    count = len(window_regions(volume.shape, checkpoint.windows))
+        checkpoint.net()(torch.zeros(1, 1, *way.windows.shape))
+    count = len(window_regions(volume.shape, way.windows))
     return {
         "predicting": seconds,
         "flops": counter.get_total_flops() * count / volume.data.numel(),
@@ -170,12 +172,9 @@ def measure(project: Project, run: str, checkpoint: Checkpoint) -> dict[str, Any
     }
 
 
-def row_file(out: Path, model: Path, windows: WindowPlan, run: str) -> Path:
-    """Where a net's picks of a run by a plan are kept: named for window and stride along z, then in the plane."""
-    (z, y, _), (dz, dy, _) = windows.shape, windows.stride
-    plane = "whole planes" if y == PLANE else f"{y} at {dy}"
-    beyond = ", neighbours" if windows.neighbours else ""
-    return out / "rows" / model.stem / f"{z} at {dz}, {plane}{beyond}-{run}.json"
+def row_file(out: Path, model: Path, way: Way, run: str) -> Path:
+    """Where a net's picks of a run are kept."""
+    return out / "rows" / model.stem / f"{way.name}-{run}.json"
 
 
 @dataclass(frozen=True)
@@ -198,7 +197,7 @@ def results(out: Path) -> Iterator[tuple[str, list[Result]]]:
     project = open_project(out / "project")
     truth = {run: read_truth(project, run) for run in project.runs[TRAINED:RUNS]}
     for name, seed, model in wanted(out, []):
-        files = [{run: row_file(out, model, p, run) for run in truth} for p in trainings()[name][1]]
+        files = [{run: row_file(out, model, way, run) for run in truth} for way in trainings()[name][1]]
         found = [result(by_run, truth, project.species) for by_run in files if all(f.exists() for f in by_run.values())]
         if found:
             yield f"{name}, seed {seed}", found

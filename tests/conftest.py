@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from tomosoup.checkpoints import Checkpoint
+from tomosoup.engines import choice
 from tomosoup.io.project import open_project
 from tomosoup.nets import build_net
 from tomosoup.recipes.commands import SimulateCommand
@@ -40,6 +41,13 @@ TINY_SIMULATION = SimulationRecipe(
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _without_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is chosen by itself, and so every output, is the same on all CPUs."""
+    monkeypatch.setattr(choice, "cpu_has_bf16", lambda: False)
+    monkeypatch.setattr(choice, "openvino_has_bf16", lambda: False)
 
 
 @pytest.fixture(scope="session")

@@ -103,13 +103,15 @@ def test_the_net_and_the_rewritten_net_give_what_the_plain_formula_gives(name: s
 @pytest.mark.parametrize("step", STEPS)
 @torch.inference_mode()
 def test_each_step_alone_changes_nothing_but_the_net(step: str) -> None:
-    for name in ("A1-resnet10t", "A2-deep", "A1-plain"):
-        net = lively(CHANGES[name])
+    changed = []
+    wide = CHANGES["B"].model_copy(update={"channels": (16, 18, 20, 22)})  # norms of many channels are others
+    for recipe in (CHANGES["A1-resnet10t"], CHANGES["A2-deep"], CHANGES["A1-plain"], CHANGES["B"], wide):
+        net = lively(recipe)
         x = torch.randn(2, 1, 16, 64, 64)
         fast = accelerate(copy.deepcopy(net), window=(16, 64, 64), steps=[step])
         assert relative(fast(x), net(x)) < 1e-5
-        if name == "A1-resnet10t":
-            assert str(fast) != str(net)
+        changed.append(str(fast) != str(net))
+    assert any(changed)
 
 
 def flops(net: nn.Module, window: tuple[int, int, int]) -> float:

@@ -20,7 +20,7 @@ from tomosoup.acceleration import accelerate
 from tomosoup.checkpoints import Checkpoint
 from tomosoup.cli import main
 from tomosoup.engines import Engine, choice, choose, in_onnxruntime, in_openvino, in_torch, int8, onnx_files, prepare
-from tomosoup.engines.choice import Choice
+from tomosoup.engines.choice import Choice, cpu_has_bf16
 from tomosoup.engines.onnx_files import export_checkpoint, export_onnx
 from tomosoup.errors import InputError
 from tomosoup.nets import build_net
@@ -237,14 +237,14 @@ def test_a_cpus_bf16_is_read_from_torch_or_from_its_flags(tmp_path: Path, monkey
     for known in ({"amx_bf16": True}, {"avx512_bf16": True}, {}):
         says = {"architecture": "x86_64", **known}
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda says=says: says, raising=False)
-        assert choice.cpu_has_bf16(tmp_path / "none") == bool(known)
+        assert cpu_has_bf16(tmp_path / "none") == bool(known)
     monkeypatch.delattr(torch.cpu, "get_capabilities")
     monkeypatch.setattr(choice.platform, "machine", lambda: "x86_64")
     info = tmp_path / "cpuinfo"
     for flags, has in (("fpu avx512_bf16 sse", True), ("fpu amx_bf16", True), ("fpu avx2", False), ("bf16", False)):
         info.write_text(f"flags\t\t: {flags}\n")
-        assert choice.cpu_has_bf16(info) == has
-    assert not choice.cpu_has_bf16(tmp_path / "none")
+        assert cpu_has_bf16(info) == has
+    assert not cpu_has_bf16(tmp_path / "none")
 
 
 # What a GPU would be told
@@ -301,9 +301,9 @@ def test_autocast_and_compile_are_told_the_choice(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(torch, "compile", lambda net, **k: told.append(k) or net)
     monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", lambda: told.append("step"))
     in_torch.autocast(Choice("torch", CUDA, "fp16"))
-    in_torch.autocast(Choice("torch", torch.device("cpu"), "bf16"))
     in_torch.autocast(Choice("torch", CUDA, "fp32"))
-    assert told == [(("cuda",), {"dtype": torch.float16}), (("cpu",), {"dtype": torch.bfloat16})]
+    in_torch.autocast(Choice("torch", torch.device("cpu"), "bf16"))  # there the net itself is bf16
+    assert told == [(("cuda",), {"dtype": torch.float16})]
     told.clear()
     in_torch.compile_net(nn.Identity(), CUDA)(torch.zeros(1))
     assert told == [{"dynamic": False, "mode": "reduce-overhead"}, "step"]
@@ -342,12 +342,22 @@ def test_on_cuda_a_batch_is_begun_before_the_last_is_waited_for() -> None:
 
 def test_kernels_have_their_channels_last_on_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     net = nn.Sequential(nn.Conv3d(4, 4, 3), nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4))
-    monkeypatch.setattr(nn.Module, "to", lambda self, _: self)
-    in_torch.place(net, CUDA)
+    monkeypatch.setattr(nn.Module, "to", lambda self, *_: self)
+    in_torch.place(net, Choice("torch", CUDA, "fp16"))
     assert net[0].weight.is_contiguous(memory_format=torch.channels_last_3d)
     assert net[1].weight.is_contiguous(memory_format=torch.channels_last)
-    in_torch.place(other := nn.Sequential(nn.Conv3d(4, 4, 3)), torch.device("cpu"))
+    in_torch.place(other := nn.Sequential(nn.Conv3d(4, 4, 3)), Choice("torch", torch.device("cpu"), "fp32"))
     assert other[0].weight.is_contiguous()
+
+
+def test_in_bf16_a_cpus_net_is_bf16_and_its_maps_have_their_channels_last() -> None:
+    net = nn.Sequential(nn.Conv3d(1, 16, 3, padding=1), nn.BatchNorm3d(16), nn.Conv3d(16, 4, 3, padding=1)).eval()
+    placed = in_torch.place(net, Choice("torch", torch.device("cpu"), "bf16"))
+    assert {p.dtype for p in placed.parameters()} == {torch.bfloat16}
+    with torch.no_grad():
+        first = placed[0](torch.randn(2, 1, 4, 8, 8, dtype=torch.bfloat16))
+    for made in (first, placed(torch.randn(2, 1, 4, 8, 8, dtype=torch.bfloat16))):
+        assert made.is_contiguous(memory_format=torch.channels_last_3d)
 
 
 @pytest.fixture

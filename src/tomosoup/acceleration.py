@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from types import UnionType
 from typing import Any
 
 import torch
@@ -15,8 +16,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from tomosoup.nets.convolution import FLAT, Conv3x3x3, flat_weight, transposed_conv, upsampled_weight
+from tomosoup.nets.depth_reduction import SlicePicker, SliceStack
 from tomosoup.nets.shuffle_unet import UpStep
 from tomosoup.recipes.picking import ZYX
+
+FEW = 16
+"""Channels: so many are a register of bf16."""
+Kinds = type[nn.Module] | UnionType
+"""Classes of modules."""
 
 
 @torch.no_grad()
@@ -34,9 +41,22 @@ def accelerate(net: nn.Module, *, window: ZYX, steps: Sequence[str] | None = Non
 
 def fold_norms(net: nn.Module, window: ZYX) -> None:
     """Batch norms become part of the convolution before them."""
-    for conv, name, norm in _normed(net, window):
+    for conv, name in _pairs(net, window, nn.Conv2d | nn.Conv3d, nn.BatchNorm2d | nn.BatchNorm3d):
+        norm = net.get_submodule(name)
         conv.weight, conv.bias = folded(conv, norm)
         net.set_submodule(name, getattr(norm, "act", nn.Identity()))  # timm's norms hold the activation after them
+
+
+def fold_slices(net: nn.Module, window: ZYX) -> None:
+    """What the slice picker multiplies by becomes part of the backbone's first convolution."""
+    names = {module: name for name, module in net.named_modules()}
+    for picker, name in _pairs(net, window, SlicePicker, nn.Conv2d):
+        conv: Any = net.get_submodule(name)
+        if conv.groups == 1:
+            conv.weight = nn.Parameter(torch.einsum("oshw,sk->okhw", conv.weight, picker.weight.flatten(1)))
+            stack = SliceStack(picker.out_channels)
+            stack.beyond = picker.beyond
+            net.set_submodule(names[picker], stack)
 
 
 def prepare_steps(net: nn.Module, window: ZYX) -> None:
@@ -54,10 +74,19 @@ def prepare_flat(net: nn.Module, window: ZYX) -> None:
             net.set_submodule(name, FlatConv(net.get_submodule(name), depth=shape[2]))
 
 
+def prepare_instances(net: nn.Module, _: ZYX) -> None:
+    """Instance norms leave the order of a map's voxels as it is."""
+    for name, norm in list(net.named_modules()):
+        if isinstance(norm, nn.InstanceNorm3d) and not (norm.affine or norm.track_running_stats):
+            net.set_submodule(name, MapNorm(norm.num_features, norm.eps))
+
+
 STEPS: dict[str, Callable[[nn.Module, ZYX], None]] = {
     "norms": fold_norms,
+    "slices": fold_slices,
     "steps": prepare_steps,
     "flat": prepare_flat,
+    "instances": prepare_instances,
 }
 """The rewritings, in the order that they are done in."""
 
@@ -104,6 +133,25 @@ class PreparedStep(nn.Module):
         return rest
 
 
+class MapNorm(nn.Module):
+    """Instance norm without weights `(b, c, z, y, x)` -> the same shape, and the same order of voxels in memory.
+
+    `nn.InstanceNorm3d` turns maps whose channels come last around. A group norm with a channel a group does not, but is
+    slow where they are too few.
+    """
+
+    def __init__(self, channels: int, eps: float) -> None:
+        super().__init__()
+        self.channels, self.eps = channels, eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.channels >= FEW:
+            return F.group_norm(x, self.channels, eps=self.eps)
+        normed = F.instance_norm(x, eps=self.eps)
+        last = torch.channels_last_3d
+        return normed.contiguous(memory_format=last) if x.is_contiguous(memory_format=last) else normed
+
+
 def folded(conv: Any, norm: Any) -> tuple[nn.Parameter, nn.Parameter]:
     """Weight and bias of the convolution that is `conv` and then the batch norm `norm`: scaled and shifted by it."""
     weight, bias = fuse_conv_bn_weights(
@@ -126,8 +174,8 @@ def input_shapes(net: nn.Module, window: ZYX, kind: type[nn.Module]) -> dict[str
     return shapes
 
 
-def _normed(net: nn.Module, window: ZYX) -> list[tuple[Any, str, Any]]:
-    """(convolution, name of a batch norm, batch norm) for every norm that alone is shown what a convolution makes."""
+def _pairs(net: nn.Module, window: ZYX, maker: Kinds, taker: Kinds) -> list[tuple[Any, str]]:
+    """Every module of the kind `maker` with the name of one of the kind `taker` that alone is shown what it makes."""
     names = {module: name for name, module in net.named_modules()}
     made_by: dict[int, nn.Module] = {}
     pairs: list[tuple[nn.Module, nn.Module, int]] = []
@@ -136,16 +184,16 @@ def _normed(net: nn.Module, window: ZYX) -> list[tuple[Any, str, Any]]:
         made_by[id(output)] = module
 
     def pair(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        if conv := made_by.get(id(inputs[0])):
-            pairs.append((conv, module, id(inputs[0])))
+        if made := made_by.get(id(inputs[0])):
+            pairs.append((made, module, id(inputs[0])))
 
-    hooks = [m.register_forward_hook(remember) for m in names if isinstance(m, nn.Conv2d | nn.Conv3d)]
-    hooks += [m.register_forward_pre_hook(pair) for m in names if isinstance(m, nn.BatchNorm2d | nn.BatchNorm3d)]
+    hooks = [m.register_forward_hook(remember) for m in names if isinstance(m, maker)]
+    hooks += [m.register_forward_pre_hook(pair) for m in names if isinstance(m, taker)]
     with Uses() as uses:
         _run_on_meta(net, window)
     for hook in hooks:
         hook.remove()
-    return [(conv, names[norm], norm) for conv, norm, output in pairs if uses.count[output] == 1]
+    return [(made, names[module]) for made, module, output in pairs if uses.count[output] == 1]
 
 
 class Uses(TorchDispatchMode):  # type: ignore[no-untyped-call]

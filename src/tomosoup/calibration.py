@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import log_expit
 from torch import Tensor
 
 from tomosoup.types import Array
@@ -36,6 +34,9 @@ def fit_calibration(scores: Array, right: Array) -> Calibration | None:
     Logistic regression on the logarithm of the score, each of the two kinds with one more imagined pick that came out
     otherwise (Platt 1999), so that few picks give no certainty. None where nothing was right.
     """
+    from scipy.optimize import minimize  # here, as it takes longer to import than most that picks
+    from scipy.special import log_expit
+
     logs, hit = np.log(scores[scores > 0]), right[scores > 0] > 0
     hits = int(hit.sum())
     if not hits:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -68,16 +69,18 @@ class Checkpoint:
         architecture = self.architecture.model_copy(update=bare)
         try:
             with torch.device("meta"):  # a net that claims to be huge takes no memory yet
-                shapes = shapes_of(build_net(architecture, classes=len(self.species)).state_dict())
+                net = build_net(architecture, classes=len(self.species))
         except RuntimeError as error:
             raise InputError(f"The checkpoint's net cannot be built ({first_line(error)}).") from error
-        if wrong := dict(shapes.items() ^ shapes_of(self.weights).items()):
+        if wrong := dict(shapes_of(net.state_dict()).items() ^ shapes_of(self.weights).items()):
             raise InputError(
                 f"The checkpoint's weights do not fit its net {self.architecture.name} (see {min(wrong)}): the file "
                 "was changed, or made by another version."
             )
-        net = build_net(architecture, classes=len(self.species))
-        net.load_state_dict(dict(self.weights))
+        net.load_state_dict({name: weight.clone() for name, weight in self.weights.items()}, assign=True)
+        if any(tensor.is_meta for tensor in chain(net.parameters(), net.buffers())):  # some are not in the file
+            net = build_net(architecture, classes=len(self.species))
+            net.load_state_dict(dict(self.weights))
         return net.eval()
 
     def about(self) -> dict[str, Any]:

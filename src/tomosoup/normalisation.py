@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from tomosoup.errors import InputError
-from tomosoup.types import Slices, SlicesOf, Volume
+from tomosoup.types import Array, Slices, SlicesOf, Volume
 
 AT_ONCE = 16
 """Slices that are looked at together."""
@@ -24,8 +25,11 @@ class Standardised(SlicesOf):
     """The source's own deviation."""
 
     def slices(self, start: int, stop: int) -> Tensor:
-        """Slices `(stop - start, y, x)`, float32."""
-        return (self.source.slices(start, stop).float() - self.mean) / self.deviation
+        """Slices `(stop - start, y, x)`, float32, by NumPy: a thread that reads ahead leaves other cores to the net."""
+        values: Array = self.source.slices(start, stop).numpy().astype(np.float32)
+        values -= np.float32(self.mean)
+        values /= np.float32(self.deviation)
+        return torch.from_numpy(values)
 
 
 def standardised(source: Slices, *, mean: float | None = None, deviation: float | None = None) -> Standardised:

@@ -1,20 +1,28 @@
-"""From a heatmap to picks: local maxima."""
+"""From a heatmap to picks: local maxima.
+
+In NumPy, so that a thread that looks for peaks leaves the other cores to the net; and slice by slice, so that no map is
+ever copied.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from tomosoup.recipes.picking import PeakRecipe
 from tomosoup.types import Array, Picks, Species, Volume
 
 DEFAULT_PEAKS = PeakRecipe()
 """The 4th place's peaks: the maximum of a 7-voxel cube, at 10 Å voxels."""
+Images = Sequence[NDArray[np.float32]]
+"""The slices `(y, x)` of a map, one after the other."""
+Places = NDArray[np.int64]
+"""Along one axis."""
+SIX = (0, 0, 1), (0, 0, -1), (0, 1, 0), (0, -1, 0), (1, 0, 0), (-1, 0, 0)
+"""From a voxel to those that it shares a face with (z, y, x)."""
 
 
 def find_peaks(heatmap: Volume, species: Sequence[Species], *, peaks: PeakRecipe = DEFAULT_PEAKS) -> dict[str, Picks]:
@@ -30,114 +38,99 @@ def find_peaks(heatmap: Volume, species: Sequence[Species], *, peaks: PeakRecipe
 
 
 class PeakSearch:
-    """`find_peaks` in a heatmap that comes slab by slab: slices are kept only while a peak's cube may reach them."""
+    """`find_peaks` in a heatmap that comes slab by slab: slabs are kept only while a peak's cube may reach them."""
 
     def __init__(self, species: Sequence[Species], peaks: PeakRecipe = DEFAULT_PEAKS) -> None:
         self.species, self.peaks = species, peaks
-        self.held: Volume | None = None
-        """The slices that are kept."""
-        self.searched = 0
-        """So many of them have been searched."""
+        self.grid: Volume | None = None
+        """Where the map is, and no voxels."""
+        self.images: list[list[NDArray[np.float32]]] = [[] for _ in species]
+        """The slices, by species; those before `gone` are let go."""
+        self.gone = self.searched = 0
+        """So many slices."""
         self.found: list[list[tuple[Array, Array]]] = [[] for _ in species]
-        """Places (Å) and scores, by species and slab."""
+        """Places (voxels) and scores, by species and slice."""
 
     def add(self, slab: Volume) -> None:
         """The next slices, `(c, n, y, x)`."""
-        if self.held is None:
-            self.held = slab
-        else:
-            self.held = replace(self.held, data=torch.cat([self.held.data, slab.data], dim=1))
-        half_vox = self._half_vox(self.held)
-        self._search(self.held.shape[0] - half_vox)
-        if (gone := self.searched - half_vox) > 0:
-            z, y, x = self.held.origin
-            at = z + gone * slab.voxel_size, y, x
-            self.held = Volume(self.held.data[:, gone:].clone(), slab.voxel_size, at)
-            self.searched = half_vox
+        if self.grid is None:
+            self.grid = replace(slab, data=slab.data.new_empty(0))
+        for images, channel in zip(self.images, slab.data.numpy(), strict=True):
+            images.extend(channel)
+        self._search(self.gone + len(self.images[0]) - self._half_vox(slab))
 
     def finish(self) -> dict[str, Picks]:
         """The picks by species, best first; there are no further slices."""
-        if self.held is not None:
-            self._search(self.held.shape[0])
+        if self.grid is None:
+            return {kind.name: Picks.of(np.empty((0, 3))) for kind in self.species}
+        self._search(self.gone + len(self.images[0]))
         picks = {}
         for kind, parts in zip(self.species, self.found, strict=True):
             zyx, score = (np.concatenate(part) for part in zip((np.empty((0, 3)), np.empty(0)), *parts, strict=True))
             order = np.argsort(-score, kind="stable")
-            picks[kind.name] = Picks(zyx[order], score[order])
+            picks[kind.name] = Picks(self.grid.to_angstrom(zyx[order]), score[order])
         return picks
 
     def _half_vox(self, heatmap: Volume) -> int:
         return max(1, round(self.peaks.separation / heatmap.voxel_size))
 
     def _search(self, stop: int) -> None:
-        """Find the peaks in the slices kept, from the first that is not searched to `stop`."""
-        if self.held is None or stop <= self.searched:
-            return
-        within = slice(self.searched, stop)
-        for channel, found in zip(self.held.data, self.found, strict=True):
-            at = local_maxima(channel, half_vox=self._half_vox(self.held), floor=self.peaks.floor, within=within)
-            place = at.double().numpy() + (parabola_offsets(channel, at).numpy() if self.peaks.refine else 0.0)
-            found.append((self.held.to_angstrom(place), channel[tuple(at.T)].double().numpy()))
-        self.searched = stop
+        """Find the peaks in the slices from the first that is not searched to `stop`."""
+        assert self.grid is not None
+        half_vox = self._half_vox(self.grid)
+        for z in range(self.searched - self.gone, stop - self.gone):
+            for images, found in zip(self.images, self.found, strict=True):
+                at = local_maxima(images, z, half_vox=half_vox, floor=self.peaks.floor)
+                place = at + (parabola_offsets(images, at) if self.peaks.refine else 0.0)
+                found.append((place + np.array([self.gone, 0, 0]), images[z][at[:, 1], at[:, 2]].astype(float)))
+        self.searched = max(self.searched, stop)
+        past = max(self.searched - half_vox - self.gone, 0)
+        for images in self.images:
+            del images[:past]
+        self.gone += past
 
 
-def local_maxima(channel: Tensor, *, half_vox: int, floor: float, within: slice = slice(None)) -> Tensor:
-    """`(z, y, x)` -> `(n, 3)` indices of the voxels >= floor that are the maximum of their cube of 2 half_vox + 1.
+def local_maxima(images: Images, z: int, *, half_vox: int, floor: float) -> Places:
+    """Indices `(n, 3)` of the voxels of slice z that are >= floor and the maximum of their cube of 2 half_vox + 1.
 
-    Only those in the slices `within`. The same list as by max pooling the whole map, for far less work and memory:
-    voxels are compared with their six neighbours slice by slice, and the cube is looked at only around what is left.
-    In NumPy, so that a thread that looks for peaks leaves the other cores to the net.
+    The same list as by max pooling the whole map, for far less work and memory: the voxels >= floor are compared with
+    their six neighbours, and the cube is looked at only around what is left.
     """
-    values: Array = np.ascontiguousarray(channel.numpy())
-    at = _above_neighbours(values, floor, within)
-    (_, height, width), reach = values.shape, range(-half_vox, half_vox + 1)
-    flat, here = values.reshape(-1), values[tuple(at.T)]
-    for dz, dy in sorted(product(reach, reach), key=lambda offset: abs(offset[0]) + abs(offset[1])):
-        z, y, x = at.T
-        row = (z + dz).clip(0, len(values) - 1) * height + (y + dy).clip(0, height - 1)
-        columns = (x[:, None] + np.array(reach)).clip(0, width - 1)
-        top = here >= flat[row[:, None] * width + columns].max(1)
-        at, here = at[top], here[top]
-    return torch.from_numpy(at)
+    y, x = np.divmod(np.flatnonzero(images[z] >= floor), images[z].shape[1])
+    for dz, dy, dx in SIX:
+        top = images[z][y, x] >= _beside(images, z + dz, y + dy, x + dx)
+        y, x = y[top], x[top]
+    reach = np.arange(-half_vox, half_vox + 1)
+    for dz in sorted(reach.tolist(), key=abs):
+        cube = _beside(images, z + dz, y[:, None, None] + reach[:, None], x[:, None, None] + reach)
+        top = images[z][y, x] >= cube.max((1, 2), initial=-np.inf)
+        y, x = y[top], x[top]
+    return np.stack([np.full_like(y, z), y, x], axis=1)
 
 
-def _above_neighbours(values: Array, floor: float, within: slice) -> Array:
-    """`(n, 3)` indices, in the slices `within`, of values >= floor that none of their six neighbours is above."""
-    found = [np.empty((0, 3), dtype=np.int64)]
-    for z in range(*within.indices(len(values))):
-        image = values[z]
-        high = image >= floor
-        if not high.any():
-            continue
-        for here, there in ((slice(1, None), slice(None, -1)), (slice(None, -1), slice(1, None))):
-            high[here] &= image[here] >= image[there]
-            high[:, here] &= image[:, here] >= image[:, there]
-        for beside in values[max(z - 1, 0) : z + 2]:  # itself among them
-            high &= image >= beside
-        y, x = high.nonzero()
-        found.append(np.stack([np.full_like(y, z), y, x], axis=1))
-    return np.concatenate(found)
+def _beside(images: Images, z: int, y: Places, x: Places) -> NDArray[np.float32]:
+    """The map's values; beyond the border the border's."""
+    image = images[min(max(z, 0), len(images) - 1)]
+    values: NDArray[np.float32] = image[y.clip(0, image.shape[0] - 1), x.clip(0, image.shape[1] - 1)]
+    return values
 
 
-def _neighbour(channel: Tensor, at: Tensor, offset: tuple[int, int, int]) -> Tensor:
-    """Values `(n,)` of the voxels `offset` away from `at` `(n, 3)`; beyond the border the border's."""
-    z, y, x = ((at[:, i] + offset[i]).clamp(0, channel.shape[i] - 1) for i in range(3))
-    return channel[z, y, x]
-
-
-def parabola_offsets(channel: Tensor, at: Tensor) -> Tensor:
-    """How far from voxel `at` `(n, 3)` the top of the map lies along each axis, in voxels: `(n, 3)` within ±0.5.
+def parabola_offsets(images: Images, at: Places) -> Array:
+    """How far from the voxels `at` `(n, 3)`, all of one slice, the top of the map lies along each axis: within ±0.5.
 
     Through values a, b, c at -1, 0, 1 runs one parabola, with its top at (a - c) / (2 (a - 2 b + c)).
     """
-    offsets = torch.zeros(len(at), 3, dtype=torch.float64)
-    here = channel[tuple(at.T)].double()
-    for axis in range(3):
-        step = [0, 0, 0]
-        step[axis] = 1
-        after = _neighbour(channel, at, (step[0], step[1], step[2])).double()
-        before = _neighbour(channel, at, (-step[0], -step[1], -step[2])).double()
+    offsets = np.zeros(at.shape)
+    if not len(at):
+        return offsets
+    z, (y, x) = int(at[0, 0]), at.T[1:]
+    here = images[z][y, x].astype(float)
+    for axis, step in enumerate(np.eye(3, dtype=int)):
+        dz, dy, dx = step
+        before = _beside(images, z - dz, y - dy, x - dx).astype(float)
+        after = _beside(images, z + dz, y + dy, x + dx).astype(float)
         bend = before - 2 * here + after
-        inside = (at[:, axis] > 0) & (at[:, axis] < channel.shape[axis] - 1) & (bend < 0)
-        offsets[inside, axis] = ((before - after) / (2 * bend))[inside].clamp(-0.5, 0.5)
+        last = (len(images), *images[z].shape)[axis] - 1
+        inside = (at[:, axis] > 0) & (at[:, axis] < last) & (bend < 0)
+        offsets[inside, axis] = ((before - after)[inside] / (2 * bend[inside])).clip(-0.5, 0.5)
     return offsets

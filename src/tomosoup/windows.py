@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 
 import torch
@@ -113,32 +113,43 @@ class Ring:
     """The weighted mean of overlapping windows, gathered along z: it holds as many slices as a window is deep.
 
     Windows are added in order of their first slice; what no later window reaches is taken out. So the memory does not
-    depend on the volume's depth.
+    depend on the volume's depth. Slice z of the volume is slice z modulo the depth of the ring.
     """
 
     def __init__(self, channels: int, shape: Sequence[int], plan: WindowPlan) -> None:
         """For a `(channels, *shape)` result covered by the windows of `plan`."""
         self.depth = shape[0]
         self.first = 0
-        """The slice of the volume that is the ring's first."""
+        """The volume's first slice that is not taken."""
         self.weight = window_weight(plan)
         self.total = torch.zeros(channels, plan.shape[0], *shape[1:])
         self.weights = torch.zeros(plan.shape[0], *shape[1:])
 
     def add(self, values: Tensor, region: Region) -> None:
         """Add a window's `(channels, *window)` output; what reaches past the volume's end is dropped."""
-        z = slice(region[0].start - self.first, self.total.shape[1])
-        there = (z, *(slice(r.start, min(r.stop, n)) for r, n in zip(region[1:], self.total.shape[2:], strict=True)))
-        here = tuple(slice(t.stop - t.start) for t in there)
-        self.total[(slice(None), *there)].addcmul_(values[(slice(None), *here)], self.weight[here])
-        self.weights[there] += self.weight[here]
+        plane = [slice(r.start, min(r.stop, n)) for r, n in zip(region[1:], self.total.shape[2:], strict=True)]
+        y, x = (slice(r.stop - r.start) for r in plane)
+        for z, of_window in self._turns(region[0].start, min(region[0].stop, self.depth)):
+            weight = self.weight[of_window, y, x]
+            self.total[:, z, plane[0], plane[1]].addcmul_(values[:, of_window, y, x], weight)
+            self.weights[z, plane[0], plane[1]] += weight
 
     def take(self, stop: int) -> Tensor:
         """The blended slices `(channels, stop - first, y, x)` before slice `stop`, which leave the ring."""
-        n = min(stop, self.depth) - self.first
-        taken = self.total[:, :n] / self.weights[:n]
-        for ring in (self.total, self.weights[None]):
-            ring[:, :-n] = ring[:, n:].clone()
-            ring[:, -n:] = 0
-        self.first += n
+        stop = min(stop, self.depth)
+        taken = self.total.new_empty(len(self.total), stop - self.first, *self.total.shape[2:])
+        for z, of_taken in self._turns(self.first, stop):
+            torch.div(self.total[:, z], self.weights[z], out=taken[:, of_taken])
+            self.total[:, z] = 0
+            self.weights[z] = 0
+        self.first = stop
         return taken
+
+    def _turns(self, start: int, stop: int) -> Iterator[tuple[slice, slice]]:
+        """The slices from `start` to `stop` in pieces that lie together: where in the ring, and where among them."""
+        at = start
+        while at < stop:
+            z = at % len(self.weights)
+            n = min(stop - at, len(self.weights) - z)
+            yield slice(z, z + n), slice(at - start, at - start + n)
+            at += n

@@ -20,17 +20,19 @@ Net = Callable[[Tensor], Tensor]
 
 
 def torch_engine(net: nn.Module, choice: Choice, *, window: ZYX, batch_size: int) -> Engine:
-    """The net as it is, moved to the device; with `choice.compiled`, compiled for full batches of the window.
+    """The net, moved to the device; with `choice.compiled`, compiled for full batches of the window.
 
-    Half precision is autocast: what needs more (pooling and upsampling on CPUs, norms) stays in fp32.
+    bf16 on a CPU is that of the weights and of every map: the net itself is rounded. On a GPU half precision is
+    autocast, and what needs more (norms) stays in fp32.
     """
-    run: Net = place(net, choice.device)
+    run: Net = place(net, choice)
     if choice.compiled:
         run = compile_net(net, choice.device)
 
     @torch.no_grad()
     def start(windows: Tensor) -> Finish:
         sent = upload(filled(windows, batch_size) if choice.compiled else windows, choice.device)
+        sent = sent.bfloat16() if rounded(choice) else sent
         with autocast(choice), tuned(choice.device):
             output = run(sent)
         return download(output[: len(windows)], choice.device)
@@ -44,14 +46,23 @@ def torch_engine(net: nn.Module, choice: Choice, *, window: ZYX, batch_size: int
     return Engine(about=about, window=window, batch_size=batch_size, start=begin)
 
 
-def place(net: nn.Module, device: torch.device) -> nn.Module:
-    """The net on the device; for CUDA its kernels with channels last, the order that half-precision units want."""
-    net = net.to(device)
-    if device.type == "cuda":
+def place(net: nn.Module, choice: Choice) -> nn.Module:
+    """The net on the device; where it multiplies in half precision with channels last, as such units want them.
+
+    On a CPU that is 1.1 to 2.6 times as fast as with channels first, as all maps then keep that order.
+    """
+    net = net.to(choice.device, DTYPES["bf16"] if rounded(choice) else None)
+    if choice.device.type == "cuda" or rounded(choice):
         for parameter in net.parameters():
             if (order := channels_last(parameter.ndim)) is not None:
-                parameter.data = parameter.data.contiguous(memory_format=order)
+                # Not contiguous(): it leaves weights of a single channel as they are, and their maps channels first.
+                parameter.data = torch.empty_like(parameter, memory_format=order).copy_(parameter)
     return net
+
+
+def rounded(choice: Choice) -> bool:
+    """Whether the net's weights and maps are bf16 themselves, not only what is multiplied."""
+    return choice.device.type == "cpu" and choice.precision == "bf16"
 
 
 def channels_last(ndim: int) -> torch.memory_format | None:
@@ -78,7 +89,7 @@ def compile_net(net: nn.Module, device: torch.device) -> Net:
 
 def autocast(choice: Choice) -> AbstractContextManager[Any]:
     """The arithmetic of the choice."""
-    if choice.precision == "fp32":
+    if choice.precision == "fp32" or rounded(choice):
         return nullcontext()
     return torch.autocast(choice.device.type, dtype=DTYPES[choice.precision])
 

@@ -54,6 +54,7 @@ def _is_slow(x: Tensor) -> bool:
     _, c, z, y, x_ = x.shape
     return (
         x.device.type == "cpu"
+        and x.dtype == torch.float32  # others have no slow kernel
         and not torch.compiler.is_compiling()  # nor exporting: other engines know no such thing
         and len(x) == 1
         and c * z * y <= ONEDNN_FROM < c * y * x_

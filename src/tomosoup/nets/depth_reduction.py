@@ -47,8 +47,19 @@ class SlicePicker(nn.Conv3d):
         slices, (height, width) = self.out_channels, volume.shape[-2:]
         ends = slices // 2 - self.beyond
         rows = F.pad(volume.flatten(3), (0, 0, ends, ends)).unfold(2, slices, 1)  # (b, 1, z, y x, slices)
-        picked = self.weight.flatten(1) @ rows.flatten(0, 2).mT
-        return torch.unflatten(picked, -1, (height, width))
+        return torch.unflatten(self.product(rows.flatten(0, 2).mT), -1, (height, width))
+
+    def product(self, images: Tensor) -> Tensor:
+        """`(n, slices, y x)`, as they lie in the tomogram -> by the weight."""
+        return self.weight.flatten(1) @ images
+
+
+class SliceStack(SlicePicker):
+    """A slice picker that leaves the product to the convolution after it."""
+
+    def product(self, images: Tensor) -> Tensor:
+        """The same."""
+        return images
 
 
 def show_neighbours(net: nn.Module, *, wanted: bool) -> int:
@@ -131,7 +142,8 @@ def depth_step(recipe: NetRecipe, *, channels: int, ratio: int) -> nn.Module:
 class SliceMean(nn.Module):
     """`(b, c, z, y, x)` -> `(b, c, z / ratio, y, x)`, the mean of every `ratio` slices.
 
-    `nn.AvgPool3d` has no bf16 kernel on a CPU and wants a copy of maps whose slices were a batch.
+    `nn.AvgPool3d` has no bf16 kernel on a CPU and wants a copy of maps whose slices were a batch; `mean` takes many
+    times as long there as the means of pairs.
     """
 
     def __init__(self, ratio: int) -> None:
@@ -139,7 +151,10 @@ class SliceMean(nn.Module):
         self.ratio = ratio
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.unflatten(x, 2, (-1, self.ratio)).mean(3)
+        parts = torch.unflatten(x, 2, (-1, self.ratio)).unbind(3)
+        while len(parts) > 1 and len(parts) % 2 == 0:
+            parts = tuple(torch.lerp(a, b, 0.5) for a, b in zip(parts[::2], parts[1::2], strict=True))
+        return parts[0] if len(parts) == 1 else torch.stack(parts).mean(0)
 
 
 class SliceMixing(nn.Module):
