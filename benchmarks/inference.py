@@ -192,7 +192,7 @@ def pick_noise(shape: tuple[int, int, int], models: Sequence[Path], out: Path) -
         with mrcfile.new(folder / "run.mrc", noise) as file:
             file.voxel_size = 10.0
     began = time.perf_counter()
-    words = ("pick", folder, "--model", *models, "--output", folder / "picks.csv", "--overwrite")
+    words = ("pick", folder, "--model", *models, "--output", folder / "picks.csv", "--redo")
     code = (
         "import sys; from tomosoup.cli import main; main(sys.argv[1:]); "  # rusage's peak has this process's own in it
         "peak = [line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')][0]; "

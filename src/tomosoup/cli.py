@@ -11,7 +11,7 @@ from tomosoup.arguments import parse, read_thresholds
 from tomosoup.errors import InputError
 from tomosoup.export_command import export_onnx
 from tomosoup.pick_command import pick, threshold
-from tomosoup.process import keep_freed_memory
+from tomosoup.process import keep_freed_memory, look_for_garbage_less
 from tomosoup.recipes.commands import (
     ConvertCommand,
     DemoCommand,
@@ -160,6 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         fail(f"There is no command {words[0]!r}; expected one of {', '.join(COMMANDS)}.", 2)
     model, run = COMMANDS[words[0]]
     keep_freed_memory()
+    look_for_garbage_less()
     try:
         run(parse(model, words[0], words[1:]))
     except InputError as error:

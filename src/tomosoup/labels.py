@@ -10,8 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.feature import peak_local_max
-from skimage.segmentation import watershed
 
 from tomosoup.recipes.picking import LabelRecipe
 from tomosoup.types import Array, Picks, Species, Volume
@@ -93,6 +91,9 @@ def _particles(channel: NDArray[np.float32], *, mask: float, apart_vox: int, lea
 
 def _cut_apart(piece: NDArray[np.bool_], *, apart_vox: int) -> NDArray[np.int32]:
     """A connected piece `(z, y, x)` with a border of False -> its voxels numbered by particle, from 1."""
+    from skimage.feature import peak_local_max  # here, as most that picks needs neither
+    from skimage.segmentation import watershed
+
     depth = ndimage.distance_transform_edt(piece)
     seeds = peak_local_max(depth, min_distance=apart_vox, exclude_border=False, labels=piece.astype(np.int32))
     markers = np.zeros(piece.shape, dtype=np.int32)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tomosoup.errors import InputError
-from tomosoup.types import Array, Slices, SlicesOf, Volume
+from tomosoup.types import Slices, SlicesOf, Volume
 
 AT_ONCE = 16
 """Slices that are looked at together."""
@@ -26,8 +26,7 @@ class Standardised(SlicesOf):
 
     def slices(self, start: int, stop: int) -> Tensor:
         """Slices `(stop - start, y, x)`, float32, by NumPy: a thread that reads ahead leaves other cores to the net."""
-        values: Array = self.source.slices(start, stop).numpy().astype(np.float32)
-        values -= np.float32(self.mean)
+        values = self.source.slices(start, stop).numpy() - np.float32(self.mean)
         values /= np.float32(self.deviation)
         return torch.from_numpy(values)
 

@@ -1,12 +1,14 @@
-"""How a process gets its memory, and what it makes of Ctrl-C."""
+"""How a process gets its memory and gives it back, and what it makes of Ctrl-C."""
 
 from __future__ import annotations
 
+import atexit
 import ctypes
+import gc
 import signal
 import sys
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """glibc's numbers for mallopt, from its malloc.h."""
 
 
@@ -21,7 +23,16 @@ def keep_freed_memory() -> None:
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         libc.mallopt(M_MMAP_THRESHOLD, 2**30)
         libc.mallopt(M_TRIM_THRESHOLD, -1)
-        libc.mallopt(M_ARENA_MAX, 1)  # threads' own have no room for large blocks
+
+
+def look_for_garbage_less() -> None:
+    """Let Python seldom look for objects that only hold each other, and at the end of the process not at all.
+
+    While torch is imported it otherwise looks hundreds of times, in vain, and once more through all of it at the end:
+    one to two seconds of every command.
+    """
+    gc.set_threshold(100_000, *gc.get_threshold()[1:])
+    atexit.register(gc.freeze)
 
 
 def dask_setup(_: object) -> None:

@@ -83,11 +83,12 @@ def cut_mirrored(data: Tensor, region: Region) -> Tensor:
     """As `cut`, but mirrored at the volume's faces in place of zeros; the outermost voxels are not repeated."""
     for axis, r in zip((-3, -2, -1), region, strict=True):
         n = data.shape[axis]
-        if r.start >= 0 and r.stop <= n:
-            data = data.narrow(axis, r.start, r.stop - r.start)
-            continue
-        at = torch.arange(r.start, r.stop) % max(1, 2 * (n - 1))
-        data = data.index_select(axis, torch.where(at < n, at, 2 * (n - 1) - at))
+        first, last = max(r.start, 0), min(r.stop, n)
+        inside = data.narrow(axis, first, last - first)
+        outside = [torch.arange(r.start, first), torch.arange(last, r.stop)]
+        turns = [at % max(1, 2 * (n - 1)) for at in outside]
+        before, after = (data.index_select(axis, torch.where(at < n, at, 2 * (n - 1) - at)) for at in turns)
+        data = torch.cat([before, inside, after], axis) if any(map(len, outside)) else inside
     return data
 
 

@@ -58,8 +58,8 @@ class Tomogram:
         for row in rows:
             if row not in self._rows:
                 self._rows[row] = self._voxels(slice(row * deep, (row + 1) * deep))
-        joined = torch.cat([self._rows[row] for row in rows])
-        return joined[start - rows.start * deep : stop - rows.start * deep]
+        joined = np.concatenate([self._rows[row].numpy() for row in rows])
+        return torch.from_numpy(joined[start - rows.start * deep : stop - rows.start * deep])
 
     def _voxels(self, region: Any) -> Tensor:
         return torch.from_numpy(np.array(self._read(region), dtype=np.float32))
