@@ -91,7 +91,7 @@ def trainings() -> dict[str, tuple[TrainingRecipe, list[Way]]]:
     theirs and from scratch; those that predict heatmaps on crops of 256 with norms of planes, as `small` does.
     """
     small = TrainingRecipe.read("small").model_copy(update={"epochs": 2, "validate_every": 2, "warmup_epochs": 0.3})
-    a1 = small.net.model_copy(update={"backbone": "convnext_atto", "decoder_widths": (128, 96, 64)})
+    a1 = small.net.model_copy(update={"backbone": "tf_efficientnet_lite0", "decoder_widths": (128, 96, 64)})
     a2 = small.net.model_copy(update={
         "name": "pyramid_unet", "backbone": "resnet10t", "input_slices": 1, "depth_stride_limit": 4,
         "depth_mixing": True, "decoder_widths": (32, 48, 32, 16),
@@ -105,7 +105,7 @@ def trainings() -> dict[str, tuple[TrainingRecipe, list[Way]]]:
     )  # fmt: skip
     return {
         "small": (small, ways(16)),
-        "A1": (small.model_copy(update={"net": a1, "learning_rate": 1e-3}), ways(16)),
+        "A1": (small.model_copy(update={"net": a1}), ways(16)),
         "A2": (
             small.model_copy(update={
                 "net": a2, "loss": LossRecipe(name="balanced"), "sigma_by_radius": 0.5, "sigma": None,

@@ -44,7 +44,7 @@ def test_a_ready_nets_map_is_the_nets_own(checkpoint: Checkpoint) -> None:
     torch.testing.assert_close(predict_heatmap(engine, volume, plan=windows).data, wanted, atol=1e-5, rtol=1e-4)
 
 
-def test_openvino_is_taken_where_the_tomogram_repays_it_or_it_is_named(
+def test_openvino_is_taken_where_net_and_tomogram_repay_it_or_it_is_named(
     checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[InferenceRecipe] = []
@@ -67,12 +67,14 @@ def test_openvino_is_taken_where_the_tomogram_repays_it_or_it_is_named(
 
     small = Volume(torch.zeros(16, 64, 64), 10.0)
     large = Large(torch.zeros(1, 1, 1), 10.0)
-    for volume, inference, wanted in (
-        (small, InferenceRecipe(), "torch"),
-        (large, InferenceRecipe(), "auto"),
-        (small, InferenceRecipe(engine="openvino"), "openvino"),
-        (large, InferenceRecipe(engine="torch"), "torch"),
+    for volume, inference, least, wanted in (
+        (small, InferenceRecipe(), parameters, "torch"),
+        (large, InferenceRecipe(), parameters, "auto"),
+        (large, InferenceRecipe(), parameters + 1, "torch"),
+        (small, InferenceRecipe(engine="openvino"), parameters, "openvino"),
+        (large, InferenceRecipe(engine="torch"), parameters, "torch"),
     ):
+        monkeypatch.setattr("tomosoup.preparation.LARGE", least)
         Nets(inference).ready(checkpoint, checkpoint.windows, volume)
         assert asked[-1].engine == wanted
 

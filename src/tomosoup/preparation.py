@@ -22,9 +22,11 @@ from tomosoup.windows import cut, fitted, layer, window_regions, with_neighbours
 
 VOXELS_AT_ONCE = {"cpu": 2**20, "cuda": 2**23}
 """So many voxels of windows make a batch: on a CPU four of 16 x 128 x 128, more only cost memory."""
+LARGE = 2**25
+"""Parameters of a net from which on it is faster on OpenVINO than on torch; A1 and A2 have two and four times as many."""
 REPAYS = 2**51
 """Parameters of a net times voxels of a volume's windows, from which on OpenVINO repays the seconds that it takes to
-prepare: some dozens of windows of A1 or A2. Small nets run as fast on torch."""
+prepare: some dozens of windows of A1 or A2."""
 CALIBRATED_BY, HELD_AGAINST = 24, 6
 """Windows of the first tomogram that int8 is calibrated by, and further ones that it is then held against fp32 on."""
 
@@ -84,9 +86,9 @@ class Nets:
         if options.engine != "auto" or options.precision not in ("auto", "fp32"):
             return options
         voxels = len(window_regions(source.shape, windows)) * prod(windows.shape)
-        pays = voxels * sum(p.numel() for p in net.parameters()) >= REPAYS
-        # OpenVINO's instance norms of large windows are off by 1e-3.
-        return options if pays and not model.labels else options.model_copy(update={"engine": "torch"})
+        parameters = sum(p.numel() for p in net.parameters())
+        pays = parameters >= LARGE and voxels * parameters >= REPAYS
+        return options if pays else options.model_copy(update={"engine": "torch"})
 
     def _engine(self, net: nn.Module, options: InferenceRecipe, windows: WindowPlan, source: Slices) -> Engine:
         choice = choose(options)

@@ -21,7 +21,7 @@ def keep_freed_memory() -> None:
     C libraries are left as they are.
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
-        libc.mallopt(M_MMAP_THRESHOLD, 2**30)
+        libc.mallopt(M_MMAP_THRESHOLD, 2**28)
         libc.mallopt(M_TRIM_THRESHOLD, -1)
 
 
