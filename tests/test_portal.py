@@ -27,7 +27,7 @@ from tomosoup.naming import named_for
 from tomosoup.picking import pick_project
 from tomosoup.picking_jobs import Bench, begin_job
 from tomosoup.recipes.data import AnnotatedData, DataRecipe
-from tomosoup.recipes.portal import translation
+from tomosoup.recipes.portal import KINDS, PARTICLES, translation
 from tomosoup.recipes.species import CONTEST_SPECIES
 from tomosoup.types import Picks
 
@@ -320,6 +320,15 @@ def test_names_are_translated_only_where_they_differ_and_one_is_meant() -> None:
         translation(["apo-ferritin"], portal | {"apoferritin": "apo-ferritin"})
     with pytest.raises(InputError, match="ribosome and cytosolic-ribosome are one particle of the project, mine"):
         translation(["ribosome", "cytosolic-ribosome"], portal)
+
+
+def test_the_documented_table_of_names_is_the_one_in_use() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "remote.md").read_text()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| ")]
+    table = {row[0]: {*row[1].split(", "), row[2]} - {row[0]} for row in rows if row[0] in PARTICLES}
+    assert table == {name: set(others) for name, others in PARTICLES.items()}
+    for kind, there in KINDS.items():
+        assert [f"kind `{kind}`", f"kind `{there}`", ""] in rows
 
 
 @pytest.mark.usefixtures("portal")
