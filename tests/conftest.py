@@ -2,18 +2,24 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from tomosoup import picking_jobs
 from tomosoup.checkpoints import Checkpoint
+from tomosoup.cli import main
 from tomosoup.engines import choice
 from tomosoup.io.project import open_project
 from tomosoup.nets import build_net
+from tomosoup.picking import pick_with
 from tomosoup.recipes.commands import SimulateCommand
 from tomosoup.recipes.nets import NetRecipe
 from tomosoup.recipes.picking import WindowPlan
@@ -111,6 +117,29 @@ def model(checkpoint: Checkpoint, tmp_path: Path) -> Path:
     return tmp_path / "model.safetensors"
 
 
+@pytest.fixture
+def picked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The runs that nets have been run on in this process."""
+    runs: list[str] = []
+
+    def noted(nets: Any, tomogram: Any, *rest: Any, **options: Any) -> Any:
+        runs.append(tomogram.run)
+        return pick_with(nets, tomogram, *rest, **options)
+
+    monkeypatch.setattr(picking_jobs, "pick_with", noted)
+    return runs
+
+
+def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """What a command says that must fail with code 1, its lines joined."""
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 1
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    return " ".join(re.sub("[│┃]", " ", said).split())
+
+
 def start(*words: object) -> subprocess.Popen[str]:
     """A command in a process of its own."""
     code = "from tomosoup.cli import main; main()"
@@ -120,3 +149,79 @@ def start(*words: object) -> subprocess.Popen[str]:
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
+
+
+# Projects on S3, against a real server on loopback.
+
+S3_KEYS = {"key": "someone", "secret": "something"}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The URL of an S3 server."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3(server: str) -> Iterator[Any]:
+    """Another program that sees the storage: a plain client, empty buckets `tomograms` and `picks`."""
+    import boto3
+    import requests
+
+    requests.post(f"{server}/moto-api/reset", timeout=30)
+    names = {
+        "aws_access_key_id": S3_KEYS["key"],
+        "aws_secret_access_key": S3_KEYS["secret"],
+        "region_name": "us-east-1",
+    }
+    client = boto3.client("s3", endpoint_url=server, **names)
+    for bucket in ("tomograms", "picks"):
+        client.create_bucket(Bucket=bucket)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def trust(server: str) -> Iterator[Callable[[bool], object]]:
+    """Call it with False, and the server knows nobody's key any more, until it is called with True or the test ends."""
+    import requests
+
+    def set_trust(yes: bool) -> object:
+        return requests.post(f"{server}/moto-api/reset-auth", data=b"1e9" if yes else b"0", timeout=30)
+
+    yield set_trust
+    set_trust(True)
+
+
+@pytest.fixture
+def s3_config(server: str, s3: Any, project_folder: Path, tmp_path: Path) -> Path:
+    """The simulated project with its tomograms and true picks in one bucket, and its overlay, empty, in another."""
+    static = project_folder / "static"
+    for file in filter(Path.is_file, static.rglob("*")):
+        s3.put_object(Bucket="tomograms", Key=f"a/project/{file.relative_to(static)}", Body=file.read_bytes())
+    arguments = {**S3_KEYS, "endpoint_url": server}
+    said = json.loads((project_folder / "copick_config.json").read_text()) | {
+        "static_root": "s3://tomograms/a/project",
+        "static_fs_args": arguments,
+        "overlay_root": "s3://picks/mine",
+        "overlay_fs_args": arguments,
+    }
+    (tmp_path / "s3.json").write_text(json.dumps(said))
+    return tmp_path / "s3.json"
+
+
+def keys(s3: Any, bucket: str) -> set[str]:
+    """What a bucket holds."""
+    return {entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket).get("Contents", [])}
+
+
+def changed(config: Path, **entries: Any) -> Path:
+    """A configuration with other entries."""
+    config.write_text(json.dumps(json.loads(config.read_text()) | entries))
+    return config

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import mrcfile
 import numpy as np
@@ -138,8 +137,8 @@ class Local:
     """As much of an fsspec file system as reading records needs."""
 
     @staticmethod
-    def open(path: str) -> BinaryIO:
-        return Path(path).open("rb")
+    def cat_file(path: str) -> bytes:
+        return Path(path).read_bytes()
 
 
 def read_session(path: Path) -> object:

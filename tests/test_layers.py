@@ -23,7 +23,7 @@ LEVELS = {
         "simulation",
         "views",
     ],
-    2: ["crops", "checkpoints", "engines", "published", "soups", "norms", "best_epochs", "acceleration"],
+    2: ["crops", "checkpoints", "engines", "published", "soups", "norms", "best_epochs", "acceleration", "naming"],
     3: [
         "training",
         "learner",

@@ -16,16 +16,14 @@ import mrcfile
 import numpy as np
 import pytest
 import zarr
-from conftest import start
+from conftest import refused, start
 from fsspec.implementations.local import LocalFileSystem
 
-from tomosoup import picking_jobs
 from tomosoup.checkpoints import Checkpoint
 from tomosoup.cli import main
 from tomosoup.io.picks import PickStore
 from tomosoup.io.project import open_project
 from tomosoup.io.tables import read_csv
-from tomosoup.picking import pick_with
 
 RUNS = ["run_000", "run_001", "run_002"]
 
@@ -56,34 +54,11 @@ def undisturbed(undisturbed_folder: Path) -> bytes:
     return table
 
 
-@pytest.fixture
-def picked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The runs that nets have been run on in this process."""
-    runs: list[str] = []
-
-    def noted(nets: Any, tomogram: Any, *rest: Any, **options: Any) -> Any:
-        runs.append(tomogram.run)
-        return pick_with(nets, tomogram, *rest, **options)
-
-    monkeypatch.setattr(picking_jobs, "pick_with", noted)
-    return runs
-
-
 def point(project: Path, **roots: Path | str) -> None:
     """Name other places in a project's configuration."""
     config = json.loads((project / "copick_config.json").read_text())
     config |= {f"{part}_root": root if isinstance(root, str) else f"local://{root}" for part, root in roots.items()}
     (project / "copick_config.json").write_text(json.dumps(config))
-
-
-def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """What a command says that must fail with code 1, its lines joined."""
-    with pytest.raises(SystemExit) as end:
-        main(words)
-    assert end.value.code == 1
-    said = capsys.readouterr().err
-    assert "Traceback" not in said
-    return " ".join(re.sub("[│┃]", " ", said).split())
 
 
 def table_of(words: list[str]) -> bytes:

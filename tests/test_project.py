@@ -13,6 +13,7 @@ import zarr
 
 from tomosoup.errors import InputError
 from tomosoup.io import copick_files
+from tomosoup.io.copick_roots import open_root
 from tomosoup.io.new_project import SimulatedRun, new_project
 from tomosoup.io.project import open_project
 from tomosoup.io.selection import chosen_runs, read_truth, select_tomogram
@@ -114,7 +115,7 @@ def test_opening_a_tomogram_reads_no_voxel_and_a_region_only_its_chunks(
 
 
 def test_an_ambiguous_kind_is_asked_for_and_chosen(project_path: Path) -> None:
-    root = copick_files.open_root(
+    root = open_root(
         copick_files.config_of(CONTEST_SPECIES, static=project_path / "static", overlay=project_path / "static"),
         name="x",
     )
@@ -269,7 +270,7 @@ def test_two_mrc_files_of_one_name_are_refused_and_hidden_ones_unseen(tmp_path: 
 def test_writing_a_pick_set_again_removes_the_species_that_it_lost(project_folder: Path, tmp_path: Path) -> None:
     copy = tmp_path / "p"
     shutil.copytree(project_folder, copy)
-    root = copick_files.open_root(
+    root = open_root(
         copick_files.config_of(open_project(copy).species, static=copy / "static", overlay=copy / "o"), name="p"
     )
     run = root.get_run("run_000")

@@ -12,6 +12,7 @@ from tomosoup.io.picks import read_picks, read_true_picks, species_for
 from tomosoup.io.tables import PicksByRun
 from tomosoup.matching import Matches, best_threshold, match, steady_threshold
 from tomosoup.recipes.commands import ScoreCommand
+from tomosoup.recipes.portal import contest_name, translation
 from tomosoup.types import Picks, PicksBySpecies, Species
 
 MATCH_RADII = 0.5
@@ -113,10 +114,18 @@ def apply_thresholds(picks: PicksBySpecies, thresholds: Mapping[str, float]) -> 
     return {name: found.above(thresholds.get(name, -math.inf)) for name, found in picks.items()}
 
 
+def called_as(species: Sequence[Species], picks: PicksBySpecies) -> dict[str, Picks]:
+    """Picks of the same particles, under the names that `species` has for them (`recipes.portal`)."""
+    names = translation(picks, {s.name: contest_name(s.name) for s in species})
+    return {names[name]: found for name, found in picks.items()}
+
+
 def score_files(options: ScoreCommand, *, limits: Callable[[Sequence[str]], Mapping[str, float]]) -> Score:
     """Score what two files or projects hold, as the `score` command is told; `limits` gives thresholds for species."""
     truth, true_species = read_true_picks(options.truth, options.truth_set)
     picks, found_species = read_picks(options.picks, options.picks_set)
+    if true_species:
+        picks = {run: called_as(true_species, found) for run, found in picks.items()}
     names = {name: None for found in (*truth.values(), *picks.values()) for name in found}
     species = species_for(names, true_species, found_species, table=options.species)
     thresholds = limits([s.name for s in species])

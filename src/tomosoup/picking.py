@@ -19,6 +19,7 @@ from tomosoup.errors import InputError
 from tomosoup.evaluation import apply_thresholds
 from tomosoup.io.project import Project
 from tomosoup.io.selection import chosen_runs, select_tomogram
+from tomosoup.naming import named_for
 from tomosoup.prediction import check_voxel_size, search_peaks
 from tomosoup.preparation import Nets
 from tomosoup.recipes.data import DataRecipe
@@ -75,6 +76,7 @@ def pick_project(
     Returns, by run and species, the picks that pass `thresholds` (the checkpoints' own where None). Raises `InputError`
     before the first run where a run has no tomogram or a wrong voxel size, and at the run where its voxels are bad.
     """
+    checkpoints = named_for(project, checkpoints)
     limits = all_thresholds(checkpoints) if thresholds is None else thresholds
     tomograms = [select_tomogram(project, run, data) for run in chosen_runs(project, data)]
     for tomogram in tomograms:

@@ -19,7 +19,9 @@ from tomosoup.errors import InputError, first_line
 from tomosoup.evaluation import apply_thresholds
 from tomosoup.io.picks import PickStore, pick_store
 from tomosoup.io.project import Project, open_project
+from tomosoup.io.remote import of_storage
 from tomosoup.io.selection import Tomogram, select_tomogram
+from tomosoup.naming import named_for
 from tomosoup.picking import pick_with
 from tomosoup.prediction import ahead, check_voxel_size
 from tomosoup.preparation import Nets, hears_nothing
@@ -42,7 +44,7 @@ class Job:
     models: tuple[Path, ...]
     store: PickStore
     species: tuple[str, ...]
-    """What the models find, by name."""
+    """What the models find, by the project's names."""
     thresholds: Mapping[str, float]
     data: DataRecipe
     plan: PickingPlan
@@ -73,7 +75,8 @@ def begin_job(
     anything is written, as `io.picks.pick_store`, and for models, views and weights that do not go together.
     """
     chosen_views(plan.views)
-    checkpoints = [load(path) for path in models]
+    opened = open_project(project)
+    checkpoints = named_for(opened, [load(path) for path in models])
     model_shares(checkpoints, plan)
     species = all_species(checkpoints)
     thresholds = {**all_thresholds(checkpoints), **limits([s.name for s in species])}
@@ -86,7 +89,7 @@ def begin_job(
         "precision": inference.precision,
     }
     store = pick_store(
-        open_project(project),
+        opened,
         runs,
         species,
         session=session,
@@ -111,7 +114,7 @@ class Outcome:
     passing: bool = False
     """The failure may be gone at a second attempt: a file system's, not the data's."""
     final: bool = False
-    """Nothing more can be written: further runs would fail as this one."""
+    """Nothing more can be written, not even why this run failed: further runs would fail as this one."""
 
 
 class Bench:
@@ -134,8 +137,8 @@ class Bench:
 
     @cached_property
     def models(self) -> list[Checkpoint]:
-        """The checkpoints."""
-        return [load(path) for path in self.job.models]
+        """The checkpoints, their species called as the project calls them."""
+        return named_for(self.project, [load(path) for path in self.job.models])
 
     def open(self, run: str) -> Tomogram | Outcome:
         """The run's tomogram, in memory unless it is very large; or why it cannot be opened."""
@@ -175,12 +178,12 @@ class Bench:
         about: dict[str, Any] = {"run": run, "error": as_sentence(error), "tomosoup": version("tomosoup")}
         if not isinstance(error, InputError):
             about["traceback"] = traceback.format_exception(error)
-        final = isinstance(error, OSError) and error.errno in FULL
+        final = isinstance(cause, OSError) and cause.errno in FULL
         try:
             self.job.store.session.record_failure(run, self.job.store.fingerprint, about)
-        except OSError as second:
-            final = final or second.errno in FULL
-        return Outcome(run, error=about["error"], passing=isinstance(cause, OSError) and not final, final=final)
+        except InputError:
+            final = True
+        return Outcome(run, error=about["error"], passing=of_storage(cause) and not final, final=final)
 
 
 def as_sentence(error: Exception) -> str:

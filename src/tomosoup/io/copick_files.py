@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from copick.util.escape import sanitize_name
 
 from tomosoup.errors import InputError, first_line
 from tomosoup.io.files import write_whole
+from tomosoup.io.portal import annotated, distinct, radius_said, session_of
+from tomosoup.io.remote import StorageErrors
+from tomosoup.recipes.portal import contest_name
 from tomosoup.recipes.species import CONTEST_SPECIES
 from tomosoup.types import Picks, PicksBySpecies, Species, Volume
 
@@ -58,24 +62,24 @@ def rgba(colour: str) -> tuple[int, int, int, int]:
     return red, green, blue, 255
 
 
-def open_root(config: Config, *, name: str) -> Any:
-    """The copick root of a configuration. Raises `InputError` where copick cannot make sense of it."""
-    try:
-        return copick.from_string(json.dumps(config))
-    except (KeyError, ValueError, TypeError, OSError, AttributeError, RecursionError) as error:
-        raise InputError(f"{name} is not a copick configuration that copick can open ({first_line(error)}).") from error
-
-
 def species_of(thing: Any) -> Species:
-    """A pickable object as a `Species`; what it does not say comes from the contest's list, by name."""
-    known = next((s for s in CONTEST_SPECIES if s.name == thing.name), None)
-    radius = thing.radius or (known.radius if known else None)
-    if radius is None:
+    """A pickable object as a `Species`; what it does not say comes from the contest's list, by name or identifier.
+
+    The radius that copick gives all objects of a portal project is not taken for one where the contest's is known.
+    """
+    known = next((s for s in CONTEST_SPECIES if s.name == called_by_contest(thing)), None)
+    radius = (radius_said(thing) or known.radius) if known else thing.radius
+    if not radius:
         raise InputError(
             f"Object {thing.name!r} of the copick project has no radius: add one (Å) to its configuration."
         )
     weight = (thing.metadata or {}).get("weight", known.weight if known else 1.0)
     return Species(thing.name, float(radius), float(weight))
+
+
+def called_by_contest(thing: Any) -> str:
+    """The contest's name of a pickable object, or its own where the contest knows none."""
+    return contest_name(thing.name, getattr(thing, "identifier", None))
 
 
 def read_species(table: Path) -> tuple[Species, ...]:
@@ -93,11 +97,13 @@ def read_species(table: Path) -> tuple[Species, ...]:
 
 
 def pick_sets(run: Any) -> dict[tuple[str, str], Callable[[], dict[str, Picks]]]:
-    """(user, session) -> a function that reads that set's picks by species.
+    """(user, session) -> a function that reads that set's picks by species, of what is stored now.
 
+    The session of picks on the CryoET Data Portal is their deposition.
     Raises `InputError` where pick files are not named USER_SESSION_OBJECT.json, which copick cannot read.
     """
     try:
+        run.refresh_picks()
         files = run.picks
     except IndexError as error:
         raise InputError(
@@ -106,18 +112,31 @@ def pick_sets(run: Any) -> dict[tuple[str, str], Callable[[], dict[str, Picks]]]
         ) from error
     sets: dict[tuple[str, str], list[Any]] = {}
     for file in files:
-        sets.setdefault((file.user_id, str(file.session_id)), []).append(file)
+        sets.setdefault((file.user_id, session_of(file)), []).append(file)
     return {key: partial(_load, group) for key, group in sets.items()}
 
 
 def _load(files: Iterable[Any]) -> dict[str, Picks]:
-    picks = {}
-    for file in files:
+    picks: dict[str, Picks] = {}
+    for file in distinct(files):
+        name = file.pickable_object_name
         try:
-            picks[file.pickable_object_name] = _picks(file.load())
-        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+            with StorageErrors(file.path):
+                found = _picks(file.load())
+        except InputError:
+            raise
+        except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(f"{file.path} is not a copick pick file ({first_line(error)}).") from error
+        picks[name] = _joined(picks[name], found) if name in picks and annotated(file) else found
     return picks
+
+
+def _joined(one: Picks, other: Picks) -> Picks:
+    """The particles of both; read from files, they all have rotations."""
+    assert one.rotations is not None
+    assert other.rotations is not None
+    rotations = np.concatenate((one.rotations, other.rotations))
+    return Picks(np.concatenate((one.zyx, other.zyx)), np.concatenate((one.score, other.score)), rotations)
 
 
 def read_files(paths: Iterable[Path]) -> dict[str, Picks]:
@@ -146,24 +165,27 @@ def _picks(file: Any) -> Picks:
 def write_picks(run: Any, picks: PicksBySpecies, *, user: str, session: str) -> None:
     """Write one pick set of a copick run, a file a species, with scores and, where known, orientations.
 
-    Each file takes the place of what was there; species that the set no longer has are removed from it.
+    Each file takes the place of what was there; species that the set no longer has are removed from it. Raises
+    `InputError` where the storage does not take them.
     """
-    for old in list(run.get_picks(user_id=user, session_id=session)):
-        if old.pickable_object_name not in picks and not old.read_only:
-            old.delete()
-    run.refresh_picks()
-    for name, found in picks.items():
-        file = CopickPicksFile(
-            pickable_object_name=name,
-            user_id=user,
-            session_id=session,
-            run_name=run.name,
-            trust_orientation=found.rotations is not None,
-            points=_points(found),
-        )
-        target = CopickPicksFSSpec(run=run, file=file)
-        write_whole(target.fs, target.path, file.model_dump_json(indent=1))
-    run.refresh_picks()
+    with StorageErrors(f"The place for picks of run {run.name}"):
+        run.refresh_picks()
+        for old in run.get_picks(user_id=user, session_id=session):
+            if old.pickable_object_name not in picks and not old.read_only:
+                with suppress(FileNotFoundError):  # another process was first
+                    old.fs.rm_file(old.path)
+        for name, found in picks.items():
+            file = CopickPicksFile(
+                pickable_object_name=name,
+                user_id=user,
+                session_id=session,
+                run_name=run.name,
+                trust_orientation=found.rotations is not None,
+                points=_points(found),
+            )
+            target = CopickPicksFSSpec(run=run, file=file)
+            write_whole(target.fs, target.path, file.model_dump_json(indent=1))
+        run.refresh_picks()
 
 
 def _points(picks: Picks) -> list[dict[str, Any]]:

@@ -11,6 +11,9 @@ from uuid import uuid4
 
 from tomosoup.errors import InputError
 
+OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"}
+"""Protocols of storage without folders, where making those of a path would make its bucket."""
+
 
 def user_cache() -> Path:
     """The folder for what can be made or fetched again."""
@@ -35,19 +38,18 @@ def written_aside(path: Path) -> Iterator[Path]:
 
 
 def write_whole(fs: Any, path: str, text: str) -> None:
-    """Write a file of an fsspec file system whole or not at all: by a rename on a disk; object stores do so anyway."""
-    if is_local(fs):
+    """Write a file of an fsspec file system whole or not at all: by a rename on a disk, by one put where objects are.
+
+    It makes folders, and never a bucket.
+    """
+    protocols = {fs.protocol} if isinstance(fs.protocol, str) else set(fs.protocol)
+    if "file" in protocols:
         with written_aside(Path(path)) as aside:
             aside.write_text(text)
         return
-    fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-    with fs.open(path, "w") as stream:
-        stream.write(text)
-
-
-def is_local(fs: Any) -> bool:
-    """Whether an fsspec file system is this machine's."""
-    return "file" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)
+    if not protocols & OBJECT_STORES:
+        fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+    fs.pipe_file(path, text.encode())
 
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from tomosoup.errors import InputError
 from tomosoup.io import copick_files
+from tomosoup.io.copick_roots import open_root
 from tomosoup.io.files import written_aside
 from tomosoup.types import PicksBySpecies, Species, Volume
 
@@ -58,9 +59,7 @@ class NewProject:
         """
         aside = self.folder / f".{run}.{os.getpid()}"
         try:
-            root = copick_files.open_root(
-                copick_files.config_of(self.species, static=aside, overlay=aside), name=str(self.folder)
-            )
+            root = open_root(copick_files.config_of(self.species, static=aside, overlay=aside), name=str(self.folder))
             for kind, volume in made.volumes.items():
                 copick_files.write_tomogram(root, run, volume, kind=kind)
                 first = np.full(3, (-0.5 if self.contest else 0.5) * volume.voxel_size) - np.asarray(volume.origin)

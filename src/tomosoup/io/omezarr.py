@@ -11,6 +11,7 @@ import zarr
 from zarr.storage import FSStore, KVStore
 
 from tomosoup.errors import InputError, first_line
+from tomosoup.io.remote import StorageErrors
 
 ANGSTROM = {"angstrom": 1.0, "nanometer": 10.0, "micrometer": 1e4}
 """Å in the units of length that OME-Zarr files name."""
@@ -26,16 +27,11 @@ MOST_BYTES, MOST_CHUNKS = 2**31, 10**7
 
 
 class Strict(KVStore):  # type: ignore[misc]
-    """A store whose missing chunks are an error, where Zarr would read zeros, as it would where reading failed.
-
-    Files that never were are the only ones that count as missing; what a file system raises it raises here.
-    """
+    """A store whose missing chunks are an error, where Zarr would read zeros."""
 
     def __init__(self, store: Any, *, name: str) -> None:
         super().__init__(store)
         self.name = name
-        if isinstance(store, FSStore):
-            store.exceptions = (KeyError, FileNotFoundError)
 
     def getitems(self, keys: Sequence[str], *, contexts: Mapping[str, Any]) -> Mapping[str, Any]:
         """Chunks by key."""
@@ -54,9 +50,14 @@ def open_omezarr(store: Any, *, name: str, lenient: bool = False) -> tuple[Any, 
     Chunks that are missing are an error where they are read; with `lenient` they are zeros, as Zarr has it. Raises
     `InputError` for a store that is not a group with an array "0", or whose array is not a volume.
     """
+    if isinstance(store, FSStore):
+        store.exceptions = (KeyError, FileNotFoundError)  # else what could not be read counts as missing, too
     try:
-        group = zarr.open(store if lenient else Strict(store, name=name), mode="r")
-        array = group["0"]
+        with StorageErrors(f"Tomogram {name}"):
+            group = zarr.open(store if lenient else Strict(store, name=name), mode="r")
+            array = group["0"]
+    except InputError:
+        raise
     except Exception as error:  # zarr and each codec have their own
         raise InputError(
             f"{name} is not an OME-Zarr volume with an array '0' ({first_line(error)}); check the folder."

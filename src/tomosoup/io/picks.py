@@ -11,6 +11,7 @@ from typing import Any
 
 from tomosoup.errors import InputError
 from tomosoup.io import copick_files
+from tomosoup.io.copick_roots import run_of
 from tomosoup.io.files import refuse_existing
 from tomosoup.io.new_project import picks_project
 from tomosoup.io.project import CopickProject, Project, open_project
@@ -56,13 +57,14 @@ class PickStore:
     def write(self, run: str, candidates: PicksBySpecies, picks: PicksBySpecies, *, about: Mapping[str, Any]) -> None:
         """Everything above the floor, what passed the thresholds, and, once both are in place, that the run is done.
 
-        Raises `InputError` where the session has meanwhile been begun anew with other settings.
+        Raises `InputError` where the session has meanwhile been begun anew with other settings, or storage fails.
         """
         if fingerprint_of(self.session.settings() or {}) != self.fingerprint:
             raise InputError(
-                f"Another process has begun session {self.name} with other settings: pick under another --session."
+                f"Session {self.name} is no longer as this command began it: another process began it anew, or removed "
+                "its records; give the same command again, or another --session."
             )
-        target = self.root.get_run(run)
+        target = run_of(self.root, run)
         copick_files.write_picks(target, candidates, user=OWN_USER, session=self.name + CANDIDATES)
         copick_files.write_picks(target, picks, user=OWN_USER, session=self.name)
         self.session.record(run, self.fingerprint, about)
@@ -70,7 +72,7 @@ class PickStore:
     def read(self, run: str) -> dict[str, Picks]:
         """The picks of a run that is done."""
         self.root.fs_overlay.invalidate_cache()
-        return copick_files.pick_sets(self.root.get_run(run))[OWN_USER, self.name]()
+        return copick_files.pick_sets(run_of(self.root, run))[OWN_USER, self.name]()
 
 
 def pick_store(
@@ -109,7 +111,7 @@ def pick_store(
     for path in outputs:
         refuse_existing(path, overwrite=overwrite or (begun and str(path.absolute()) in known))
     for run, name in product(held, (session, session + CANDIDATES)):
-        copick_files.write_picks(store.root.get_run(run), {}, user=OWN_USER, session=name)
+        copick_files.write_picks(run_of(store.root, run), {}, user=OWN_USER, session=name)
     if not isinstance(project, CopickProject):
         static = project.path if (project.path / "ExperimentRuns").is_dir() else project.path / "static"
         picks_project(store.config.parent, species, runs, static=static)
@@ -122,7 +124,7 @@ def pick_store(
 def _held(project: Project, store: PickStore) -> list[str]:
     """The runs of which there are picks of this session, or candidates."""
     names = {(OWN_USER, store.name), (OWN_USER, store.name + CANDIDATES)}
-    pairs = ((run, store.root.get_run(run)) for run in project.runs)
+    pairs = ((run, run_of(store.root, run)) for run in project.runs)
     return [name for name, run in pairs if run is not None and names & set(copick_files.pick_sets(run))]
 
 
@@ -160,7 +162,7 @@ def with_thresholds(
     records = Session.of(project.root, session)
     before = records.settings()
     for run, found in picks.items():
-        copick_files.write_picks(project.root.get_run(run), found, user=OWN_USER, session=session)
+        copick_files.write_picks(run_of(project.root, run), found, user=OWN_USER, session=session)
     if before is not None:
         settings = {**before, "thresholds": dict(limits)}
         done = {run: records.about(run, fingerprint_of(before)) for run in records.runs(fingerprint_of(before))}
@@ -210,9 +212,13 @@ def read_true_picks(path: Path, chosen: str | None) -> tuple[PicksByRun, tuple[S
     if path.suffix == ".csv":
         return read_csv(path), None
     project = open_project(path)
-    annotated = [run for run in project.runs if any(user != OWN_USER for user, _ in project.pick_sets(run))]
+    annotated = [
+        run
+        for run in project.runs
+        if any("/".join(key) == chosen if chosen else key[0] != OWN_USER for key in project.pick_sets(run))
+    ]
     if not annotated:
-        raise InputError(f"{path} holds no true picks: name another truth.")
+        raise InputError(f"{path} holds no true picks{f' {chosen}' if chosen else ''}: name another truth.")
     return {run: read_truth(project, run, chosen) for run in annotated}, project.species
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -11,9 +11,12 @@ from typing import Any, Protocol
 
 from tomosoup.errors import InputError
 from tomosoup.io import copick_files
+from tomosoup.io.copick_roots import open_root, run_of
 from tomosoup.io.mrc import open_mrc
 from tomosoup.io.omezarr import open_omezarr
+from tomosoup.io.remote import StorageErrors
 from tomosoup.io.tables import read_csv
+from tomosoup.recipes.portal import translation
 from tomosoup.recipes.species import CONTEST_SPECIES
 from tomosoup.types import Picks, Species
 
@@ -69,24 +72,36 @@ class CopickProject:
     @property
     def species(self) -> tuple[Species, ...]:
         """The particles among the pickable objects; weight 1 unless the object's metadata or the contest say."""
-        return tuple(copick_files.species_of(o) for o in self.root.pickable_objects if o.is_particle)
+        return tuple(map(copick_files.species_of, self._particles))
 
     @property
     def runs(self) -> list[str]:
         """Run names, sorted."""
-        return sorted(run.name for run in self.root.runs)
+        with StorageErrors(f"The list of runs of {self.path}"):
+            return sorted(run.name for run in self.root.runs)
 
     def listings(self, run: str) -> list[Listing]:
         """The tomograms of a run, at all voxel spacings."""
-        return [
-            Listing(t.tomo_type, float(spacing.voxel_size), partial(_open_copick_tomogram, t, run))
-            for spacing in self.root.get_run(run).voxel_spacings
-            for t in spacing.tomograms
-        ]
+        with StorageErrors(f"Run {run} of {self.path}"):
+            return [
+                Listing(t.tomo_type, float(spacing.voxel_size), partial(_open_copick_tomogram, t, run))
+                for spacing in run_of(self.root, run).voxel_spacings
+                for t in spacing.tomograms
+            ]
 
     def pick_sets(self, run: str) -> PickSets:
-        """All pick sets of a run."""
-        return copick_files.pick_sets(self.root.get_run(run))
+        """All pick sets of a run, as they are stored now."""
+        with StorageErrors(f"Run {run} of {self.path}"):
+            return copick_files.pick_sets(run_of(self.root, run))
+
+    def names_of(self, species: Iterable[str]) -> dict[str, str]:
+        """What the project calls species that go by other names elsewhere (`recipes.portal`), by their names there."""
+        return translation(species, {o.name: copick_files.called_by_contest(o) for o in self._particles})
+
+    @property
+    def _particles(self) -> list[Any]:
+        with StorageErrors(f"The list of objects of {self.path}"):
+            return [thing for thing in self.root.pickable_objects if thing.is_particle]
 
 
 @dataclass(frozen=True)
@@ -182,7 +197,7 @@ def open_project(path: str | Path) -> Project:
             if named := next(filter(_is_config, files), None):
                 raise InputError(f"{path} belongs to a copick project: name its configuration, {named}.")
             config = copick_files.config_of(CONTEST_SPECIES, static=static, overlay=overlay)
-            return ContestProject(path, CopickProject(path, copick_files.open_root(config, name=str(path))), overlay)
+            return ContestProject(path, CopickProject(path, open_root(config, name=str(path))), overlay)
     parts = [p.name for p in (path / "train", path / "test") if (p / "static" / "ExperimentRuns").is_dir()]
     if parts:
         raise InputError(f"{path} holds the contest's {' and '.join(parts)}: name one, such as {path / parts[0]}.")
@@ -211,4 +226,4 @@ def _open_copick(config: Path) -> CopickProject:
         text = json.loads(config.read_text())
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{config} is not a copick configuration: it cannot be read as JSON ({error}).") from error
-    return CopickProject(config, copick_files.open_root(text, name=str(config)))
+    return CopickProject(config, open_root(text, name=str(config)))

@@ -12,8 +12,10 @@ from torch import Tensor
 
 from tomosoup.errors import InputError, first_line
 from tomosoup.io.project import Project
+from tomosoup.io.remote import StorageErrors
 from tomosoup.io.tables import read_csv
 from tomosoup.recipes.data import AnnotatedData, DataRecipe
+from tomosoup.recipes.portal import KINDS
 from tomosoup.types import Picks, Volume
 
 VOXEL_SIZE_TOLERANCE = 0.02
@@ -66,7 +68,8 @@ class Tomogram:
 
     def _read(self, region: Any) -> Any:
         try:
-            return self.array[region]
+            with StorageErrors(f"Tomogram {self.run}/{self.kind}"):
+                return self.array[region]
         except InputError:
             raise
         except Exception as error:  # each codec and file system has its own
@@ -87,15 +90,16 @@ def chosen_runs(project: Project, data: DataRecipe) -> list[str]:
 
 
 def select_tomogram(project: Project, run: str, data: DataRecipe) -> Tomogram:
-    """The tomogram of `run` that `data` means.
+    """The tomogram of `run` that `data` means, by its kind's name here or in the contest.
 
     Raises `InputError` where there is none or more than one, where voxel sizes disagree or are unknown.
     """
     everything = project.listings(run)
+    kind = data.kind if data.kind in {t.kind for t in everything} else KINDS.get(data.kind or "", data.kind)
     found = [
         t
         for t in everything
-        if data.kind in (None, t.kind) and (data.voxel_spacing is None or _close(t.spacing, data.voxel_spacing, 1e-3))
+        if kind in (None, t.kind) and (data.voxel_spacing is None or _close(t.spacing, data.voxel_spacing, 1e-3))
     ]
     if len(found) != 1:
         has = shortened([f"{t.kind} at {t.spacing:.3f} Å" for t in everything]) or "none"

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 from tomosoup.errors import InputError, first_line
 from tomosoup.io.files import write_whole
+from tomosoup.io.remote import StorageErrors
 
 Settings = Mapping[str, Any]
 """What picks depend on, in JSON's types."""
@@ -32,7 +34,10 @@ def fingerprint_of(settings: Settings) -> str:
 
 @dataclass(frozen=True)
 class Session:
-    """The records of one pick session in a copick project's overlay."""
+    """The records of one pick session in a copick project's overlay, on a disk or not.
+
+    All raise `InputError` where the storage does not do what it should.
+    """
 
     fs: Any
     """The overlay's fsspec file system."""
@@ -57,77 +62,83 @@ class Session:
         told = self._settings()
         outputs = sorted({*told.get("outputs", ()), *paths})
         if outputs != told.get("outputs"):
-            write_whole(self.fs, f"{self.folder}/settings.json", json.dumps(told | {"outputs": outputs}, indent=1))
+            self._write("settings.json", told | {"outputs": outputs})
 
     def begin(self, settings: Settings) -> None:
         """From now on its picks are made with these settings; the records of others are dropped."""
         for path in self._ls(self.folder):
             if not path.endswith(".json") and fingerprint_of(settings) not in path:
-                self.fs.rm(path, recursive=True)
-        write_whole(self.fs, f"{self.folder}/settings.json", json.dumps({"settings": settings}, indent=1))
+                with self._errors():
+                    self.fs.rm(path, recursive=True)
+        self._write("settings.json", {"settings": settings})
 
     def runs(self, fingerprint: str) -> list[str]:
         """The runs that are done."""
-        return self._names(f"{self.folder}/{fingerprint}")
+        return self._names(fingerprint)
 
     def about(self, run: str, fingerprint: str) -> Mapping[str, Any]:
         """What was recorded of a run that is done."""
-        return self._read(f"{self.folder}/{fingerprint}/{run}.json") or {}
+        return self._read(f"{fingerprint}/{run}.json") or {}
 
     def record(self, run: str, fingerprint: str, about: Mapping[str, Any]) -> None:
         """The run is done: call it when its picks are in place."""
-        write_whole(self.fs, f"{self.folder}/{fingerprint}/{run}.json", json.dumps(about, indent=1))
-        self._drop(f"{self.folder}/{fingerprint}-failed/{run}.json")
+        self._write(f"{fingerprint}/{run}.json", about)
+        self._drop(f"{fingerprint}-failed/{run}.json")
 
     def forget(self, runs: Sequence[str], fingerprint: str) -> None:
         """The runs are to be picked anew."""
         for run in runs:
-            self._drop(f"{self.folder}/{fingerprint}/{run}.json")
+            self._drop(f"{fingerprint}/{run}.json")
 
     def record_failure(self, run: str, fingerprint: str, about: Mapping[str, Any]) -> None:
         """The run could not be picked, and why."""
-        write_whole(self.fs, f"{self.folder}/{fingerprint}-failed/{run}.json", json.dumps(about, indent=1))
+        self._write(f"{fingerprint}-failed/{run}.json", about)
 
     def failures(self, fingerprint: str) -> dict[str, Mapping[str, Any]]:
         """What could not be picked, by run, and why."""
-        folder = f"{self.folder}/{fingerprint}-failed"
+        folder = f"{fingerprint}-failed"
         return {run: self._read(f"{folder}/{run}.json") or {} for run in self._names(folder)}
 
     def sum_up(self, fingerprint: str) -> str:
         """Write all failures into one file, or remove it where there are none; returns its path."""
-        path, failures = f"{self.folder}/failures.json", self.failures(fingerprint)
-        if failures:
-            write_whole(self.fs, path, json.dumps(failures, indent=1))
+        if failures := self.failures(fingerprint):
+            self._write("failures.json", failures)
         else:
-            self._drop(path)
-        return path
+            self._drop("failures.json")
+        return f"{self.folder}/failures.json"
 
     def _settings(self) -> dict[str, Any]:
-        told = self._read(f"{self.folder}/settings.json")
+        told = self._read("settings.json")
         if told is not None and not (isinstance(told, dict) and isinstance(told.get("settings"), dict)):
             raise InputError(f"{self.folder}/settings.json holds no settings: remove the file to pick anew.")
         return told or {}
 
     def _names(self, folder: str) -> list[str]:
-        found = (path.rpartition("/")[2] for path in self._ls(folder))
+        found = (path.rpartition("/")[2] for path in self._ls(f"{self.folder}/{folder}"))
         return sorted(name.removesuffix(".json") for name in found if name.endswith(".json") and name[0] != ".")
 
     def _ls(self, folder: str) -> list[str]:
-        self.fs.invalidate_cache()  # other processes write here
-        try:
+        with self._errors(), suppress(FileNotFoundError):
+            self.fs.invalidate_cache()  # other processes write here
             return [str(path) for path in self.fs.ls(folder, detail=False)]
-        except FileNotFoundError:
-            return []
+        return []
 
-    def _read(self, path: str) -> Any:
+    def _read(self, name: str) -> Any:
+        path, text = f"{self.folder}/{name}", b"null"
+        with self._errors(), suppress(FileNotFoundError):
+            text = self.fs.cat_file(path)
         try:
-            with self.fs.open(path) as stream:
-                return json.loads(stream.read())
-        except FileNotFoundError:
-            return None
+            return json.loads(text)
         except (ValueError, RecursionError) as error:
             raise InputError(f"{path} cannot be read as JSON ({first_line(error)}): remove it to pick anew.") from error
 
-    def _drop(self, path: str) -> None:
-        if self.fs.exists(path):
-            self.fs.rm(path)
+    def _write(self, name: str, content: Mapping[str, Any]) -> None:
+        with self._errors():
+            write_whole(self.fs, f"{self.folder}/{name}", json.dumps(content, indent=1))
+
+    def _drop(self, name: str) -> None:
+        with self._errors(), suppress(FileNotFoundError):
+            self.fs.rm_file(f"{self.folder}/{name}")
+
+    def _errors(self) -> StorageErrors:
+        return StorageErrors(f"The folder of records {self.folder}")
