@@ -23,7 +23,7 @@ from tomosoup.windows import cut, fitted, layer, window_regions, with_neighbours
 VOXELS_AT_ONCE = {"cpu": 2**20, "cuda": 2**23}
 """So many voxels of windows make a batch: on a CPU four of 16 x 128 x 128, more only cost memory."""
 LARGE = 2**25
-"""Parameters of a net from which on it is faster on OpenVINO than on torch; A1 and A2 have two and four times as many."""
+"""Parameters of a net from which on OpenVINO is faster than torch: A1 and A2 have two and four times as many."""
 REPAYS = 2**51
 """Parameters of a net times voxels of a volume's windows, from which on OpenVINO repays the seconds that it takes to
 prepare: some dozens of windows of A1 or A2."""
@@ -74,13 +74,13 @@ class Nets:
             net: Any = model.net()
             multiple = net.multiple
             windows = fitted(plan, source.shape, multiple=multiple)
-            options = self._options(model, net, windows, source)
+            options = self._options(net, windows, source)
             beyond = show_neighbours(net, wanted=windows.neighbours)
             net = accelerate(net, window=with_neighbours(windows.shape, beyond))
             self._last = ReadyNet(model, self._engine(net, options, windows, source), windows, multiple)
         return self._last.engine, self._last.windows
 
-    def _options(self, model: Checkpoint, net: nn.Module, windows: WindowPlan, source: Slices) -> InferenceRecipe:
+    def _options(self, net: nn.Module, windows: WindowPlan, source: Slices) -> InferenceRecipe:
         """What was asked for; where the engine was left open, without OpenVINO where it does not pay."""
         options = self.inference
         if options.engine != "auto" or options.precision not in ("auto", "fp32"):

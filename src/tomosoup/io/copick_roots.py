@@ -10,11 +10,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import copick
+from copick.impl.filesystem import CopickConfigFSSpec, CopickRootFSSpec
 
 from tomosoup.errors import InputError, first_line
 from tomosoup.io.portal import PORTAL, of_portal
 from tomosoup.io.remote import StorageErrors, check_storage, with_fresh_listings
 
+FILES = "filesystem"
+"""The `config_type` of a project whose files are reached by fsspec."""
 UNUSABLE = (KeyError, ValueError, TypeError, OSError, AttributeError, RecursionError)
 """What copick raises of a configuration that it makes no sense of."""
 
@@ -27,6 +30,8 @@ def open_root(config: dict[str, Any], *, name: str) -> Any:
     try:
         check_storage(config, name=name)
         with _others_logs_untouched():
+            if config.get("config_type") == FILES:  # copick.from_string imports the portal's client for these, too
+                return CopickRootFSSpec(CopickConfigFSSpec(**with_fresh_listings(config)))
             if config.get("config_type") != PORTAL:
                 return copick.from_string(json.dumps(with_fresh_listings(config)))
             importlib.import_module("copick.impl.cryoet_data_portal")
