@@ -16,7 +16,6 @@ import torch
 from tomosoup import picking_jobs
 from tomosoup.checkpoints import Checkpoint
 from tomosoup.cli import main
-from tomosoup.engines import choice
 from tomosoup.io.project import open_project
 from tomosoup.nets import build_net
 from tomosoup.picking import pick_with
@@ -27,6 +26,8 @@ from tomosoup.recipes.simulation import MicroscopeRecipe, SimulationRecipe
 from tomosoup.recipes.training import TrainingRecipe
 from tomosoup.simulation.projects import simulate_project
 
+# What is chosen by itself, and so every output, is the same on all CPUs, in other processes, too.
+os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"
 # The nets of the tests are tiny: a second thread only waits for the first.
 torch.set_num_threads(1)
 
@@ -47,13 +48,6 @@ TINY_SIMULATION = SimulationRecipe(
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)
-
-
-@pytest.fixture(autouse=True)
-def _without_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is chosen by itself, and so every output, is the same on all CPUs."""
-    monkeypatch.setattr(choice, "cpu_has_bf16", lambda: False)
-    monkeypatch.setattr(choice, "openvino_has_bf16", lambda: False)
 
 
 @pytest.fixture(scope="session")

@@ -236,15 +236,18 @@ def test_an_empty_mrc_file_is_named(
 
 
 class Flaky(LocalFileSystem):
-    """A local file system on which reading the chunks of run_001 fails, a number of times."""
+    """A local file system on which reading the chunks of run_001 takes long, or fails a number of times."""
 
     protocol = "flaky"
     failures = 0
+    seconds = 0.0
 
     def cat_file(self, path: str, **options: Any) -> bytes:
-        if "run_001" in path and re.search(r"/0/[\d./]+$", path) and Flaky.failures:
-            Flaky.failures -= 1
-            raise OSError(5, "Input/output error")
+        if "run_001" in path and re.search(r"/0/[\d./]+$", path):
+            time.sleep(Flaky.seconds)
+            if Flaky.failures:
+                Flaky.failures -= 1
+                raise OSError(5, "Input/output error")
         content: bytes = super().cat_file(path, **options)
         return content
 
@@ -273,6 +276,16 @@ def test_what_a_file_system_refuses_is_tried_again_and_never_read_as_zeros(
     Flaky.failures = 0
     main(picking)
     assert picked == ["run_000", "run_002", "run_001"]
+    assert table_of(picking) == undisturbed
+
+
+def test_a_slow_file_system_costs_nothing_but_time(
+    picking: list[str], project: Path, undisturbed: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsspec.register_implementation("flaky", Flaky, clobber=True)
+    point(project, static=f"flaky://{project / 'static'}")
+    monkeypatch.setattr(Flaky, "seconds", 0.5)
+    main(picking)
     assert table_of(picking) == undisturbed
 
 

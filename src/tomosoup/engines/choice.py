@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -32,6 +33,8 @@ PACKAGES = {
     "tensorrt": (("onnx", "onnxscript", "onnxruntime"), "onnx"),
 }
 """Engine -> the packages that it takes, and the extra that brings them."""
+WITHOUT_BF16 = {"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI"}
+"""oneDNN's names of instruction sets that do not multiply bf16."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,12 @@ def onnx_providers() -> list[str]:
 
 
 def cpu_has_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether the CPU multiplies bf16: AVX-512 BF16 or AMX on x86, BF16 on Arm. False where nobody tells."""
+    """Whether the CPU multiplies bf16: AVX-512 BF16 or AMX on x86, BF16 on Arm. False where nobody tells.
+
+    Nor where the environment keeps torch's oneDNN from it (ONEDNN_MAX_CPU_ISA).
+    """
+    if os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in WITHOUT_BF16:
+        return False
     if hasattr(torch.cpu, "get_capabilities"):
         known = torch.cpu.get_capabilities()
         if known.get("architecture") == "x86_64":
