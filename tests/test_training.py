@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,11 @@ def test_both_published_recipes_hold_the_papers_numbers() -> None:
             mixup_alpha=1,
         )
         assert PickingPlan.read("paper").windows(recipe.windows) == recipe.windows
+    planes = TrainingRecipe.read("yu4u-planes")
+    changed = {"crop_shape", "batch_size", "norm_crops", "windows"}
+    assert planes.model_dump(exclude=changed) == yu4u.model_dump(exclude=changed)
+    assert planes.batch_size * prod(planes.crop) == yu4u.batch_size * prod(yu4u.crop)  # voxels of an update
+    assert PickingPlan.read("paper").windows(planes.windows) == yu4u.windows
 
 
 def test_only_one_kind_of_width_can_be_set() -> None:
@@ -455,7 +461,7 @@ def test_a_held_out_run_without_a_particle_that_counts_is_refused(project_folder
 
 def test_shipped_recipes_are_valid_and_unknown_keys_are_not(tmp_path: Path) -> None:
     assert TrainingRecipe.names() == [
-        "small", "soup-big", "soup-big-all", "soup-medium", "soup-tiny", "tattaka", "yu4u"
+        "small", "soup-big", "soup-big-all", "soup-medium", "soup-tiny", "tattaka", "yu4u", "yu4u-planes"
     ]  # fmt: skip
     (tmp_path / "x.toml").write_text("epochs = 3\n[net]\nbackbonne = 'x'\n")
     with pytest.raises(InputError, match=r"no option 'net.backbonne'; expected one of name, backbone"):

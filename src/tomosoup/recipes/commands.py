@@ -57,8 +57,8 @@ class TrainCommand(Recipe):
     output: Path
     """Checkpoint to write (.safetensors); the log and what --resume needs go to OUTPUT's name with .training."""
     recipe: str = "small"
-    """A recipe that ships with tomosoup (small, yu4u, tattaka, soup-tiny, soup-medium, soup-big, soup-big-all) or a
-    TOML file; the options below change it."""
+    """A recipe that ships with tomosoup (small, yu4u, yu4u-planes, tattaka, soup-tiny, soup-medium, soup-big,
+    soup-big-all) or a TOML file; the options below change it."""
     fold: Annotated[int, Ge(0)] = 0
     """Which of the annotated runs, by name, is held out."""
     all_folds: bool = False

@@ -91,6 +91,8 @@ class LabelRecipe(Recipe):
 class PickingPlan(Recipe):
     """How any checkpoint's windows are laid over a tomogram and how picks are read; a named one is a TOML file."""
 
+    depth: Count | None = None
+    """Voxels of a window along z; none keeps the checkpoint's."""
     plane: Count | None = None
     """Voxels of a window along y and along x; none keeps the checkpoint's. Whole planes (1024) are the fastest, for
     nets that trained on large crops."""
@@ -117,7 +119,7 @@ class PickingPlan(Recipe):
 
     def windows(self, own: WindowPlan) -> WindowPlan:
         """The windows for a checkpoint that comes with its `own`."""
-        z, y, x = (own.shape[0], self.plane, self.plane) if self.plane else own.shape
+        z, y, x = (self.depth or own.shape[0], self.plane or own.shape[1], self.plane or own.shape[2])
         stride = own.stride
         if self.step:
             stride = max(1, round(z * self.step[0])), max(1, round(y * self.step[1])), max(1, round(x * self.step[2]))
