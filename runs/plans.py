@@ -1,16 +1,17 @@
-"""F4 against time: which windows cost how much, for nets trained on small crops and on large ones.
+"""F4 against time: what fewer and larger windows, and bf16, cost a net of each kind.
 
     python runs/plans.py simulate OUT
     python runs/plans.py train OUT [NAME ...]            # trains what is missing in OUT
-    python runs/plans.py measure OUT [NAME ...]          # picks with every plan what is trained
+    python runs/plans.py measure OUT [NAME ...]          # picks in every way what is trained
     python runs/plans.py table OUT                       # prints the table of docs/speed-plans.md
     python runs/plans.py figure OUT docs/plans.png
 
 NAME is a key of `trainings`, all by default. Each can be stopped and started again: every row is a file.
 
-Nine simulated tomograms (recipe `simulated`, 48 x 448 x 448 voxels of 10 Å): five to train on, one held out, which sets
-the thresholds (`steady_thresholds`, with the same plan), three to score. A training has one validation, at its end, so
-that nothing is chosen by it. Seconds are CPU seconds of one thread, so that other work on the machine does not count.
+Twelve simulated tomograms (recipe `simulated`, 48 x 448 x 448 voxels of 10 Å): five to train on, one held out, which
+sets the thresholds (`steady_thresholds`, picked in the same way), six to score. A training has one validation, at its
+end, so that nothing is chosen by it. Seconds are CPU seconds of one thread, so that other work on the machine does not
+count.
 """
 
 import json
@@ -68,15 +69,24 @@ class Way:
 
 
 def ways(depth: int) -> list[Way]:
-    """The paper's windows, in plain arithmetic and in bf16; fewer; whole planes with and without overlap along z."""
+    """The paper's windows, in fp32 and in bf16; fewer; larger ones; whole planes with and without overlap in z."""
     half = depth // 2
+    sizes = [(half, 128, 48), (half, 128, 64), (half, PLANE, PLANE), (depth, PLANE, PLANE), (half, 256, 96),
+             (half, 256, 192)]  # fmt: skip
     plans = [
-        WindowPlan(shape=(depth, wide, wide), stride=(dz, step, step), weighting="pyramid")
-        for dz, wide, step in ((half, 128, 48), (half, 128, 64), (half, PLANE, PLANE), (depth, PLANE, PLANE))
+        WindowPlan(
+            shape=(depth, wide, wide),
+            stride=(dz, step, step),
+            weighting="pyramid",
+            border="inside" if wide == 256 else "zeros",
+        )
+        for dz, wide, step in sizes
     ]
     return [Way(plans[0], "fp32"), *map(Way, plans)]
 
 
+PLANES = WindowPlan(shape=(16, 1024, 1024), stride=(8, 768, 768), border="inside")
+"""What the nets that predict heatmaps are validated in, and have the norms of."""
 LABELS = [
     Way(WindowPlan(shape=(48, wide, wide), stride=(48, step, step), weighting="gaussian", border="inside"), precision)
     for wide, step, precision in [(384, 288, "fp32"), (384, 288, "bf16"), (PLANE, PLANE, "bf16"), (224, 168, "bf16")]
@@ -87,10 +97,12 @@ LABELS = [
 def trainings() -> dict[str, tuple[TrainingRecipe, list[Way]]]:
     """What is trained, by name, and the ways that it is picked in; the first is what the others are held against.
 
-    450 updates each of what the recipes `small`, `yu4u`, `tattaka` and `soup-tiny` train, with smaller nets in place of
-    theirs and from scratch; those that predict heatmaps on crops of 256 with norms of planes, as `small` does.
+    The recipes `small`, `yu4u`, `tattaka` and `soup-tiny` with smaller nets, from scratch, for 450 updates (B: 120);
+    those that predict heatmaps on large crops with norms of planes.
     """
-    small = TrainingRecipe.read("small").model_copy(update={"epochs": 2, "validate_every": 2, "warmup_epochs": 0.3})
+    small = TrainingRecipe.read("small").model_copy(
+        update={"epochs": 2, "validate_every": 2, "warmup_epochs": 0.3, "windows": PLANES}
+    )
     a1 = small.net.model_copy(update={"backbone": "tf_efficientnet_lite0", "decoder_widths": (128, 96, 64)})
     a2 = small.net.model_copy(update={
         "name": "pyramid_unet", "backbone": "resnet10t", "input_slices": 1, "depth_stride_limit": 4,
@@ -245,7 +257,7 @@ def draw(out: Path, paths: list[str]) -> None:
             places = [r.seconds for r in rows], [r.f4 for r in rows]
             axes.plot(*places, style, color=f"C{i}", label=None if whole else net)
     axes.set(xscale="log", xlabel="CPU seconds for a tomogram of 48 x 448 x 448, one thread", ylabel="weighted F4")
-    axes.set_xticks(ticks := [4, 6, 8, 10, 15, 20, 30], ticks)
+    axes.set_xticks(ticks := [1.5, 2, 3, 4, 6, 8, 10, 15, 20], ticks)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, title="dots: windows; squares: whole planes")
     figure.savefig(paths[0], dpi=100)

@@ -136,16 +136,17 @@ def test_a_net_for_other_depths_than_it_was_rewritten_for_is_not_silently_wrong(
         net(torch.randn(1, 1, 32, 64, 64))
 
 
-def test_whole_planes_of_the_small_net_cost_a_sixth_of_the_papers_windows() -> None:
+def test_what_the_small_net_costs_by_its_own_windows_and_by_whole_planes() -> None:
     recipe = TrainingRecipe.read("small")
     net = build_net(recipe.net, classes=6).eval().to("meta")
     full = (184, 630, 630)
     costs = []
-    for plan in (PickingPlan.read("paper").windows(recipe.windows), recipe.windows):
-        plan = fitted(plan, full, multiple=net.multiple)
+    for name in ("paper", "as-trained", "planes"):
+        plan = fitted(PickingPlan.read(name).windows(recipe.windows), full, multiple=net.multiple)
         costs.append(len(window_regions(full, plan)) * flops(net, plan.shape))
-    assert costs[1] / costs[0] == pytest.approx(640**2 / (144 * 128**2), rel=0.02)
-    assert costs[1] / 184 / 630**2 < 20e-6  # 20 kFLOP a voxel
+    assert costs[1] / costs[0] == pytest.approx(25 * 256**2 / (144 * 128**2), rel=0.02)
+    assert costs[2] / costs[0] == pytest.approx(640**2 / (144 * 128**2), rel=0.02)
+    assert costs[2] / 184 / 630**2 < 20e-6  # 20 kFLOP a voxel
 
 
 def test_a_norm_is_folded_only_where_nothing_else_sees_the_convolution() -> None:

@@ -276,13 +276,12 @@ def test_the_papers_plans_lay_the_papers_windows() -> None:
 
 
 def test_whole_planes_are_one_window_a_layer_and_wider_volumes_overlap() -> None:
-    small, planes = TrainingRecipe.read("small").windows, PickingPlan.read("planes")
-    assert planes.windows(WindowPlan(shape=(16, 128, 128))) == small
-    assert PickingPlan.read("paper").windows(small).shape == (16, 128, 128)
-    full = fitted(small, (184, 630, 630), multiple=(16, 32, 32))
+    planes = PickingPlan.read("planes").windows(TrainingRecipe.read("small").windows)
+    assert PickingPlan.read("paper").windows(planes).shape == (16, 128, 128)
+    full = fitted(planes, (184, 630, 630), multiple=(16, 32, 32))
     assert full.shape == (16, 640, 640)
     assert len(window_regions((184, 630, 630), full)) == 22
-    wide = fitted(small, (16, 1500, 630), multiple=(16, 32, 32))
+    wide = fitted(planes, (16, 1500, 630), multiple=(16, 32, 32))
     rows = [region[1] for region in window_regions((16, 1500, 630), wide)]
     assert [(r.start, r.stop) for r in rows] == [(0, 1024), (476, 1500)]
 
