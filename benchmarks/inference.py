@@ -14,6 +14,7 @@ threads; shown is the best of three times (of one where a side takes minutes), a
 
 import copy
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -195,8 +196,10 @@ def pick_noise(shape: tuple[int, int, int], models: Sequence[Path], out: Path) -
         noise = np.random.default_rng(0).normal(size=shape).astype(np.float32)
         with mrcfile.new(folder / "run.mrc", noise) as file:
             file.voxel_size = 10.0
+    shutil.rmtree(folder / "picks.copick", ignore_errors=True)  # what is done would be skipped
+    (folder / "picks.csv").unlink(missing_ok=True)
     began = time.perf_counter()
-    words = ("pick", folder, "--model", *models, "--output", folder / "picks.csv", "--redo")
+    words = ("pick", folder, "--model", *models, "--output", folder / "picks.csv")
     code = (
         "import sys; from tomosoup.cli import main; main(sys.argv[1:]); "  # rusage's peak has this process's own in it
         "peak = [line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')][0]; "

@@ -48,7 +48,7 @@ from tomosoup.types import Picks, Species
 from tomosoup.windows import window_regions
 
 RUNS, TRAINED, SIMULATION_SEED = 12, 5, 21
-SEEDS = (0, 1)
+SEEDS = (0,)
 PLANE = 448
 """Voxels of a tomogram along y and x."""
 
