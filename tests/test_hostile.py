@@ -22,6 +22,7 @@ from tomosoup.errors import InputError
 from tomosoup.io.mrc import open_mrc
 from tomosoup.io.omezarr import open_omezarr
 from tomosoup.io.project import open_project
+from tomosoup.io.tables import read_csv
 from tomosoup.nets.depth_reduction import _read_weights
 from tomosoup.published import convert
 from tomosoup.terminal import printable, shown
@@ -189,3 +190,10 @@ def test_a_configuration_nested_without_end_is_refused(tmp_path: Path) -> None:
     (tmp_path / "deep.json").write_text("[" * 10**5)
     with pytest.raises(InputError, match="cannot be read as JSON"):
         open_project(tmp_path / "deep.json")
+
+
+def test_a_table_with_a_row_too_long_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("experiment,particle_type,x,y,z\na,b,1,2,3\na,b,1,2,3,4,5\n")
+    with pytest.raises(InputError, match="cannot be read as a CSV table") as refused:
+        read_csv(tmp_path / "t.csv")
+    assert "\n" not in str(refused.value)

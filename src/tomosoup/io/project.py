@@ -9,7 +9,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from tomosoup.errors import InputError
+from tomosoup.errors import InputError, first_line
 from tomosoup.io import copick_files
 from tomosoup.io.copick_roots import open_root, run_of
 from tomosoup.io.mrc import open_mrc
@@ -225,5 +225,7 @@ def _open_copick(config: Path) -> CopickProject:
     try:
         text = json.loads(config.read_text())
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{config} is not a copick configuration: it cannot be read as JSON ({error}).") from error
+        raise InputError(
+            f"{config} is not a copick configuration: it cannot be read as JSON ({first_line(error)})."
+        ) from error
     return CopickProject(config, open_root(text, name=str(config)))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tomosoup.errors import InputError
+from tomosoup.errors import InputError, first_line
 from tomosoup.io.files import written_aside
 from tomosoup.types import Picks, PicksBySpecies, check_name
 
@@ -51,7 +51,7 @@ def read_csv(path: Path) -> dict[str, dict[str, Picks]]:
     try:
         table = pd.read_csv(path, dtype={"experiment": str, "particle_type": str})
     except (OSError, ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as a CSV table ({error}).") from error
+        raise InputError(f"{path} cannot be read as a CSV table ({first_line(error)}).") from error
     missing = [c for c in COLUMNS if c not in table.columns]
     if missing:
         raise InputError(
