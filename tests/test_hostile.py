@@ -15,7 +15,7 @@ import torch
 import zarr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from readers import READERS, mutations
+from readers import READERS, mutations, read_session
 
 from tomosoup.checkpoints import Checkpoint, load
 from tomosoup.errors import InputError
@@ -197,3 +197,10 @@ def test_a_table_with_a_row_too_long_is_refused_in_one_line(tmp_path: Path) -> N
     with pytest.raises(InputError, match="cannot be read as a CSV table") as refused:
         read_csv(tmp_path / "t.csv")
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("outputs", ["3", '"a.csv"', "[3]", "null"])
+def test_records_whose_outputs_are_no_list_of_paths_are_refused(outputs: str, tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_text(f'{{"settings": {{}}, "outputs": {outputs}}}')
+    with pytest.raises(InputError, match="holds no settings"):
+        read_session(tmp_path / "settings.json")

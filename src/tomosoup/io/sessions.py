@@ -109,9 +109,14 @@ class Session:
 
     def _settings(self) -> dict[str, Any]:
         told = self._read("settings.json")
-        if told is not None and not (isinstance(told, dict) and isinstance(told.get("settings"), dict)):
+        if told is None:
+            return {}
+        whole = isinstance(told, dict) and isinstance(told.get("settings"), dict)
+        outputs = told.get("outputs", []) if whole else None
+        if not (isinstance(outputs, list) and all(isinstance(path, str) for path in outputs)):
             raise InputError(f"{self.folder}/settings.json holds no settings: remove the file to pick anew.")
-        return told or {}
+        settings: dict[str, Any] = told
+        return settings
 
     def _names(self, folder: str) -> list[str]:
         found = (path.rpartition("/")[2] for path in self._ls(f"{self.folder}/{folder}"))
