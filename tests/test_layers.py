@@ -40,10 +40,26 @@ LEVELS = {
         "tuning",
         "souping",
         "report",
+        "napari_layers",
         "simulation.scene",
         "simulation.projects",
     ],
-    4: ["demo", "cli", "pick_command", "train_command", "export_command", "arguments", "terminal", "__main__", ""],
+    4: [
+        "demo",
+        "cli",
+        "pick_command",
+        "train_command",
+        "export_command",
+        "view_command",
+        "copick_plugin",
+        "arguments",
+        "completion",
+        "terminal",
+        "bars",
+        "score_tables",
+        "__main__",
+        "",
+    ],
 }
 LEVEL = {module: level for level, modules in LEVELS.items() for module in modules}
 MODULES = sorted(SOURCE.rglob("*.py"))
