@@ -24,8 +24,10 @@ from tomosoup.recipes.commands import (
     TrainCommand,
     TuneCommand,
 )
+from tomosoup.recipes.viewing import ViewCommand
 from tomosoup.terminal import Outcome, Stopped, conclude, fail, progress_bars, say, speaking, stopwatch, wait
 from tomosoup.train_command import train
+from tomosoup.view_command import view
 
 # Every command imports what it needs: --help must not wait for torch.
 
@@ -167,6 +169,7 @@ COMMANDS: dict[str, tuple[type[Any], Callable[[Any], Outcome | None]]] = {
     "pick": (PickCommand, pick),
     "threshold": (ThresholdCommand, threshold),
     "score": (ScoreCommand, score),
+    "view": (ViewCommand, view),
     "convert": (ConvertCommand, convert),
     "export-onnx": (ExportOnnxCommand, export_onnx),
 }
