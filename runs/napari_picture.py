@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from tomosoup.io.project import open_project
-from tomosoup.napari_layers import run_layers
+from tomosoup.napari_layers import edited_picks, run_layers
 from tomosoup.recipes.viewing import ViewCommand
 from tomosoup.view_command import add_controls, add_layers, saver_for
 
@@ -28,7 +28,7 @@ def main(project: str, run: str, out: str) -> None:
     add_controls(viewer, saver_for(ViewCommand(project=Path(project), run=run), opened, run))
     picks = [layer for layer in viewer.layers if layer.metadata.get("role") == "picks"]
     viewer.layers.selection.active = max(picks, key=lambda layer: len(layer.data))
-    depths = np.concatenate([layer.data[:, 0] for layer in picks])
+    depths = np.concatenate([found.zyx[:, 0] for found in edited_picks(picks).values()])
     viewer.dims.set_point(0, max(depths, key=lambda z: (abs(depths - z) < 60).sum()))
     viewer.reset_view()
     viewer.window.show()

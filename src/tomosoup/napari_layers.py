@@ -1,7 +1,7 @@
 """A run as layers of napari, and corrected layers as picks again. World coordinates are Å (z, y, x).
 
-napari puts the centre of a voxel at its index, so a volume's `translate` is its origin, half voxels included, and
-points are their positions. Nothing here imports napari.
+napari puts the centre of a voxel at its index, so `translate` is a volume's origin, half voxels included. Points are in
+the volume's voxels, so that a step along z is a slice, too. Nothing here imports napari.
 """
 
 from __future__ import annotations
@@ -59,10 +59,13 @@ def run_layers(
         for i, kind in enumerate(project.species):
             if kind.name in found:
                 limit = (limits or {}).get(kind.name, -np.inf)
-                layers.append(_points(found[kind.name], kind, i, role=role, name="/".join(key), limit=limit))
+                one = _points(found[kind.name], kind, i, volume, role=role, name="/".join(key))
+                if role == "candidates":
+                    one[1]["shown"] = found[kind.name].score >= limit
+                layers.append(one)
     found = sets[chosen]() if chosen else {}
     for i, kind in enumerate(project.species):
-        layers.append(_points(found.get(kind.name, Picks.of([])), kind, i, role="picks", name="picks"))
+        layers.append(_points(found.get(kind.name, Picks.of([])), kind, i, volume, role="picks", name="picks"))
     return layers
 
 
@@ -82,29 +85,29 @@ def _image(volume: Volume, run: str) -> LayerData:
     data = volume.data.numpy()
     some = data[:: max(1, len(data) // 16), ::4, ::4]
     low, high = map(float, np.percentile(some[np.isfinite(some)], (0.5, 99.5)))
-    options = {
-        "name": run,
-        "scale": (volume.voxel_size,) * 3,
-        "translate": volume.origin,
-        "contrast_limits": (low, high if high > low else low + 1),
-    }
-    return data, options, "image"
+    limits = (low, high if high > low else low + 1)
+    return data, {"name": run, "contrast_limits": limits, **_where(volume)}, "image"
 
 
-def _points(picks: Picks, kind: Species, i: int, *, role: str, name: str, limit: float = -np.inf) -> LayerData:
-    """Rings of the species' radius; crosses for sets that are only looked at."""
+def _where(volume: Volume) -> dict[str, Any]:
+    return {"scale": (volume.voxel_size,) * 3, "translate": volume.origin, "units": ("angstrom",) * 3}
+
+
+def _points(picks: Picks, kind: Species, i: int, volume: Volume, *, role: str, name: str) -> LayerData:
+    """Spheres of the species' radius, drawn as rings where a slice cuts them; crosses for sets only looked at."""
     colour = copick_files.COLOURS[i % len(copick_files.COLOURS)]
     features = pd.DataFrame({"score": picks.score})
     if (turns := _rotation_vectors(picks.rotations)) is not None:
         features[TURN] = turns
-    options = {
+    options: dict[str, Any] = {
+        **_where(volume),
         "name": f"{kind.name} {name}",
-        "size": 2 * kind.radius if role != "other" else kind.radius,
+        "size": (1 if role == "other" else 2) * kind.radius / volume.voxel_size,
         "symbol": "disc" if role != "other" else "cross",
         "face_color": colour if role == "other" else f"{colour}00",
         "border_color": colour,
         "border_width": 0.06 if role == "picks" else 0.02,
-        "out_of_slice_display": True,
+        "projection_mode": "rescale_spherical",
         "features": features,
         "feature_defaults": {"score": 1.0} | dict.fromkeys(features.columns[1:], 0.0),
         "metadata": {"species": kind.name, "role": role},
@@ -113,8 +116,7 @@ def _points(picks: Picks, kind: Species, i: int, *, role: str, name: str, limit:
     }
     if role == "candidates" and len(picks):
         options |= {"face_color": "score", "face_colormap": "viridis", "opacity": 0.6}
-        options |= {"shown": picks.score >= limit}
-    return picks.zyx, options, "points"
+    return volume.to_voxel(picks.zyx), options, "points"
 
 
 def _rotation_vectors(rotations: Array | None) -> Array | None:

@@ -113,11 +113,12 @@ def saver_for(options: ViewCommand, project: Project, run: str) -> Saver:
 
 
 def add_layers(viewer: Any, layers: list[LayerData]) -> None:
-    """Add layers to a viewer, bottom first."""
+    """Add layers to a viewer, bottom first, which then draws spheres wherever its slice cuts them."""
     for data, options, kind in layers:
         getattr(viewer, f"add_{kind}")(data, **options)
+    radii = (layer.size.max(initial=0) * layer.scale[0] / 2 for layer in viewer.layers if "role" in layer.metadata)
+    viewer.dims.margin_left = viewer.dims.margin_right = (max(radii, default=0.0),) * viewer.dims.ndim
     viewer.scale_bar.visible = True
-    viewer.scale_bar.unit = "Å"
 
 
 def add_controls(viewer: Any, saver: Saver) -> None:
