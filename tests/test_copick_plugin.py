@@ -81,7 +81,22 @@ def test_help_is_that_of_the_recipes() -> None:
 
 def test_words_of_copick_become_words_of_tomosoup(typed: list[list[str]], project: Path) -> None:
     config = project / "copick_config.json"
-    words = ["-c", config, "-i", "wbp@10.0", "-m", "a", "-m", "b", "-r", "run_001", "-r", "run_002", "-o", "*:tomosoup/7"]
+    words = [
+        "-c",
+        config,
+        "-i",
+        "wbp@10.0",
+        "-m",
+        "a",
+        "-m",
+        "b",
+        "-r",
+        "run_001",
+        "-r",
+        "run_002",
+        "-o",
+        "*:tomosoup/7",
+    ]
     done = run("inference", *words, "--csv", "p.csv", "--overwrite", "--", "--peaks.floor", "0.2")
     assert done.exit_code == 0, done.output
     assert typed.pop() == [
