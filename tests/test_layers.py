@@ -17,6 +17,7 @@ LEVELS = {
         "calibration",
         "losses",
         "peaks",
+        "resampling",
         "labels",
         "matching",
         "nets",

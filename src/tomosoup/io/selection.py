@@ -33,6 +33,8 @@ class Tomogram:
     voxel_size: float
     origin: tuple[float, float, float]
     array: Any
+    inverted: bool = False
+    """Whether its values are shown with the other sign than they are stored with."""
     _rows: dict[int, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -64,7 +66,8 @@ class Tomogram:
         return torch.from_numpy(joined[start - rows.start * deep : stop - rows.start * deep])
 
     def _voxels(self, region: Any) -> Tensor:
-        return torch.from_numpy(np.array(self._read(region), dtype=np.float32))
+        values = np.array(self._read(region), dtype=np.float32)
+        return torch.from_numpy(np.negative(values, out=values) if self.inverted else values)
 
     def _read(self, region: Any) -> Any:
         try:
@@ -108,7 +111,7 @@ def select_tomogram(project: Project, run: str, data: DataRecipe) -> Tomogram:
             f"Run {run}: expected one tomogram of {wanted}, found {len(found)} (it has {has}): "
             "set --kind or --voxel-spacing."
         )
-    array, size = found[0].open(lenient=data.missing_chunks == "zero")
+    array, size = found[0].open(lenient=data.missing_chunks == "zero", voxel_size=data.voxel_size)
     spacing = found[0].spacing
     if data.voxel_size is None and size and spacing and not _close(size, spacing, VOXEL_SIZE_TOLERANCE):
         raise InputError(
@@ -118,7 +121,7 @@ def select_tomogram(project: Project, run: str, data: DataRecipe) -> Tomogram:
     if not voxel_size:
         raise InputError(f"Run {run}: the file does not say how large its voxels are: set --voxel-size (Å).")
     start = (project.first_voxel if data.first_voxel is None else data.first_voxel) * voxel_size
-    return Tomogram(run, found[0].kind, voxel_size, (start, start, start), array)
+    return Tomogram(run, found[0].kind, voxel_size, (start, start, start), array, data.invert)
 
 
 def _close(a: float, b: float, tolerance: float) -> bool:
