@@ -14,6 +14,7 @@ LEVELS = {
         "windows",
         "targets",
         "augmentation",
+        "averages",
         "calibration",
         "losses",
         "peaks",
@@ -26,6 +27,7 @@ LEVELS = {
     ],
     2: ["crops", "checkpoints", "engines", "published", "soups", "norms", "best_epochs", "acceleration", "naming"],
     3: [
+        "checks",
         "training",
         "learner",
         "lightning_habits",
@@ -44,7 +46,18 @@ LEVELS = {
         "simulation.scene",
         "simulation.projects",
     ],
-    4: ["demo", "cli", "pick_command", "train_command", "export_command", "arguments", "terminal", "__main__", ""],
+    4: [
+        "demo",
+        "cli",
+        "check_command",
+        "pick_command",
+        "train_command",
+        "export_command",
+        "arguments",
+        "terminal",
+        "__main__",
+        "",
+    ],
 }
 LEVEL = {module: level for level, modules in LEVELS.items() for module in modules}
 MODULES = sorted(SOURCE.rglob("*.py"))
