@@ -73,8 +73,8 @@ def cut_boxes(
 ) -> Boxes:
     """The boxes of picks at `zyx_vox` `(n, 3)` (fractional voxels) of a volume of `shape`.
 
-    `read` gives the voxels of a region; by `scale`, (mean, deviation), values become (value - mean) / deviation. Between
-    voxels they are interpolated linearly.
+    `read` gives the voxels of a region; by `scale`, (mean, deviation), values become (value - mean) / deviation.
+    Between voxels they are interpolated linearly.
     """
     size = max(1, round(radius / voxel_size / STEPS))
     half = int(np.ceil(REACH * radius / voxel_size / size))
@@ -181,19 +181,20 @@ def _top(values: Array, peak: Array) -> Array:
 
 
 def measured_radius(boxes: Boxes, middle: Array) -> float | None:
-    """How far from its middle (given in Å) the average has fallen to `EDGE` of its strongest shell, Å; None if nowhere."""
+    """Å from its middle (in Å) to where the average has fallen to `EDGE` of its strongest shell; None if nowhere."""
     average = boxes.average()
     distance = from_middle(average.shape[0], (middle / boxes.step).tolist())
-    shells = [(distance >= r - 0.5) & (distance < r + 0.5) for r in range(average.shape[0] // 2 + 1)]
-    profile = np.array([average[shell].mean() for shell in shells if shell.any()])
+    near = ((distance >= r - 0.5) & (distance < r + 0.5) for r in range(average.shape[0] // 2 + 1))
+    shells = [shell for shell in near if shell.any()]
+    at, profile = (np.array([values[shell].mean() for shell in shells]) for values in (distance, average))
     profile -= profile[-2:].mean()
-    strongest = float(profile[np.abs(profile).argmax()])
-    if strongest == 0:
+    top = int(np.abs(profile).argmax())
+    if profile[top] == 0:
         return None
-    relative = profile / strongest
-    top = int(relative.argmax())
+    relative = profile / profile[top]
     beyond = np.flatnonzero(relative[top:] < EDGE)
     if not len(beyond):
         return None
-    last = top + int(beyond[0]) - 1
-    return float((last + (relative[last] - EDGE) / (relative[last] - relative[last + 1])) * boxes.step)
+    i = top + int(beyond[0])
+    part = (relative[i - 1] - EDGE) / (relative[i - 1] - relative[i])
+    return float((at[i - 1] + part * (at[i] - at[i - 1])) * boxes.step)

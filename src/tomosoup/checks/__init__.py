@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tomosoup.checkpoints import load
@@ -46,6 +46,8 @@ def check(options: CheckCommand, *, progress: Progress = quiet) -> Report:
     findings += [*places.empty(surveys, species), *places.strangers(surveys, species), *places.outside(surveys)]
     findings += [*places.twice(surveys, species), *places.of_two_species(surveys, species)]
     measured, more = _densities(project, data, surveys)
+    if any(f.check == "outside" and f.severity == "error" for f in findings):
+        more = []  # nothing to be said of what is elsewhere
     return Report.of([*findings, *more], measured)
 
 

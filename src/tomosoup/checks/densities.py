@@ -74,8 +74,7 @@ def sign(found: Sequence[Average], surveys: Sequence[Survey]) -> tuple[str, list
         if not a.sure and len(a.boxes) > 2 * FEW
     ]
     if sure:
-        total = sum(np.sign(a.contrast) * len(a.boxes) for a in sure)
-        verdict = "dark" if total < 0 else "bright"
+        verdict = "dark" if sum(a.contrast / a.error for a in sure) < 0 else "bright"
         if verdict == "bright":
             names = ", ".join(a.species.name for a in sure if a.contrast > 0)
             text = (

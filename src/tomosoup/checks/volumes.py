@@ -43,8 +43,8 @@ def voxel_sizes(surveys: Sequence[Survey]) -> Iterator[Finding]:
 def grey_values(surveys: Sequence[Survey]) -> Iterator[Finding]:
     """Voxels that are no numbers, all the same or clipped; runs on another scale than the others."""
     if some := [s for s in surveys if s.grey.bad]:
-        text = f"Up to {max(s.grey.bad for s in some):.2%} of the voxels looked at are NaN or infinite: repair the tomogram"
-        yield Finding("error", "grey values", f"{text}, or leave it out.", names(some))
+        text = f"Up to {max(s.grey.bad for s in some):.2%} of the voxels looked at are NaN or infinite: repair "
+        yield Finding("error", "grey values", f"{text}the tomogram, or leave it out.", names(some))
     if some := [s for s in surveys if not s.grey.bad and not s.grey.deviation]:
         text = f"All voxels looked at are {some[0].grey.mean:g}: copy the tomogram again, or leave it out."
         yield Finding("error", "grey values", text, names(some))
@@ -55,7 +55,7 @@ def grey_values(surveys: Sequence[Survey]) -> Iterator[Finding]:
             "warning",
             "grey values",
             f"Up to {worst.grey.at_ends:.1%} of the voxels are exactly the lowest or the highest value "
-            f"({worst.grey.lowest:g}, {worst.grey.highest:g}): clipped, or padded; export it as 16 or 32 bits, unpadded.",
+            f"({worst.grey.lowest:g}, {worst.grey.highest:g}): clipped or padded: export as 16 or 32 bits, unpadded.",
             names(some),
         )
     usual = median(s.grey.deviation for s in good) if good else 1.0
