@@ -191,7 +191,7 @@ FAULTS: list[tuple[Callable[[Made], None], str, str, str, tuple[str, ...]]] = [
     (constant, "error", "grey values", r"All voxels looked at are 3: ", ("run_1",)),
     (clipped, "warning", "grey values", r"exactly the lowest or the highest value \(.*60\)", ALL),
     (another_scale, "warning", "grey values", r"of most runs by", ("run_1",)),
-    (bright, "error", "contrast", r"Particles are bright \(a, b\).*--invert", ()),
+    (bright, "error", "contrast", r"Particles are bright, .* pick with --invert", ()),
     (bright_without_picks, "warning", "contrast", r"probably bright .*--invert", ()),
     (other_voxels, "warning", "voxel size", r"Voxels of 9 Å, those of most runs 10", ("run_1",)),
     (cuboids, "error", "tomogram", r"measure 12, 10, 10 Å along z, y, x.*--voxel-size", ("run_1",)),

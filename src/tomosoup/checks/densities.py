@@ -61,6 +61,7 @@ def averages(surveys: Sequence[Survey], species: Sequence[Species]) -> list[Aver
 
 def sign(found: Sequence[Average], surveys: Sequence[Survey]) -> tuple[str, list[Finding]]:
     """Whether particles are "dark", "bright" or "unknown", and what to do about it."""
+    inverted = surveys[0].tomogram.inverted
     sure = [a for a in found if a.sure]
     findings = [
         Finding(
@@ -76,10 +77,8 @@ def sign(found: Sequence[Average], surveys: Sequence[Survey]) -> tuple[str, list
     if sure:
         verdict = "dark" if sum(a.contrast / a.error for a in sure) < 0 else "bright"
         if verdict == "bright":
-            names = ", ".join(a.species.name for a in sure if a.contrast > 0)
-            text = (
-                f"Particles are bright ({names}) and nets expect dark ones: train and pick with --invert (or without)."
-            )
+            cure = "leave --invert out" if inverted else "train, tune and pick with --invert"
+            text = f"Particles are bright, and nets expect dark ones: {cure}."
             findings.append(Finding("error", "contrast", text))
         return verdict, findings
     skewness = float(np.mean([s.grey.skewness for s in surveys]))

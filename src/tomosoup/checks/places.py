@@ -64,10 +64,12 @@ def outside(surveys: Sequence[Survey]) -> Iterator[Finding]:
         count, total = sum(out.values()), sum(len(places) for _, places in those)
         if not count:
             continue
+        grave = count > MANY_OUTSIDE * total
         turned = all(within(places[:, ::-1], s.tomogram.shape).all() for s, places in those)
-        hint = "are z and x exchanged?" if turned else "is the voxel size true (--voxel-size), are positions in Å?"
+        hint = "is the voxel size true (--voxel-size), are positions in Å?" if grave else "drop them."
+        hint = "are z and x exchanged?" if turned and grave else hint
         yield Finding(
-            "error" if count > MANY_OUTSIDE * total else "warning",
+            "error" if grave else "warning",
             "outside",
             f"{count} of {total} picks lie outside their tomogram: {hint}",
             tuple(run for run, n in out.items() if n),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from statistics import median
 
@@ -43,7 +44,7 @@ def voxel_sizes(surveys: Sequence[Survey]) -> Iterator[Finding]:
 def grey_values(surveys: Sequence[Survey]) -> Iterator[Finding]:
     """Voxels that are no numbers, all the same or clipped; runs on another scale than the others."""
     if some := [s for s in surveys if s.grey.bad]:
-        text = f"Up to {max(s.grey.bad for s in some):.2%} of the voxels looked at are NaN or infinite: repair "
+        text = f"Up to {100 * max(s.grey.bad for s in some):.2g} % of the voxels looked at are NaN or infinite: repair "
         yield Finding("error", "grey values", f"{text}the tomogram, or leave it out.", names(some))
     if some := [s for s in surveys if not s.grey.bad and not s.grey.deviation]:
         text = f"All voxels looked at are {some[0].grey.mean:g}: copy the tomogram again, or leave it out."
@@ -58,8 +59,8 @@ def grey_values(surveys: Sequence[Survey]) -> Iterator[Finding]:
             f"({worst.grey.lowest:g}, {worst.grey.highest:g}): clipped or padded: export as 16 or 32 bits, unpadded.",
             names(some),
         )
-    usual = median(s.grey.deviation for s in good) if good else 1.0
-    if some := [s for s in good if not 1 / OTHER_SCALE < s.grey.deviation / usual < OTHER_SCALE]:
+    usual = median(s.grey.deviation for s in good) if len(good) > 2 else math.nan
+    if some := [s for s in good if abs(math.log(s.grey.deviation / usual)) > math.log(OTHER_SCALE)]:
         text = f"Grey values deviate by {some[0].grey.deviation:.3g}, those of most runs by {usual:.3g}: of another "
         yield Finding("warning", "grey values", f"{text}kind? Train with --normalisation volume.", names(some))
 
