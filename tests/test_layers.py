@@ -14,9 +14,11 @@ LEVELS = {
         "windows",
         "targets",
         "augmentation",
+        "averages",
         "calibration",
         "losses",
         "peaks",
+        "resampling",
         "labels",
         "matching",
         "nets",
@@ -25,6 +27,7 @@ LEVELS = {
     ],
     2: ["crops", "checkpoints", "engines", "published", "soups", "norms", "best_epochs", "acceleration", "naming"],
     3: [
+        "checks",
         "training",
         "learner",
         "lightning_habits",
@@ -43,7 +46,18 @@ LEVELS = {
         "simulation.scene",
         "simulation.projects",
     ],
-    4: ["demo", "cli", "pick_command", "train_command", "export_command", "arguments", "terminal", "__main__", ""],
+    4: [
+        "demo",
+        "cli",
+        "check_command",
+        "pick_command",
+        "train_command",
+        "export_command",
+        "arguments",
+        "terminal",
+        "__main__",
+        "",
+    ],
 }
 LEVEL = {module: level for level, modules in LEVELS.items() for module in modules}
 MODULES = sorted(SOURCE.rglob("*.py"))

@@ -8,10 +8,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tomosoup.arguments import parse, read_thresholds
+from tomosoup.check_command import check
 from tomosoup.errors import InputError
 from tomosoup.export_command import export_onnx
 from tomosoup.pick_command import pick, threshold
 from tomosoup.process import keep_freed_memory, look_for_garbage_less
+from tomosoup.recipes.check import CheckCommand
 from tomosoup.recipes.commands import (
     ConvertCommand,
     DemoCommand,
@@ -134,6 +136,7 @@ def demo(options: DemoCommand) -> None:
 COMMANDS: dict[str, tuple[type[Any], Callable[[Any], None]]] = {
     "demo": (DemoCommand, demo),
     "simulate": (SimulateCommand, simulate),
+    "check": (CheckCommand, check),
     "train": (TrainCommand, train),
     "soup": (SoupCommand, soup),
     "tune": (TuneCommand, tune),

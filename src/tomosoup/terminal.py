@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # --help must not wait for torch
+    from tomosoup.checks.findings import Report
     from tomosoup.evaluation import Score
     from tomosoup.tuning import Tuned
     from tomosoup.types import Progress
@@ -82,6 +83,40 @@ def print_tuned(tuned: Mapping[str, Tuned]) -> None:
             "more, or take the laxer ones of --softness 0.1.",
             highlight=False,
         )
+
+
+def print_findings(report: Report) -> None:
+    """A row a finding, the gravest first; then what was measured."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console, measured = Console(), report.measured
+    if report.findings:
+        table = Table("", "what", "finding", show_lines=True)
+        colours = {"error": "red", "warning": "yellow", "note": "blue"}
+        for f in report.findings:
+            where = [f.species] if f.species else []
+            where += [", ".join(f.runs[:2]) + (f" and {len(f.runs) - 2} more" if len(f.runs) > 2 else "")] * bool(
+                f.runs
+            )
+            what = "\n".join([f.check, *where])
+            table.add_row(f"[{colours[f.severity]}]{f.severity}[/]", shown(what), shown(f.text))
+        console.print(table)
+    if "particles" in measured:
+        z, y, x = measured["shape"]
+        text = f"{measured['runs']} runs of {z} x {y} x {x} voxels of {measured['voxel_size']:.4g} Å"
+        text += f", {sum(measured['picks'].values())} true picks; particles are {measured['particles']}"
+        if "offset_vox" in measured:
+            away = ", ".join(
+                f"{v:.2f} ± {measured['offset_error_vox'][a]:.2f}" for a, v in measured["offset_vox"].items()
+            )
+            text += f"; densities lie {away} voxels (z, y, x) from their picks"
+        console.print(f"{text}.", highlight=False)
+    counts = [
+        (n, kind) for kind in ("error", "warning", "note") if (n := sum(f.severity == kind for f in report.findings))
+    ]
+    told = ", ".join(f"{n} {kind}{'s' * (n > 1)}" for n, kind in counts)
+    console.print(told or "Nothing to complain of.", highlight=False)
 
 
 def print_failures(failures: Mapping[str, str]) -> None:
