@@ -20,7 +20,7 @@ from tomosoup.io.project import CopickProject, Project, open_project
 from tomosoup.io.selection import shortened
 from tomosoup.io.tables import PicksByRun, write_csv
 from tomosoup.recipes.formats import ImportCommand
-from tomosoup.types import Picks
+from tomosoup.types import Picks, check_name
 
 
 def import_picks(options: ImportCommand) -> PicksByRun:
@@ -74,7 +74,7 @@ def ours(block: Block, path: Path, called: Template, options: ImportCommand, for
             f"{path} does not say its {what}, nor does its name, as it is not {pattern.text} with a {what} in it: say "
             f"with --pattern how files are named{other}."
         )
-    return run, name
+    return run, check_name(name, what="a species")
 
 
 def joined(parts: Sequence[Picks]) -> Picks:
