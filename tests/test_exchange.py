@@ -96,6 +96,31 @@ def test_files_that_name_no_run_are_called_as_the_other_program_calls_it(folder:
     assert {run: sorted(species) for run, species in read_csv(folder / "back.csv").items()} == {"TS_1": sorted(SPECIES)}
 
 
+def test_a_table_without_its_map_is_of_the_run_it_is_called_after(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("export picks.csv --format dynamo --project p --species ribosome -o {run}.tbl")
+    (folder / "TS_2.doc").unlink()
+    command("import TS_2.tbl --format dynamo -o back.csv --project p --species ribosome")
+    assert list(read_csv(folder / "back.csv")) == ["TS_2"]
+    command("export picks.csv --format dynamo --project p --species ribosome -o both.tbl")
+    (folder / "both.doc").unlink()
+    words = "import both.tbl --format dynamo -o other.csv --project p --species ribosome"
+    assert "put the map of their names" in refused(words.split(), capsys)
+
+
+def test_only_the_runs_that_are_asked_for_come_in(folder: Path) -> None:
+    command("import picks.csv --format csv -o p --user me --runs TS_2")
+    assert [run for run in RUNS if ("me", "0") in open_project("p").pick_sets(run)] == ["TS_2"]
+
+
+def test_no_file_is_written_where_one_cannot_be(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "TS_2_info.json").write_text("[]")
+    words = "export picks.csv --format eman2 --pixel-size 2.5 --project p -o {run}_info.json --overwrite"
+    assert "TS_2_info.json is not an EMAN2 info file" in refused(words.split(), capsys)
+    assert not (folder / "TS_1_info.json").exists()
+
+
 def test_runs_species_and_thresholds_choose(folder: Path) -> None:
     command("export picks.csv --format czii -o a.csv --runs TS_1 --species ribosome --threshold ribosome=0.5")
     table = pd.read_csv(folder / "a.csv")
@@ -184,6 +209,8 @@ REFUSED = {
     "import TS_9.coords --format cryolo -o a.csv --project p --species ribosome": "name the project",
     "import TS_1.coords --format cryolo -o p --user me --species virus": "has no particle virus",
     "import TS_1.coords --format cryolo -o folder --user me --species ribosome": "is not written to",
+    "import picks.csv --format csv -o a.csv --runs TS_9": "no picks of run TS_9 in picks.csv",
+    "export strange.csv --format chimerax --project p -o {run}.cmm": "give a table name,radius with --radii",
     "import empty.coords --format cryolo -o a.csv --species ribosome": "no picks in empty.coords",
 }
 
@@ -195,6 +222,7 @@ def test_what_does_not_suffice_is_said_in_a_sentence(
     for run in ("TS_1", "TS_9"):
         (folder / f"{run}.coords").write_text("1 2 3\n")
     (folder / "empty.coords").write_text("")
+    write_csv(folder / "strange.csv", {"TS_1": {"strange": Picks.of([[35.0, 45.0, 55.0]])}})
     if "folder" in words:
         import mrcfile
 

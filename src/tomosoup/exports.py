@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,8 +51,13 @@ def export_picks(options: ExportCommand, *, limits: Callable[[Sequence[str]], Ma
     files = sorted_into_files(blocks, options.output, form)
     for path in (beside for file in files for beside in (file, *map(file.with_suffix, form.endings[1:]))):
         refuse_existing(path, overwrite=options.overwrite)
-    contents = {path: form.encode(parts, replace(details, file=path.name)) for path, parts in files.items()}
-    return [written for path, content in contents.items() for written in write_files(path, content, form)]
+    contents: dict[Path, bytes] = {}
+    for path, parts in files.items():
+        contents |= contents_of(path, parts, replace(details, file=path.name), form)
+    for path, content in contents.items():
+        with written_aside(path) as aside:
+            aside.write_bytes(content)
+    return list(contents)
 
 
 def chosen(
@@ -124,12 +129,10 @@ def sorted_into_files(blocks: Iterable[tuple[str, Block]], output: str, form: Fo
     return files
 
 
-def write_files(path: Path, contents: Mapping[str, bytes], form: Format) -> Iterator[Path]:
-    """Write a file and those beside it; a format whose files hold more than picks adds to what is there."""
-    for ending, content in contents.items():
+def contents_of(path: Path, blocks: Sequence[Block], details: Details, form: Format) -> dict[Path, bytes]:
+    """What is to be in a file and in those beside it; to files that hold more than picks, picks are added."""
+    contents = {}
+    for ending, content in form.encode(blocks, details).items():
         file = path if ending == form.endings[0] else path.with_suffix(ending)
-        if form.merge and file.exists():
-            content = form.merge(file.read_bytes(), content, file)
-        with written_aside(file) as aside:
-            aside.write_bytes(content)
-        yield file
+        contents[file] = form.merge(file.read_bytes(), content, file) if form.merge and file.exists() else content
+    return contents

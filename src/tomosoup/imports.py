@@ -37,10 +37,11 @@ def import_picks(options: ImportCommand) -> PicksByRun:
     frame = form.frame.with_first_voxel(options.their_first_voxel)
     called = run_template(options, form)
     blocks = [
-        (*ours(block, path, called, options, form), block)
+        (run, name, block)
         for path in options.files
         for block in form.decode(path, Details(pixel_size=options.pixel_size))
-        if len(block.picks)
+        for run, name in [ours(block, path, called, options, form)]
+        if len(block.picks) and run in (options.data.runs or [run])
     ]
     grids = grids_of(project, {run for run, _, _ in blocks}, options) if frame.first_voxel is not None else {}
     parts: dict[str, dict[str, list[Picks]]] = {}
@@ -49,7 +50,8 @@ def import_picks(options: ImportCommand) -> PicksByRun:
         parts.setdefault(run, {}).setdefault(name, []).append(replace(block.picks, zyx=zyx))
     picks = {run: {name: joined(those) for name, those in species.items()} for run, species in parts.items()}
     if not picks:
-        raise InputError(f"There are no picks in {shortened([str(path) for path in options.files], most=3)}.")
+        files, runs = shortened([str(path) for path in options.files], most=3), ", ".join(options.data.runs)
+        raise InputError(f"There are no picks{f' of run {runs}' if runs else ''} in {files}.")
     if target is None:
         write_csv(options.output, picks)
     else:

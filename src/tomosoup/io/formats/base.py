@@ -10,7 +10,6 @@ from typing import Literal
 import numpy as np
 
 from tomosoup.errors import InputError
-from tomosoup.io.picks import species_for
 from tomosoup.types import Array, Grid, Picks, Species
 
 ZYX = tuple[float, float, float]
@@ -47,7 +46,13 @@ class Details:
 
     def radius(self, name: str) -> float:
         """Å. Raises `InputError` where no table of species says."""
-        return next(s.radius for s in species_for({name: None}, tuple(self.species)) if s.name == name)
+        radius = next((s.radius for s in self.species if s.name == name), None)
+        if radius is None:
+            raise InputError(
+                f"The radius of {name}, which this format shows, is not known (known: "
+                f"{', '.join(s.name for s in self.species)}): give a table name,radius with --radii."
+            )
+        return radius
 
     def number(self, name: str) -> int:
         """A species' place in the list, for its colour."""
