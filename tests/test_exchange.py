@@ -111,7 +111,7 @@ def test_a_table_without_its_map_is_of_the_run_it_is_called_after(
 
 def test_only_the_runs_that_are_asked_for_come_in(folder: Path) -> None:
     command("import picks.csv --format csv -o p --user me --runs TS_2")
-    assert [run for run in RUNS if ("me", "0") in open_project("p").pick_sets(run)] == ["TS_2"]
+    assert [run for run in RUNS if ("me", "0") in open_project(folder / "p").pick_sets(run)] == ["TS_2"]
 
 
 def test_no_file_is_written_where_one_cannot_be(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,12 +142,14 @@ def test_without_a_project_voxels_are_as_the_options_say(folder: Path) -> None:
 
 
 def test_relions_own_picker_has_another_centre(folder: Path) -> None:
-    """RELION's Python: index - (size / 2 - 1)."""
+    """RELION's Python: (index x binning - (size / 2 - 1)) x pixel size, in the unbinned tilt series' pixels."""
+    index, binning, pixel = np.array([5, 4, 3]), 4, 2.5
+    theirs = (index * binning - (np.array([12, 10, 8]) * binning / 2 - 1)) * pixel
     write_csv(folder / "one.csv", {"TS_1": {"ribosome": Picks.of([[35.0, 45.0, 55.0]])}})
-    options = "--voxel-size 10 --shape 8 10 12 --their-first-voxel 1"
+    options = "--voxel-size 10 --shape 8 10 12 --their-first-voxel 0.25"
     command(f"export one.csv --format relion5 -o a.star {options}")
     table = starfile.read(folder / "a.star")
-    np.testing.assert_allclose(table[[f"rlnCenteredCoordinate{a}Angst" for a in "XYZ"]], [[0, 0, 0]])
+    np.testing.assert_allclose(table[[f"rlnCenteredCoordinate{a}Angst" for a in "XYZ"]], [theirs])
     command(f"import a.star --format relion5 -o b.csv {options} --species ribosome")
     np.testing.assert_allclose(read_csv(folder / "b.csv")["TS_1"]["ribosome"].zyx, [[35, 45, 55]])
 

@@ -42,7 +42,7 @@ class FrameOptions(Recipe):
     """Å a pixel of the unbinned tilt series, in which relion4 and eman2 count."""
     their_first_voxel: float | None = None
     """Where the other program has the centre of voxel 0, in voxels along every axis, in place of what the format says:
-    1 for coordinates of RELION 5's own Python picker, or for Dynamo coordinates that are pixel indices."""
+    1 / binning for coordinates of RELION 5's own Python pickers, 1 for Dynamo coordinates that are pixel indices."""
     name: str | None = None
     """What the other program calls a run: '{run}_10.00Apx'. By default {run}, for warp {run}.tomostar, for dynamo
     {run}.mrc."""

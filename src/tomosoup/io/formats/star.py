@@ -3,8 +3,9 @@
 Sources. RELION 5's `ParticleSet` (src/jaz/tomography/particle_set.cpp): rlnCenteredCoordinate*Angst / pixel size + the
 tomogram's centre, which is its size / 2, gives pixels of the unbinned tilt series; RELION 4's rlnCoordinate* are those
 pixels; the centre of a voxel is a whole number, voxel 0 is at 0; rlnOrigin*Angst, turned by rlnTomoSubtomogram*, is
-subtracted; orientations are A_subtomogram A_particle; it makes optics groups of its own where a file has none. (Its
-Python picking tools take size / 2 - 1 for the centre: the frame with voxel 0 at 1.) Warp's `ts_export_particles`
+subtracted; orientations are A_subtomogram A_particle; it makes optics groups of its own where a file has none. (The
+Python tools for picking that come with it take index x binning - (size / 2 - 1), in pixels of the unbinned tilt
+series: the frame with voxel 0 at 1 / binning.) Warp's `ts_export_particles`
 (WarpTools/Commands/Tiltseries/ExportParticlesTiltseries.cs): rlnMicrographName is the tilt series' file (.tomostar),
 rlnCoordinate* times --coords_angpix is Å, less rlnOrigin* (pixels) or rlnOrigin*Angst / rlnPixelSize; voxel 0 of its
 tomograms is at 0, as its template matching (WarpLib/TiltSeries.Match) writes whole voxels of them, there as shares of
