@@ -10,6 +10,7 @@ from typing import Any
 from tomosoup.arguments import parse, read_thresholds
 from tomosoup.check_command import check
 from tomosoup.errors import InputError
+from tomosoup.exchange_command import export_picks, import_picks
 from tomosoup.export_command import export_onnx
 from tomosoup.pick_command import pick, threshold
 from tomosoup.process import keep_freed_memory, look_for_garbage_less
@@ -26,6 +27,7 @@ from tomosoup.recipes.commands import (
     TrainCommand,
     TuneCommand,
 )
+from tomosoup.recipes.formats import ExportCommand, ImportCommand
 from tomosoup.terminal import Stopped, fail, print_score, print_tuned, progress_bars, say
 from tomosoup.train_command import train
 
@@ -143,6 +145,8 @@ COMMANDS: dict[str, tuple[type[Any], Callable[[Any], None]]] = {
     "pick": (PickCommand, pick),
     "threshold": (ThresholdCommand, threshold),
     "score": (ScoreCommand, score),
+    "export": (ExportCommand, export_picks),
+    "import": (ImportCommand, import_picks),
     "convert": (ConvertCommand, convert),
     "export-onnx": (ExportOnnxCommand, export_onnx),
 }
