@@ -3,39 +3,79 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any, TypeVar
+from shutil import get_terminal_size
+from textwrap import fill
+from typing import Annotated, Any, TypeVar
 
 import tyro
-from pydantic import ValidationError
+from pydantic import Field, ValidationError, create_model
 
 from tomosoup.errors import InputError
 from tomosoup.recipes.base import Recipe
-from tomosoup.recipes.commands import PickCommand, SimulateCommand, SoupCommand, TrainCommand, TuneCommand
+from tomosoup.recipes.commands import (
+    UNPREFIXED,
+    PickCommand,
+    SimulateCommand,
+    SoupCommand,
+    TrainCommand,
+    TuneCommand,
+)
 from tomosoup.recipes.picking import PickingPlan
 from tomosoup.recipes.simulation import SimulationRecipe
 from tomosoup.recipes.training import TrainingRecipe
+from tomosoup.recipes.voice import Voice
 
 Options = TypeVar("Options", bound=Recipe)
 
 
-def parse(model: type[Options], name: str, words: Sequence[str]) -> Options:
-    """The options of a command. Bad ones end the program with a line that names them."""
+def overview(models: Mapping[str, type[Recipe]]) -> str:
+    """What `tomosoup --help` prints."""
+    about = {name: " ".join((model.__doc__ or "").split()) for name, model in models.items()} | {
+        "--version": "",
+        "--print-completion bash|zsh|tcsh": "Print what the shell is to source to complete commands and options.",
+    }
+    lines = [
+        fill(f"  {name:<11} {text}", _width(), subsequent_indent=" " * 14).rstrip() for name, text in about.items()
+    ]
+    first = "tomosoup finds particles in cryo-electron tomograms."
+    return "\n".join([first, "", "usage: tomosoup COMMAND [--help]", "", *lines])
+
+
+def _width() -> int:
+    return min(80, get_terminal_size().columns)
+
+
+def with_voice(model: type[Options]) -> type[Options]:
+    """A command's options and, as field `voice`, those that all commands share."""
+    shared: Any = (Annotated[Voice, UNPREFIXED], Field(Voice(), description=Voice.__doc__))
+    return create_model(model.__name__, __base__=model, __doc__=model.__doc__, voice=shared)
+
+
+def parse(model: type[Options], name: str, words: Sequence[str]) -> tuple[Options, Voice]:
+    """The options of a command, and how much it says. Bad ones end the program with a line that names them."""
     default: Any = tyro.MISSING
+    asked = with_voice(model)
     if recipe := RECIPES.get(model):
         named_by, field, kind = recipe
         chosen = _last_value(f"--{named_by}", words) or model.model_fields[named_by].default
         values: dict[str, Any] = {n: tyro.MISSING for n, f in model.model_fields.items() if f.is_required()}
         values |= {named_by: chosen, field: kind.read(chosen)}
-        default = model.model_construct(None, **values)
+        default = asked.model_construct(None, **values)
+    about = fill(" ".join((model.__doc__ or "").split()), _width(), subsequent_indent=" ")  # else tyro joins its lines
     try:
-        options: Options = tyro.cli(
-            model, prog=f"tomosoup {name}", args=words, default=default, config=(tyro.conf.FlagCreatePairsOff,)
+        said: Any = tyro.cli(
+            asked,
+            prog=f"tomosoup {name}",
+            description=about,
+            args=words,
+            default=default,
+            config=(tyro.conf.FlagCreatePairsOff,),
         )
     except ValidationError as error:  # of options that do not go together; tyro tells of single ones
         raise InputError(model.what_is_wrong(error)) from error
-    return options
+    return model.model_construct(None, **{n: getattr(said, n) for n in model.model_fields}), said.voice
 
 
 RECIPES: dict[Any, tuple[str, str, type[Recipe]]] = {

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
-from tomosoup.arguments import parse, read_thresholds
+from tomosoup.arguments import overview, parse, read_thresholds
 from tomosoup.check_command import check
 from tomosoup.errors import InputError
 from tomosoup.exchange_command import export_picks, import_picks
@@ -28,13 +28,13 @@ from tomosoup.recipes.commands import (
     TuneCommand,
 )
 from tomosoup.recipes.formats import ExportCommand, ImportCommand
-from tomosoup.terminal import Stopped, fail, print_score, print_tuned, progress_bars, say
+from tomosoup.terminal import Outcome, Stopped, conclude, fail, progress_bars, say, speaking, stopwatch, wait
 from tomosoup.train_command import train
 
 # Every command imports what it needs: --help must not wait for torch.
 
 
-def simulate(options: SimulateCommand) -> None:
+def simulate(options: SimulateCommand) -> Outcome:
     """Simulate a project."""
     from tomosoup.io.selection import shortened
     from tomosoup.simulation.projects import simulate_project
@@ -44,14 +44,19 @@ def simulate(options: SimulateCommand) -> None:
             runs = simulate_project(options, progress=progress)
     except KeyboardInterrupt:
         raise Stopped("Simulating stopped; the same command goes on after the last finished run.") from None
-    say(f"{options.out}: {len(runs)} runs with known particles: {shortened(runs, most=4)}")
+    return Outcome(
+        f"{options.out}: {len(runs)} runs with known particles: {shortened(runs, most=4)}",
+        files=[options.out / "copick_config.json"],
+        facts={"runs": runs},
+    )
 
 
-def tune(options: TuneCommand) -> None:
+def tune(options: TuneCommand) -> Outcome:
     """Set thresholds by cross-validation."""
     from tomosoup.checkpoints import load
     from tomosoup.ensembles import all_species
     from tomosoup.io.project import open_project
+    from tomosoup.score_tables import tuned_table
     from tomosoup.tuning import calibrate, out_of_fold, tune, with_thresholds
 
     models = [load(path) for path in options.model]
@@ -73,16 +78,20 @@ def tune(options: TuneCommand) -> None:
             seed=options.seed,
             progress=progress,
         )
-    print_tuned(tuned)
     if not options.dry_run:
         mixed = len({model.labels for model in models}) > 1
         calibration = None if mixed else calibrate(found.peaks, species)
         for path, model in zip(options.model, models, strict=True):
             with_thresholds(model, tuned, found.folds, calibration=calibration).save(path)
-        say(f"Stored in {', '.join(map(str, options.model))}")
+    return Outcome(
+        "Nothing stored (--dry-run)" if options.dry_run else f"Stored in {', '.join(map(str, options.model))}",
+        files=() if options.dry_run else options.model,
+        facts={"species": {name: asdict(t) for name, t in tuned.items()}},
+        tables=[tuned_table(tuned)],
+    )
 
 
-def soup(options: SoupCommand) -> None:
+def soup(options: SoupCommand) -> Outcome:
     """Average the weights of checkpoints."""
     from tomosoup.io.files import refuse_existing
     from tomosoup.souping import make_soup
@@ -91,13 +100,17 @@ def soup(options: SoupCommand) -> None:
     with progress_bars() as progress:
         made = make_soup(options, progress=progress)
     made.checkpoint.save(options.output)
-    count = len(made.checkpoint.history[-1]["ingredients"])
-    say(f"{options.output}: the mean of {count} checkpoints")
     for note in made.notes:
         say(note[0].upper() + note[1:] + ".")
+    count = len(made.checkpoint.history[-1]["ingredients"])
+    return Outcome(
+        f"{options.output}: the mean of {count} checkpoints",
+        files=[options.output],
+        facts={"checkpoints": count, "notes": list(made.notes)},
+    )
 
 
-def convert(options: ConvertCommand) -> None:
+def convert(options: ConvertCommand) -> Outcome:
     """Turn published weights into a checkpoint."""
     from tomosoup.io.files import refuse_existing
     from tomosoup.published import convert
@@ -107,35 +120,49 @@ def convert(options: ConvertCommand) -> None:
     checkpoint.save(options.output)
     event = checkpoint.history[-1]
     which = "averaged weights" if event["averaged"] else "last weights, as it holds no averaged ones"
-    say(f"{options.output}: {event['net']}, {which}; species {', '.join(s.name for s in checkpoint.species)}")
+    species = [s.name for s in checkpoint.species]
     say("No thresholds were published: set them with --threshold when you pick, or with `tomosoup threshold`.")
+    return Outcome(
+        f"{options.output}: {event['net']}, {which}; species {', '.join(species)}",
+        files=[options.output],
+        facts={"net": event["net"], "species": species},
+    )
 
 
-def score(options: ScoreCommand) -> None:
+def score(options: ScoreCommand) -> Outcome:
     """Score picks and print the table."""
     from tomosoup.evaluation import score_files
+    from tomosoup.score_tables import score_table
 
-    result = score_files(options, limits=lambda names: read_thresholds(options.threshold, names))
-    if options.as_json:
-        say(json.dumps(result.as_dict(), indent=2))
-        return
-    print_score(result)
+    with progress_bars() as progress:
+        result = score_files(options, limits=lambda names: read_thresholds(options.threshold, names), progress=progress)
+    return Outcome(
+        f"{options.picks}: weighted F4 {result.weighted:.4f} against {options.truth} in {len(result.runs)} runs",
+        facts=result.as_dict(),
+        tables=[score_table(result)],
+        facts_alone=True,
+    )
 
 
-def demo(options: DemoCommand) -> None:
+def demo(options: DemoCommand) -> Outcome:
     """Run the whole path."""
     from tomosoup.demo import run_demo
+    from tomosoup.score_tables import score_table
 
     try:
         with progress_bars() as progress:
             result = run_demo(options, progress=progress)
     except KeyboardInterrupt:
         raise Stopped(f"Demo stopped; what it made so far is in {options.out}.") from None
-    print_score(result)
-    say(f"Look at {options.out / 'overview.png'}; beside it: picks.csv, model.safetensors, project/, training/")
+    return Outcome(
+        f"Look at {options.out / 'overview.png'}; beside it: picks.csv, model.safetensors, project/, training/",
+        files=[options.out / name for name in ("overview.png", "picks.csv", "model.safetensors")],
+        facts=result.as_dict(),
+        tables=[score_table(result)],
+    )
 
 
-COMMANDS: dict[str, tuple[type[Any], Callable[[Any], None]]] = {
+COMMANDS: dict[str, tuple[type[Any], Callable[[Any], Outcome | None]]] = {
     "demo": (DemoCommand, demo),
     "simulate": (SimulateCommand, simulate),
     "check": (CheckCommand, check),
@@ -155,21 +182,19 @@ COMMANDS: dict[str, tuple[type[Any], Callable[[Any], None]]] = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """The `tomosoup` command: exit 0 if all went well, 1 for bad input, 2 for bad options, 130 for Ctrl-C."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if not words or words[0] in {"-h", "--help"}:
-        say(overview())
+    if not words or words[0] not in COMMANDS:
+        without_command(words)
         return
-    if words[0] == "--version":
-        from importlib.metadata import version
-
-        say(f"tomosoup {version('tomosoup')}")
-        return
-    if words[0] not in COMMANDS:
-        fail(f"There is no command {words[0]!r}; expected one of {', '.join(COMMANDS)}.", 2)
     model, run = COMMANDS[words[0]]
     keep_freed_memory()
     look_for_garbage_less()
     try:
-        run(parse(model, words[0], words[1:]))
+        options, voice = parse(model, words[0], words[1:])
+        seconds = stopwatch()
+        with speaking(voice):
+            wait(f"tomosoup {words[0]}")
+            outcome = run(options)
+        conclude(outcome, voice, command=words[0], seconds=seconds())
     except InputError as error:
         fail(str(error), 1)
     except Stopped as stop:
@@ -180,9 +205,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         fail(f"The operating system refused: {error}.", 1)
 
 
-def overview() -> str:
-    """What `tomosoup --help` prints."""
-    lines = [f"  {name:<11} {(model.__doc__ or '').strip()}" for name, (model, _) in COMMANDS.items()]
-    return "\n".join(
-        ["tomosoup finds particles in cryo-electron tomograms.", "", "usage: tomosoup COMMAND [--help]", "", *lines]
-    )
+def without_command(words: Sequence[str]) -> None:
+    """What is asked of the program itself."""
+    models = {name: model for name, (model, _) in COMMANDS.items()}
+    match words:
+        case [] | ["-h" | "--help", *_]:
+            say(overview(models))
+        case ["--version", *_]:
+            from importlib.metadata import version
+
+            say(f"tomosoup {version('tomosoup')}")
+        case ["--print-completion", shell]:
+            from tomosoup.completion import SHELLS, completion_script
+
+            if shell not in SHELLS:
+                fail(f"There is no completion for {shell!r}; expected one of {', '.join(SHELLS)}.", 2)
+            sys.stdout.write(completion_script(shell, models))
+        case _:
+            fail(f"There is no command {words[0]!r}; expected one of {', '.join(COMMANDS)}.", 2)

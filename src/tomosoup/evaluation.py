@@ -13,7 +13,7 @@ from tomosoup.io.tables import PicksByRun
 from tomosoup.matching import Matches, best_threshold, match, steady_threshold
 from tomosoup.recipes.commands import ScoreCommand
 from tomosoup.recipes.portal import contest_name, translation
-from tomosoup.types import Picks, PicksBySpecies, Species
+from tomosoup.types import Picks, PicksBySpecies, Progress, Species, quiet
 
 MATCH_RADII = 0.5
 """A pick is right within this many radii of a true particle (the contest's rule)."""
@@ -120,10 +120,12 @@ def called_as(species: Sequence[Species], picks: PicksBySpecies) -> dict[str, Pi
     return {names[name]: found for name, found in picks.items()}
 
 
-def score_files(options: ScoreCommand, *, limits: Callable[[Sequence[str]], Mapping[str, float]]) -> Score:
+def score_files(
+    options: ScoreCommand, *, limits: Callable[[Sequence[str]], Mapping[str, float]], progress: Progress = quiet
+) -> Score:
     """Score what two files or projects hold, as the `score` command is told; `limits` gives thresholds for species."""
-    truth, true_species = read_true_picks(options.truth, options.truth_set)
-    picks, found_species = read_picks(options.picks, options.picks_set)
+    truth, true_species = read_true_picks(options.truth, options.truth_set, progress=progress)
+    picks, found_species = read_picks(options.picks, options.picks_set, progress=progress)
     if true_species:
         picks = {run: called_as(true_species, found) for run, found in picks.items()}
     names = {name: None for found in (*truth.values(), *picks.values()) for name in found}

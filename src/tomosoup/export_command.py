@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tomosoup.recipes.commands import ExportOnnxCommand
-from tomosoup.terminal import say
+from tomosoup.terminal import Outcome, say
 
 
-def export_onnx(options: ExportOnnxCommand) -> None:
+def export_onnx(options: ExportOnnxCommand) -> Outcome:
     """Write a checkpoint's net as ONNX."""
     from tomosoup.checkpoints import load
     from tomosoup.engines.onnx_files import PREFIX, export_checkpoint
@@ -18,7 +18,11 @@ def export_onnx(options: ExportOnnxCommand) -> None:
     *beside, file = export_checkpoint(model, options.output, window=window)
     weights = f", weights in {beside[0]}" if beside else ""
     z, y, x = window
-    species = ", ".join(s.name for s in model.species)
-    say(f"{file}: {model.architecture.name}, float32 windows (batch, 1, {z}, {y}, {x}), normalised{weights}")
-    say(f"Output channels: {'background (all are logits), ' if model.labels else ''}{species}")
+    species = [s.name for s in model.species]
+    say(f"Output channels: {'background (all are logits), ' if model.labels else ''}{', '.join(species)}")
     say(f"In its metadata, as JSON: {PREFIX}species, {PREFIX}thresholds, {PREFIX}normalisation, {PREFIX}voxel_size")
+    return Outcome(
+        f"{file}: {model.architecture.name}, float32 windows (batch, 1, {z}, {y}, {x}), normalised{weights}",
+        files=[file, *beside],
+        facts={"net": model.architecture.name, "window": list(window), "species": species},
+    )

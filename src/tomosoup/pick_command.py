@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from tomosoup.arguments import read_thresholds
 from tomosoup.errors import InputError
 from tomosoup.recipes.commands import PickCommand, ThresholdCommand
-from tomosoup.terminal import Stopped, fail, print_failures, progress_bars, say
+from tomosoup.terminal import Outcome, Stopped, complain, progress_bars, say
+from tomosoup.types import told
 
 if TYPE_CHECKING:  # --help must not wait for torch
     from pathlib import Path
@@ -22,7 +23,7 @@ if TYPE_CHECKING:  # --help must not wait for torch
     from tomosoup.types import Progress
 
 
-def pick(options: PickCommand) -> None:
+def pick(options: PickCommand) -> Outcome:
     """Pick a project."""
     from tomosoup.io.files import refuse_existing
     from tomosoup.io.project import open_project
@@ -53,8 +54,7 @@ def pick(options: PickCommand) -> None:
         overwrite=options.overwrite,
     )
     if options.write_sbatch:
-        write_sbatch(options.write_sbatch, options.cluster)
-        return
+        return write_sbatch(options.write_sbatch, options.cluster)
     mine = share(runs, *options.cluster.part)
     if options.redo:
         job.store.session.forget(mine, job.store.fingerprint)
@@ -72,7 +72,7 @@ def pick(options: PickCommand) -> None:
             f"Picking stopped; the runs finished so far are in {job.store.config}, no CSV was written: give the same "
             "command again for the rest."
         ) from None
-    finish(options, job, runs, mine)
+    return finish(options, job, runs, mine)
 
 
 @contextmanager
@@ -89,36 +89,49 @@ def workers(options: PickCommand, job: Job, progress: Progress) -> Iterator[Work
         yield work
 
 
-def finish(options: PickCommand, job: Job, runs: Sequence[str], mine: Sequence[str]) -> None:
-    """Write the tables once no run is left, tell what was found, and exit with 1 where one of `mine` is missing."""
+def finish(options: PickCommand, job: Job, runs: Sequence[str], mine: Sequence[str]) -> Outcome:
+    """Write the tables once no run is left; what was found, which is a failure where one of `mine` is missing."""
     from tomosoup.io.tables import write_csv
+    from tomosoup.score_tables import failures_table
 
     session, settings = job.store.session, job.store.fingerprint
     recorded, failures = set(job.store.done()), session.failures(settings)
     done = [run for run in runs if run in recorded]
     left = [run for run in runs if run not in recorded and run not in failures]
-    for path, scores in ((options.output, True), (options.submission, False)):
-        if path and not left:
-            write_csv(path, ((run, job.read(run)) for run in done), scores=scores)
+    files = [] if left else [path for path in (options.output, options.submission) if path]
     counts = Counter(dict.fromkeys(job.species, 0))
-    for run in done:
-        counts.update(session.about(run, settings).get("picks", {}))
-    say(f"{counts.total()} picks in {len(done)} runs: " + ", ".join(f"{name} {n}" for name, n in counts.items()))
-    say(f"copick: {job.store.config}, user tomosoup, session {job.store.name}")
+    with progress_bars() as progress:
+        for path in files:
+            pairs = ((run, job.read(run)) for run in told(progress, f"Writing {path.name}", done))
+            write_csv(path, pairs, scores=path == options.output)
+        for run in told(progress, "Counting picks", done):
+            counts.update(session.about(run, settings).get("picks", {}))
     if others := set(left) - set(mine):
         say(f"{len(others)} runs are left for other shards; the last to end writes the CSV.")
     summary = session.sum_up(settings)
     failed = {run: str(failures[run].get("error", "")) for run in mine if run in failures and run not in recorded}
     untried = [run for run in left if run not in others]
     if failed:
-        print_failures(failed)
-    if failed or untried:
-        what = [f"{len(failed)} of {len(mine)} runs could not be picked (for programs: {summary})"] * bool(failed)
-        what += [f"{len(untried)} were not tried, and no CSV was written"] * bool(untried)
-        fail("; ".join(what) + ". The same command tries them again, and only them.", 1)
+        complain(failures_table(failed))
+    what = [f"{len(failed)} of {len(mine)} runs could not be picked (for programs: {summary})"] * bool(failed)
+    what += [f"{len(untried)} were not tried, and no CSV was written"] * bool(untried)
+    found = f"{counts.total()} picks in {len(done)} runs: " + ", ".join(f"{name} {n}" for name, n in counts.items())
+    home = f"copick {job.store.config}, user tomosoup, session {job.store.name}"
+    return Outcome(
+        f"{found}; in {', '.join([*map(str, files), home])}",
+        files=files,
+        facts={
+            "runs": len(done),
+            "picks": dict(counts),
+            "project": str(job.store.config),
+            "session": f"tomosoup/{job.store.name}",
+            "failed": failed,
+        },
+        failed="; ".join(what) + ". The same command tries them again, and only them." if what else "",
+    )
 
 
-def write_sbatch(path: Path, cluster: ClusterRecipe) -> None:
+def write_sbatch(path: Path, cluster: ClusterRecipe) -> Outcome:
     """The command, as it was typed, as a SLURM job array; the session, which is begun, is not to be begun again."""
     from tomosoup.cluster import sbatch_script
     from tomosoup.io.files import written_aside
@@ -131,10 +144,10 @@ def write_sbatch(path: Path, cluster: ClusterRecipe) -> None:
             kept.append(word)
     with written_aside(path) as aside:
         aside.write_text(sbatch_script(cluster, shlex.join([sys.executable, "-m", "tomosoup", *kept])))
-    say(f"{path}: an array of {cluster.jobs} jobs; start it with sbatch")
+    return Outcome(f"{path}: an array of {cluster.jobs} jobs; start it with sbatch", files=[path])
 
 
-def threshold(options: ThresholdCommand) -> None:
+def threshold(options: ThresholdCommand) -> Outcome:
     """Apply thresholds to what an earlier `pick` found."""
     from tomosoup.evaluation import apply_thresholds
     from tomosoup.io.files import refuse_existing
@@ -147,10 +160,17 @@ def threshold(options: ThresholdCommand) -> None:
     project = open_project(options.project)
     if not isinstance(project, CopickProject):
         raise InputError(f"{options.project} is no copick project: name the .copick folder that `tomosoup pick` made.")
-    candidates = read_candidates(project, options.session)
-    limits = read_thresholds(options.threshold, [s.name for s in project.species])
-    picks = {run: apply_thresholds(found, limits) for run, found in candidates.items()}
-    with_thresholds(project, options.session, limits, picks)
+    with progress_bars() as progress:
+        candidates = read_candidates(project, options.session, progress=progress)
+        limits = read_thresholds(options.threshold, [s.name for s in project.species])
+        picks = {run: apply_thresholds(found, limits) for run, found in candidates.items()}
+        with_thresholds(project, options.session, limits, picks, progress=progress)
     if options.output:
         write_csv(options.output, picks)
-    say(f"{sum(len(p) for found in picks.values() for p in found.values())} picks in {len(picks)} runs pass")
+    counts = Counter({s.name: sum(len(found.get(s.name, ())) for found in picks.values()) for s in project.species})
+    places = [*([str(options.output)] if options.output else []), f"copick {project.path}, session {options.session}"]
+    return Outcome(
+        f"{counts.total()} picks in {len(picks)} runs pass; in {', '.join(places)}",
+        files=[options.output] if options.output else [],
+        facts={"runs": len(picks), "picks": dict(counts), "session": f"tomosoup/{options.session}"},
+    )

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from tomosoup.recipes.commands import TrainCommand
-from tomosoup.terminal import Stopped, progress_bars, say
+from tomosoup.terminal import Outcome, Stopped, progress_bars, say
 
 if TYPE_CHECKING:  # --help must not wait for torch
     from tomosoup.checkpoints import Checkpoint
     from tomosoup.folds import FoldPlan
 
 
-def train(options: TrainCommand) -> None:
-    """Train and write a checkpoint, or one a fold."""
+def train(options: TrainCommand) -> Outcome | None:
+    """Train and write a checkpoint, or one a fold. Of processes that train side by side the first has an outcome."""
     from tomosoup.checkpoints import load
     from tomosoup.folds import as_start, first_process, plan_folds, plan_pretraining
     from tomosoup.io.project import open_project
@@ -28,8 +28,21 @@ def train(options: TrainCommand) -> None:
         start = as_start(_trained(first, options, start=None, tell=tell))
     if never_held_out:
         tell(f"Not held out, as they hold no particle that counts in the score: {', '.join(never_held_out)}")
-    for fold in folds:
-        _trained(fold, options, start=start, tell=tell)
+    made = [_trained(fold, options, start=start, tell=tell) for fold in folds]
+    if not first_process():
+        return None
+    held_out = [{"run": event.get("held_out"), "f4": event.get("f4")} for event in map(training_of, made)]
+    return Outcome(
+        f"Look at {options.output if len(folds) == 1 else ', '.join(str(fold.file) for fold in folds)}; "
+        f"logs are in {', '.join(f'{fold.folder}/' for fold in folds)}",
+        files=[fold.file for fold in ([first] if first else []) + folds],
+        facts={"held_out": held_out},
+    )
+
+
+def training_of(checkpoint: Checkpoint) -> Mapping[str, Any]:
+    """The last training in a checkpoint's history, which may have been tuned since."""
+    return next((event for event in reversed(checkpoint.history) if event.get("step") == "train"), {})
 
 
 def _trained(

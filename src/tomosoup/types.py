@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # torch takes seconds to import, and `tomosoup --help` needs 
     from torch import Tensor
 
 Array = NDArray[np.float64]
+Thing = TypeVar("Thing")
 
 
 Progress = Callable[[str, int, int], None]
@@ -24,6 +25,14 @@ Progress = Callable[[str, int, int], None]
 
 def quiet(what: str, done: int, total: int) -> None:
     """The `Progress` that says nothing."""
+
+
+def told(progress: Progress, what: str, things: Sequence[Thing]) -> Iterator[Thing]:
+    """The things one by one, with `progress` told before each and after the last."""
+    for i, thing in enumerate(things):
+        progress(what, i, len(things))
+        yield thing
+    progress(what, len(things), len(things))
 
 
 class OnGrid:

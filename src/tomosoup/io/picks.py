@@ -19,7 +19,7 @@ from tomosoup.io.selection import OWN_USER, read_truth, shortened
 from tomosoup.io.sessions import Session, Settings, fingerprint_of
 from tomosoup.io.tables import PicksByRun, read_csv
 from tomosoup.recipes.species import CONTEST_SPECIES
-from tomosoup.types import Picks, PicksBySpecies, Species
+from tomosoup.types import Picks, PicksBySpecies, Progress, Species, quiet, told
 
 CANDIDATES = "-candidates"
 """Ends the name of the session that holds all picks above the floor, for other thresholds later."""
@@ -155,39 +155,48 @@ def _refusal(session: str, before: Settings | None, settings: Settings) -> str:
 
 
 def with_thresholds(
-    project: CopickProject, session: str, limits: Mapping[str, float], picks: Mapping[str, PicksBySpecies]
+    project: CopickProject,
+    session: str,
+    limits: Mapping[str, float],
+    picks: Mapping[str, PicksBySpecies],
+    *,
+    progress: Progress = quiet,
 ) -> None:
     """Put picks, by run, that pass these `limits` in the place of a session's; its records then say so."""
     copick_files.valid_name(session, what="Session")
     records = Session.of(project.root, session)
     before = records.settings()
-    for run, found in picks.items():
-        copick_files.write_picks(run_of(project.root, run), found, user=OWN_USER, session=session)
+    for run in told(progress, "Writing picks", list(picks)):
+        copick_files.write_picks(run_of(project.root, run), picks[run], user=OWN_USER, session=session)
     if before is not None:
         settings = {**before, "thresholds": dict(limits)}
         done = {run: records.about(run, fingerprint_of(before)) for run in records.runs(fingerprint_of(before))}
         records.begin(settings)
-        for run, about in done.items():
+        for run in told(progress, "Writing records", list(done)):
+            about = done[run]
             counts = {name: len(found) for name, found in picks.get(run, {}).items()}
             records.record(run, fingerprint_of(settings), {**about, "picks": counts})
 
 
-def read_candidates(project: Project, session: str) -> dict[str, dict[str, Picks]]:
+def read_candidates(project: Project, session: str, *, progress: Progress = quiet) -> dict[str, dict[str, Picks]]:
     """All picks above the floor that an earlier `pick` left in a project. Raises `InputError` where there are none."""
     key = (OWN_USER, session + CANDIDATES)
-    found = {run: sets[key]() for run in project.runs if key in (sets := project.pick_sets(run))}
+    runs = told(progress, "Reading candidates", project.runs)
+    found = {run: sets[key]() for run in runs if key in (sets := project.pick_sets(run))}
     if not found:
         raise InputError(f"{project.path} holds no candidates {'/'.join(key)}: run `tomosoup pick` on it first.")
     return found
 
 
-def read_picks(path: Path, chosen: str | None) -> tuple[PicksByRun, tuple[Species, ...] | None]:
+def read_picks(
+    path: Path, chosen: str | None, *, progress: Progress = quiet
+) -> tuple[PicksByRun, tuple[Species, ...] | None]:
     """Found picks of a CSV file or a project, and the project's species. Runs without picks are left out."""
     if path.suffix == ".csv":
         return read_csv(path), None
     project = open_project(path)
     found = {}
-    for run in project.runs:
+    for run in told(progress, "Reading picks", project.runs):
         sets = project.pick_sets(run)
         keys = [
             key
@@ -207,19 +216,22 @@ def read_picks(path: Path, chosen: str | None) -> tuple[PicksByRun, tuple[Specie
     return found, project.species
 
 
-def read_true_picks(path: Path, chosen: str | None) -> tuple[PicksByRun, tuple[Species, ...] | None]:
+def read_true_picks(
+    path: Path, chosen: str | None, *, progress: Progress = quiet
+) -> tuple[PicksByRun, tuple[Species, ...] | None]:
     """True picks of a CSV file or a project, and the project's species. Runs without any picks are left out."""
     if path.suffix == ".csv":
         return read_csv(path), None
     project = open_project(path)
     annotated = [
         run
-        for run in project.runs
+        for run in told(progress, "Looking for true picks", project.runs)
         if any("/".join(key) == chosen if chosen else key[0] != OWN_USER for key in project.pick_sets(run))
     ]
     if not annotated:
         raise InputError(f"{path} holds no true picks{f' {chosen}' if chosen else ''}: name another truth.")
-    return {run: read_truth(project, run, chosen) for run in annotated}, project.species
+    runs = told(progress, "Reading true picks", annotated)
+    return {run: read_truth(project, run, chosen) for run in runs}, project.species
 
 
 def species_for(

@@ -19,6 +19,12 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """Help is wrapped to the terminal, so the line breaks of the source go."""
+        for field in cls.model_fields.values():
+            field.description = " ".join((field.description or "").split()) or None
+
+    @classmethod
     def read(cls, name_or_file: str | Path) -> Self:
         """The recipe that ships under this name, or the one in this TOML file."""
         path = Path(name_or_file)

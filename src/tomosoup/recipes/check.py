@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import Positional, arg
+from tyro.conf import Positional
 
 from tomosoup.recipes.base import Recipe
 from tomosoup.recipes.commands import UNPREFIXED
@@ -19,7 +19,5 @@ class CheckCommand(Recipe):
     """A copick configuration, a folder in the contest's layout, or a folder of MRC files."""
     model: Path | None = None
     """Checkpoint to hold the project against: voxel size, grey values, species."""
-    as_json: Annotated[bool, arg(name="json")] = False
-    """Print JSON instead of a table."""
     data: Annotated[AnnotatedData, UNPREFIXED] = AnnotatedData()
     """Which tomograms and picks."""

@@ -226,8 +226,6 @@ class ScoreCommand(Recipe):
     """Drop picks with a lower score first, for all (0.3) or by species (ribosome=0.4)."""
     species: Path | None = None
     """CSV with name,radius,weight, where neither input is a project and the species are not the contest's."""
-    as_json: Annotated[bool, arg(name="json")] = False
-    """Print JSON instead of a table."""
 
 
 class DemoCommand(Recipe):

@@ -1,0 +1,76 @@
+"""Tables for people, as rich draws them: what was scored, what was tuned, what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+from tomosoup.terminal import printable
+
+if TYPE_CHECKING:  # --help must not wait for torch
+    from tomosoup.evaluation import Score
+    from tomosoup.tuning import Tuned
+
+
+def shown(text: str) -> str:
+    """`printable` text for rich, to which brackets are colours."""
+    return escape(printable(text))
+
+
+def table(*headings: str, title: str) -> Table:
+    """An empty table: on the left names, which are folded where they are long; on the right numbers, which are not."""
+    made = Table(title=shown(title))
+    for i, heading in enumerate(headings):
+        made.add_column(heading, justify="right" if i else "left", no_wrap=bool(i), overflow="fold")
+    return made
+
+
+def score_table(result: Score) -> RenderableType:
+    """A row a species, then the weighted score; under it the runs that were left out."""
+    from tomosoup.io.selection import shortened
+
+    made = table(
+        "species", "weight", "F4", "hit", "false", "missed", title=f"Scored: {shortened(list(result.runs), most=8)}"
+    )
+    for name, m in result.species.items():
+        made.add_row(shown(name), f"{result.weights[name]:g}", f"{m.f_beta():.4f}", str(m.tp), str(m.fp), str(m.fn))
+    made.add_section()
+    made.add_row("weighted", "", f"{result.weighted:.4f}", "", "", "")
+    if not result.left_out:
+        return made
+    names = shown(shortened(list(result.left_out)))
+    return Group(made, f"Left out, as they have no picks: {names}. Count them as missed with --runs all.")
+
+
+def tuned_table(tuned: Mapping[str, Tuned]) -> RenderableType:
+    """A row a species: threshold and F4 with their intervals, particles; then what too few particles back."""
+    made = table("species", "particles", "threshold", "95 %", "F4", "95 %", title="Out-of-fold thresholds")
+    for name, t in tuned.items():
+        threshold, f4 = ("{:.3f}-{:.3f}".format(*ends) for ends in (t.interval, t.f4_interval))
+        made.add_row(shown(name), str(t.particles), f"{t.threshold:.3f}", threshold, f"{t.f4:.3f}", f4)
+    few = ", ".join(f"{name} ({t.particles})" for name, t in tuned.items() if t.few)
+    if not few:
+        return made
+    return Group(
+        made,
+        f"Few true particles behind {shown(few)}: these thresholds are little more than a guess; annotate more, or "
+        "take the laxer ones of --softness 0.1.",
+    )
+
+
+def failures_table(failures: Mapping[str, str]) -> RenderableType:
+    """A row a reason, with the runs that failed for it."""
+    by_reason: dict[str, list[str]] = {}
+    for run, why in failures.items():
+        by_reason.setdefault(why.replace(run, "..."), []).append(run)
+    made = Table("not picked", "runs", "why", title="Failed")
+    for column in made.columns:
+        column.overflow = "fold"
+    for runs in by_reason.values():
+        names = ", ".join(runs[:3]) + (" ..." if len(runs) > 3 else "")
+        made.add_row(shown(names), str(len(runs)), shown(failures[runs[0]]))
+    return made
