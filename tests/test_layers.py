@@ -43,7 +43,18 @@ LEVELS = {
         "simulation.scene",
         "simulation.projects",
     ],
-    4: ["demo", "cli", "pick_command", "train_command", "export_command", "arguments", "terminal", "__main__", ""],
+    4: [
+        "demo",
+        "cli",
+        "pick_command",
+        "train_command",
+        "export_command",
+        "report_command",
+        "arguments",
+        "terminal",
+        "__main__",
+        "",
+    ],
 }
 LEVEL = {module: level for level, modules in LEVELS.items() for module in modules}
 MODULES = sorted(SOURCE.rglob("*.py"))

@@ -24,6 +24,9 @@ from tomosoup.recipes.commands import (
     TrainCommand,
     TuneCommand,
 )
+from tomosoup.recipes.data import AnnotatedData
+from tomosoup.recipes.report import ReportCommand
+from tomosoup.report_command import report, tell_of_scored, write_report
 from tomosoup.terminal import Stopped, fail, print_score, print_tuned, progress_bars, say
 from tomosoup.train_command import train
 
@@ -116,6 +119,7 @@ def score(options: ScoreCommand) -> None:
         say(json.dumps(result.as_dict(), indent=2))
         return
     print_score(result)
+    tell_of_scored(options)
 
 
 def demo(options: DemoCommand) -> None:
@@ -128,7 +132,16 @@ def demo(options: DemoCommand) -> None:
     except KeyboardInterrupt:
         raise Stopped(f"Demo stopped; what it made so far is in {options.out}.") from None
     print_score(result)
-    say(f"Look at {options.out / 'overview.png'}; beside it: picks.csv, model.safetensors, project/, training/")
+    page = ReportCommand(
+        project=options.out / "project",
+        output=options.out / "report.html",
+        model=(options.out / "model.safetensors",),
+        data=AnnotatedData(runs=result.runs),
+    )
+    write_report(page)
+    say(
+        f"Look also at {options.out / 'overview.png'}; beside it: picks.csv, model.safetensors, model.training/, project/"
+    )
 
 
 COMMANDS: dict[str, tuple[type[Any], Callable[[Any], None]]] = {
@@ -140,6 +153,7 @@ COMMANDS: dict[str, tuple[type[Any], Callable[[Any], None]]] = {
     "pick": (PickCommand, pick),
     "threshold": (ThresholdCommand, threshold),
     "score": (ScoreCommand, score),
+    "report": (ReportCommand, report),
     "convert": (ConvertCommand, convert),
     "export-onnx": (ExportOnnxCommand, export_onnx),
 }

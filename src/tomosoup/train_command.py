@@ -6,6 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tomosoup.recipes.commands import TrainCommand
+from tomosoup.recipes.data import AnnotatedData
+from tomosoup.recipes.report import ReportCommand
+from tomosoup.report_command import tell_of_report
 from tomosoup.terminal import Stopped, progress_bars, say
 
 if TYPE_CHECKING:  # --help must not wait for torch
@@ -30,6 +33,11 @@ def train(options: TrainCommand) -> None:
         tell(f"Not held out, as they hold no particle that counts in the score: {', '.join(never_held_out)}")
     for fold in folds:
         _trained(fold, options, start=start, tell=tell)
+    if first_process():
+        models = tuple(fold.file for fold in folds)
+        tell_of_report(
+            ReportCommand(project=options.project, model=models, data=AnnotatedData(truth=options.data.truth))
+        )
 
 
 def _trained(
