@@ -139,9 +139,8 @@ def demo(options: DemoCommand) -> None:
         data=AnnotatedData(runs=result.runs),
     )
     write_report(page)
-    say(
-        f"Look also at {options.out / 'overview.png'}; beside it: picks.csv, model.safetensors, model.training/, project/"
-    )
+    beside = "picks.csv, model.safetensors, model.training/, project/"
+    say(f"Look at it and at {options.out / 'overview.png'}; beside them: {beside}")
 
 
 COMMANDS: dict[str, tuple[type[Any], Callable[[Any], None]]] = {

@@ -34,7 +34,7 @@ class Atlas:
 
 def binning(shape: tuple[int, int, int], *, voxels: int) -> int:
     """The smallest number of voxels a side to average, so that at most `voxels` are left."""
-    factor: int = max(1, math.floor(math.cbrt(math.prod(shape) / voxels)))
+    factor = 1
     while math.prod(max(1, n // factor) for n in shape) > voxels and factor < max(shape):
         factor += 1
     return factor
@@ -59,7 +59,7 @@ def in_greys(volume: Volume) -> NDArray[np.uint8]:
     """`(z, y, x)` as 0 to 255; the `CLIPPED` per cent at either end of the greys are cut off."""
     data = volume.data.numpy()
     low, high = np.percentile(data, [CLIPPED, 100 - CLIPPED])
-    scaled = (data - low) * (255 / max(high - low, np.finfo(np.float32).tiny))
+    scaled = (data - low) * (255 / (high - low or 1.0))
     greys: NDArray[np.uint8] = np.nan_to_num(np.clip(np.rint(scaled), 0, 255)).astype(np.uint8)
     return greys
 

@@ -31,7 +31,7 @@ class Hits:
 
     def at(self, threshold: float) -> Matches:
         """What `matching.match` counts of the candidates that reach the threshold."""
-        picked, tp = int((self.score >= threshold).sum()), int((self.hit_at >= threshold).sum())
+        picked, tp = int((self.score >= threshold).sum()), int((self.hit_at[self.hit_at > -np.inf] >= threshold).sum())
         return Matches(tp, picked - tp, len(self.truth) - tp)
 
 
