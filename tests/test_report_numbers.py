@@ -169,6 +169,33 @@ def test_a_folder_of_mrc_files_is_shown_with_a_table_of_picks(tmp_path: Path, pi
     assert (tmp_path / "page.html").stat().st_size > 10**6
 
 
+def test_picking_writes_the_page_and_again_after_a_stop(
+    project: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["pick", str(project), "--model", str(model), "--runs", "run_000"]
+    main(words)
+    assert capsys.readouterr().out.splitlines()[-1].startswith("To look at it: tomosoup report ")
+    for _ in range(2):
+        main([*words, "--report", str(tmp_path / "page.html")])
+        assert capsys.readouterr().out.splitlines()[-1].startswith(str(tmp_path / "page.html"))
+    (tmp_path / "other.html").write_text("mine")
+    assert "other.html exists already" in refused([*words, "--report", str(tmp_path / "other.html")], capsys)
+    records = dict(gather(ReportCommand(project=project, model=(model,))).records)
+    assert list(records) == ["Checkpoint model.safetensors", "Session 0", "Run run_000"]
+    assert records["Checkpoint model.safetensors"]["made these picks"] is True
+
+
+def test_a_training_is_shown_without_picks(project_folder: Path, model: Path) -> None:
+    model.with_suffix(".training").mkdir()
+    write_log(model.with_suffix(".training") / "metrics.csv", 0, [2.0, 1.0], 0.5)
+    report = gather(ReportCommand(project=project_folder, model=(model,), volumes=1))
+    assert [curves.name for curves in report.learning] == ["model.safetensors"]
+    assert len(report.runs) == 3
+    assert all(run.scored for run in report.runs)
+    with pytest.raises(InputError, match="holds no candidates"):
+        gather(ReportCommand(project=project_folder, model=(model,), session="mistyped"))
+
+
 def test_what_cannot_be_shown_is_told(
     tmp_path: Path, project_folder: Path, picked: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -104,7 +104,7 @@ def _picks(options: ReportCommand, project: Project) -> PicksByRun:
         try:
             found = read_candidates(open_project(path), options.session)
         except InputError:
-            if not options.model:
+            if not options.model or options.picks or options.session != ReportCommand.model_fields["session"].default:
                 raise
             return {}
     return {run: called_as(project.species, picks) for run, picks in found.items()}

@@ -70,4 +70,5 @@ const there = {
   learning: DATA.learning.length > 0,
   records: DATA.records.length > 0,
 };
+there.marks = there.truth && there.volume;
 for (const part of document.querySelectorAll("[data-needs]")) part.hidden = !there[part.dataset.needs];

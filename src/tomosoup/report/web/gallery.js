@@ -36,7 +36,7 @@ function tile(s, i) {
   const at = position(zyx, i), thick = DATA.species[s].radius / volume.voxelSize / 3;
   if (!sample(at, "xy", -thick, step(s), sums)) return null;
   for (const offset of [0, thick]) sample(at, "xy", offset, step(s), sums);
-  const what = DATA.runs[state.run].scored && there.truth ? KINDS[kind[i]] : "pick";
+  const known = DATA.runs[state.run].scored && there.truth, what = known ? ["false", "repeat", "hit"][kind[i]] : "pick";
   const button = element("button", {className: `tile ${what}`, title: "Show it in the tomogram"}, shownPicture(sums),
     element("span", {textContent: score[i].toFixed(3)}), element("em", {textContent: what === "pick" ? "" : what}));
   button.addEventListener("click", () => {

@@ -14,6 +14,7 @@ function learningChart(id, yLabel, xLabel, curves, options) {
   for (const [{x, y}, colour, dots] of curves) {
     const data = source({x, y});
     figure.line({field: "x"}, {field: "y"}, {source: data, line_color: colour, line_width: dots ? 2 : 1.2});
+    if (yLabel === "loss") figure.left[0].formatter = new Bokeh.BasicTickFormatter({precision: 1});
     if (dots) figure.scatter({field: "x"}, {field: "y"}, {source: data, size: 6, fill_color: colour, line_color: null});
   }
   show();

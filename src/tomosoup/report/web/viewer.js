@@ -135,7 +135,7 @@ function marks(name) {  // the particles that reach a plane: {x, y, size, off (0
       if (what === "pick" || state.marks[what]) add(zyx, i, what);
     }
     if (!run.scored || (there.truth && !state.marks.missed)) return;
-    hitAt.forEach((t, i) => { if (!(t >= state.thresholds[s])) add(truth, i, "missed"); });
+    hitAt.forEach((t, i) => { if (!(t >= state.thresholds[s])) add(truth, i, there.picks ? "missed" : "true"); });
   });
   return made;
 }
