@@ -65,6 +65,7 @@ LEVELS = {
         "bars",
         "score_tables",
         "finding_tables",
+        "report_command",
         "__main__",
         "",
     ],

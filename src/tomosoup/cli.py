@@ -27,7 +27,10 @@ from tomosoup.recipes.commands import (
     TrainCommand,
     TuneCommand,
 )
+from tomosoup.recipes.data import AnnotatedData
 from tomosoup.recipes.formats import ExportCommand, ImportCommand
+from tomosoup.recipes.report import ReportCommand
+from tomosoup.report_command import report, tell_of_scored, write_report
 from tomosoup.terminal import Outcome, Stopped, conclude, fail, progress_bars, say, speaking, stopwatch, wait
 from tomosoup.train_command import train
 
@@ -136,6 +139,7 @@ def score(options: ScoreCommand) -> Outcome:
 
     with progress_bars() as progress:
         result = score_files(options, limits=lambda names: read_thresholds(options.threshold, names), progress=progress)
+    tell_of_scored(options)
     return Outcome(
         f"{options.picks}: weighted F4 {result.weighted:.4f} against {options.truth} in {len(result.runs)} runs",
         facts=result.as_dict(),
@@ -154,9 +158,19 @@ def demo(options: DemoCommand) -> Outcome:
             result = run_demo(options, progress=progress)
     except KeyboardInterrupt:
         raise Stopped(f"Demo stopped; what it made so far is in {options.out}.") from None
+    page = options.out / "report.html"
+    write_report(
+        ReportCommand(
+            project=options.out / "project",
+            output=page,
+            model=(options.out / "model.safetensors",),
+            data=AnnotatedData(runs=result.runs),
+        )
+    )
+    overview, picks, model = (options.out / name for name in ("overview.png", "picks.csv", "model.safetensors"))
     return Outcome(
-        f"Look at {options.out / 'overview.png'}; beside it: picks.csv, model.safetensors, project/, training/",
-        files=[options.out / name for name in ("overview.png", "picks.csv", "model.safetensors")],
+        f"Look at {page} and {overview}; beside them: picks.csv, model.safetensors, model.training/, project/",
+        files=[page, overview, picks, model],
         facts=result.as_dict(),
         tables=[score_table(result)],
     )
@@ -174,6 +188,7 @@ COMMANDS: dict[str, tuple[type[Any], Callable[[Any], Outcome | None]]] = {
     "score": (ScoreCommand, score),
     "export": (ExportCommand, export_picks),
     "import": (ImportCommand, import_picks),
+    "report": (ReportCommand, report),
     "convert": (ConvertCommand, convert),
     "export-onnx": (ExportOnnxCommand, export_onnx),
 }
