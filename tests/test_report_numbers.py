@@ -226,6 +226,7 @@ def test_the_command_that_score_tells_of_makes_the_page(
         assert command[-3:] == ["--threshold", "0.5", "ribosome=0.4"]
         main([*command, "--overwrite"])
         assert (tmp_path / "report.html").is_file()
+    capsys.readouterr()
     main(["score", "picks.csv", "picks.csv", "--species", str(_species(tmp_path))])
     assert "report" not in capsys.readouterr().out
 
