@@ -31,8 +31,10 @@ from tomosoup.recipes.data import AnnotatedData
 from tomosoup.recipes.formats import ExportCommand, ImportCommand
 from tomosoup.recipes.report import ReportCommand
 from tomosoup.report_command import report, tell_of_scored, write_report
+from tomosoup.recipes.viewing import ViewCommand
 from tomosoup.terminal import Outcome, Stopped, conclude, fail, progress_bars, say, speaking, stopwatch, wait
 from tomosoup.train_command import train
+from tomosoup.view_command import view
 
 # Every command imports what it needs: --help must not wait for torch.
 
@@ -189,6 +191,7 @@ COMMANDS: dict[str, tuple[type[Any], Callable[[Any], Outcome | None]]] = {
     "export": (ExportCommand, export_picks),
     "import": (ImportCommand, import_picks),
     "report": (ReportCommand, report),
+    "view": (ViewCommand, view),
     "convert": (ConvertCommand, convert),
     "export-onnx": (ExportOnnxCommand, export_onnx),
 }

@@ -10,14 +10,14 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import shtab
 from pydantic.fields import FieldInfo
-from tyro.conf import Positional
+from tyro.conf import Positional, Suppress
 
 from tomosoup.arguments import with_voice
 from tomosoup.recipes.base import Recipe
 
 SHELLS = ("bash", "zsh", "tcsh")
-POSITIONAL = get_args(Positional[int])[1]
-"""The mark of a field that is an argument, not an option."""
+POSITIONAL, SUPPRESSED = (get_args(mark)[1] for mark in (Positional[int], Suppress[int]))
+"""The marks of a field that is an argument, not an option, and of one that is not typed."""
 
 
 def completion_script(shell: str, commands: Mapping[str, type[Recipe]]) -> str:
@@ -29,17 +29,19 @@ def completion_script(shell: str, commands: Mapping[str, type[Recipe]]) -> str:
     for name, model in commands.items():
         about = " ".join((model.__doc__ or "").split())
         command = subparsers.add_parser(name, help=about, description=about)
-        for field, *names in {names[0]: (field, *names) for names, field in arguments(with_voice(model))}.values():
+        once = {names[0]: (names, field) for names, field in arguments(with_voice(model))}  # kinds of net share some
+        for names, field in once.values():
             _add(command, names, field)
     script: str = shtab.complete(parser, shell)
-    return script.replace(
-        "complete -o bashdefault", "complete -o bashdefault -o default"
-    )  # files where nothing is known
+    files = "complete -o bashdefault -o default"  # where nothing better is known
+    return script.replace("complete -o bashdefault", files)
 
 
 def arguments(model: type[Recipe], prefix: str = "") -> Iterator[tuple[list[str], FieldInfo]]:
     """What a command takes, as it is typed: the names of an option, with its aliases, or that of an argument."""
     for name, field in model.model_fields.items():
+        if SUPPRESSED in field.metadata:
+            continue
         said = next((mark for mark in field.metadata if hasattr(mark, "aliases")), None)
         called = name.replace("_", "-") if said is None or said.name is None else said.name
         nested = [kind for kind in _kinds(field.annotation) if isinstance(kind, type) and issubclass(kind, Recipe)]
