@@ -30,8 +30,8 @@ from tomosoup.recipes.commands import (
 from tomosoup.recipes.data import AnnotatedData
 from tomosoup.recipes.formats import ExportCommand, ImportCommand
 from tomosoup.recipes.report import ReportCommand
-from tomosoup.report_command import report, tell_of_scored, write_report
 from tomosoup.recipes.viewing import ViewCommand
+from tomosoup.report_command import report, tell_of_scored, write_report
 from tomosoup.terminal import Outcome, Stopped, conclude, fail, progress_bars, say, speaking, stopwatch, wait
 from tomosoup.train_command import train
 from tomosoup.view_command import view
