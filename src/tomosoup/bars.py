@@ -77,18 +77,21 @@ class Lines:
 
     def __init__(self, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self.write, self.clock = write, clock
-        self.begun: dict[str, float] = {}
+        self.begun: dict[str, tuple[float, int]] = {}
         self.last = clock()
 
     def report(self, what: str, done: int, total: int) -> None:
         """Write a line if it is time for one."""
         now = self.clock()
-        begun = self.begun.setdefault(_kind(what), now)
+        begun, before = self.begun.setdefault(_kind(what), (now, done))
         if now - self.last < LINE_EVERY or not total:
             return
         self.last = now
-        left = f", about {timedelta(seconds=round((now - begun) * (total - done) / done))} left" if done else ""
-        self.write(f"{what}: {done} of {total} ({100 * done // total} %){left}")
+        rest = ""
+        if done > before:  # what an earlier command did tells nothing
+            left = timedelta(seconds=round((now - begun) * (total - done) / (done - before)))
+            rest = f", about {left} left"
+        self.write(f"{what}: {done} of {total} ({100 * done // total} %){rest}")
 
     def stop(self) -> None:
         """Nothing: the command's last line says the rest."""

@@ -130,6 +130,14 @@ def _rotation_vectors(rotations: Array | None) -> Array | None:
     return vectors
 
 
+def score_added(event: Any) -> None:
+    """Give points that were just added score 1 and no rotation: napari gives them what the last selected point had."""
+    if str(event.action) == "added":
+        features = event.source.features.copy()
+        features.iloc[list(event.data_indices)] = [float(name == "score") for name in features.columns]
+        event.source.features = features
+
+
 def show_above(viewer_or_layers: Any, threshold: float) -> None:
     """Hide the candidates with a lower score."""
     for layer in getattr(viewer_or_layers, "layers", viewer_or_layers):
@@ -155,7 +163,7 @@ def edited_picks(viewer_or_layers: Any) -> dict[str, Picks]:
         if not (np.isfinite(zyx).all() and np.isfinite(score).all()):
             raise InputError(f"Layer {layer.name} has positions or scores that are no numbers: correct or delete them.")
         turned = set(TURN) <= set(features.columns)
-        turns = Rotation.from_rotvec(features[TURN].fillna(0.0).to_numpy(dtype=float)) if turned and len(zyx) else None
+        turns = Rotation.from_rotvec(np.array(features[TURN].fillna(0.0))) if turned and len(zyx) else None
         picks[name] = Picks(zyx, score, None if turns is None else turns.as_matrix())
     if not picks:
         raise InputError("None of the layers holds picks to save: open the run with `tomosoup view`.")

@@ -114,11 +114,15 @@ def saver_for(options: ViewCommand, project: Project, run: str) -> Saver:
 
 def add_layers(viewer: Any, layers: list[LayerData]) -> None:
     """Add layers to a viewer, bottom first, which then draws spheres wherever its slice cuts them."""
+    from tomosoup.napari_layers import score_added
+
     for data, options, kind in layers:
-        getattr(viewer, f"add_{kind}")(data, **options)
+        layer = getattr(viewer, f"add_{kind}")(data, **options)
+        if kind == "points":
+            layer.events.data.connect(score_added)
     radii = (layer.size.max(initial=0) * layer.scale[0] / 2 for layer in viewer.layers if "role" in layer.metadata)
     viewer.dims.margin_left = viewer.dims.margin_right = (max(radii, default=0.0),) * viewer.dims.ndim
-    viewer.scale_bar.visible = True
+    viewer.canvas.overlays.scale_bar.visible = True
 
 
 def add_controls(viewer: Any, saver: Saver) -> None:
