@@ -3,7 +3,7 @@ PYTHON ?= python3
 DEMO ?= demo
 RUN = .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs clean
 
 demo: .venv/installed
 	$(RUN)/tomosoup demo $(DEMO) --overwrite
@@ -16,6 +16,9 @@ lint: .venv/installed
 	$(RUN)/ruff format --check
 	$(RUN)/mypy
 
+docs: .venv/installed
+	$(RUN)/zensical build --clean --strict
+
 .venv: .venv/installed
 
 .venv/installed: pyproject.toml
@@ -24,4 +27,4 @@ lint: .venv/installed
 	touch $@
 
 clean:
-	rm -rf .venv demo build dist src/*.egg-info
+	rm -rf .venv demo build dist site src/*.egg-info

@@ -3,6 +3,7 @@
     python benchmarks/inference.py windows RECIPE        # a net on the paper's own windows: ratio and error
     python benchmarks/inference.py planes RECIPE         # one layer of a tomogram: 12 x 12 windows, and a whole plane
     python benchmarks/inference.py soup                  # the tiny soup and four views, beside MONAI's inferer
+    python benchmarks/inference.py convolutions RECIPE   # what its products reach of this CPU's fastest matrix product
     python benchmarks/inference.py peaks                 # local maxima of six full-size maps, beside max pooling
     python benchmarks/inference.py curve MODEL OUT       # seconds and memory against voxels and nets
 
@@ -29,6 +30,8 @@ import torch.nn.functional as F
 from monai.inferers import SlidingWindowInferer
 from plain_nets import plain
 from torch import Tensor, nn
+from torch.profiler import profile
+from torch.utils.flop_counter import FlopCounterMode
 
 from tomosoup.acceleration import accelerate
 from tomosoup.engines import prepare
@@ -124,6 +127,34 @@ def planes(name: str) -> None:
     print("The error says nothing here: another blend of random weights.")
 
 
+def convolutions(name: str) -> None:
+    """A whole plane on torch: operations a second in the net's convolutions, and in a matrix product of the same type.
+
+    Times are those of oneDNN's convolution calls by torch's profiler, without what lays their inputs out.
+    """
+    net, recipe = net_of(name)
+    window = (recipe.windows.shape[0], 640, 640)
+    options = engines()[-2]
+    engine = prepare(accelerate(net, window=window), window=window, batch_size=1, options=options)
+    dtype = torch.bfloat16 if options.precision == "bf16" else torch.float32
+    x, a = torch.randn(1, 1, *window), torch.randn(4096, 4096).to(dtype)
+    keep_freed_memory()
+    ceiling = 2 * 4096**3 / timed(lambda: a @ a, 5)[0]
+    timed(lambda: engine(x))
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        engine(x)
+    flops = sum(n for op, n in counter.get_flop_counts()["Global"].items() if "conv" in str(op))
+    with torch.inference_mode(), profile() as profiled:
+        for _ in range(5):
+            engine(x)
+    events = profiled.key_averages()
+    seconds = sum(e.self_cpu_time_total for e in events if e.key == "aten::mkldnn_convolution") / 5e6
+    everything = sum(e.self_cpu_time_total for e in events) / 5e6
+    print(f"{engine.about}; matrix product {ceiling / 1e12:.2f} TFLOP/s; a plane {everything:.3f} s")
+    rate = flops / seconds
+    print(f"convolutions {flops / 1e9:.1f} GFLOP in {seconds:.3f} s: {rate / 1e12:.2f} TFLOP/s, {rate / ceiling:.0%}")
+
+
 def soup() -> None:
     """The tiny soup, four views, at half the size in each direction: MONAI's inferer, and ours."""
     net, _ = net_of("soup-tiny")
@@ -217,4 +248,5 @@ if __name__ == "__main__":
     if command == "curve":
         curve(*map(Path, words))
     else:
-        {"windows": windows, "planes": planes, "soup": soup, "peaks": peaks}[command](*words)
+        sides = {"windows": windows, "planes": planes, "convolutions": convolutions, "soup": soup, "peaks": peaks}
+        sides[command](*words)

@@ -97,8 +97,12 @@ def checkpoint(project_folder: Path) -> Checkpoint:
 @pytest.fixture
 def project(project_folder: Path, tmp_path: Path) -> Path:
     """A copy of the simulated project that a test may write to."""
-    copy = tmp_path / "project"
-    shutil.copytree(project_folder, copy)
+    return copied(project_folder, tmp_path / "project")
+
+
+def copied(project: Path, copy: Path) -> Path:
+    """A copy of a copick project whose configuration names its own folders."""
+    shutil.copytree(project, copy)
     config = json.loads((copy / "copick_config.json").read_text())
     config |= {f"{part}_root": f"local://{copy / part}" for part in ("static", "overlay")}
     (copy / "copick_config.json").write_text(json.dumps(config))

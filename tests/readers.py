@@ -16,6 +16,9 @@ from hypothesis import strategies as st
 from tomosoup.checkpoints import Checkpoint, load
 from tomosoup.errors import InputError
 from tomosoup.io.copick_files import read_files, read_species
+from tomosoup.io.formats import FORMATS
+from tomosoup.io.formats.base import Block, Details
+from tomosoup.io.formats.dynamo import read_map
 from tomosoup.io.models import read_model
 from tomosoup.io.mrc import read_mrc
 from tomosoup.io.omezarr import open_omezarr
@@ -27,8 +30,9 @@ from tomosoup.published import convert
 from tomosoup.recipes.nets import UNet3dRecipe
 from tomosoup.recipes.picking import PickingPlan, WindowPlan
 from tomosoup.recipes.simulation import SimulationRecipe
+from tomosoup.recipes.species import CONTEST_SPECIES
 from tomosoup.recipes.training import TrainingRecipe
-from tomosoup.types import Species
+from tomosoup.types import Grid, Picks, Species
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,22 @@ def read_session(path: Path) -> object:
     return session.settings(), session.outputs()
 
 
+def picks_as(format_name: str) -> Reader:
+    """The reader of another program's picks, whose valid file is one of ours, with what lies beside it."""
+    form = FORMATS[format_name]
+    details = Details({"run_000": Grid(10.0, (5.0, 5.0, 5.0), (50, 60, 70))}, CONTEST_SPECIES, pixel_size=2.5)
+    turned = np.stack([np.eye(3), [[0, -1, 0], [1, 0, 0], [0, 0, 1]]]).astype(float)
+    picks = Picks(np.array([[1.5, 2, 3], [4, 5, 6]]), np.array([0.5, 0.25]), turned)
+
+    def valid(folder: Path) -> bytes:
+        main, *beside = form.encode([Block("run_000", "ribosome", picks)], details).items()
+        for ending, content in beside:
+            (folder / f"t{ending}").write_bytes(content)
+        return main[1]
+
+    return Reader(f"t{form.endings[0]}", valid, lambda path: form.decode(path, Details()))
+
+
 READERS = {
     "CSV": Reader("t.csv", lambda _: TABLE, read_csv),
     "species table": Reader("species.csv", lambda _: b"name,radius,weight\na,60,1\nb,90,2\n", read_species),
@@ -159,6 +179,8 @@ READERS = {
     "Zarr metadata": Reader("valid.zarr/0/.zarray", zarr_metadata, read_zarr),
     "checkpoint": Reader("t.safetensors", checkpoint, lambda path: load(path).net()),
     "published weights": Reader("t.ckpt", torch_file, convert),
+    **{f"picks as {name}": picks_as(name) for name in FORMATS if name not in {"csv", "czii", "copick"}},
+    "map of tomograms": Reader("t.doc", lambda _: b"1 r1.mrc\n2 a b.mrc\n", read_map),
     "atomic model": Reader("t.pdb", lambda _: PDB, lambda path: read_model(str(path))),
 }
 NASTY = [

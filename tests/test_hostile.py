@@ -131,6 +131,26 @@ def mrc_claiming(folder: Path, offset: int, *values: int) -> Callable[[], object
     return lambda: open_mrc(folder / "t.mrc")
 
 
+def imod_claiming(folder: Path, chunk: bytes, offset: int, value: int) -> Callable[[], object]:
+    content = bytearray(READERS["picks as imod"].valid(folder))
+    struct.pack_into(">i", content, content.index(chunk) + 4 + offset, value)
+    (folder / "t.mod").write_bytes(content)
+    return lambda: READERS["picks as imod"].read(folder / "t.mod")
+
+
+def imod_text_claiming(folder: Path, points: str) -> Callable[[], object]:
+    (folder / "t.txt").write_text(f"imod 1\nobject 0 1 0\nname a\ncontour 0 0 {points}\n1 2\n")
+    return lambda: READERS["picks as imod-text"].read(folder / "t.txt")
+
+
+def markers_that_grow(folder: Path) -> Callable[[], object]:
+    entities = '<!ENTITY a "aaaaaaaaaa">' + "".join(
+        f'<!ENTITY {new} "{f"&{old};" * 10}">' for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+    )
+    (folder / "t.cmm").write_text(f'<!DOCTYPE x [{entities}]><marker_set name="&i;"/>')
+    return lambda: READERS["picks as chimerax"].read(folder / "t.cmm")
+
+
 def checkpoint_claiming(checkpoint: Checkpoint, **changed: object) -> Callable[[], object]:
     about = checkpoint.about()
     architecture = about["architecture"] | {k: v for k, v in changed.items() if k in about["architecture"]}
@@ -147,6 +167,12 @@ def checkpoint_claiming(checkpoint: Checkpoint, **changed: object) -> Callable[[
         lambda folder, _: mrc_claiming(folder, 0, -4, 4, 4),
         lambda folder, _: mrc_claiming(folder, 92, 2**30),
         lambda folder, _: mrc_claiming(folder, 92, -(2**30)),
+        lambda folder, _: imod_claiming(folder, b"CONT", 0, 2**30),
+        lambda folder, _: imod_claiming(folder, b"CONT", 0, -1),
+        lambda folder, _: imod_claiming(folder, b"COST", 0, 2**31 - 1),
+        lambda folder, _: imod_text_claiming(folder, "9" * 12),
+        lambda folder, _: imod_text_claiming(folder, "9" * 9),
+        lambda folder, _: markers_that_grow(folder),
         lambda _, checkpoint: checkpoint_claiming(checkpoint, decoder_widths=[2**14] * 3),
         lambda _, checkpoint: checkpoint_claiming(checkpoint, decoder_widths=[2**40] * 3),
         lambda _, checkpoint: checkpoint_claiming(checkpoint, input_slices=10**9 + 1),

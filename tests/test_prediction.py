@@ -295,12 +295,6 @@ def test_the_papers_coordinates_come_out_of_the_paper_plan() -> None:
     np.testing.assert_allclose(found.zyx, [[(i + 0.5 - 1.0) * 10.012 for i in (4, 5, 6)]])
 
 
-def test_a_tomogram_of_other_voxels_is_refused(checkpoint: Checkpoint) -> None:
-    with pytest.raises(InputError, match=r"voxels of 7.84 Å and the checkpoint was trained at 10 Å: .*--voxel-size"):
-        pick(Volume(torch.randn(16, 64, 64), 7.84), checkpoint)
-    assert pick(Volume(torch.randn(16, 64, 64), 10.012), checkpoint) is not None
-
-
 @pytest.mark.parametrize("shape", [(64, 64), (0, 64, 64), (1, 16, 64, 64)])
 def test_what_is_no_volume_is_refused(checkpoint: Checkpoint, shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match=r"Expected a volume \(z, y, x\)"):

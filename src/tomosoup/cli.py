@@ -8,10 +8,13 @@ from dataclasses import asdict
 from typing import Any
 
 from tomosoup.arguments import overview, parse, read_thresholds
+from tomosoup.check_command import check
 from tomosoup.errors import InputError
+from tomosoup.exchange_command import export_picks, import_picks
 from tomosoup.export_command import export_onnx
 from tomosoup.pick_command import pick, threshold
 from tomosoup.process import keep_freed_memory, look_for_garbage_less
+from tomosoup.recipes.check import CheckCommand
 from tomosoup.recipes.commands import (
     ConvertCommand,
     DemoCommand,
@@ -24,7 +27,11 @@ from tomosoup.recipes.commands import (
     TrainCommand,
     TuneCommand,
 )
+from tomosoup.recipes.data import AnnotatedData
+from tomosoup.recipes.formats import ExportCommand, ImportCommand
+from tomosoup.recipes.report import ReportCommand
 from tomosoup.recipes.viewing import ViewCommand
+from tomosoup.report_command import report, tell_of_scored, write_report
 from tomosoup.terminal import Outcome, Stopped, conclude, fail, progress_bars, say, speaking, stopwatch, wait
 from tomosoup.train_command import train
 from tomosoup.view_command import view
@@ -134,6 +141,7 @@ def score(options: ScoreCommand) -> Outcome:
 
     with progress_bars() as progress:
         result = score_files(options, limits=lambda names: read_thresholds(options.threshold, names), progress=progress)
+    tell_of_scored(options)
     return Outcome(
         f"{options.picks}: weighted F4 {result.weighted:.4f} against {options.truth} in {len(result.runs)} runs",
         facts=result.as_dict(),
@@ -152,9 +160,19 @@ def demo(options: DemoCommand) -> Outcome:
             result = run_demo(options, progress=progress)
     except KeyboardInterrupt:
         raise Stopped(f"Demo stopped; what it made so far is in {options.out}.") from None
+    page = options.out / "report.html"
+    write_report(
+        ReportCommand(
+            project=options.out / "project",
+            output=page,
+            model=(options.out / "model.safetensors",),
+            data=AnnotatedData(runs=result.runs),
+        )
+    )
+    overview, picks, model = (options.out / name for name in ("overview.png", "picks.csv", "model.safetensors"))
     return Outcome(
-        f"Look at {options.out / 'overview.png'}; beside it: picks.csv, model.safetensors, project/, training/",
-        files=[options.out / name for name in ("overview.png", "picks.csv", "model.safetensors")],
+        f"Look at {page} and {overview}; beside them: picks.csv, model.safetensors, model.training/, project/",
+        files=[page, overview, picks, model],
         facts=result.as_dict(),
         tables=[score_table(result)],
     )
@@ -163,12 +181,16 @@ def demo(options: DemoCommand) -> Outcome:
 COMMANDS: dict[str, tuple[type[Any], Callable[[Any], Outcome | None]]] = {
     "demo": (DemoCommand, demo),
     "simulate": (SimulateCommand, simulate),
+    "check": (CheckCommand, check),
     "train": (TrainCommand, train),
     "soup": (SoupCommand, soup),
     "tune": (TuneCommand, tune),
     "pick": (PickCommand, pick),
     "threshold": (ThresholdCommand, threshold),
     "score": (ScoreCommand, score),
+    "export": (ExportCommand, export_picks),
+    "import": (ImportCommand, import_picks),
+    "report": (ReportCommand, report),
     "view": (ViewCommand, view),
     "convert": (ConvertCommand, convert),
     "export-onnx": (ExportOnnxCommand, export_onnx),

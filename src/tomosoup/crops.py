@@ -18,6 +18,7 @@ from tomosoup.io.selection import VOXEL_SIZE_TOLERANCE, read_truths, select_tomo
 from tomosoup.normalisation import standardise
 from tomosoup.recipes.data import AnnotatedData, Normalisation
 from tomosoup.recipes.training import TrainingRecipe
+from tomosoup.resampling import resampled
 from tomosoup.targets import gaussian_targets, label_targets
 from tomosoup.types import PicksBySpecies, Progress, Species, Volume, quiet
 from tomosoup.windows import Region, cut, window_starts
@@ -32,11 +33,14 @@ class Example:
     truth: PicksBySpecies
 
 
-def read_examples(project: Project, data: AnnotatedData, *, progress: Progress = quiet) -> list[Example]:
+def read_examples(
+    project: Project, data: AnnotatedData, *, voxel_size: float | None = None, progress: Progress = quiet
+) -> list[Example]:
     """The annotated tomograms of the chosen runs, in memory, as they are on disk.
 
-    Raises `InputError` where no run or a named run has no truth, where voxel sizes differ between runs or a truth holds
-    species that the project does not list.
+    Those of voxels of another size than `voxel_size` (Å), where that is given, are resampled to it. Raises `InputError`
+    where no run or a named run has no truth, where voxel sizes differ between runs or a truth holds species that the
+    project does not list.
     """
     names = {s.name for s in project.species}
     truths = read_truths(project, data)
@@ -49,12 +53,16 @@ def read_examples(project: Project, data: AnnotatedData, *, progress: Progress =
                 f"Run {run}: its picks hold the species {', '.join(strangers)}, which {project.path} does not list "
                 f"({', '.join(sorted(names))}): add them to the project or leave them out."
             )
-        if examples and abs(tomogram.voxel_size / examples[0].volume.voxel_size - 1) > VOXEL_SIZE_TOLERANCE:
+        if voxel_size and abs(tomogram.voxel_size / voxel_size - 1) > VOXEL_SIZE_TOLERANCE:
+            volume = resampled(tomogram, voxel_size)
+        else:
+            volume = tomogram.read()
+        if examples and abs(volume.voxel_size / examples[0].volume.voxel_size - 1) > VOXEL_SIZE_TOLERANCE:
             raise InputError(
                 f"Run {run} has voxels of {tomogram.voxel_size:g} Å and run {examples[0].run} of "
-                f"{examples[0].volume.voxel_size:g} Å: train on one size (--voxel-spacing, --runs)."
+                f"{examples[0].volume.voxel_size:g} Å: train on one size (--resample-to, --voxel-spacing, --runs)."
             )
-        examples.append(Example(run, tomogram.read(), picks))
+        examples.append(Example(run, volume, picks))
     progress("Reading tomograms", len(truths), len(truths))
     return examples
 

@@ -44,7 +44,7 @@ def run_demo(options: DemoCommand, *, progress: Progress = quiet) -> Score:
         project,
         recipe,
         fold=len(seen) - 1,
-        folder=out / "training",
+        folder=out / "model.training",
         data=AnnotatedData(runs=tuple(seen)),
         progress=progress,
     )

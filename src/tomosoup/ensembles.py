@@ -12,7 +12,7 @@ from tomosoup.checkpoints import Checkpoint
 from tomosoup.errors import InputError
 from tomosoup.labels import labels_to_heatmap, probabilities
 from tomosoup.peaks import find_peaks
-from tomosoup.prediction import as_shown, check_voxel_size, heatmap_slabs, read_labels, whole
+from tomosoup.prediction import as_shown, at_voxel_size, heatmap_slabs, read_labels, whole
 from tomosoup.preparation import Nets
 from tomosoup.recipes.picking import PickingPlan
 from tomosoup.types import Picks, Progress, Slices, Species, Volume, quiet
@@ -37,13 +37,13 @@ def ensemble_heatmap(
     give probabilities (softmax, background left out). Where there are both, the probabilities become heatmaps
     (`labels_to_heatmap`), both are brought to one scale (their `calibrations`) and their mean is taken, in shares of
     the models' weights; a system that hit nothing of a species when it was tuned has no say in it. One net and a few
-    maps are in memory at a time. Raises `InputError` as `picking.pick`.
+    maps are in memory at a time. A tomogram of voxels of another size is resampled, and the map is on its new grid.
+    Raises `InputError` as `picking.pick`.
     """
     nets = nets or Nets()
     check_volume(volume)
     systems = by_system(models, model_shares(models, plan))
-    for model in models:
-        check_voxel_size(volume.voxel_size, model)
+    volume = at_voxel_size(volume, models, tell=nets.tell_once)
     if len(systems) == 1:
         return system_map(volume, *systems[0], plan=plan, nets=nets, progress=progress)
     scales = [calibrations(group) for group, _ in systems]

@@ -7,17 +7,19 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tomosoup.arguments import read_thresholds
 from tomosoup.errors import InputError
 from tomosoup.recipes.commands import PickCommand, ThresholdCommand
+from tomosoup.recipes.data import AnnotatedData
+from tomosoup.recipes.report import ReportCommand
+from tomosoup.report_command import tell_of_report, write_report
 from tomosoup.terminal import Outcome, Stopped, complain, progress_bars, say
 from tomosoup.types import told
 
 if TYPE_CHECKING:  # --help must not wait for torch
-    from pathlib import Path
-
     from tomosoup.picking_jobs import Job, Work
     from tomosoup.recipes.cluster import ClusterRecipe
     from tomosoup.types import Progress
@@ -46,7 +48,7 @@ def pick(options: PickCommand) -> Outcome:
         options.model,
         runs,
         session=options.session,
-        outputs=[path for path in (options.output, options.submission) if path],
+        outputs=[path for path in (options.output, options.submission, options.report) if path],
         limits=lambda names: read_thresholds(options.threshold, names),
         data=options.data,
         plan=options.picking,
@@ -73,6 +75,25 @@ def pick(options: PickCommand) -> Outcome:
             "command again for the rest."
         ) from None
     return finish(options, job, runs, mine)
+
+
+def look_at(options: PickCommand, job: Job) -> None:
+    """Write the page of these picks, or say which command does."""
+    from tomosoup.io.project import CopickProject, open_project
+
+    here = isinstance(open_project(options.project), CopickProject)
+    page = ReportCommand(
+        project=options.project,
+        output=options.report or Path("report.html"),
+        session=options.session,
+        picks=None if here else job.store.config.parent,
+        model=options.model,
+        data=AnnotatedData(runs=options.data.runs),
+    )
+    if options.report:
+        say(write_report(page).says)
+    else:
+        tell_of_report(page)
 
 
 @contextmanager
@@ -108,6 +129,8 @@ def finish(options: PickCommand, job: Job, runs: Sequence[str], mine: Sequence[s
             counts.update(session.about(run, settings).get("picks", {}))
     if others := set(left) - set(mine):
         say(f"{len(others)} runs are left for other shards; the last to end writes the CSV.")
+    if done and not left:
+        look_at(options, job)
     summary = session.sum_up(settings)
     failed = {run: str(failures[run].get("error", "")) for run in mine if run in failures and run not in recorded}
     untried = [run for run in left if run not in others]
@@ -119,7 +142,7 @@ def finish(options: PickCommand, job: Job, runs: Sequence[str], mine: Sequence[s
     home = f"copick {job.store.config}, user tomosoup, session {job.store.name}"
     return Outcome(
         f"{found}; in {', '.join([*map(str, files), home])}",
-        files=files,
+        files=[*files, *([options.report] if options.report and done and not left else [])],
         facts={
             "runs": len(done),
             "picks": dict(counts),

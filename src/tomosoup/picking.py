@@ -20,7 +20,7 @@ from tomosoup.evaluation import apply_thresholds
 from tomosoup.io.project import Project
 from tomosoup.io.selection import chosen_runs, select_tomogram
 from tomosoup.naming import named_for
-from tomosoup.prediction import check_voxel_size, search_peaks
+from tomosoup.prediction import at_voxel_size, search_peaks
 from tomosoup.preparation import Nets
 from tomosoup.recipes.data import DataRecipe
 from tomosoup.recipes.hardware import InferenceRecipe
@@ -40,8 +40,9 @@ def pick(
 
     With several checkpoints it is the peaks of `ensemble_heatmap`. With one that predicts heatmaps the tomogram passes
     through memory slice by slice: read (where it is a `Tomogram` on disk), predicted, searched for peaks, forgotten.
+    Voxels of another size than the checkpoints' are resampled first, the tomogram then held in memory.
     `evaluation.apply_thresholds(picks, checkpoint.thresholds)` leaves the ones to keep. Raises `InputError` for a
-    volume that is not 3D, holds NaN or is constant, and for voxel sizes that disagree.
+    volume that is not 3D, holds NaN or is constant, and for checkpoints whose voxel sizes disagree.
     """
     models = [checkpoints] if isinstance(checkpoints, Checkpoint) else list(checkpoints)
     return pick_with(Nets(inference), volume, models, plan=plan, progress=progress)
@@ -53,7 +54,7 @@ def pick_with(
     """`pick` with nets that stay ready from one volume to the next."""
     if len(models) == 1 and not models[0].labels and len(chosen_views(plan.views)) == 1:
         check_volume(volume)
-        check_voxel_size(volume.voxel_size, models[0])
+        volume = at_voxel_size(volume, models, tell=nets.tell_once)
         model_shares(models, plan)
         slabs = model_slabs(volume, models[0], plan=plan, nets=nets, progress=progress)
         return search_peaks(slabs, models[0].species, peaks=plan.peaks)
@@ -74,14 +75,11 @@ def pick_project(
     """Pick the chosen runs of a project one by one. (`picking_jobs` writes picks and goes on after failures.)
 
     Returns, by run and species, the picks that pass `thresholds` (the checkpoints' own where None). Raises `InputError`
-    before the first run where a run has no tomogram or a wrong voxel size, and at the run where its voxels are bad.
+    before the first run where a run has no tomogram, and at the run where its voxels are bad.
     """
     checkpoints = named_for(project, checkpoints)
     limits = all_thresholds(checkpoints) if thresholds is None else thresholds
     tomograms = [select_tomogram(project, run, data) for run in chosen_runs(project, data)]
-    for tomogram in tomograms:
-        for checkpoint in checkpoints:
-            check_voxel_size(tomogram.voxel_size, checkpoint, what=f"Run {tomogram.run}")
     nets, kept = nets or Nets(), {}
     for i, tomogram in enumerate(tomograms):
 

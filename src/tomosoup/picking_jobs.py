@@ -23,7 +23,7 @@ from tomosoup.io.remote import of_storage
 from tomosoup.io.selection import Tomogram, select_tomogram
 from tomosoup.naming import named_for
 from tomosoup.picking import pick_with
-from tomosoup.prediction import ahead, check_voxel_size
+from tomosoup.prediction import ahead
 from tomosoup.preparation import Nets, hears_nothing
 from tomosoup.recipes.data import DataRecipe
 from tomosoup.recipes.hardware import InferenceRecipe
@@ -144,8 +144,6 @@ class Bench:
         """The run's tomogram, in memory unless it is very large; or why it cannot be opened."""
         try:
             tomogram = select_tomogram(self.project, run, self.job.data)
-            for model in self.models:
-                check_voxel_size(tomogram.voxel_size, model, what=f"Run {run}")
             return tomogram.in_memory() if prod(tomogram.shape) <= READ_AHEAD else tomogram
         except Exception as error:
             return self._failure(run, error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain, groupby, islice
@@ -20,6 +20,7 @@ from tomosoup.nets.depth_reduction import show_neighbours
 from tomosoup.normalisation import Standardised, standardised
 from tomosoup.peaks import PeakSearch, find_peaks
 from tomosoup.recipes.picking import ZYX, LabelRecipe, PeakRecipe, WindowPlan
+from tomosoup.resampling import about_resampling, resampled
 from tomosoup.types import Picks, Progress, Slices, Species, Volume, quiet
 from tomosoup.windows import Ring, cut, cut_mirrored, fitted, layer, window_regions, with_neighbours
 
@@ -155,10 +156,20 @@ def as_shown(source: Slices, model: Checkpoint) -> Standardised:
     return shown
 
 
-def check_voxel_size(voxel_size: float, checkpoint: Checkpoint, *, what: str = "The tomogram") -> None:
-    """Raises `InputError` where tomogram and training disagree on the size of a voxel."""
-    if abs(voxel_size - checkpoint.voxel_size) > VOXEL_SIZE_TOLERANCE * checkpoint.voxel_size:
-        raise InputError(
-            f"{what} has voxels of {voxel_size:g} Å and the checkpoint was trained at {checkpoint.voxel_size:g} Å: "
-            "resample the tomogram, choose another --voxel-spacing, or correct a wrong header with --voxel-size."
-        )
+def at_voxel_size(source: Slices, models: Sequence[Checkpoint], *, tell: Callable[[str], None]) -> Slices:
+    """The source at the voxel size that the models were trained on: as it is where these agree, else `resampled`.
+
+    `tell` hears of it. Raises `InputError` where the models disagree on the size of a voxel, or where the source's is
+    so far from theirs that one of the two must be wrong.
+    """
+    trained = models[0].voxel_size
+    for model in models:
+        if abs(model.voxel_size - trained) > VOXEL_SIZE_TOLERANCE * trained:
+            raise InputError(
+                f"The checkpoints were trained on voxels of {trained:.4g} Å and of {model.voxel_size:.4g} Å: pick with "
+                "them one by one."
+            )
+    if abs(source.voxel_size - trained) <= VOXEL_SIZE_TOLERANCE * trained:
+        return source
+    tell(about_resampling(source.voxel_size, trained))
+    return resampled(source, trained)

@@ -104,18 +104,19 @@ class Nets:
             cache=user_cache(),
             calibration=None if samples is None else samples[HELD_AGAINST:],
         )
-        self._tell(f"Engine: {engine.about}")
+        self.tell_once(f"Engine: {engine.about}")
         if samples is not None:
             from tomosoup.engines.int8 import compare
 
             found = compare(engine, torch.no_grad()(net), samples[:HELD_AGAINST])
-            self._tell(
+            self.tell_once(
                 f"int8 changes this net's output by {found.relative_error:.1%} (root mean square), and its peaks by "
                 f"{found.peak_difference:.3f} at most ({found.peaks} peaks in {HELD_AGAINST} windows)"
             )
         return engine
 
-    def _tell(self, text: str) -> None:
+    def tell_once(self, text: str) -> None:
+        """Say what was not said before."""
         if text not in self._told:
             self._told.add(text)
             self.tell(text)

@@ -152,7 +152,7 @@ class Judge:
         truths = read_truths(self.project, options.data.model_copy(update={"runs": tuple(self.runs)}))
         found = []
         for run, truth in truths.items():
-            volume = select_tomogram(self.project, run, options.data).read()
+            volume = select_tomogram(self.project, run, options.data)
             heatmap = ensemble_heatmap(
                 volume, [checkpoint], plan=options.picking, nets=Nets(options.inference), progress=self.progress
             )
@@ -184,8 +184,9 @@ def training_crops(project: Project, options: SoupCommand, mean: Checkpoint, *, 
             f"{project.path} has none of the runs that the ingredients were trained on, which re-estimate their batch "
             "norms: name the project that they were trained on."
         )
+    data = options.data.model_copy(update={"runs": runs})
     examples = normalised(
-        read_examples(project, options.data.model_copy(update={"runs": runs}), progress=progress), mean.normalisation
+        read_examples(project, data, voxel_size=mean.voxel_size, progress=progress), mean.normalisation
     )
     recipe = _recipe_of(mean)
     if recipe.norm_crops:

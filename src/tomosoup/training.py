@@ -51,8 +51,9 @@ def train(
 
     The averaged weights are validated on the held-out run by blended whole-volume prediction; the best, by the recipe's
     measure, are returned, with a threshold a species from the same run. The first weights are those of `start`, if it
-    is given (fine-tuning). `folder` keeps the log (`metrics.csv`), the best epochs (`kept_checkpoints`) and what
-    `resume` goes on from, after a kill at any time, to the same weights as an unbroken training.
+    is given (fine-tuning). Tomograms are resampled to the voxel size of the recipe or, where it says none, of `start`.
+    `folder` keeps the log (`metrics.csv`), the best epochs (`kept_checkpoints`) and what `resume` goes on from, after a
+    kill at any time, to the same weights as an unbroken training.
 
     With several devices (Lightning's DDP) the program is started once a device and each process runs this function; all
     return the same checkpoint, and the one that `folds.first_process` names should write it.
@@ -64,7 +65,8 @@ def train(
     last = (folder := Path(folder)) / "last.ckpt"
     if resume and not last.is_file():
         raise InputError(f"There is no training to resume in {folder}: leave out --resume to start one.")
-    examples, held_out, normalisation = _read(project, recipe, fold, data, progress)
+    voxel_size = recipe.resample_to or (start.voxel_size if start else None)
+    examples, held_out, normalisation = _read(project, recipe, fold, data, voxel_size, progress)
     trained_on = {"runs": list(dict.fromkeys(e.run for e in examples)), "held_out": held_out.run}
     crops = Crops(examples, project.species, recipe)
     options = recipe.model_dump(mode="json")
@@ -106,16 +108,22 @@ def train(
 
 
 def _read(
-    project: Project, recipe: TrainingRecipe, fold: int, data: AnnotatedData, progress: Progress
+    project: Project,
+    recipe: TrainingRecipe,
+    fold: int,
+    data: AnnotatedData,
+    voxel_size: float | None,
+    progress: Progress,
 ) -> tuple[list[Example], Example, Normalisation]:
     """The tomograms to train on, in all kinds, the held-out one, and what was done to the grey values of both."""
-    examples = read_examples(project, data, progress=progress)
+    examples = read_examples(project, data, voxel_size=voxel_size, progress=progress)
     held_out = hold_out(examples, fold, project.species)
     runs = tuple(e.run for e in examples)
     for kind in recipe.also_kinds:
         if kind == data.kind:
             raise InputError(f"{kind} is the main kind of tomogram already: leave it out of --also-kinds.")
-        others = read_examples(project, data.model_copy(update={"kind": kind, "runs": runs}), progress=progress)
+        other = data.model_copy(update={"kind": kind, "runs": runs})
+        others = read_examples(project, other, voxel_size=voxel_size, progress=progress)
         size = others[0].volume.voxel_size
         if abs(size / held_out.volume.voxel_size - 1) > VOXEL_SIZE_TOLERANCE:
             raise InputError(

@@ -19,13 +19,13 @@ from tomosoup.io.selection import read_truths, select_tomogram
 from tomosoup.labels import labels_to_heatmap
 from tomosoup.matching import Matches, best_cut, match, ranked, steady_cut
 from tomosoup.peaks import find_peaks
-from tomosoup.prediction import check_voxel_size
+from tomosoup.prediction import at_voxel_size
 from tomosoup.preparation import Nets
 from tomosoup.recipes.data import AnnotatedData
 from tomosoup.recipes.hardware import InferenceRecipe
 from tomosoup.recipes.picking import PickingPlan
 from tomosoup.soups import runs_seen
-from tomosoup.types import Array, PicksBySpecies, Progress, Species, quiet
+from tomosoup.types import Array, PicksBySpecies, Progress, Species, Volume, quiet
 
 FEW = 20
 """A threshold backed by fewer true particles than this deserves a warning."""
@@ -98,14 +98,12 @@ def out_of_fold(
         raise InputError(f"None of the models held out {', '.join(data.runs)}: leave --runs out, or name others.")
     truths = read_truths(project, data.model_copy(update={"runs": tuple(groups)}))
     tomograms = {run: select_tomogram(project, run, data) for run in groups}
-    for run, group in groups.items():
-        for model in group:
-            check_voxel_size(tomograms[run].voxel_size, model, what=f"Run {run}")
     nets = Nets(inference)
     folds: list[Fold] = []
     peaks: list[Fold] = []
     for run, group in groups.items():
-        volume = tomograms[run].read()
+        slices = at_voxel_size(tomograms[run], group, tell=nets.tell_once)
+        volume = Volume(slices.slices(0, slices.shape[0]), slices.voxel_size, slices.origin)
         for view in views:
 
             def report(_: str, done: int, total: int, run: str = run) -> None:

@@ -35,8 +35,36 @@ def told(progress: Progress, what: str, things: Sequence[Thing]) -> Iterator[Thi
     progress(what, len(things), len(things))
 
 
+class OnGrid:
+    """What lies on a regular grid of voxels: the only place where Å become voxel indices, and back."""
+
+    voxel_size: float
+    origin: tuple[float, float, float]
+
+    def to_angstrom(self, zyx_vox: ArrayLike) -> Array:
+        """Positions `(..., 3)` in voxel indices -> the same in Å."""
+        zyx: Array = np.asarray(zyx_vox, dtype=float) * self.voxel_size + np.asarray(self.origin)
+        return zyx
+
+    def to_voxel(self, zyx: ArrayLike) -> Array:
+        """Positions `(..., 3)` in Å -> the same in (fractional) voxel indices."""
+        zyx_vox: Array = (np.asarray(zyx, dtype=float) - np.asarray(self.origin)) / self.voxel_size
+        return zyx_vox
+
+
 @dataclass(frozen=True)
-class Volume:
+class Grid(OnGrid):
+    """Where a tomogram's voxels are, without their values; lengths are in Å."""
+
+    voxel_size: float
+    origin: tuple[float, float, float]
+    """Position, in Å (z, y, x), of the centre of voxel [0, 0, 0]."""
+    shape: tuple[int, int, int] | None = None
+    """Voxels along (z, y, x), where known."""
+
+
+@dataclass(frozen=True)
+class Volume(OnGrid):
     """Samples on a regular grid. `data` is `(..., z, y, x)`; lengths are in Å."""
 
     data: Tensor
@@ -53,16 +81,6 @@ class Volume:
     def slices(self, start: int, stop: int) -> Tensor:
         """The part `data[..., start:stop, :, :]`."""
         return self.data[..., start:stop, :, :]
-
-    def to_angstrom(self, zyx_vox: ArrayLike) -> Array:
-        """Positions `(..., 3)` in voxel indices -> the same in Å."""
-        zyx: Array = np.asarray(zyx_vox, dtype=float) * self.voxel_size + np.asarray(self.origin)
-        return zyx
-
-    def to_voxel(self, zyx: ArrayLike) -> Array:
-        """Positions `(..., 3)` in Å -> the same in (fractional) voxel indices."""
-        zyx_vox: Array = (np.asarray(zyx, dtype=float) - np.asarray(self.origin)) / self.voxel_size
-        return zyx_vox
 
 
 class Slices(Protocol):

@@ -141,14 +141,16 @@ def _joined(one: Picks, other: Picks) -> Picks:
 
 def read_files(paths: Iterable[Path]) -> dict[str, Picks]:
     """Picks by species from copick pick files, whatever the files are called."""
-    picks = {}
-    for path in paths:
-        try:
-            file = CopickPicksFile(**json.loads(path.read_text()))
-            picks[file.pickable_object_name] = _picks(file)
-        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise InputError(f"{path} is not a copick pick file ({first_line(error)}).") from error
-    return picks
+    return {name: picks for _, name, picks in map(read_file, paths)}
+
+
+def read_file(path: Path) -> tuple[str | None, str, Picks]:
+    """Run, where it is said, species and picks of a copick pick file."""
+    try:
+        file = CopickPicksFile(**json.loads(path.read_text()))
+        return file.run_name, file.pickable_object_name, _picks(file)
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(f"{path} is not a copick pick file ({first_line(error)}).") from error
 
 
 def _picks(file: Any) -> Picks:
@@ -175,17 +177,22 @@ def write_picks(run: Any, picks: PicksBySpecies, *, user: str, session: str) -> 
                 with suppress(FileNotFoundError):  # another process was first
                     old.fs.rm_file(old.path)
         for name, found in picks.items():
-            file = CopickPicksFile(
-                pickable_object_name=name,
-                user_id=user,
-                session_id=session,
-                run_name=run.name,
-                trust_orientation=found.rotations is not None,
-                points=_points(found),
-            )
+            file = pick_file(found, run=run.name, name=name, user=user, session=session)
             target = CopickPicksFSSpec(run=run, file=file)
             write_whole(target.fs, target.path, file.model_dump_json(indent=1))
         run.refresh_picks()
+
+
+def pick_file(picks: Picks, *, run: str, name: str, user: str, session: str) -> CopickPicksFile:
+    """What copick keeps of the picks of one species in a run: scores and, where known, orientations, too."""
+    return CopickPicksFile(
+        pickable_object_name=name,
+        user_id=user,
+        session_id=session,
+        run_name=run,
+        trust_orientation=picks.rotations is not None,
+        points=_points(picks),
+    )
 
 
 def _points(picks: Picks) -> list[dict[str, Any]]:

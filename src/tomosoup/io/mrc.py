@@ -12,19 +12,22 @@ import numpy as np
 import torch
 
 from tomosoup.errors import InputError, first_line
+from tomosoup.io.voxel_sizes import cube
 from tomosoup.types import Volume
 
 HEADER = 1024
 """Bytes of the standard's header; nothing packs a voxel into less than half a byte."""
+IMOD_STAMP = 1146047817
+"""What IMOD writes into the headers of its files."""
 
 
-def open_mrc(path: Path) -> tuple[Any, float]:
-    """A lazy `(z, y, x)` array and the header's voxel size in Å (0 where the header has none).
+def open_mrc(path: Path, *, voxel_size: float | None = None) -> tuple[Any, float]:
+    """A lazy `(z, y, x)` array and its voxel size in Å: `voxel_size`, or the header's (0 where that has none).
 
     Raises `InputError` for a file that is not MRC, not a volume, or whose voxels are not cubes.
     """
     try:
-        check_size(path)
+        header = check_size(path)
         with mrcfile.mmap(path, mode="r", permissive=False) as file:
             data, size = file.data, file.voxel_size
     except (ValueError, OSError, OverflowError, MemoryError, TypeError, RuntimeWarning) as error:
@@ -32,23 +35,46 @@ def open_mrc(path: Path) -> tuple[Any, float]:
     if data is None or data.ndim != 3 or data.size == 0 or 1 in data.shape:
         got = "nothing" if data is None else f"an array of shape {data.shape}"
         raise InputError(f"{path} holds {got}; expected a volume of (z, y, x) voxels.")
-    sizes = [float(size.z), float(size.y), float(size.x)]
-    if max(sizes) - min(sizes) > 0.01 * max(sizes):
-        raise InputError(f"The voxels of {path} measure {sizes} Å along z, y, x; expected cubes: resample the file.")
-    return data, sum(sizes) / 3
+    if data.dtype.kind not in "iuf":
+        raise InputError(f"{path} holds values of type {data.dtype}; expected real numbers.")
+    if data.dtype == np.int8 and has_unsigned_bytes(header):
+        data = data.view(np.uint8)
+    return data, voxel_size or cube([size.z, size.y, size.x], name=str(path))
 
 
-def check_size(path: Path) -> None:
-    """Raises `ValueError` where the header claims more bytes than the file has: mrcfile asks for their memory first."""
+def has_unsigned_bytes(header: bytes) -> bool:
+    """Whether the bytes of a file of mode 0, which the standard reads as -128 to 127, are meant as 0 to 255.
+
+    IMOD says so in flags of its own (bit 0 of the word at byte 156, where its stamp stands at 152, is set for signed
+    ones); of other programs' files the highest value, which the header keeps, tells. (IMOD's documentation, "MRC file
+    format".)
+    """
+    order = byte_order(header)
+    stamp, flags = struct.unpack_from(f"{order}2i", header, 152)
+    highest = struct.unpack_from(f"{order}f", header, 80)[0]
+    return not flags & 1 if stamp == IMOD_STAMP else bool(highest > 127)
+
+
+def byte_order(header: bytes) -> str:
+    """That of the machine that wrote the file, as `struct` has it, by the header's stamp."""
+    return ">" if header[212] == 0x11 else "<"
+
+
+def check_size(path: Path) -> bytes:
+    """The header.
+
+    Raises `ValueError` where it claims more bytes than the file has: mrcfile asks for their memory first.
+    """
     with path.open("rb") as file:
         header = file.read(HEADER)
     if len(header) < HEADER:
         raise ValueError(f"its header has {len(header)} bytes and should have {HEADER}")
-    order = ">" if header[212] == 0x11 else "<"  # the machine stamp
+    order = byte_order(header)
     extended = struct.unpack_from(f"{order}i", header, 92)[0]
     sizes = struct.unpack_from(f"{order}3i", header)
     if min(*sizes, extended) < 0 or HEADER + extended + prod(sizes) // 2 > path.stat().st_size:
         raise ValueError(f"its header claims {sizes} voxels after {extended} further bytes, more than the file holds")
+    return header
 
 
 def read_mrc(path: Path) -> Volume:

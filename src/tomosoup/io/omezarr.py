@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import zarr
 from zarr.storage import FSStore, KVStore
 
 from tomosoup.errors import InputError, first_line
 from tomosoup.io.remote import StorageErrors
+from tomosoup.io.voxel_sizes import cube
 
 ANGSTROM = {"angstrom": 1.0, "nanometer": 10.0, "micrometer": 1e4}
 """Å in the units of length that OME-Zarr files name."""
@@ -44,8 +44,8 @@ class Strict(KVStore):  # type: ignore[misc]
         return found
 
 
-def open_omezarr(store: Any, *, name: str, lenient: bool = False) -> tuple[Any, float]:
-    """The full-resolution `(z, y, x)` array, unread, and its voxel size in Å from the metadata (0 where there is none).
+def open_omezarr(store: Any, *, name: str, lenient: bool = False, voxel_size: float | None = None) -> tuple[Any, float]:
+    """The full-resolution `(z, y, x)` array, unread, and its voxel size in Å: `voxel_size`, or the metadata's (or 0).
 
     Chunks that are missing are an error where they are read; with `lenient` they are zeros, as Zarr has it. Raises
     `InputError` for a store that is not a group with an array "0", or whose array is not a volume.
@@ -65,16 +65,16 @@ def open_omezarr(store: Any, *, name: str, lenient: bool = False) -> tuple[Any, 
     check_metadata(array, name=name)
     if array.ndim != 3 or math.prod(array.shape) == 0 or 1 in array.shape:
         raise InputError(f"{name} holds an array of shape {array.shape}; expected a volume of (z, y, x) voxels.")
+    if voxel_size:
+        return array, voxel_size
     try:
         scales = group.attrs["multiscales"][0]
         unit = ANGSTROM[scales["axes"][-1].get("unit", "angstrom")]
         transforms = scales["datasets"][0]["coordinateTransformations"]
-        size = np.array(next(t["scale"] for t in transforms if t["type"] == "scale"))[-3:] * unit
-    except (KeyError, IndexError, StopIteration, TypeError):
+        sizes = [float(s) * unit for s in next(t["scale"] for t in transforms if t["type"] == "scale")[-3:]]
+    except (KeyError, IndexError, StopIteration, TypeError, ValueError, AttributeError):
         return array, 0.0
-    if np.ptp(size) > 0.01 * size.max():
-        raise InputError(f"The voxels of {name} measure {size.tolist()} Å along z, y, x; expected cubes: resample it.")
-    return array, float(size.mean())
+    return array, cube(sizes, name=name) if len(sizes) == 3 else 0.0
 
 
 def check_metadata(array: Any, *, name: str) -> None:

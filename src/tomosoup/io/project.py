@@ -28,7 +28,8 @@ class Listing:
     kind: str
     spacing: float
     open: Callable[..., tuple[Any, float]]
-    """Gives the array, unread, and its voxel size (Å, or 0); `lenient=True` reads missing chunks as zeros."""
+    """Gives the array, unread, and its voxel size (Å, or 0): `voxel_size`, if that is given, in place of what the file
+    says. With `lenient=True` missing chunks are zeros."""
 
 
 PickSets = dict[tuple[str, str], Callable[[], dict[str, Picks]]]
@@ -168,7 +169,7 @@ class MrcFolder:
 
     def listings(self, run: str) -> list[Listing]:
         """The one volume of a run."""
-        return [Listing("mrc", 0.0, lambda lenient=False: open_mrc(self.files[run]))]  # noqa: ARG005
+        return [Listing("mrc", 0.0, partial(_open_mrc_file, self.files[run]))]
 
     def pick_sets(self, run: str) -> PickSets:
         """The rows of `picks.csv` for this run, as user "folder", session "0"."""
@@ -217,8 +218,14 @@ def _is_config(path: Path) -> bool:
         return False
 
 
-def _open_copick_tomogram(tomogram: Any, run: str, *, lenient: bool = False) -> tuple[Any, float]:
-    return open_omezarr(tomogram.zarr(), name=f"{run}/{tomogram.tomo_type}", lenient=lenient)
+def _open_copick_tomogram(
+    tomogram: Any, run: str, *, lenient: bool = False, voxel_size: float | None = None
+) -> tuple[Any, float]:
+    return open_omezarr(tomogram.zarr(), name=f"{run}/{tomogram.tomo_type}", lenient=lenient, voxel_size=voxel_size)
+
+
+def _open_mrc_file(path: Path, *, lenient: bool = False, voxel_size: float | None = None) -> tuple[Any, float]:  # noqa: ARG001
+    return open_mrc(path, voxel_size=voxel_size)
 
 
 def _open_copick(config: Path) -> CopickProject:

@@ -33,6 +33,8 @@ class Tomogram:
     voxel_size: float
     origin: tuple[float, float, float]
     array: Any
+    inverted: bool = False
+    """Whether its values are shown with the other sign than they are stored with."""
     _rows: dict[int, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -64,7 +66,8 @@ class Tomogram:
         return torch.from_numpy(joined[start - rows.start * deep : stop - rows.start * deep])
 
     def _voxels(self, region: Any) -> Tensor:
-        return torch.from_numpy(np.array(self._read(region), dtype=np.float32))
+        values = np.array(self._read(region), dtype=np.float32)
+        return torch.from_numpy(np.negative(values, out=values) if self.inverted else values)
 
     def _read(self, region: Any) -> Any:
         try:
@@ -108,7 +111,7 @@ def select_tomogram(project: Project, run: str, data: DataRecipe) -> Tomogram:
             f"Run {run}: expected one tomogram of {wanted}, found {len(found)} (it has {has}): "
             "set --kind or --voxel-spacing."
         )
-    array, size = found[0].open(lenient=data.missing_chunks == "zero")
+    array, size = found[0].open(lenient=data.missing_chunks == "zero", voxel_size=data.voxel_size)
     spacing = found[0].spacing
     if data.voxel_size is None and size and spacing and not _close(size, spacing, VOXEL_SIZE_TOLERANCE):
         raise InputError(
@@ -118,7 +121,7 @@ def select_tomogram(project: Project, run: str, data: DataRecipe) -> Tomogram:
     if not voxel_size:
         raise InputError(f"Run {run}: the file does not say how large its voxels are: set --voxel-size (Å).")
     start = (project.first_voxel if data.first_voxel is None else data.first_voxel) * voxel_size
-    return Tomogram(run, found[0].kind, voxel_size, (start, start, start), array)
+    return Tomogram(run, found[0].kind, voxel_size, (start, start, start), array, data.invert)
 
 
 def _close(a: float, b: float, tolerance: float) -> bool:
@@ -139,32 +142,45 @@ def read_truths(project: Project, data: AnnotatedData) -> dict[str, dict[str, Pi
     Raises `InputError` where a named run has no true picks, no run has any, or a run has more sets than one.
     """
     chosen, source = chosen_runs(project, data), data.truth
-    if source is not None and Path(source).is_file():
-        table = read_csv(Path(source))
-        missing = [run for run in chosen if run not in table]
-        if missing and (data.runs or len(missing) == len(chosen)):
-            raise InputError(
-                f"{source} has no picks of run {shortened(missing)}: leave the run out (--runs) or add them."
-            )
-        return {run: table[run] for run in chosen if run in table}
-    truths = {}
-    for run in chosen:
-        sets = project.pick_sets(run)
-        keys = [key for key in sets if (key[0] != OWN_USER if source is None else "/".join(key) == source)]
-        if not keys and not data.runs:
-            continue
-        if len(keys) != 1:
-            has = shortened(["/".join(key) for key in sets]) or "none"
-            raise InputError(
-                f"Run {run}: expected one set of true picks{f' {source}' if source else ''}, found {len(keys)} "
-                f"(it has {has}): name a CSV file or USER/SESSION with --truth."
-            )
-        truths[run] = sets[keys[0]]()
+    truths = truths_there(project, data)
+    missing = [run for run in chosen if run not in truths]
+    if missing and (data.runs or not truths) and source is not None and Path(source).is_file():
+        raise InputError(f"{source} has no picks of run {shortened(missing)}: leave the run out (--runs) or add them.")
+    if missing and data.runs:
+        has = shortened(["/".join(key) for key in project.pick_sets(missing[0])]) or "none"
+        raise InputError(
+            f"Run {missing[0]}: expected one set of true picks{f' {source}' if source else ''}, found 0 "
+            f"(it has {has}): name a CSV file or USER/SESSION with --truth."
+        )
     if not truths:
         raise InputError(
             f"No run of {project.path} has true picks{f' {source}' if source else ''} "
             f"(looked at {shortened(chosen)}): name a CSV file or USER/SESSION with --truth."
         )
+    return truths
+
+
+def truths_there(project: Project, data: AnnotatedData) -> dict[str, dict[str, Picks]]:
+    """True picks by run, for those of the runs that `data` means that have any.
+
+    Raises `InputError` where a run has more sets than one.
+    """
+    chosen, source = chosen_runs(project, data), data.truth
+    if source is not None and Path(source).is_file():
+        table = read_csv(Path(source))
+        return {run: table[run] for run in chosen if run in table}
+    truths = {}
+    for run in chosen:
+        sets = project.pick_sets(run)
+        keys = [key for key in sets if (key[0] != OWN_USER if source is None else "/".join(key) == source)]
+        if len(keys) > 1:
+            has = shortened(["/".join(key) for key in sets])
+            raise InputError(
+                f"Run {run}: expected one set of true picks{f' {source}' if source else ''}, found {len(keys)} "
+                f"(it has {has}): name a CSV file or USER/SESSION with --truth."
+            )
+        if keys:
+            truths[run] = sets[keys[0]]()
     return truths
 
 

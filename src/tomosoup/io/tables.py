@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -23,24 +24,29 @@ def write_csv(path: Path, picks: PicksByRun | Iterable[tuple[str, PicksBySpecies
 
     Without `scores` it is the contest's submission: id, experiment, particle_type, x, y, z.
     """
-    first = 0
     with written_aside(path) as aside, aside.open("w", newline="") as file:
-        pairs = picks.items() if isinstance(picks, Mapping) else picks
-        for run, species in chain([("", {})], pairs):  # first nothing, for the header
-            table = pd.DataFrame(
-                [
-                    (run, name, x, y, z, score)
-                    for name, found in species.items()
-                    for (z, y, x), score in zip(found.zyx, found.score, strict=True)
-                ],
-                columns=[*COLUMNS, "score"],
-            )
-            if not scores:
-                rows = range(first, first + len(table))
-                table = table.drop(columns="score").set_index(pd.Index(rows, name="id")).reset_index()
-                first += len(table)
-            header = not file.tell()
-            table.to_csv(file, index=False, header=header, float_format="%.6g" if scores else "%.3f")
+        write_rows(file, picks, scores=scores)
+
+
+def write_rows(file: IO[str], picks: PicksByRun | Iterable[tuple[str, PicksBySpecies]], *, scores: bool = True) -> None:
+    """What `write_csv` writes, into an open file."""
+    first = 0
+    pairs = picks.items() if isinstance(picks, Mapping) else picks
+    for run, species in chain([("", {})], pairs):  # first nothing, for the header
+        table = pd.DataFrame(
+            [
+                (run, name, x, y, z, score)
+                for name, found in species.items()
+                for (z, y, x), score in zip(found.zyx, found.score, strict=True)
+            ],
+            columns=[*COLUMNS, "score"],
+        )
+        if not scores:
+            rows = range(first, first + len(table))
+            table = table.drop(columns="score").set_index(pd.Index(rows, name="id")).reset_index()
+            first += len(table)
+        header = not file.tell()
+        table.to_csv(file, index=False, header=header, float_format="%.6g" if scores else "%.3f")
 
 
 def read_csv(path: Path) -> dict[str, dict[str, Picks]]:

@@ -170,6 +170,8 @@ class PickCommand(Recipe):
     """CSV of the picks that pass the thresholds: experiment,particle_type,x,y,z,score (Å)."""
     submission: Path | None = None
     """The same in the contest's form: id,experiment,particle_type,x,y,z."""
+    report: Path | None = None
+    """Page (.html) to look at them, as `tomosoup report` writes it."""
     session: str = "0"
     """copick session of these picks (user tomosoup); all above the floor go to session SESSION-candidates."""
     threshold: Thresholds = ()

@@ -22,6 +22,8 @@ class DataRecipe(Recipe):
     """The true voxel size (Å), in place of what the files say: 10.012 where the folder is called 10.000."""
     first_voxel: float | None = None
     """Where the centre of voxel 0 stands, in voxels: 0.5 for copick (default), -0.5 for the contest's data."""
+    invert: bool = False
+    """Turn grey values round: for tomograms whose particles are bright. Nets train on dark ones and expect them."""
     missing_chunks: Literal["error", "zero"] = "error"
     """What chunks are that an OME-Zarr tomogram lacks: lost, or left out as they are zero."""
 

@@ -93,6 +93,9 @@ class TrainingRecipe(Recipe):
     loss: LossRecipe = LossRecipe()
     also_kinds: tuple[str, ...] = ()
     """Train on these kinds of tomogram of the same runs, too; the held-out run is predicted in the main kind."""
+    resample_to: Annotated[float, Gt(0)] | None = None
+    """Voxel size (Å) that tomograms of another one are resampled to; none is that of the weights to start from, or
+    each project's own. The recipes' windows are made for voxels of about 10 Å."""
     epochs: Annotated[int, Ge(1)] = 64
     """Passes over the crops, at most."""
     crops_per_epoch: Annotated[int, Ge(1)] | None = None

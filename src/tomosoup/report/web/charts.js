@@ -1,0 +1,124 @@
+// Charts, drawn by Bokeh; colours are species everywhere, so there are no legends.
+
+Bokeh.logger.set_level("warn");
+const INK = "#9aa4b0", LINES = "#2a313a", FONT = "system-ui, sans-serif";
+
+function chart(id, xLabel, yLabel, options = {}) {
+  const place = document.getElementById(id);
+  const made = Bokeh.Plotting.figure({
+    height: 260, sizing_mode: "stretch_width", x_axis_label: xLabel, y_axis_label: yLabel,
+    tools: "pan,box_zoom,wheel_zoom,reset,save", toolbar_location: "above", toolbar_inner: true, active_scroll: null,
+    background_fill_color: null, border_fill_color: null, outline_line_color: null, ...options,
+  });
+  made.toolbar.autohide = true;
+  made.toolbar.logo = null;
+  for (const axis of [...made.below, ...made.left]) {
+    Object.assign(axis, {
+      axis_label_text_color: INK, axis_label_text_font: FONT, axis_label_text_font_size: "12px",
+      axis_label_text_font_style: "normal", major_label_text_color: INK, major_label_text_font: FONT,
+      major_label_text_font_size: "11px", axis_line_color: LINES, major_tick_line_color: LINES,
+      minor_tick_line_color: null,
+    });
+  }
+  for (const grid of made.center) Object.assign(grid, {grid_line_color: LINES});
+  return {figure: made, show: () => Bokeh.Plotting.show(made, place)};
+}
+
+const source = (data) => new Bokeh.ColumnDataSource({data});
+
+function lines(figure, width = 2) {  // a line a species, and a dot on it where its threshold is
+  return DATA.species.map(({colour}) => {
+    const [line, dot] = [source({x: [], y: []}), source({x: [], y: []})];
+    figure.line({field: "x"}, {field: "y"}, {source: line, line_color: colour, line_width: width, line_alpha: 0.9});
+    figure.scatter({field: "x"}, {field: "y"},
+      {source: dot, size: 9, fill_color: colour, line_color: "#11151a", line_width: 2});
+    return {line, dot};
+  });
+}
+
+const unit = () => new Bokeh.Range1d({start: -0.02, end: 1.03});
+const charts = {};
+if (there.truth) {
+  charts.recall = chart("chart-recall", "recall", "precision", {x_range: unit(), y_range: unit()});
+  charts.f4 = chart("chart-f4", "threshold", "F4", {y_range: unit()});
+  charts.recall.lines = lines(charts.recall.figure);
+  charts.f4.lines = lines(charts.f4.figure);
+}
+
+function drawCurves() {
+  if (!there.truth) return;
+  DATA.species.forEach((_, s) => {
+    const points = state.shown[s] ? curve(s) : [];
+    const data = (x, y) => ({x: points.map(x), y: points.map(y)});
+    charts.recall.lines[s].line.data = data(recall, precision);
+    charts.f4.lines[s].line.data = data(({threshold}) => threshold, f4);
+  });
+  drawDots();
+}
+
+function drawDots() {
+  if (!there.truth) return;
+  DATA.species.forEach((_, s) => {
+    const n = counts(s), shown = state.shown[s] && Number.isFinite(state.thresholds[s]) && lowest[s] < Infinity;
+    charts.recall.lines[s].dot.data = shown ? {x: [recall(n)], y: [precision(n)]} : {x: [], y: []};
+    charts.f4.lines[s].dot.data = shown ? {x: [state.thresholds[s]], y: [f4(n)]} : {x: [], y: []};
+  });
+}
+
+function histogram(values, low, high, bins = 40) {  // {left, right, top}
+  const top = new Array(bins).fill(0), width = (high - low) / bins || 1;
+  for (const v of values) if (v >= low && v <= high) top[Math.min(bins - 1, Math.floor((v - low) / width))]++;
+  return {left: top.map((_, i) => low + i * width), right: top.map((_, i) => low + (i + 1) * width), top};
+}
+
+function outline({left, right, top}) {  // of a histogram, for a line
+  return {x: left.flatMap((l, i) => [l, right[i]]), y: top.flatMap((n) => [n, n])};
+}
+
+const viewed = DATA.runs.filter(({volume: seen}) => seen);
+const inScope = () => state.scope === "run" ? [DATA.runs[state.run]].filter(({volume: seen}) => seen) : viewed;
+
+function nearest(points, n) {  // the distance of each of the first n points to the nearest of the others, in voxels
+  return Array.from({length: n > 1 ? n : 0}, (_, i) => {
+    let least = Infinity;
+    for (let j = 0; j < n; j++) {
+      if (j === i) continue;
+      const z = points[3 * i] - points[3 * j], y = points[3 * i + 1] - points[3 * j + 1];
+      const x = points[3 * i + 2] - points[3 * j + 2];
+      least = Math.min(least, z * z + y * y + x * x);
+    }
+    return Math.sqrt(least);
+  });
+}
+
+if (there.picks && there.volume) {
+  charts.distance = chart("chart-distance", "nm", "picks");
+  charts.depth = chart("chart-depth", "z, nm", "picks");
+  charts.distance.lines = lines(charts.distance.figure, 1.5);
+  charts.depth.lines = lines(charts.depth.figure, 1.5);
+}
+if (there.picks) {
+  charts.scores = chart("chart-scores", "score", "picks", {y_axis_type: "log"});
+  charts.scores.bars = ["hit", "false"].map((kind) => {
+    const bars = source({left: [], right: [], bottom: [], top: []});
+    charts.scores.figure.quad({field: "left"}, {field: "right"}, {field: "top"}, {field: "bottom"},
+      {source: bars, line_color: null, fill_color: INK, fill_alpha: kind === "hit" ? 0.95 : 0.45});
+    return bars;
+  });
+}
+
+function drawDistributions() {  // of the picks that pass, in the runs whose volumes are here
+  if (!charts.distance) return;
+  const far = 6 * Math.max(...DATA.species.map(({radius}) => radius)) / 10;
+  const deepest = Math.max(...viewed.map(({volume: {shape, voxelSize, origin}}) => origin[0] + shape[0] * voxelSize)) / 10;
+  DATA.species.forEach((_, s) => {
+    const distances = [], depths = [];
+    for (const {found, volume: {voxelSize, origin}} of state.shown[s] ? inScope() : []) {
+      const {zyx, score} = found[s], n = atLeast(state.thresholds[s], score);
+      for (const d of nearest(zyx, n)) distances.push(d * voxelSize / 10);
+      for (let i = 0; i < n; i++) depths.push((zyx[3 * i] * voxelSize + origin[0]) / 10);
+    }
+    charts.distance.lines[s].line.data = outline(histogram(distances, 0, far));
+    charts.depth.lines[s].line.data = outline(histogram(depths, 0, deepest, 24));
+  });
+}

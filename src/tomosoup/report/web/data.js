@@ -1,0 +1,74 @@
+// What the page knows (DATA), what is chosen in it (state), and how its parts hear of a change (on, tell).
+
+const DATA = JSON.parse(document.getElementById("data").textContent);
+const ARRAYS = {f4: Float32Array, f8: Float64Array, u1: Uint8Array};
+
+function unpacked({kind, base64}) {
+  return new ARRAYS[kind](Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)).buffer);
+}
+
+for (const run of DATA.runs) {
+  for (const found of run.found) {
+    for (const [key, packed] of Object.entries(found)) found[key] = unpacked(packed);
+    // Voxels (z, y, x) of the binned volume.
+    for (const key of run.volume ? ["zyx", "truth"] : []) {
+      found[key] = found[key].map((a, i) => (a - run.volume.origin[i % 3]) / run.volume.voxelSize);
+    }
+  }
+}
+
+const [lowest, highest] = [Infinity, -Infinity].map((worst, i) => DATA.species.map((_, s) =>
+  DATA.runs.reduce((best, {found}) => {
+    const {score} = found[s];  // best first
+    return score.length ? [Math.min, Math.max][i](best, score[i ? 0 : score.length - 1]) : best;
+  }, worst)));
+
+const AS_PICKED = DATA.species.map(({threshold}, s) =>
+  threshold === "inf" ? Infinity : threshold === "-inf" ? lowest[s] : threshold);
+
+const state = {
+  run: 0,
+  at: [0, 0, 0],  // the voxel (z, y, x) that all three planes go through
+  thresholds: [...AS_PICKED],
+  shown: DATA.species.map(() => true),
+  scope: "all",  // whose counts: of all runs, or of the one shown
+  low: -2.5, high: 3.5,  // black and white, in standard deviations from the mean
+  zoom: 1,
+  half: 1,  // slices on either side that are averaged
+  marks: {hit: true, missed: true, false: true},
+  focus: 0,  // the species whose particles are shown
+};
+
+const listeners = {};
+function on(topics, listener) {
+  for (const topic of topics.split(" ")) (listeners[topic] ??= []).push(listener);
+}
+function tell(topic) {
+  for (const listener of listeners[topic] ?? []) listener();
+}
+
+function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+function later(work, milliseconds = 120) {
+  let waiting;
+  return () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(work, milliseconds);
+  };
+}
+
+const there = {
+  picks: DATA.species.some((_, s) => lowest[s] < Infinity),
+  truth: DATA.runs.some(({scored}) => scored) && DATA.species.some((_, s) => lowest[s] < Infinity),
+  volume: DATA.runs.some(({volume}) => volume),
+  runs: DATA.runs.length > 1 && DATA.species.some((_, s) => lowest[s] < Infinity),
+  species: DATA.species.length > 0,
+  learning: DATA.learning.length > 0,
+  records: DATA.records.length > 0,
+};
+there.marks = there.truth && there.volume;
+for (const part of document.querySelectorAll("[data-needs]")) part.hidden = !there[part.dataset.needs];

@@ -1,0 +1,73 @@
+// Puts the page together: headings, learning curves, records; then everything is drawn once.
+
+const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
+document.querySelector("h1").textContent = DATA.title;
+document.getElementById("summary").textContent = [
+  plural(DATA.runs.length, "run"),
+  there.picks ? `${DATA.runs.reduce((n, {found}) => n + found.reduce((m, {score}) => m + score.length, 0), 0)} candidates` : "no picks",
+  there.truth ? `${plural(DATA.runs.filter(({scored}) => scored).length, "run")} with known particles` : "",
+].filter(Boolean).join(" · ");
+document.querySelector("footer").textContent = `tomosoup ${DATA.version}`;
+
+function learningChart(id, yLabel, xLabel, curves, options) {
+  const {figure, show} = chart(id, xLabel, yLabel, options);
+  for (const [{x, y}, colour, dots] of curves) {
+    const data = source({x, y});
+    figure.line({field: "x"}, {field: "y"}, {source: data, line_color: colour, line_width: dots ? 2 : 1.2});
+    if (yLabel === "loss") figure.left[0].formatter = new Bokeh.BasicTickFormatter({precision: 1});
+    if (dots) figure.scatter({field: "x"}, {field: "y"}, {source: data, size: 6, fill_color: colour, line_color: null});
+  }
+  show();
+}
+
+DATA.learning.forEach(({name, loss, byEpoch}, k) => {
+  const colourOf = (curve) => DATA.species.find((s) => curve === `f4/${s.name}`)?.colour ?? "#e8ecf1";
+  const held = Object.entries(byEpoch).filter(([key, {x}]) => (key === "f4" || key.startsWith("f4/")) && x.length);
+  const losses = [["epoch_loss", "#8ab4f8"], ["held_out_loss", "#f28b82"]].filter(([key]) => byEpoch[key]?.x.length);
+  const cards = [["Loss by update", `learning-${k}-loss`, loss.x.length], ["F4 on the held-out run", `learning-${k}-f4`, held.length],
+    ["Loss by epoch: trained (blue), held out (red)", `learning-${k}-epochs`, losses.length]]
+    .flatMap(([heading, id, known]) => known ? [element("div", {className: "card"}, element("h3", {textContent: heading}),
+      element("div", {className: "chart", id}))] : []);
+  document.getElementById("learning").append(element("h3", {textContent: name}), element("div", {className: "cards"}, ...cards));
+  if (loss.x.length) learningChart(`learning-${k}-loss`, "loss", "update", [[loss, "#8ab4f8"]], {y_axis_type: "log"});
+  if (held.length) {
+    learningChart(`learning-${k}-f4`, "F4", "epoch", held.map(([key, curve]) => [curve, colourOf(key), true]), {y_range: unit()});
+  }
+  if (losses.length) {
+    learningChart(`learning-${k}-epochs`, "loss", "epoch", losses.map(([key, colour]) => [byEpoch[key], colour, true]));
+  }
+});
+
+function told(value) {  // a record as nested lists
+  if (value === null || typeof value !== "object") return document.createTextNode(value === null ? "–" : String(value));
+  if (Array.isArray(value) && value.every((v) => v === null || typeof v !== "object")) {
+    return document.createTextNode(value.join(", ") || "–");
+  }
+  return element("dl", {}, ...Object.entries(value).flatMap(([key, v]) =>
+    [element("dt", {textContent: key}), element("dd", {}, told(v))]));
+}
+for (const [heading, record] of DATA.records) {
+  document.getElementById("records").append(element("details", {}, element("summary", {textContent: heading}), told(record)));
+}
+
+if (there.picks) {
+  charts.scores.line = new Bokeh.Span({location: 0, dimension: "height", line_color: "white", line_width: 1.5});
+  charts.scores.figure.add_layout(charts.scores.line);
+}
+on("threshold", drawDots);
+on("scope look", drawCurves);
+on("threshold scope run look", later(drawDistributions));
+on("threshold focus volume", later(drawGallery, 60));
+on("look slab", later(drawGallery));
+on("threshold scope focus", drawScores);
+on("focus", showFocus);
+on("run", () => { if (state.scope === "run") tell("scope"); });
+
+state.run = Math.max(0, DATA.runs.findIndex(({volume: seen}) => seen));
+state.focus = Math.max(0, lowest.findIndex((score) => score < Infinity));
+tell("focus");
+tell("scope");
+tell("threshold");
+drawDistributions();
+for (const {show} of Object.values(charts)) show();
+showRun();

@@ -1,0 +1,63 @@
+// Counts at any threshold, as `tomosoup score --threshold` counts them.
+
+function atLeast(threshold, descending) {
+  let [from, to] = [0, descending.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if (descending[middle] >= threshold) from = middle + 1; else to = middle;
+  }
+  return from;
+}
+
+function joined(arrays) {
+  const all = new Float64Array(arrays.reduce((n, a) => n + a.length, 0));
+  let n = 0;
+  for (const a of arrays) { all.set(a, n); n += a.length; }
+  return all.sort().reverse();
+}
+
+const pools = {};
+function pool(s) {  // scores, best first: of all picks, of those in runs whose truth is known, of true particles when hit
+  return pools[[state.scope, state.scope === "run" && state.run, s]] ??= (() => {
+    const runs = state.scope === "all" ? DATA.runs : [DATA.runs[state.run]];
+    const scored = runs.filter((run) => run.scored);
+    const of = (some, key) => joined(some.map((run) => run.found[s][key]));
+    return {picks: of(runs, "score"), scored: of(scored, "score"), hits: of(scored, "hitAt")};
+  })();
+}
+
+function counts(s, threshold = state.thresholds[s]) {
+  const {picks, scored, hits} = pool(s), hit = atLeast(threshold, hits), found = atLeast(threshold, scored);
+  return {picks: atLeast(threshold, picks), hit, false: found - hit, missed: hits.length - hit};
+}
+
+const BETA2 = 16;
+function f4({hit, missed, false: wrong}) {
+  const whole = (1 + BETA2) * hit + BETA2 * missed + wrong;
+  return whole ? (1 + BETA2) * hit / whole : 0;
+}
+const precision = (n) => n.hit + n.false ? n.hit / (n.hit + n.false) : NaN;
+const recall = (n) => n.hit + n.missed ? n.hit / (n.hit + n.missed) : NaN;
+
+function weighted() {  // species that occur nowhere do not count
+  let [sum, total] = [0, 0];
+  DATA.species.forEach(({weight}, s) => {
+    const n = counts(s);
+    if (n.hit + n.false + n.missed) { sum += weight * f4(n); total += weight; }
+  });
+  return total ? sum / total : 0;
+}
+
+function curve(s, most = 250) {  // counts from the highest score down: at even steps, and where particles are hit
+  const {scored, hits} = pool(s), [high, low] = [scored[0], scored[scored.length - 1]];
+  const steps = scored.length ? Array.from({length: most}, (_, i) => high - (high - low) * i / (most - 1)) : [];
+  const every = Math.ceil(hits.length / most);
+  const ends = [...steps, ...hits.filter((t, i) => t > -Infinity && i % every === 0)].sort((a, b) => b - a);
+  return ends.map((threshold) => ({threshold, ...counts(s, threshold)}));
+}
+
+function bestThreshold(s) {
+  const {hits} = pool(s);
+  const ends = [...new Set(hits)].filter((t) => t > -Infinity);
+  return ends.reduce((best, t) => f4(counts(s, t)) > f4(counts(s, best)) ? t : best, ends[0] ?? state.thresholds[s]);
+}
