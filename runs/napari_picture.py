@@ -22,7 +22,7 @@ from tomosoup.view_command import add_controls, add_layers, saver_for
 def main(project: str, run: str, out: str) -> None:
     """Draw it."""
     opened = open_project(project)
-    viewer = napari.Viewer(show=False)
+    viewer = napari.Viewer()
     viewer.window.resize(1280, 860)
     add_layers(viewer, run_layers(opened, run))
     add_controls(viewer, saver_for(ViewCommand(project=Path(project), run=run), opened, run))
@@ -30,9 +30,9 @@ def main(project: str, run: str, out: str) -> None:
     viewer.layers.selection.active = max(picks, key=lambda layer: len(layer.data))
     depths = np.concatenate([found.zyx[:, 0] for found in edited_picks(picks).values()])
     viewer.dims.set_point(0, max(depths, key=lambda z: (abs(depths - z) < 60).sum()))
+    napari.qt.get_qapp().processEvents()
     viewer.reset_view()
-    viewer.window.show()
-    napari.utils.notifications.notification_manager.records.clear()
+    napari.qt.get_qapp().processEvents()
     shot = viewer.screenshot(canvas_only=False, flash=False)
     for quality in range(90, 30, -5):
         Image.fromarray(shot[..., :3]).save(out, quality=quality)

@@ -79,12 +79,11 @@ def test_json_is_one_object_of_what_was_done(
 
 
 def test_the_score_for_programs_is_as_documented(said: Callable[..., tuple[str, str]], project: Path) -> None:
-    out, err = said("score", project, project, "--picks-set", "simulation/0", "--json")
+    out, _ = said("score", project, project, "--picks-set", "simulation/0", "--json")
     scored = json.loads(out)
     assert set(scored) == {"score", "species", "runs", "left_out"}
     assert scored["score"] == 1.0
     assert all(set(counts) == {"f4", "tp", "fp", "fn"} for counts in scored["species"].values())
-    assert err == ""
 
 
 def test_runs_that_failed_are_in_the_object_and_in_the_exit_code(

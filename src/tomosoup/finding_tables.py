@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from tomosoup.score_tables import shown
+from tomosoup.terminal import shown
 
 if TYPE_CHECKING:  # --help must not wait for torch
     from tomosoup.checks.findings import Finding
