@@ -122,11 +122,13 @@ def test_options_come_without_the_voice() -> None:
 def test_a_file_gets_a_line_now_and_then_and_no_bars() -> None:
     now, lines = [0.0], list[str]()
     shows = Lines(lines.append, clock=lambda: now[0])
+    shows.report("Picking", 399, 400)  # of another project
+    now[0] += LINE_EVERY - 1
     for i in range(100, 400):  # a hundred were done before
         shows.report(f"Picking (run_{i})", i, 400)
         now[0] += 1.0
-    assert len(lines) == 300 // LINE_EVERY - 1
-    assert lines[0] == "Picking (run_130): 130 of 400 (32 %), about 0:04:30 left"
+    assert len(lines) == 300 // LINE_EVERY
+    assert lines[0] == "Picking (run_101): 101 of 400 (25 %), about 0:04:59 left"
 
 
 @pytest.mark.usefixtures("narrow")

@@ -83,7 +83,9 @@ class Lines:
     def report(self, what: str, done: int, total: int) -> None:
         """Write a line if it is time for one."""
         now = self.clock()
-        begun, before = self.begun.setdefault(_kind(what), (now, done))
+        begun, before = self.begun.get(_kind(what), (now, done))
+        if done <= before:  # it begins, or begins anew
+            begun, before = self.begun[_kind(what)] = now, done
         if now - self.last < LINE_EVERY or not total:
             return
         self.last = now

@@ -6,19 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 
-from tomosoup.terminal import printable
+from tomosoup.terminal import shown
 
 if TYPE_CHECKING:  # --help must not wait for torch
     from tomosoup.evaluation import Score
     from tomosoup.tuning import Tuned
-
-
-def shown(text: str) -> str:
-    """`printable` text for rich, to which brackets are colours."""
-    return escape(printable(text))
 
 
 def table(*headings: str, title: str) -> Table:

@@ -71,6 +71,13 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
 
+def shown(text: str) -> str:
+    """`printable` text for rich, to which brackets are colours."""
+    from rich.markup import escape
+
+    return escape(printable(text))
+
+
 def say(text: str) -> None:
     """Talk to standard output, unless it is to be quiet."""
     _stop_waiting()
