@@ -25,7 +25,8 @@ from tomosoup.io.project import open_project
 from tomosoup.io.tables import read_csv
 from tomosoup.nets.depth_reduction import _read_weights
 from tomosoup.published import convert
-from tomosoup.terminal import printable, shown
+from tomosoup.score_tables import shown
+from tomosoup.terminal import printable
 from tomosoup.types import Species
 
 

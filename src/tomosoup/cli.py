@@ -31,7 +31,7 @@ from tomosoup.recipes.data import AnnotatedData
 from tomosoup.recipes.formats import ExportCommand, ImportCommand
 from tomosoup.recipes.report import ReportCommand
 from tomosoup.recipes.viewing import ViewCommand
-from tomosoup.report_command import report, tell_of_scored, write_report
+from tomosoup.report_command import page_of_scored, report, write_report
 from tomosoup.terminal import Outcome, Stopped, conclude, fail, progress_bars, say, speaking, stopwatch, wait
 from tomosoup.train_command import train
 from tomosoup.view_command import view
@@ -141,11 +141,11 @@ def score(options: ScoreCommand) -> Outcome:
 
     with progress_bars() as progress:
         result = score_files(options, limits=lambda names: read_thresholds(options.threshold, names), progress=progress)
-    tell_of_scored(options)
     return Outcome(
         f"{options.picks}: weighted F4 {result.weighted:.4f} against {options.truth} in {len(result.runs)} runs",
         facts=result.as_dict(),
         tables=[score_table(result)],
+        look=page_of_scored(options),
         facts_alone=True,
     )
 

@@ -15,7 +15,7 @@ from tomosoup.errors import InputError
 from tomosoup.recipes.commands import PickCommand, ThresholdCommand
 from tomosoup.recipes.data import AnnotatedData
 from tomosoup.recipes.report import ReportCommand
-from tomosoup.report_command import tell_of_report, write_report
+from tomosoup.report_command import as_typed, write_report
 from tomosoup.terminal import Outcome, Stopped, complain, progress_bars, say
 from tomosoup.types import told
 
@@ -77,8 +77,8 @@ def pick(options: PickCommand) -> Outcome:
     return finish(options, job, runs, mine)
 
 
-def look_at(options: PickCommand, job: Job) -> None:
-    """Write the page of these picks, or say which command does."""
+def page_of_picks(options: PickCommand, job: Job) -> str:
+    """Write the page of these picks and return nothing, or return the command that writes it."""
     from tomosoup.io.project import CopickProject, open_project
 
     here = isinstance(open_project(options.project), CopickProject)
@@ -90,10 +90,10 @@ def look_at(options: PickCommand, job: Job) -> None:
         model=options.model,
         data=AnnotatedData(runs=options.data.runs),
     )
-    if options.report:
-        say(write_report(page).says)
-    else:
-        tell_of_report(page)
+    if not options.report:
+        return as_typed(page)
+    say(write_report(page).says)
+    return ""
 
 
 @contextmanager
@@ -129,8 +129,7 @@ def finish(options: PickCommand, job: Job, runs: Sequence[str], mine: Sequence[s
             counts.update(session.about(run, settings).get("picks", {}))
     if others := set(left) - set(mine):
         say(f"{len(others)} runs are left for other shards; the last to end writes the CSV.")
-    if done and not left:
-        look_at(options, job)
+    look = page_of_picks(options, job) if done and not left else ""
     summary = session.sum_up(settings)
     failed = {run: str(failures[run].get("error", "")) for run in mine if run in failures and run not in recorded}
     untried = [run for run in left if run not in others]
@@ -150,6 +149,7 @@ def finish(options: PickCommand, job: Job, runs: Sequence[str], mine: Sequence[s
             "session": f"tomosoup/{job.store.name}",
             "failed": failed,
         },
+        look=look,
         failed="; ".join(what) + ". The same command tries them again, and only them." if what else "",
     )
 

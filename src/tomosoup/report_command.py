@@ -8,7 +8,7 @@ from tomosoup.arguments import read_thresholds
 from tomosoup.recipes.commands import ScoreCommand
 from tomosoup.recipes.data import AnnotatedData
 from tomosoup.recipes.report import ReportCommand
-from tomosoup.terminal import Outcome, progress_bars, say
+from tomosoup.terminal import Outcome, progress_bars
 
 
 def report(options: ReportCommand) -> Outcome:
@@ -31,26 +31,26 @@ def write_report(options: ReportCommand) -> Outcome:
     return Outcome(f"{options.output}: open it in a browser ({megabytes:.1f} MB)", files=[options.output])
 
 
-def tell_of_report(options: ReportCommand) -> None:
-    """Say which command makes a page of these options."""
+def as_typed(options: ReportCommand) -> str:
+    """The command that makes a page of these options."""
     words: list[object] = ["tomosoup", "report", options.project]
     for model, names in ((options, ("picks", "session", "picks_set", "threshold", "model")), (options.data, TOLD)):
         for name in names:
             value = getattr(model, name)
             if value != type(model).model_fields[name].default:
                 words += [f"--{name.replace('_', '-')}", *(value if isinstance(value, tuple) else (value,))]
-    say(f"To look at it: {shlex.join(map(str, words))}")
+    return shlex.join(map(str, words))
 
 
 TOLD = ("runs", "truth")
 """Options that say which data; the others are in a session's records."""
 
 
-def tell_of_scored(options: ScoreCommand) -> None:
-    """Say which command shows what was scored, where one of the two is a project with tomograms."""
+def page_of_scored(options: ScoreCommand) -> str:
+    """The command that shows what was scored, where one of the two is a project with tomograms; else nothing."""
     picks_are_table, truth_is_table = (path.suffix == ".csv" for path in (options.picks, options.truth))
     if picks_are_table and truth_is_table:
-        return
+        return ""
     from tomosoup.io.picks import CANDIDATES
     from tomosoup.io.selection import OWN_USER
 
@@ -68,4 +68,4 @@ def tell_of_scored(options: ScoreCommand) -> None:
         user, _, session = options.picks_set.partition("/")
         own = {"session": session.removesuffix(CANDIDATES)}
         page = page.model_copy(update=own if user == OWN_USER else {"picks_set": options.picks_set})
-    tell_of_report(page)
+    return as_typed(page)

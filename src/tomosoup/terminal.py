@@ -38,6 +38,8 @@ class Outcome:
     """What `--json` tells besides the files and the seconds that it took."""
     tables: Sequence[RenderableType] = ()
     """What people see above the line."""
+    look: str = ""
+    """The command that shows it; people are told of it last."""
     failed: str = ""
     """A sentence, if something could not be done: the command then exits with 1."""
     facts_alone: bool = False
@@ -113,6 +115,8 @@ def conclude(outcome: Outcome | None, voice: Voice, **about: object) -> None:
             for table in outcome.tables:
                 console.print(table, highlight=False)
         sys.stdout.write(printable(outcome.says) + "\n")
+        if outcome.look and not voice.quiet:
+            sys.stdout.write(f"To look at it: {printable(outcome.look)}\n")
     if outcome.failed:
         fail(outcome.failed, 1)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tomosoup.recipes.commands import TrainCommand
 from tomosoup.recipes.data import AnnotatedData
 from tomosoup.recipes.report import ReportCommand
-from tomosoup.report_command import tell_of_report
+from tomosoup.report_command import as_typed
 from tomosoup.terminal import Outcome, Stopped, progress_bars, say
 
 if TYPE_CHECKING:  # --help must not wait for torch
@@ -35,13 +35,14 @@ def train(options: TrainCommand) -> Outcome | None:
     if not first_process():
         return None
     models = tuple(fold.file for fold in folds)
-    tell_of_report(ReportCommand(project=options.project, model=models, data=AnnotatedData(truth=options.data.truth)))
+    page = ReportCommand(project=options.project, model=models, data=AnnotatedData(truth=options.data.truth))
     held_out = [{"run": event.get("held_out"), "f4": event.get("f4")} for event in map(training_of, made)]
     return Outcome(
         f"Look at {options.output if len(folds) == 1 else ', '.join(str(fold.file) for fold in folds)}; "
         f"logs are in {', '.join(f'{fold.folder}/' for fold in folds)}",
         files=[fold.file for fold in ([first] if first else []) + folds],
         facts={"held_out": held_out},
+        look=as_typed(page),
     )
 
 
