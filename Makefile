@@ -23,6 +23,7 @@ docs: .venv/installed
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
+	$(RUN)/python -m pip install --quiet --upgrade 'pip>=25'  # older ones take ten minutes to find versions that fit
 	$(RUN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
