@@ -94,6 +94,13 @@ def test_copick_itself_reads_what_we_write(tmp_path: Path) -> None:
     np.testing.assert_allclose(again.rotations, rotations)
 
 
+def test_orientations_that_nobody_knows_are_not_taken_for_known_ones(tmp_path: Path) -> None:
+    with new_project(tmp_path / "p", CONTEST_SPECIES) as project:
+        project.add_run("r", SimulatedRun({"wbp": VOLUME}, {"ribosome": PLACES}))
+    assert PLACES.rotations is None
+    assert read_truth(open_project(tmp_path / "p"), "r")["ribosome"].rotations is None
+
+
 def test_opening_a_tomogram_reads_no_voxel_and_a_region_only_its_chunks(
     project_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -132,10 +132,10 @@ def _load(files: Iterable[Any]) -> dict[str, Picks]:
 
 
 def _joined(one: Picks, other: Picks) -> Picks:
-    """The particles of both; read from files, they all have rotations."""
-    assert one.rotations is not None
-    assert other.rotations is not None
-    rotations = np.concatenate((one.rotations, other.rotations))
+    """The particles of both, with rotations where all have one."""
+    rotations = None
+    if one.rotations is not None and other.rotations is not None:
+        rotations = np.concatenate((one.rotations, other.rotations))
     return Picks(np.concatenate((one.zyx, other.zyx)), np.concatenate((one.score, other.score)), rotations)
 
 
@@ -154,14 +154,18 @@ def read_file(path: Path) -> tuple[str | None, str, Picks]:
 
 
 def _picks(file: Any) -> Picks:
-    """A particle stands at its location plus the translation of its transform (copick's rule)."""
+    """A particle stands at its location plus the translation of its transform (copick's rule).
+
+    Its rotation is known unless the file says that orientations are not to be trusted.
+    """
     points = file.points or []
     transforms = np.array([p.transformation_ for p in points], dtype=float).reshape(-1, 4, 4)
     places = np.array([(p.location.x, p.location.y, p.location.z) for p in points], dtype=float).reshape(-1, 3)
     scores = np.array([1.0 if p.score is None else p.score for p in points], dtype=float)
     if not (np.isfinite(places).all() and np.isfinite(transforms).all() and np.isfinite(scores).all()):
         raise ValueError("positions, transforms and scores must be finite numbers")
-    return Picks((places + transforms[:, :3, 3])[:, ::-1], scores, transforms[:, 2::-1, 2::-1])
+    rotations = None if file.trust_orientation is False else transforms[:, 2::-1, 2::-1]
+    return Picks((places + transforms[:, :3, 3])[:, ::-1], scores, rotations)
 
 
 def write_picks(run: Any, picks: PicksBySpecies, *, user: str, session: str) -> None:
