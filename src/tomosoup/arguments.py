@@ -59,7 +59,8 @@ def parse(model: type[Options], name: str, words: Sequence[str]) -> tuple[Option
     asked = with_voice(model)
     if recipe := RECIPES.get(model):
         named_by, field, kind = recipe
-        chosen = _last_value(f"--{named_by}", words) or model.model_fields[named_by].default
+        usual = FINE_TUNING if model is TrainCommand and _starts_from(words) else model.model_fields[named_by].default
+        chosen = _last_value(f"--{named_by}", words) or usual
         values: dict[str, Any] = {n: tyro.MISSING for n, f in model.model_fields.items() if f.is_required()}
         values |= {named_by: chosen, field: kind.read(chosen)}
         default = asked.model_construct(None, **values)
@@ -87,6 +88,14 @@ RECIPES: dict[Any, tuple[str, str, type[Recipe]]] = {
 }
 """Commands with a --recipe or --plan: that option, and the field that it fills, so that --help shows its values and
 options change them."""
+
+
+FINE_TUNING = "finetune"
+"""The recipe of a training that starts from weights, if it names none."""
+
+
+def _starts_from(words: Sequence[str]) -> bool:
+    return bool(_last_value("--from", words) or _last_value("--start-from", words))
 
 
 def _last_value(option: str, words: Sequence[str]) -> str | None:

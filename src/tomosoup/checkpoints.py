@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -28,6 +28,8 @@ from tomosoup.types import Species
 
 FORMAT = 1
 """Version of the metadata; a newer one is refused."""
+SHIPPED = Path(__file__).parent / "models"
+"""Checkpoints that come with the package."""
 KEY = "tomosoup"
 """Where in the file's metadata everything but the weights stands, as JSON."""
 
@@ -65,8 +67,7 @@ class Checkpoint:
 
         Raises `InputError` where weights and net do not fit each other.
         """
-        bare = {} if self.labels else {"pretrained": False, "backbone_weights": None}
-        architecture = self.architecture.model_copy(update=bare)
+        architecture = self.architecture.given_weights()
         try:
             with torch.device("meta"):  # a net that claims to be huge takes no memory yet
                 net = build_net(architecture, classes=len(self.species))
@@ -77,11 +78,16 @@ class Checkpoint:
                 f"The checkpoint's weights do not fit its net {self.architecture.name} (see {min(wrong)}): the file "
                 "was changed, or made by another version."
             )
-        net.load_state_dict({name: weight.clone() for name, weight in self.weights.items()}, assign=True)
+        weights = {n: w.float() if w.is_floating_point() else w for n, w in self.weights.items()}
+        net.load_state_dict({name: weight.clone() for name, weight in weights.items()}, assign=True)
         if any(tensor.is_meta for tensor in chain(net.parameters(), net.buffers())):  # some are not in the file
             net = build_net(architecture, classes=len(self.species))
-            net.load_state_dict(dict(self.weights))
+            net.load_state_dict(weights)
         return net.eval()
+
+    def halved(self) -> Checkpoint:
+        """The same with its kernels in half precision, for half a file; norms and biases stay as they are."""
+        return replace(self, weights={n: w.half() if w.ndim > 1 else w for n, w in self.weights.items()})
 
     def about(self) -> dict[str, Any]:
         """All but the weights, in JSON's types."""
@@ -210,18 +216,27 @@ class StoredWeights(Mapping[str, Tensor]):
         return len(self.shapes)
 
 
+def checkpoint_file(named: str | Path) -> Path:
+    """The file of a checkpoint: the one at this path, or the model that ships with tomosoup under this name."""
+    path = Path(named)
+    shipped = SHIPPED / f"{path.name}.safetensors"
+    return shipped if path.name == str(named) and shipped.is_file() and not path.exists() else path
+
+
 def load(path: str | Path) -> Checkpoint:
     """Read a checkpoint; its weights are read when they are used. No code is run from the file.
 
-    Raises `InputError` for a file that is missing, not a tomosoup checkpoint, or made by a newer version.
+    "default" is the model that ships with tomosoup. Raises `InputError` for a file that is missing, not a tomosoup
+    checkpoint, or made by a newer version.
     """
-    if not Path(path).is_file():
+    path = checkpoint_file(path)
+    if not path.is_file():
         raise InputError(f"There is no checkpoint at {path}: expected a .safetensors file that `tomosoup train` wrote.")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-            weights = StoredWeights(Path(path), shapes)
+            weights = StoredWeights(path, shapes)
     except (SafetensorError, OSError) as error:
         raise InputError(
             f"{path} is not a checkpoint ({error}): expected a file that `tomosoup train` wrote."

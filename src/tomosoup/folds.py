@@ -80,8 +80,6 @@ def plan_pretraining(species: Sequence[Species], options: TrainCommand) -> FoldP
     """
     if options.pretrain_on is None:
         return None
-    if options.start_from:
-        raise InputError("--start-from and --pretrain-on exclude each other: leave one of them out.")
     project, recipe = open_project(options.pretrain_on), options.training.for_pretraining()
     if tuple(project.species) != tuple(species):
         names = (", ".join(f"{s.name} {s.radius:g} Å" for s in some) for some in (project.species, species))
@@ -159,7 +157,7 @@ def check_start(fold: FoldPlan, start: Checkpoint | None) -> None:
     last = max(i for i, event in enumerate(history) if event.get("step") == "train")
     if json.dumps(history[:last]) != json.dumps(start.history if start else ()):
         raise InputError(
-            f"{fold.file} is there already and started from other weights: give the same --start-from or "
+            f"{fold.file} is there already and started from other weights: give the same --from or "
             "--pretrain-on, or start anew with --overwrite in place of --resume."
         )
 

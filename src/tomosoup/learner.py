@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
-from torch import Tensor
+from torch import Tensor, nn
 
 from tomosoup.augmentation import Mix, draw_mixup
 from tomosoup.crops import Crops, Example, generator, half_overlapping, large_crops, target_of
@@ -41,9 +41,7 @@ def cosine_with_warmup(update: int, *, warmup: float, total: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(update, total) / total))
 
 
-def mixed_loss(
-    net: torch.nn.Module, windows: Tensor, targets: Tensor, *, recipe: LossRecipe, mix: Mix | None
-) -> Tensor:
+def mixed_loss(net: nn.Module, windows: Tensor, targets: Tensor, *, recipe: LossRecipe, mix: Mix | None) -> Tensor:
     """The loss of `(b, 1, z, y, x)` windows and `(b, c, z, y, x)` targets; with `mix`, of windows mixed in pairs.
 
     Mixed is the loss, not the target: share * loss against a window's own target + (1 - share) * against its partner's.
@@ -97,6 +95,8 @@ class Learner(pl.LightningModule):
         self.recipe, self.species, self.identity, self.about = recipe, tuple(species), dict(identity), dict(about)
         self.updates_per_epoch, self.progress = updates_per_epoch, progress
         self.net = build_net(recipe.net, classes=len(self.species))
+        if recipe.encoder_rate == 0:
+            cast(nn.Module, self.net.encoder).requires_grad_(False)
         multiple: Any = self.net.multiple
         self.norm_crops = (
             large_crops(trained_on, self.species, recipe, multiple=multiple) if recipe.norm_crops else None
@@ -163,12 +163,7 @@ class Learner(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW in one kernel, with the cosine stepped every update or the plateau at every validation."""
-        optimizer = torch.optim.AdamW(
-            [p for p in self.parameters() if p.requires_grad],
-            lr=self.recipe.learning_rate,
-            weight_decay=self.recipe.weight_decay,
-            fused=True,
-        )
+        optimizer = torch.optim.AdamW(self._groups(), weight_decay=self.recipe.weight_decay, fused=True)
         if self.recipe.schedule == "plateau":
             assert self.recipe.patience is not None  # the recipe sees to that
             plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
@@ -184,6 +179,15 @@ class Learner(pl.LightningModule):
             ),
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """The parameters that are trained, the encoder's apart where it has a rate of its own."""
+        rate, share = self.recipe.learning_rate, self.recipe.encoder_rate
+        trained = {name: p for name, p in self.net.named_parameters() if p.requires_grad}
+        encoder = [p for name, p in trained.items() if share != 1 and name.startswith("encoder.")]
+        others = [p for name, p in trained.items() if share == 1 or not name.startswith("encoder.")]
+        groups = [{"params": others, "lr": rate}, {"params": encoder, "lr": rate * share}]
+        return [group for group in groups if group["params"]]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what the last validation found beside the weights that it judged."""

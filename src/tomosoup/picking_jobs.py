@@ -13,7 +13,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from tomosoup.checkpoints import Checkpoint, load
+from tomosoup.checkpoints import Checkpoint, checkpoint_file, load
 from tomosoup.ensembles import AS_TRAINED, all_species, all_thresholds, chosen_views, model_shares
 from tomosoup.errors import InputError, first_line
 from tomosoup.evaluation import apply_thresholds
@@ -98,7 +98,7 @@ def begin_job(
         overwrite=overwrite,
     )
     names = tuple(s.name for s in species)
-    paths = tuple(path.absolute() for path in models)
+    paths = tuple(checkpoint_file(path).absolute() for path in models)
     return Job(project.absolute(), paths, store, names, thresholds, data, plan, inference)
 
 

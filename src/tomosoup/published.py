@@ -79,7 +79,7 @@ def _prefix(state: Mapping[str, Tensor], key: str, *prefixes: str) -> str | None
 
 def _convert_a1(path: Path, state: Mapping[str, Tensor], prefix: str) -> Checkpoint:
     recipe = TrainingRecipe.read("yu4u")
-    architecture = recipe.net.model_copy(update={"pretrained": False})
+    architecture = recipe.net.given_weights()
     weights = {our_name(key.removeprefix(prefix)): value for key, value in state.items() if key.startswith(prefix)}
     by_name = {s.name: s for s in CONTEST_SPECIES}
     return Checkpoint(

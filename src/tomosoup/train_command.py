@@ -21,14 +21,18 @@ def train(options: TrainCommand) -> Outcome | None:
     from tomosoup.checkpoints import load
     from tomosoup.folds import as_start, first_process, plan_folds, plan_pretraining
     from tomosoup.io.project import open_project
+    from tomosoup.naming import named_for
 
     tell = say if first_process() else _nothing
-    start = load(options.start_from) if options.start_from else None
     project = open_project(options.project)
+    start = None
+    if options.start_from:
+        (start,) = named_for(project, [load(options.start_from)])
+        options = options.model_copy(update={"training": options.training.with_net(start.architecture)})
     first = plan_pretraining(project.species, options)
     folds, never_held_out = plan_folds(project, options)
     if first:
-        start = as_start(_trained(first, options, start=None, tell=tell))
+        start = as_start(_trained(first, options, start=start, tell=tell))
     if never_held_out:
         tell(f"Not held out, as they hold no particle that counts in the score: {', '.join(never_held_out)}")
     made = [_trained(fold, options, start=start, tell=tell) for fold in folds]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from pickle import UnpicklingError
@@ -22,6 +22,7 @@ from tomosoup.checkpoints import Checkpoint
 from tomosoup.crops import Crops, Example, data_set_normalisation, normalised, read_examples
 from tomosoup.engines.choice import best_device
 from tomosoup.errors import InputError, first_line
+from tomosoup.fine_tuning import for_species
 from tomosoup.folds import first_process, hold_out
 from tomosoup.io.project import Project, open_project
 from tomosoup.io.selection import VOXEL_SIZE_TOLERANCE
@@ -51,7 +52,8 @@ def train(
 
     The averaged weights are validated on the held-out run by blended whole-volume prediction; the best, by the recipe's
     measure, are returned, with a threshold a species from the same run. The first weights are those of `start`, if it
-    is given (fine-tuning). Tomograms are resampled to the voxel size of the recipe or, where it says none, of `start`.
+    is given (fine-tuning); its species may be others (`fine_tuning.for_species`). Tomograms are resampled to the voxel
+    size of the recipe or, where it says none, of `start`.
     `folder` keeps the log (`metrics.csv`), the best epochs (`kept_checkpoints`) and what `resume` goes on from, after a
     kill at any time, to the same weights as an unbroken training.
 
@@ -93,8 +95,7 @@ def train(
         crops, identity=identity, draft=draft, folder=folder, resume=resume, hardware=hardware, progress=progress
     )
     if start:
-        _check_fits(start, draft)
-        module.net.load_state_dict(dict(start.weights))
+        module.net.load_state_dict(dict(_fitted(start, draft).weights))
     if not (resume and _stopped_by_itself(last, identity)):
         with only_our_words(), interrupts_pass(trainer):
             trainer.fit(
@@ -135,13 +136,17 @@ def _read(
     return normalised(examples, normalisation), normalised([held_out], normalisation)[0], normalisation
 
 
-def _check_fits(start: Checkpoint, draft: Checkpoint) -> None:
-    """Raises `InputError` where weights to start from are not of the net, species or voxel size to be trained."""
-    if others := start.differences(draft):
+def _fitted(start: Checkpoint, draft: Checkpoint) -> Checkpoint:
+    """The weights to start from, in a net for the species of the training.
+
+    Raises `InputError` where they are of another net or voxel size.
+    """
+    if others := replace(start, species=draft.species).differences(draft):
         raise InputError(
             f"The weights to start from do not fit this training: they differ in {'; '.join(others)}. Start from a "
-            "checkpoint of the same net, species and voxel size."
+            "checkpoint of the same net and voxel size."
         )
+    return for_species(start, draft.species)
 
 
 def _stopped_by_itself(last: Path, identity: Mapping[str, Any]) -> bool:

@@ -57,14 +57,15 @@ class TrainCommand(Recipe):
     output: Path
     """Checkpoint to write (.safetensors); the log and what --resume needs go to OUTPUT's name with .training."""
     recipe: str = "small"
-    """A recipe that ships with tomosoup (small, yu4u, yu4u-planes, tattaka, soup-tiny, soup-medium, soup-big,
-    soup-big-all) or a TOML file; the options below change it."""
+    """A recipe that ships with tomosoup (small, default, finetune, yu4u, yu4u-planes, tattaka, soup-tiny, soup-medium,
+    soup-big, soup-big-all) or a TOML file; the options below change it."""
     fold: Annotated[int, Ge(0)] = 0
     """Which of the annotated runs, by name, is held out."""
     all_folds: bool = False
     """Train once a run, each held out in turn: OUTPUT gets -fold0, -fold1, ... before its ending."""
-    start_from: Path | None = None
-    """Checkpoint of the same net, species and voxel size whose weights to start from (fine-tuning)."""
+    start_from: Annotated[Path | None, arg(name="from", aliases=["--start-from"])] = None
+    """Fine-tune: start from the weights of this checkpoint, or of "default", the model that comes with tomosoup. The
+    net is the checkpoint's, the recipe finetune unless another is named; species may be others, fewer or more."""
     pretrain_on: Path | None = None
     """Train first on this project (simulated runs, say), its first run held out, and go on from those weights, which
     are kept as OUTPUT-pretrained."""
@@ -164,7 +165,7 @@ class PickCommand(Recipe):
 
     project: Positional[Path]
     """A copick configuration, a folder in the contest's layout, or a folder of MRC files."""
-    model: tuple[Path, ...] = Field(min_length=1)
+    model: tuple[Path, ...] = Field((Path("default"),), min_length=1)
     """One checkpoint, or several whose heatmaps are averaged (with --model-weights)."""
     output: Path | None = None
     """CSV of the picks that pass the thresholds: experiment,particle_type,x,y,z,score (Å)."""

@@ -42,6 +42,10 @@ class NetRecipe(Recipe):
     drop_path: Annotated[float, Ge(0), Lt(1)] = 0.0
     """Stochastic depth in the backbone, where it has any."""
 
+    def given_weights(self) -> Self:
+        """The net as it is built to be given weights: none are fetched for it."""
+        return self.model_copy(update={"pretrained": False, "backbone_weights": None})
+
     @model_validator(mode="after")
     def _strides_divide_each_other(self) -> Self:
         if self.depth_stride_limit.bit_count() != 1:
@@ -68,6 +72,10 @@ class UNet3dRecipe(Recipe):
     """Convolutions of a residual block."""
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.3
     """While training."""
+
+    def given_weights(self) -> Self:
+        """Itself: its first weights are always random."""
+        return self
 
     @model_validator(mode="after")
     def _a_stride_between_levels(self) -> Self:

@@ -118,6 +118,8 @@ class TrainingRecipe(Recipe):
     """Crops an update, over all devices."""
     learning_rate: Annotated[float, Gt(0)] = 1e-3
     """Peak learning rate of AdamW."""
+    encoder_rate: Share = 1.0
+    """The encoder's learning rate as a share of it; 0 freezes the encoder, which saves time, too."""
     weight_decay: Annotated[float, Ge(0)] = 0.0
     """AdamW's weight decay."""
     average_decay: Annotated[float, Ge(0), Lt(1)] = 0.999
@@ -148,6 +150,15 @@ class TrainingRecipe(Recipe):
         """Voxels of a training crop (z, y, x)."""
         return self.crop_shape or self.windows.shape
 
+    def with_net(self, net: Architecture) -> TrainingRecipe:
+        """The same for weights that are there already, of this net.
+
+        Raises `InputError` where the recipe is for nets of the other system.
+        """
+        return TrainingRecipe.of(
+            {**self.model_dump(), "net": net.given_weights().model_dump()}, source="the weights to start from"
+        )
+
     def for_pretraining(self) -> TrainingRecipe:
         """The first step of two: the same, but for what `pretraining` says; on one kind of tomogram."""
         different = {name: value for name, value in self.pretraining if value is not None}
@@ -159,6 +170,12 @@ class TrainingRecipe(Recipe):
             raise ValueError(
                 "loss.name must be dice for nets that label voxels (unet3d), weighted or balanced for the others"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _an_encoder_to_train_apart(self) -> Self:
+        if self.labels_voxels and self.encoder_rate != 1:
+            raise ValueError("nets that label voxels (unet3d) have no encoder apart: leave encoder_rate at 1")
         return self
 
     @model_validator(mode="after")

@@ -1,0 +1,150 @@
+"""The default model that ships with the package: simulate, train, set thresholds, score. Nothing real is in it.
+
+    python runs/default_model.py simulate OUT DATA     # DATA holds czii_train_picks.csv and maps_10A/
+    python runs/default_model.py train OUT
+    python runs/default_model.py test OUT              # prints the table of the model card
+
+`simulate` makes two projects. OUT/train: twenty crowded tomograms of 96 x 448 x 448 voxels under microscopes of every
+kind, with the shapes of maps_10A, and five of full size whose particles stand where five of the contest's seven
+annotated tomograms have them, with the built-in shapes; one of the five, TS_73_6, is held out: it chooses the best
+epoch and sets the thresholds. OUT/test: six of full size that nothing is trained or tuned on, of the recipe `contest`:
+the other two layouts, and four random ones.
+
+`train` is the recipe `default` and can be stopped and started again. `test` picks the six in two ways, with the
+thresholds that the model came with; intervals are from a bootstrap over runs, and particles and false picks in them.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from tomosoup import training
+from tomosoup.bootstrap import bootstrap, f4_at, interval, look
+from tomosoup.checkpoints import load
+from tomosoup.evaluation import MATCH_RADII, apply_thresholds, score
+from tomosoup.io.project import open_project
+from tomosoup.io.selection import read_truth, select_tomogram
+from tomosoup.picking import pick_with
+from tomosoup.preparation import Nets
+from tomosoup.process import keep_freed_memory
+from tomosoup.recipes.commands import SimulateCommand
+from tomosoup.recipes.data import DataRecipe
+from tomosoup.recipes.hardware import InferenceRecipe
+from tomosoup.recipes.picking import PickingPlan
+from tomosoup.recipes.simulation import CONCENTRATION, SampleRecipe, SimulationRecipe
+from tomosoup.recipes.training import TrainingRecipe
+from tomosoup.simulation.projects import simulate_project
+
+MAPS = {
+    "apo-ferritin": "8cpv",
+    "beta-galactosidase": "6drv",
+    "ribosome": "6qzp",
+    "thyroglobulin": "7n4y",
+    "virus-like-particle": "6n4v",
+}
+"""Beta-amylase's map is one chain of four, so it keeps its built-in shape."""
+HELD_OUT = "TS_73_6"
+LAYOUTS = ("TS_5_4", "TS_69_2", "TS_6_4", "TS_6_6", HELD_OUT)
+TEST_LAYOUTS = ("TS_86_3", "TS_99_9")
+CROWDED, RANDOM = 20, 4
+"""Tomograms to train on, and to test on, of random layout."""
+
+
+def recipes(data: Path) -> tuple[SimulationRecipe, SimulationRecipe, SimulationRecipe]:
+    """Crowded tomograms to train on; those of the contest's layouts to train on; those to test on."""
+    contest = SimulationRecipe.read("contest")
+    maps = {
+        "maps": {name: data / "maps_10A" / f"{code}.mrc" for name, code in MAPS.items()},
+        "map_scale": {"virus-like-particle": 0.7},
+    }
+    anyone = {
+        "sample": SampleRecipe(
+            thickness=(900, 2200), ice_gradient=(0, 0.2), bystanders=(10_000, 60_000), gold=(0, 4), membranes=(0, 2),
+            carbon=(0, 0.2),
+        ),
+        "microscope": contest.microscope.model_copy(
+            update={"tilt_limit": (40, 60), "dose": (50, 140), "defocus": (1.5, 5.0), "pretilt": (-8, 8)}
+        ),
+        "reconstruction": contest.reconstruction.model_copy(update={"stretch": (0.9, 1.25)}),
+    }  # fmt: skip
+    crowded = {
+        "shape": (96, 448, 448),
+        "concentration": {name: 0.6 * n for name, n in CONCENTRATION.items()},
+    }
+    return (
+        contest.model_copy(update={**maps, **anyone, **crowded}),
+        contest.model_copy(update=anyone),
+        contest.model_copy(update=maps),
+    )
+
+
+def simulate(out: Path, paths: list[str]) -> None:
+    """Make both projects, or go on with them."""
+    data = Path(paths[0])
+    crowded, like, test = recipes(data)
+    for name, seed, runs, random, layouts, placed in (
+        ("train", 901, CROWDED, crowded, LAYOUTS, like),
+        ("test", 902, RANDOM, test, TEST_LAYOUTS, test),
+    ):
+        folder, aside = out / name, out / f"{name}-placed"
+        if not folder.exists():
+            make(SimulateCommand(out=folder, runs=runs, seed=seed, simulation=random))
+        home = folder / "static" / "ExperimentRuns"
+        if missing := [run for run in layouts if not (home / run).exists()]:
+            make(SimulateCommand(
+                out=aside, like=data / "czii_train_picks.csv", like_runs=tuple(missing), seed=seed + 10,
+                simulation=placed,
+            ))  # fmt: skip
+            for run in missing:
+                (aside / "static" / "ExperimentRuns" / run).rename(home / run)
+            shutil.rmtree(aside)
+
+
+def train(out: Path, _: list[str]) -> None:
+    """Train the net, or go on with it, and save it in half precision."""
+    project = open_project(out / "train")
+    fold, folder = project.runs.index(HELD_OUT), out / "default.training"
+    begun = (folder / "last.ckpt").is_file()
+    trained = training.train(project, TrainingRecipe.read("default"), fold=fold, folder=folder, resume=begun)
+    trained.halved().save(out / "default.safetensors")
+
+
+WAYS = {"whole planes": PickingPlan(), "256 at 96": PickingPlan(plane=256, stride=(8, 96, 96))}
+"""Plans that the test runs are picked by."""
+
+
+def test(out: Path, _: list[str]) -> None:
+    """Pick the unseen runs and print the table of the model card."""
+    project, model = open_project(out / "test"), load(out / "default.safetensors")
+    truth = {run: read_truth(project, run) for run in project.runs}
+    for name, plan in WAYS.items():
+        nets = Nets(InferenceRecipe(engine="torch"))
+        picks = {}
+        for run in project.runs:
+            volume = select_tomogram(project, run, DataRecipe())
+            picks[run] = pick_with(nets, volume, [model], plan=plan)
+        kept = {run: apply_thresholds(found, model.thresholds) for run, found in picks.items()}
+        result = score(kept, truth, model.species)
+        print(f"| {name} | F4 | 95 % | hit | false | missed |\n| --- | ---: | ---: | ---: | ---: | ---: |")
+        for kind in model.species:
+            looks = [
+                [look(picks[r][kind.name], truth[r][kind.name], distance=MATCH_RADII * kind.radius)] for r in picks
+            ]
+            drawn = bootstrap(looks, resamples=1000, seed=0)
+            low, high = interval(np.array([f4_at(model.thresholds[kind.name], *sample) for sample in drawn]))
+            m = result.species[kind.name]
+            print(f"| {kind.name} | {m.f_beta():.3f} | {low:.3f}-{high:.3f} | {m.tp} | {m.fp} | {m.fn} |")
+        each = [score({run: kept[run]}, truth, model.species).weighted for run in kept]
+        print(f"| **weighted** | **{result.weighted:.3f}** | runs {' '.join(f'{v:.2f}' for v in each)} | | | |")
+
+
+def make(command: SimulateCommand) -> None:
+    """Simulate a project."""
+    simulate_project(command, progress=lambda what, done, total: print(what, f"{done}/{total}", end="\r", flush=True))
+
+
+if __name__ == "__main__":
+    keep_freed_memory()
+    {"simulate": simulate, "train": train, "test": test}[sys.argv[1]](Path(sys.argv[2]), sys.argv[3:])
