@@ -3,6 +3,7 @@
     python runs/default_model.py simulate OUT DATA     # DATA holds czii_train_picks.csv and maps_10A/
     python runs/default_model.py train OUT
     python runs/default_model.py test OUT              # prints the table of the model card
+    python runs/default_model.py sample SAMPLE DATA    # the tomogram that `tomosoup demo` picks
 
 `simulate` makes two projects. OUT/train: twenty crowded tomograms of 96 x 448 x 448 voxels under microscopes of every
 kind, with the shapes of maps_10A, and five of full size whose particles stand where five of the contest's seven
@@ -35,7 +36,9 @@ from tomosoup.recipes.hardware import InferenceRecipe
 from tomosoup.recipes.picking import PickingPlan
 from tomosoup.recipes.simulation import CONCENTRATION, SampleRecipe, SimulationRecipe
 from tomosoup.recipes.training import TrainingRecipe
+from tomosoup.sample import save_sample
 from tomosoup.simulation.projects import simulate_project
+from tomosoup.simulation.scene import simulate as simulate_scene
 
 MAPS = {
     "apo-ferritin": "8cpv",
@@ -145,6 +148,16 @@ def make(command: SimulateCommand) -> None:
     simulate_project(command, progress=lambda what, done, total: print(what, f"{done}/{total}", end="\r", flush=True))
 
 
+def sample(path: Path, paths: list[str]) -> None:
+    """Simulate the tomogram that ships with the package: crowded, under the test's microscopes."""
+    crowded, _, test = recipes(Path(paths[0]))
+    recipe = test.model_copy(
+        update={"shape": (64, 320, 320), "concentration": crowded.concentration, "layout": crowded.layout}
+    )
+    scene = simulate_scene(recipe, seed=90300000)
+    save_sample(path, scene.volume, scene.truth)
+
+
 if __name__ == "__main__":
     keep_freed_memory()
-    {"simulate": simulate, "train": train, "test": test}[sys.argv[1]](Path(sys.argv[2]), sys.argv[3:])
+    {"simulate": simulate, "train": train, "test": test, "sample": sample}[sys.argv[1]](Path(sys.argv[2]), sys.argv[3:])

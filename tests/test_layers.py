@@ -62,6 +62,7 @@ LEVELS = {
     ],
     4: [
         "demo",
+        "sample",
         "cli",
         "check_command",
         "pick_command",

@@ -151,8 +151,8 @@ def score(options: ScoreCommand) -> Outcome:
 
 
 def demo(options: DemoCommand) -> Outcome:
-    """Run the whole path."""
-    from tomosoup.demo import run_demo
+    """Pick a sample tomogram, or run the whole path."""
+    from tomosoup.demo import model_of, run_demo
     from tomosoup.score_tables import score_table
 
     try:
@@ -165,14 +165,15 @@ def demo(options: DemoCommand) -> Outcome:
         ReportCommand(
             project=options.out / "project",
             output=page,
-            model=(options.out / "model.safetensors",),
+            model=(model_of(options),),
             data=AnnotatedData(runs=result.runs),
         )
     )
-    overview, picks, model = (options.out / name for name in ("overview.png", "picks.csv", "model.safetensors"))
+    overview, picks = options.out / "overview.png", options.out / "picks.csv"
+    trained = ", model.safetensors, model.training/" if options.train else ""
     return Outcome(
-        f"Look at {page} and {overview}; beside them: picks.csv, model.safetensors, model.training/, project/",
-        files=[page, overview, picks, model],
+        f"Look at {page} and {overview}; beside them: picks.csv{trained}, project/",
+        files=[page, overview, picks, *([model_of(options)] if options.train else [])],
         facts=result.as_dict(),
         tables=[score_table(result)],
     )

@@ -1,10 +1,11 @@
-"""The whole path in one go: simulate, train, pick a run that nothing was tuned on, score it, draw it."""
+"""What can be seen without data of one's own: a tomogram picked, scored and drawn; with --train, the whole path."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
 
+from tomosoup.checkpoints import load
 from tomosoup.errors import InputError
 from tomosoup.evaluation import Score, score
 from tomosoup.io.new_project import MARKER, unfinished
@@ -16,18 +17,49 @@ from tomosoup.recipes.commands import DemoCommand, SimulateCommand
 from tomosoup.recipes.data import AnnotatedData, DataRecipe
 from tomosoup.recipes.training import TrainingRecipe
 from tomosoup.report.overview import draw_overview
+from tomosoup.sample import sample_project
 from tomosoup.simulation.projects import simulate_project
 from tomosoup.training import train
-from tomosoup.types import Picks, Progress, quiet
+from tomosoup.types import Progress, quiet
 
 
 def run_demo(options: DemoCommand, *, progress: Progress = quiet) -> Score:
-    """Make the demo's folder and return the score of its last run.
+    """Make the demo's folder and return the score of its run, which no weights or thresholds were chosen by.
 
-    That run is neither trained on nor used to choose weights or thresholds: the run before it does that. Raises
-    `InputError` where the folder holds an earlier demo and may not be replaced.
+    The run is the sample's, picked by the model that comes with tomosoup; or, with `train`, the last of simulated ones,
+    picked by a model trained on the others. Raises `InputError` where the folder holds an earlier demo and may not be
+    replaced.
     """
-    out, recipe = options.out, TrainingRecipe.read(options.recipe)
+    _make_room(options)
+    out, model = options.out, model_of(options)
+    run = _trained(options, progress) if options.train else sample_project(out / "project")
+    job = begin_job(out / "project", [model], [run])
+    for outcome in pick_runs(in_this_process(job, progress=progress), [run]):
+        if outcome.error:
+            raise InputError(outcome.error)
+    picks, project, species = {run: job.read(run)}, open_project(out / "project"), load(model).species
+    write_csv(out / "picks.csv", picks)
+    truth = read_truth(project, run, None)
+    result = score(picks, {run: truth}, species)
+    draw_overview(
+        out / "overview.png",
+        select_tomogram(project, run, DataRecipe()).read(),
+        picks=picks[run],
+        truth=truth,
+        species=species,
+        score=result,
+        title=f"{run}, never seen in training",
+    )
+    return result
+
+
+def model_of(options: DemoCommand) -> Path:
+    """The checkpoint that the demo picks with: one that it trains, or the one that comes with tomosoup."""
+    return options.out / "model.safetensors" if options.train else Path("default")
+
+
+def _make_room(options: DemoCommand) -> None:
+    out = options.out
     if out.exists() and any(out.iterdir() if out.is_dir() else [out]):
         ours = [folder / MARKER for folder in (out / "project", unfinished(out / "project"))]
         if not (options.overwrite and any(marker.is_file() for marker in ours)):
@@ -35,40 +67,22 @@ def run_demo(options: DemoCommand, *, progress: Progress = quiet) -> Score:
                 f"{out} exists already: choose another folder, or replace an earlier demo with --overwrite."
             )
         shutil.rmtree(out)
+
+
+def _trained(options: DemoCommand, progress: Progress) -> str:
+    """Simulate, train on all runs but the last two, the first of which chooses weights and thresholds; the last's name."""
+    recipe = TrainingRecipe.read(options.recipe)
     simulation = SimulateCommand(
-        out=out / "project", runs=options.runs, seed=options.seed, simulation=options.simulation
+        out=options.out / "project", runs=options.runs, seed=options.seed, simulation=options.simulation
     )
     *seen, unseen = simulate_project(simulation, progress=progress)
-    project = open_project(out / "project")
     checkpoint = train(
-        project,
+        open_project(options.out / "project"),
         recipe,
         fold=len(seen) - 1,
-        folder=out / "model.training",
+        folder=options.out / "model.training",
         data=AnnotatedData(runs=tuple(seen)),
         progress=progress,
     )
-    checkpoint.save(out / "model.safetensors")
-    picks = {unseen: pick_unseen(out, unseen, progress=progress)}
-    write_csv(out / "picks.csv", picks)
-    truth = read_truth(project, unseen, None)
-    result = score(picks, {unseen: truth}, checkpoint.species)
-    draw_overview(
-        out / "overview.png",
-        select_tomogram(project, unseen, DataRecipe()).read(),
-        picks=picks[unseen],
-        truth=truth,
-        species=checkpoint.species,
-        score=result,
-        title=f"{unseen}, never seen in training",
-    )
-    return result
-
-
-def pick_unseen(out: Path, run: str, *, progress: Progress) -> dict[str, Picks]:
-    """Pick a run of the demo's project into it, with the checkpoint that the demo made."""
-    job = begin_job(out / "project", [out / "model.safetensors"], [run])
-    for outcome in pick_runs(in_this_process(job, progress=progress), [run]):
-        if outcome.error:
-            raise InputError(outcome.error)
-    return job.read(run)
+    checkpoint.save(model_of(options))
+    return unseen

@@ -166,7 +166,8 @@ class PickCommand(Recipe):
     project: Positional[Path]
     """A copick configuration, a folder in the contest's layout, or a folder of MRC files."""
     model: tuple[Path, ...] = Field((Path("default"),), min_length=1)
-    """One checkpoint, or several whose heatmaps are averaged (with --model-weights)."""
+    """One checkpoint, or several whose heatmaps are averaged (with --model-weights); "default" is the model that comes
+    with tomosoup, for the contest's six species."""
     output: Path | None = None
     """CSV of the picks that pass the thresholds: experiment,particle_type,x,y,z,score (Å)."""
     submission: Path | None = None
@@ -232,10 +233,13 @@ class ScoreCommand(Recipe):
 
 
 class DemoCommand(Recipe):
-    """The whole path in minutes: simulate, train, pick a run that nothing was tuned on, score, draw."""
+    """Pick a simulated tomogram that comes with tomosoup, score the picks, draw them, write the page to look at."""
 
     out: Positional[Path] = Path("tomosoup-demo")
     """Folder to make."""
+    train: bool = False
+    """The whole path, in minutes: simulate tomograms, train on them, pick one that nothing was tuned on. The options
+    below are for this."""
     runs: Annotated[int, Ge(4)] = 8
     """Simulated tomograms: the last is picked and scored, the one before chooses weights and thresholds."""
     seed: Annotated[int, Ge(0)] = 0
@@ -245,4 +249,4 @@ class DemoCommand(Recipe):
     overwrite: bool = False
     """Replace what an earlier demo left at OUT."""
     simulation: SimulationRecipe = Field(default_factory=lambda: SimulationRecipe.read("simulated"))
-    """The tomograms."""
+    """The tomograms to simulate."""

@@ -1,0 +1,165 @@
+"""F4 against the number of annotated particles: fine-tuned from the default model, and trained from scratch.
+
+    python runs/fine_tuning.py simulate OUT
+    python runs/fine_tuning.py train OUT [NAME ...]      # trains and scores what is missing in OUT
+    python runs/fine_tuning.py table OUT                 # prints the tables of docs/fine-tuning.md
+    python runs/fine_tuning.py figure OUT docs/fine-tuning.png
+
+NAME is way-particles-seed (default-10-0), all by default. Each can be stopped and started again: every row is a file.
+
+Four species: ribosomes, which the default model knows, and three that it does not: a barrel (730 kDa), a ring (540) and
+a rod (340) of our own drawing. Each tomogram (64 x 256 x 256 voxels of 10 Å, microscope of the recipe `contest`) holds
+ten of each. 1, 3, 10 or 30 of them are trained on, one more chooses the epoch and the thresholds, six others, 60
+particles a species, are scored.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from time import process_time
+
+import mrcfile
+import numpy as np
+from matplotlib.figure import Figure
+
+from tomosoup import training
+from tomosoup.checkpoints import load
+from tomosoup.evaluation import apply_thresholds, score
+from tomosoup.io.project import open_project
+from tomosoup.io.selection import read_truth, select_tomogram
+from tomosoup.picking import pick_with
+from tomosoup.preparation import Nets
+from tomosoup.process import keep_freed_memory
+from tomosoup.recipes.commands import SimulateCommand
+from tomosoup.recipes.data import AnnotatedData, DataRecipe
+from tomosoup.recipes.hardware import InferenceRecipe
+from tomosoup.recipes.simulation import SimulationRecipe
+from tomosoup.recipes.training import TrainingRecipe
+from tomosoup.simulation.projects import simulate_project
+from tomosoup.simulation.shapes import Ellipsoid, Shape, rendered
+
+EACH = 10
+"""Particles of a species in a tomogram."""
+TRAINED, SCORED, SEED = 30, 6, 904
+PARTICLES = (10, 30, 100, 300)
+SEEDS = (0, 1)
+LOBES = np.linspace(0, 2 * np.pi, 6, endpoint=False)
+NEW = {
+    "barrel": Shape(730.0, (Ellipsoid((75, 58, 58), hollow=0.4),), "D2", 3.0),
+    "ring": Shape(540.0, tuple(Ellipsoid((34, 26, 26), (0, 52 * np.sin(a), 52 * np.cos(a))) for a in LOBES)),
+    "rod": Shape(340.0, (Ellipsoid((24, 24, 60), (0, 0, 55)),), "C2"),
+}
+WAYS = {
+    "scratch": {},
+    "scratch, 4 x": {},
+    "default": {},
+    "frozen": {"encoder_rate": 0.0},
+    "slow": {"encoder_rate": 0.1},
+}
+"""What the recipe `finetune` is changed by; the first two start from random weights."""
+
+
+def simulate(out: Path, _: list[str]) -> None:
+    """Make the project, or go on with it."""
+    out.mkdir(parents=True, exist_ok=True)
+    maps = {}
+    for number, (name, shape) in enumerate(NEW.items()):
+        maps[name] = out / f"{name}.mrc"
+        with mrcfile.new(maps[name], overwrite=True) as file:
+            file.set_data(rendered(shape, voxel_size=10.0, seed=number).astype(np.float32))
+            file.voxel_size = 10.0
+    shape = (64, 256, 256)
+    per_volume = EACH / (np.prod(shape) * 1e-9)  # µm³
+    recipe = SimulationRecipe.read("contest").model_copy(update={
+        "shape": shape, "maps": maps, "map_mass": {name: s.mass_kda for name, s in NEW.items()},
+        "concentration": dict.fromkeys(("ribosome", *NEW), per_volume), "layout": type(SimulationRecipe().layout)(),
+    })  # fmt: skip
+    simulate_project(SimulateCommand(out=out / "project", runs=TRAINED + 1 + SCORED, seed=SEED, simulation=recipe))
+
+
+def parts(runs: tuple[str, ...]) -> tuple[list[str], str, list[str]]:
+    """Runs to train on, the one that chooses, those that are scored."""
+    return list(runs[:TRAINED]), runs[TRAINED], list(runs[TRAINED + 1 :])
+
+
+def rows() -> Iterator[tuple[str, int, int]]:
+    """Every way, number of particles and seed."""
+    for seed in SEEDS:
+        yield from ((way, n, seed) for n in PARTICLES for way in ("default", "scratch"))
+    yield from ((way, n, 0) for n in (10, 100) for way in ("frozen", "slow"))
+    yield from (("scratch, 4 x", n, 0) for n in (10, 100))
+
+
+def train(out: Path, names: list[str]) -> None:
+    """Train and score what is missing."""
+    project = open_project(out / "project")
+    to_train, chooses, scored = parts(tuple(project.runs))
+    truth = {run: read_truth(project, run) for run in scored}
+    nets = Nets(InferenceRecipe(engine="torch"))
+    for way, n, seed in rows():
+        name = f"{way}-{n}-{seed}"
+        file = out / f"{name}.json"
+        if file.exists() or (names and name not in names):
+            continue
+        recipe = TrainingRecipe.read("finetune").model_copy(update={"seed": seed, **WAYS[way]})
+        if way == "scratch, 4 x":
+            recipe = recipe.model_copy(update={"crops_per_epoch": 4 * (recipe.crops_per_epoch or 0)})
+        own = to_train[(first := seed * n // EACH % TRAINED) : first + n // EACH]
+        begun = process_time()
+        trained = training.train(
+            project, recipe, fold=len(own), folder=out / name, data=AnnotatedData(runs=(*own, chooses)),
+            start=None if way.startswith("scratch") else load("default"),
+        )  # fmt: skip
+        seconds = process_time() - begun
+        picks = {run: pick_with(nets, select_tomogram(project, run, DataRecipe()), [trained]) for run in scored}
+        kept = {run: apply_thresholds(found, trained.thresholds) for run, found in picks.items()}
+        result = score(kept, truth, trained.species)
+        row = {
+            "way": way, "particles": n, "seed": seed, "f4": result.weighted, "seconds": seconds,
+            "species": {kind: m.f_beta() for kind, m in result.species.items()},
+        }  # fmt: skip
+        file.write_text(json.dumps(row))
+        print(json.dumps(row), flush=True)
+
+
+def read(out: Path) -> list[dict]:
+    """All rows that are there."""
+    return [json.loads(file.read_text()) for file in sorted(out.glob("*.json"))]
+
+
+def table(out: Path, _: list[str]) -> None:
+    """Print a row a training."""
+    names = ["ribosome", *NEW]
+    print(f"| particles a species | way | seed | F4 | {' | '.join(names)} | CPU s |")
+    print("| ---: | --- | ---: | ---: |" + " ---: |" * (len(names) + 1))
+    for row in sorted(read(out), key=lambda r: (r["particles"], r["way"], r["seed"])):
+        each = " | ".join(f"{row['species'][name]:.3f}" for name in names)
+        print(
+            f"| {row['particles']} | {row['way']} | {row['seed']} | {row['f4']:.3f} | {each} | {row['seconds']:.0f} |"
+        )
+
+
+def figure(out: Path, paths: list[str]) -> None:
+    """Draw the curve."""
+    drawing = Figure(figsize=(6, 4), layout="constrained")
+    axes = drawing.subplots()
+    found = read(out)
+    for way, colour in (("default", "C0"), ("scratch", "C1")):
+        mine = [r for r in found if r["way"] == way]
+        ns = sorted({r["particles"] for r in mine})
+        mean = [np.mean([r["f4"] for r in mine if r["particles"] == n]) for n in ns]
+        label = "fine-tuned from the default model" if way == "default" else "from scratch, as many updates"
+        axes.plot(ns, mean, color=colour, label=label)
+        axes.scatter([r["particles"] for r in mine], [r["f4"] for r in mine], color=colour, s=14)
+    axes.set(xscale="log", xlabel="annotated particles a species", ylabel="weighted F4 on six other runs", ylim=(0, 1))
+    axes.set_xticks(PARTICLES, list(map(str, PARTICLES)))
+    axes.legend(loc="lower right")
+    drawing.savefig(paths[0], dpi=150)
+
+
+if __name__ == "__main__":
+    keep_freed_memory()
+    {"simulate": simulate, "train": train, "table": table, "figure": figure}[sys.argv[1]](
+        Path(sys.argv[2]), sys.argv[3:]
+    )
