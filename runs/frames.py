@@ -25,7 +25,7 @@ BOX = {"facecolor": "white", "edgecolor": "none", "pad": 1}
 PANELS = {
     "copick, tomosoup's CSV: Å": Frame("Å", (0.5, 0.5, 0.5)),
     "the contest's data: Å": Frame("Å", (-0.5, -0.5, -0.5)),
-    "Warp, crYOLO: voxels\n(RELION 4: unbinned pixels; ChimeraX: Å)": FORMATS["warp"].frame,
+    "Warp, crYOLO: voxels\n(RELION 4: unbinned pixels; ChimeraX, M: Å)": FORMATS["warp"].frame,
     "RELION 5: Å from the centre, size / 2\n(EMAN2: the same in unbinned pixels)": FORMATS["relion5"].frame,
     "Dynamo: voxels from the corner\n(its first pixel has index 1)": FORMATS["dynamo"].frame,
     "IMOD: voxels, from the corner in x and y,\nfrom the middle of the first slice in z": FORMATS["imod"].frame,

@@ -74,7 +74,7 @@ def test_a_project_goes_to_files_and_comes_back(name: str, folder: Path) -> None
     for run, species in imported().items():
         for what, found in species.items():
             np.testing.assert_allclose(found.zyx, PICKS[run][what].zyx, atol=0.02)
-            if name in {"relion4", "relion5", "warp", "dynamo", "copick"}:
+            if name in {"relion4", "relion5", "warp", "m", "dynamo", "copick"}:
                 np.testing.assert_allclose(found.rotations, PICKS[run][what].rotations, atol=1e-5)
 
 
@@ -236,9 +236,10 @@ def test_what_does_not_suffice_is_said_in_a_sentence(
     assert sorted(folder.rglob("*")) == before
 
 
-def test_names_that_stars_cannot_hold_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("name", ["warp", "m"])
+def test_names_that_stars_cannot_hold_are_refused(name: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_csv(folder / "spaces.csv", {"TS 1": {"ribosome": Picks.of([[35.0, 45.0, 55.0]])}})
-    words = "export spaces.csv --format warp --voxel-size 10 -o a.star"
+    words = f"export spaces.csv --format {name} --voxel-size 10 -o a.star"
     assert "cannot hold the name 'TS 1.tomostar'" in refused(words.split(), capsys)
 
 

@@ -25,7 +25,14 @@ from tomosoup.cli import main
 from tomosoup.errors import InputError
 from tomosoup.io.formats import FORMATS
 from tomosoup.io.formats.base import Block, Details, Frame
-from tomosoup.io.formats.orientations import dynamo_angles, flipped, from_dynamo, from_relion, relion_angles
+from tomosoup.io.formats.orientations import (
+    dynamo_angles,
+    flipped,
+    from_dynamo,
+    from_relion,
+    mean_rotations,
+    relion_angles,
+)
 from tomosoup.io.formats.templates import Template
 from tomosoup.io.new_project import SimulatedRun, new_project
 from tomosoup.io.project import open_project
@@ -41,7 +48,7 @@ BRIGHT = (4, 2, 7)
 GRID = Grid(VOXEL, (5.0, 5.0, 5.0), SHAPE)
 DETAILS = Details({"r 1": GRID, "r1": GRID}, CONTEST_SPECIES, pixel_size=VOXEL / BINNING, file="picks.cmm")
 SCORED = {name for name in FORMATS if name not in {"czii", "cryolo"}}
-TURNED = {"relion4", "relion5", "warp", "dynamo", "copick"}
+TURNED = {"relion4", "relion5", "warp", "m", "dynamo", "copick"}
 
 
 def xyz(table: pd.DataFrame, *columns: str) -> Any:
@@ -78,6 +85,7 @@ INDEX: dict[str, Callable[[Path], Any]] = {
         xyz(starfile.read(path), *(f"rlnCenteredCoordinate{a}Angst" for a in "XYZ")) / VOXEL + centre()
     ),
     "warp": read_coordinates,
+    "m": lambda path: xyz(starfile.read(path), *(f"wrpCoordinate{a}1" for a in "XYZ")) / VOXEL,
     "dynamo": lambda path: xyz(dynamotable.read(str(path)), "x", "y", "z") - 0.5,
     "chimerax": lambda path: read_cmm(path) / VOXEL,
     "imod": lambda path: ImodModel.from_file(path).objects[0].contours[0].points - [0.5, 0.5, 0],
@@ -293,6 +301,82 @@ def test_warps_coordinates_in_other_pixels_are_scaled(tmp_path: Path) -> None:
     (read,) = FORMATS["warp"].decode(tmp_path / "a.star", Details())
     here = FORMATS["warp"].frame.here(read.picks.zyx, GRID, pixel_size=read.pixel_size)
     np.testing.assert_allclose(GRID.to_voxel(here), [[1, 2, 3]], atol=1e-6)
+
+
+def a_species_of_m(points: int = 3) -> pd.DataFrame:
+    """Two particles as M writes them, moving along x and turning about z through 180 degrees."""
+    steps = range(points)
+    table = {
+        f"wrpCoordinate{a}{i + 1}": [10.0 * j + 3 * i * (a == "X"), 50.0] for i in steps for j, a in enumerate("XYZ")
+    }
+    table |= {
+        f"wrpAngle{a}{i + 1}": [(170.0 + 10 * i) * (a == "Rot"), 0.0] for i in steps for a in ("Rot", "Tilt", "Psi")
+    }
+    table |= {"wrpRandomSubset": [1, 2], "wrpSourceName": ["r1.tomostar", "r2.tomostar"], "wrpSourceHash": ["A", "B"]}
+    return pd.DataFrame(table)
+
+
+def test_a_particle_of_m_is_at_the_mean_of_its_trajectory(tmp_path: Path) -> None:
+    table = a_species_of_m()
+    table[["wrpAngleRot2", "wrpAngleRot3"]] -= 360  # as M may write them: the mean of the numbers is far off
+    starfile.write(table, tmp_path / "a.star")
+    first, second = FORMATS["m"].decode(tmp_path / "a.star", Details())
+    assert (first.run, second.run, first.picks.score[0]) == ("r1.tomostar", "r2.tomostar", 1)
+    np.testing.assert_allclose(first.picks.zyx, [[20, 10, 3]])
+    np.testing.assert_allclose(first.picks.rotations, from_relion(np.array([[180.0, 0, 0]])), atol=1e-9)
+    np.testing.assert_allclose(second.picks.zyx, [[50, 50, 50]])
+
+    starfile.write(table.drop(columns="wrpCoordinateY3"), tmp_path / "b.star")  # a point without y is none to M
+    first, _ = FORMATS["m"].decode(tmp_path / "b.star", Details())
+    np.testing.assert_allclose(first.picks.zyx, [[20, 10, 1.5]])
+
+
+def test_ms_positions_are_warps_times_the_voxel_size_and_its_angles_the_same(tmp_path: Path) -> None:
+    zyx = GRID.to_angstrom(np.random.default_rng(3).uniform(0, 5, (4, 3)))
+    tables = []
+    for name in ("warp", "m"):
+        picks = Picks(FORMATS[name].frame.there(zyx, GRID), np.ones(4), some_rotations(4))
+        (tmp_path / "a.star").write_bytes(FORMATS[name].encode([Block("r1", None, picks)], DETAILS)[".star"])
+        tables.append(starfile.read(tmp_path / "a.star"))
+    warp, m = tables
+    places, angles = (f"Coordinate{a}" for a in "XYZ"), (f"Angle{a}" for a in ("Rot", "Tilt", "Psi"))
+    for names, unit in ((list(places), VOXEL), (list(angles), 1)):
+        theirs = xyz(warp, *(f"rln{name}" for name in names)) * unit
+        np.testing.assert_allclose(xyz(m, *(f"wrp{name}1" for name in names)), theirs, atol=1e-4)
+    assert m["wrpRandomSubset"].tolist() == [1, 2, 1, 2]
+
+
+def test_m_is_told_no_angles_where_there_are_none() -> None:
+    text = FORMATS["m"].encode([Block("r1", None, Picks.of([[1, 2, 3]]))], DETAILS)[".star"].decode()
+    assert "_wrpCoordinateZ1" in text
+    assert "Angle" not in text
+
+
+@pytest.mark.parametrize(
+    ("drop", "change", "message"),
+    [
+        ("wrpCoordinateZ1", {}, "has no table with the columns wrpCoordinateX1"),
+        ("wrpAngleRot1", {}, "lacks the column wrpAngleRot1"),
+        ("wrpSourceHash", {"wrpCoordinateX2": ["?", "1"]}, "row 1: expected 3 numbers"),
+        ("wrpSourceHash", {"wrpAnglePsi2": [1.0, np.inf]}, "row 1: expected 3 numbers"),
+    ],
+)
+def test_what_is_no_species_of_m_is_refused(drop: str, change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    starfile.write(a_species_of_m().drop(columns=drop).assign(**change), tmp_path / "a.star")
+    with pytest.raises(InputError, match=message):
+        FORMATS["m"].decode(tmp_path / "a.star", Details())
+
+
+@given(st.integers(1, 4), st.integers(0, 3), st.integers(0, 99))
+def test_the_mean_of_rotations_is_one_and_that_of_equals_is_theirs(points: int, n: int, seed: int) -> None:
+    numbers = np.random.default_rng(seed)
+    turned = Rotation.random(points * n, random_state=numbers).as_matrix().reshape(points, n, 3, 3)
+    mean = mean_rotations(turned)
+    np.testing.assert_allclose(mean @ np.swapaxes(mean, 1, 2), np.broadcast_to(np.eye(3), (n, 3, 3)), atol=1e-9)
+    np.testing.assert_allclose(np.linalg.det(mean), 1)
+    np.testing.assert_allclose(mean_rotations(np.repeat(turned[:1], points, axis=0)), turned[0], atol=1e-9)
+    for i in range(n):
+        np.testing.assert_allclose(mean[i], Rotation.from_matrix(turned[:, i]).mean().as_matrix(), atol=1e-6)
 
 
 def test_dynamotable_and_we_read_each_others_tables(tmp_path: Path) -> None:

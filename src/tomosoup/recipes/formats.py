@@ -19,6 +19,7 @@ FormatName = Literal[
     "relion4",
     "relion5",
     "warp",
+    "m",
     "dynamo",
     "chimerax",
     "imod",
@@ -44,14 +45,14 @@ class FrameOptions(Recipe):
     """Where the other program has the centre of voxel 0, in voxels along every axis, in place of what the format says:
     1 / binning for coordinates of RELION 5's own Python pickers, 1 for Dynamo coordinates that are pixel indices."""
     name: str | None = None
-    """What the other program calls a run: '{run}_10.00Apx'. By default {run}, for warp {run}.tomostar, for dynamo
-    {run}.mrc."""
+    """What the other program calls a run: '{run}_10.00Apx'. By default {run}, for warp and m {run}.tomostar, for
+    dynamo {run}.mrc."""
     data: Annotated[DataRecipe, arg(name="")] = DataRecipe()
     """Which runs, and which of their tomograms."""
 
 
 class ExportCommand(FrameOptions):
-    """Write picks for another program: RELION, Warp, Dynamo, ChimeraX, IMOD, EMAN2, crYOLO, copick."""
+    """Write picks for another program: RELION, Warp, M, Dynamo, ChimeraX, IMOD, EMAN2, crYOLO, copick."""
 
     picks: Positional[Path]
     """A CSV file of ours or a project."""

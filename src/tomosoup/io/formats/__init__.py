@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tomosoup.io.formats import chimerax, cryolo, dynamo, eman2, imod, own, star
+from tomosoup.io.formats import chimerax, cryolo, dynamo, eman2, imod, m, own, star
 from tomosoup.io.formats.base import Format, Frame
 
 FORMATS = {
@@ -23,6 +23,7 @@ FORMATS = {
         several_runs=True,
         run="{run}.tomostar",
     ),
+    "m": Format((".star",), Frame("Å", (0, 0, 0)), m.encode, m.decode, several_runs=True, run="{run}.tomostar"),
     "dynamo": Format(
         (".tbl", ".doc"),
         Frame("voxel", (0.5, 0.5, 0.5)),

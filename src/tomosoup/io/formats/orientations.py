@@ -54,6 +54,14 @@ def from_dynamo(angles: Array) -> Array:
     return flipped(_matrices(-angles, "ZXZ"))
 
 
+def mean_rotations(matrices: Array) -> Array:
+    """Rotations `(points, n, 3, 3)` -> `(n, 3, 3)`, each nearest to the mean of its points' matrices (Moakher 2002)."""
+    u, _, vt = np.linalg.svd(matrices.mean(axis=0))
+    u[..., -1] *= np.sign(np.linalg.det(u @ vt))[:, None]
+    rotations: Array = u @ vt
+    return rotations
+
+
 def _angles(matrices: Array, axes: Axes) -> Array:
     if not len(matrices):
         return np.empty((0, 3))

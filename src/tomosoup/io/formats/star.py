@@ -1,4 +1,4 @@
-"""STAR files: particles for RELION 4, for RELION 5, and for Warp and M.
+"""STAR files: particles for RELION 4, for RELION 5, and for Warp.
 
 Sources. RELION 5's `ParticleSet` (src/jaz/tomography/particle_set.cpp): rlnCenteredCoordinate*Angst / pixel size + the
 tomogram's centre, which is its size / 2, gives pixels of the unbinned tilt series; RELION 4's rlnCoordinate* are those
@@ -54,11 +54,7 @@ class Star:
 
     def encode(self, blocks: Sequence[Block], details: Details) -> dict[str, bytes]:
         """One table `particles`."""
-        tables = [self._rows(block, details) for block in blocks]
-        if len({tuple(table.columns) for table in tables}) > 1:  # some know orientations, others do not
-            tables = [table.drop(columns=ANGLES, errors="ignore") for table in tables]
-        text = starfile.to_string({"particles": pd.concat(tables, ignore_index=True)}, float_format="%.6f")
-        return {".star": text.encode()}
+        return one_table([self._rows(block, details) for block in blocks], ANGLES)
 
     def _rows(self, block: Block, details: Details) -> pd.DataFrame:
         picks, name = block.picks, block.run or ""
@@ -74,9 +70,7 @@ class Star:
     def decode(self, path: Path, details: Details) -> list[Block]:
         """A block a run; the run is None where no column names it."""
         table, optics = read_particles(path, self.positions)
-        known = next((column for column in self.runs if column in table), None)
-        groups = [(None, table)] if known is None else list(table.groupby(table[known].astype(str), sort=False))
-        return [self._block(run, rows, optics, details, path) for run, rows in groups]
+        return [self._block(run, rows, optics, details, path) for run, rows in by_run(table, self.runs)]
 
     def _block(
         self, run: str | None, rows: pd.DataFrame, optics: pd.DataFrame | None, details: Details, path: Path
@@ -91,12 +85,10 @@ class Star:
         if subtomogram is not None and particle is not None:
             rotations = subtomogram @ particle
         zyx = xyz[:, ::-1] - self._shifts(rows, pixel_size, subtomogram, path)
-        named = next((name for name in SCORES if name in rows), None)
-        score = columns(rows, [named], path)[:, 0] if named else np.ones(len(rows))
         shares = (
             self.write_pixel_size and pixel_size is None and len(xyz) > 0 and bool((np.abs(xyz - 0.5) <= 0.5).all())
         )
-        return Block(run, None, Picks(zyx, score, rotations), pixel_size, shares)
+        return Block(run, None, Picks(zyx, scores(rows, path), rotations), pixel_size, shares)
 
     def _shifts(self, rows: pd.DataFrame, pixel_size: float | None, subtomogram: Array | None, path: Path) -> Array:
         """What is subtracted of the positions (zyx), in their unit."""
@@ -125,6 +117,26 @@ class Star:
                         )
                     return float(sizes[0]) if len(sizes) else None
         return None
+
+
+def one_table(tables: Sequence[pd.DataFrame], angles: Sequence[str]) -> dict[str, bytes]:
+    """A STAR file of all rows in one table `particles`; with `angles` only where all tables have them."""
+    if len({tuple(table.columns) for table in tables}) > 1:  # some know orientations, others do not
+        tables = [table.drop(columns=list(angles), errors="ignore") for table in tables]
+    text = starfile.to_string({"particles": pd.concat(tables, ignore_index=True)}, float_format="%.6f")
+    return {".star": text.encode()}
+
+
+def by_run(table: pd.DataFrame, names: Sequence[str]) -> list[tuple[str | None, pd.DataFrame]]:
+    """The rows of each run, which stands in the first of the columns `names` that is there; None where none is."""
+    known = next((column for column in names if column in table), None)
+    return [(None, table)] if known is None else list(table.groupby(table[known].astype(str), sort=False))
+
+
+def scores(rows: pd.DataFrame, path: Path) -> Array:
+    """The score of each row; 1 where there is no column for it."""
+    named = next((name for name in SCORES if name in rows), None)
+    return columns(rows, [named], path)[:, 0] if named else np.ones(len(rows))
 
 
 def read_particles(path: Path, wanted: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame | None]:
