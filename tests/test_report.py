@@ -50,7 +50,7 @@ def test_found_missed_and_false_particles_are_drawn_apart(tmp_path: Path) -> Non
 def test_the_demo_scores_a_run_that_nothing_was_tuned_on(tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(TINY_RECIPE)
     out = tmp_path / "demo"
-    options = DemoCommand(out=out, runs=4, recipe=str(tmp_path / "tiny.toml"), simulation=TINY_SIMULATION)
+    options = DemoCommand(out=out, train=True, runs=4, recipe=str(tmp_path / "tiny.toml"), simulation=TINY_SIMULATION)
     result = run_demo(options)
     assert result.runs == ("run_003",)
     (event,) = load(out / "model.safetensors").history

@@ -70,7 +70,7 @@ def _make_room(options: DemoCommand) -> None:
 
 
 def _trained(options: DemoCommand, progress: Progress) -> str:
-    """Simulate, train on all runs but the last two, the first of which chooses weights and thresholds; the last's name."""
+    """Simulate runs and train on them, the last but one chooses weights and thresholds; returns the last."""
     recipe = TrainingRecipe.read(options.recipe)
     simulation = SimulateCommand(
         out=options.out / "project", runs=options.runs, seed=options.seed, simulation=options.simulation
