@@ -232,6 +232,16 @@ def test_an_epoch_can_be_a_part_of_the_grid(project_folder: Path) -> None:
     assert drawn[0] != drawn[1]
 
 
+def test_a_small_grid_is_drawn_again_and_shifted_otherwise(project_folder: Path) -> None:
+    project = open_project(project_folder)
+    examples = read_examples(project, AnnotatedData(runs=("run_000",)))
+    grid = len(Crops(examples, project.species, TINY_TRAINING))
+    crops = Crops(examples, project.species, TINY_TRAINING.model_copy(update={"crops_per_epoch": 3 * grid}))
+    assert sorted(ShuffledByEpoch(crops)) == list(range(3 * grid))
+    assert not torch.equal(crops[0][0], crops[grid][0])
+    assert len(crops.grid) == grid
+
+
 SCRIPT = """
 import os
 import signal

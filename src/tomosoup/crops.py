@@ -118,12 +118,12 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
         self.grid = [(e, r) for e in examples for r in half_overlapping(e.volume.shape, recipe.crop)]
         self.balanced = recipe.crops_per_tomogram or 0
         """Crops of each tomogram, where they are balanced."""
-        self.per_epoch = len(self) if self.balanced else min(len(self), recipe.crops_per_epoch or len(self))
+        self.per_epoch = len(self) if self.balanced else recipe.crops_per_epoch or len(self)
         """How many of them an epoch draws."""
         self.epoch = 0
 
     def __len__(self) -> int:
-        return len(self.examples) * self.balanced or len(self.grid)
+        return len(self.examples) * self.balanced or max(len(self.grid), self.recipe.crops_per_epoch or 0)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         random = generator(self.recipe.seed, self.epoch, index)
@@ -132,7 +132,7 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
             turn = self.epoch * self.balanced + index % self.balanced
             region = about(example, self.species, self.recipe, turn=turn, random=random)
         else:
-            example, region = self.grid[index]
+            example, region = self.grid[index % len(self.grid)]
             region = shifted(region, example.volume.shape, random=random)
         target = target_of(example, region, self.species, self.recipe)
         window, target = augment(cut(example.volume.data, region), target, self.recipe.augmentation, random=random)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,11 +23,10 @@ def save_sample(path: Path, volume: Volume, truth: PicksBySpecies) -> None:
     """Write a tomogram `(z, y, x)` in 8 bits (in steps of `MOST / 127` deviations) with its true picks (zyx, Å)."""
     data = volume.data.float()
     steps = ((data - data.mean()) / data.std() * (127 / MOST)).round().clamp(-127, 127).to(torch.int8)
-    picks = {f"truth/{name}": found.zyx.astype(np.float32) for name, found in truth.items()}
+    stored: dict[str, Any] = {f"truth/{name}": found.zyx.astype(np.float32) for name, found in truth.items()}
+    stored |= {"tomogram": steps.numpy(), "voxel_size": volume.voxel_size, "origin": np.asarray(volume.origin)}
     with written_aside(path) as aside, aside.open("wb") as file:
-        np.savez_compressed(
-            file, tomogram=steps.numpy(), voxel_size=volume.voxel_size, origin=np.asarray(volume.origin), **picks
-        )
+        np.savez_compressed(file, **stored)
 
 
 def sample_project(folder: Path) -> str:

@@ -21,10 +21,13 @@ class LossRecipe(Recipe):
     """How far the prediction p is from the target g, in a number."""
 
     name: Literal["weighted", "balanced", "dice"] = "weighted"
-    """weighted: mean of (p - g)² (g + floor), the 4th place's A1; balanced: particles and the rest apart, their A2;
-    dice: Dice and cross-entropy over softmax, background included, the 8th place's, for nets that label voxels."""
+    """weighted: mean of (p - g)² (g + floor), the 4th place's A1, to which `others` may add; balanced: particles and the
+    rest apart, their A2; dice: Dice and cross-entropy over softmax, background included, the 8th place's, for nets that
+    label voxels."""
     floor: Annotated[float, Ge(0)] = 0.1
     """Weight of an empty voxel in the weighted loss."""
+    others: Annotated[float, Ge(0)] = 0.0
+    """Weight of a voxel where another species stands, times its target: for kinds that are taken for each other."""
     positive_from: Annotated[float, Gt(0), Lt(1)] = 0.1
     """Balanced: voxels whose target is at least this are positive, the others negative."""
     positive_weight: Annotated[float, Ge(0)] = 1.0
@@ -99,7 +102,8 @@ class TrainingRecipe(Recipe):
     epochs: Annotated[int, Ge(1)] = 64
     """Passes over the crops, at most."""
     crops_per_epoch: Annotated[int, Ge(1)] | None = None
-    """Draw only so many crops of the half-overlapping grid an epoch, others each time."""
+    """Draw only so many crops of the half-overlapping grid an epoch, others each time; where it has fewer, some of them
+    again, shifted otherwise."""
     crops_per_tomogram: Annotated[int, Ge(1)] | None = None
     """In place of the grid: so many crops of each tomogram an epoch, about voxels of every species and of the
     background equally often. With as large a batch, every update sees one tomogram."""
