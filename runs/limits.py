@@ -1,0 +1,207 @@
+"""How far from perfect: F4 against dose and missing wedge, and where the errors are.
+
+    python runs/limits.py simulate OUT DATA      # DATA holds maps_10A/
+    python runs/limits.py matched OUT
+"""
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+
+from tomosoup.evaluation import MATCH_RADII
+from tomosoup.io.files import written_aside
+from tomosoup.io.project import Project, open_project
+from tomosoup.io.selection import read_truth, select_tomogram
+from tomosoup.matched_filter import Searched, Whitening, loudest_near, peaks_of
+from tomosoup.process import keep_freed_memory
+from tomosoup.recipes.commands import SimulateCommand
+from tomosoup.recipes.data import DataRecipe
+from tomosoup.recipes.simulation import CONCENTRATION, SimulationRecipe
+from tomosoup.simulation.acquisition import Acquisition
+from tomosoup.simulation.footprints import footprint, seen_at
+from tomosoup.simulation.projects import simulate_project
+from tomosoup.simulation.reconstruction import Processing
+from tomosoup.simulation.scene import structure_maps
+from tomosoup.types import Array, Picks, Species, Volume
+
+MAPS = {
+    "apo-ferritin": "8cpv",
+    "beta-galactosidase": "6drv",
+    "ribosome": "6qzp",
+    "thyroglobulin": "7n4y",
+    "virus-like-particle": "6n4v",
+}
+"""As in runs/default_model.py."""
+RUNS, MATCHED_RUNS, SEED = 3, 2, 903
+"""Runs a level, those that matched filters are held against; every level has the same scenes."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """What one set of twins is seen with."""
+
+    axis: str
+    dose: float
+    tilt: float
+    damage: bool = True
+
+    @property
+    def name(self) -> str:
+        """Its folder."""
+        return f"dose-{self.dose:g}-tilt-{self.tilt:g}"
+
+
+USUAL = (80.0, 45.0)
+"""Electrons per Å² and degrees, about the middle of the recipe `contest`."""
+CLEAN = 1e5
+"""Electrons per Å², without damage: counts without noise."""
+LEVELS = [
+    *(Level("dose", dose, USUAL[1]) for dose in (2.5, 5, 10, 20, 40, 80, 160, 320)),
+    Level("dose", CLEAN, USUAL[1], damage=False),
+    *(Level("tilt", USUAL[0], tilt) for tilt in (30, 39, 51, 60, 69, 87)),
+]
+
+
+def recipe(level: Level, data: Path) -> SimulationRecipe:
+    """Of the recipe `contest`, smaller and crowded, with one value where that has a range."""
+    contest = SimulationRecipe.read("contest")
+    microscope = contest.microscope.model_copy(
+        update={
+            "tilt_limit": (level.tilt, level.tilt), "dose": (level.dose, level.dose), "damage": level.damage,
+            "defocus": (3.0, 3.0), "astigmatism": (0.05, 0.05),
+        }
+    )  # fmt: skip
+    return contest.model_copy(
+        update={
+            "maps": {name: data / "maps_10A" / f"{code}.mrc" for name, code in MAPS.items()},
+            "map_scale": {"virus-like-particle": 0.7},
+            "shape": (96, 320, 320),
+            "concentration": {name: 0.7 * n for name, n in CONCENTRATION.items()},
+            "sample": contest.sample.model_copy(update={"thickness": (1500, 1500), "bystanders": (40_000, 40_000)}),
+            "microscope": microscope,
+            "reconstruction": contest.reconstruction.model_copy(
+                update={"kinds": ("denoised", "wbp"), "stretch": (1.0, 1.0)}
+            ),
+        }
+    )
+
+
+def simulate(out: Path, paths: list[str]) -> None:
+    """Make the project of every level, or go on with them."""
+    for level in LEVELS:
+        if not (out / level.name).exists():
+            simulate_project(
+                SimulateCommand(out=out / level.name, runs=RUNS, seed=SEED, simulation=recipe(level, Path(paths[0]))),
+                progress=lambda what, done, total: print(what, f"{done}/{total}", end="\r", flush=True),
+            )
+
+
+SIDE, KEPT = 64, 48
+"""Voxels of the cubes that templates are made in, and of the middle that is used: back-projection spoils the rim."""
+DRAWS = 2
+"""Orientations of each species that the whole tomogram is searched with."""
+LOUD = 3.5
+"""Deviations of the background from which a maximum counts."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A run of a level, with all that is needed to make templates for it."""
+
+    volume: Volume
+    white: Tensor
+    whitening: Whitening
+    maps: Mapping[str, Tensor]
+    truth: Mapping[str, Picks]
+    recipe: SimulationRecipe
+    acquisition: Acquisition
+    processing: Processing
+
+    @classmethod
+    def of(cls, project: Project, run: str, folder: Path) -> Self:
+        """Read it, and whiten its weighted back-projection."""
+        drawn = json.loads((folder / "static" / "ExperimentRuns" / run / "simulation.json").read_text())
+        recipe = SimulationRecipe.model_validate(drawn["recipe"])
+        arrays = {k: np.array(v) if isinstance(v, list) else v for k, v in drawn["acquisition"].items()}
+        volume, truth = select_tomogram(project, run, DataRecipe(kind="wbp")).read(), read_truth(project, run)
+        whitening = Whitening.of(volume.data, side=SIDE, random=np.random.default_rng(0))
+        return cls(
+            volume, whitening.tomogram(volume.data), whitening, structure_maps(list(truth), recipe), truth, recipe,
+            Acquisition(**arrays), Processing(**drawn["processing"]),
+        )  # fmt: skip
+
+    def template(self, name: str, turn: Array, place: Array, offset: Array) -> Tensor:
+        """The whitened footprint of a particle at `place`, `offset` off the middle of its cube (both Å)."""
+        middle = np.array(self.volume.shape) * self.volume.voxel_size / 2
+        alone = footprint(
+            self.maps[name], turn, offset, acquisition=seen_at(self.acquisition, place - middle),
+            microscope=self.recipe.microscope, reconstruction=self.recipe.reconstruction, processing=self.processing,
+            side=SIDE, voxel_size=self.volume.voxel_size,
+        )  # fmt: skip
+        rim = slice((SIDE - KEPT) // 2, (SIDE + KEPT) // 2)
+        return self.whitening.template(alone)[rim, rim, rim].contiguous()
+
+    def told(self, kind: Species) -> list[list[float]]:
+        """Of each particle of a kind, how loud its own template is within half a radius of it, and the norm of that."""
+        found, picks, size = [], self.truth[kind.name], self.volume.voxel_size
+        assert picks.rotations is not None
+        for zyx, turn in zip(picks.zyx, picks.rotations, strict=True):
+            corner = np.round(self.volume.to_voxel(zyx) - (KEPT - 1) / 2)
+            template = self.template(kind.name, turn, zyx, zyx - self.volume.to_angstrom(corner + (KEPT - 1) / 2))
+            loud = loudest_near(self.white, template, corner, radius_vox=MATCH_RADII * kind.radius / size)
+            found.append([round(loud, 2), float(torch.linalg.vector_norm(template))])
+        return found
+
+    def elsewhere(self, kind: Species, searched: Searched, turn: Array) -> dict[str, Any]:
+        """The maxima of a kind's filter in one orientation, over the whole tomogram, and the norm of its template."""
+        middle = np.array(self.volume.shape) * self.volume.voxel_size / 2
+        template = self.template(kind.name, turn, middle, np.full(3, self.volume.voxel_size / 2))
+        at, loud = peaks_of(searched.response(template), half_vox=3, floor=LOUD)
+        return {
+            "norm": float(torch.linalg.vector_norm(template)),
+            "zyx": self.volume.to_angstrom(at).round().astype(int).tolist(),
+            "loud": loud.round(2).tolist(),
+        }
+
+
+def matched(out: Path, _: list[str]) -> None:
+    """Hold matched filters against the runs of every level, a file each."""
+    for run in (f"run_{i:03d}" for i in range(MATCHED_RUNS)):
+        for level in LEVELS:
+            path = out / "matched" / f"{level.name}-{run}.json"
+            if path.exists() or not (out / level.name).exists():
+                continue
+            began, project = time.process_time(), open_project(out / level.name)
+            seen, random = Seen.of(project, run, out / level.name), np.random.default_rng(SEED)
+            searched = Searched.of(seen.white, reach=KEPT)
+            row = {
+                kind.name: {
+                    "told": seen.told(kind),
+                    "draws": [seen.elsewhere(kind, searched, t) for t in Rotation.random(DRAWS, rng=random).as_matrix()],
+                }
+                for kind in project.species
+            }
+            write(path, row)
+            print(path.stem, f"{time.process_time() - began:.0f} s", flush=True)
+
+
+def write(path: Path, what: Any) -> None:
+    """A result as a JSON file that is there once it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_aside(path) as file:
+        file.write_text(json.dumps(what))
+
+
+if __name__ == "__main__":
+    keep_freed_memory()
+    torch.set_num_threads(1)
+    {"simulate": simulate, "matched": matched}[sys.argv[1]](Path(sys.argv[2]), sys.argv[3:])
