@@ -1,13 +1,15 @@
 """How far from perfect: F4 against dose and missing wedge, and where the errors are.
 
-    python runs/limits.py simulate OUT DATA      # DATA holds maps_10A/
-    python runs/limits.py matched OUT
+python runs/limits.py simulate OUT DATA      # DATA holds maps_10A/
+python runs/limits.py matched OUT
+python runs/limits.py measure OUT MODEL
+python runs/limits.py errors OUT MODEL PROJECT [PROJECT ...]
 """
 
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -17,14 +19,21 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from tomosoup.evaluation import MATCH_RADII
+from tomosoup.checkpoints import Checkpoint, load
+from tomosoup.evaluation import MATCH_RADII, apply_thresholds, best_thresholds, score
 from tomosoup.io.files import written_aside
 from tomosoup.io.project import Project, open_project
 from tomosoup.io.selection import read_truth, select_tomogram
+from tomosoup.io.tables import PicksByRun
 from tomosoup.matched_filter import Searched, Whitening, loudest_near, peaks_of
+from tomosoup.mistakes import Case, counts, groups, judge
+from tomosoup.picking import pick_with
+from tomosoup.preparation import Nets
 from tomosoup.process import keep_freed_memory
 from tomosoup.recipes.commands import SimulateCommand
 from tomosoup.recipes.data import DataRecipe
+from tomosoup.recipes.hardware import InferenceRecipe
+from tomosoup.recipes.picking import PickingPlan
 from tomosoup.recipes.simulation import CONCENTRATION, SimulationRecipe
 from tomosoup.simulation.acquisition import Acquisition
 from tomosoup.simulation.footprints import footprint, seen_at
@@ -183,15 +192,96 @@ def matched(out: Path, _: list[str]) -> None:
             began, project = time.process_time(), open_project(out / level.name)
             seen, random = Seen.of(project, run, out / level.name), np.random.default_rng(SEED)
             searched = Searched.of(seen.white, reach=KEPT)
-            row = {
-                kind.name: {
+            row = {}
+            for kind in project.species:
+                turns = Rotation.random(DRAWS, rng=random).as_matrix()
+                row[kind.name] = {
                     "told": seen.told(kind),
-                    "draws": [seen.elsewhere(kind, searched, t) for t in Rotation.random(DRAWS, rng=random).as_matrix()],
+                    "draws": [seen.elsewhere(kind, searched, turn) for turn in turns],
                 }
-                for kind in project.species
-            }
             write(path, row)
             print(path.stem, f"{time.process_time() - began:.0f} s", flush=True)
+
+
+def candidates(folder: Path, project: Project, model: Checkpoint, *, kind: str | None = "denoised") -> PicksByRun:
+    """All peaks of a model in the runs of a project, a file each in `folder`."""
+    nets, found = Nets(InferenceRecipe(engine="torch", device="cpu")), {}
+    for run in project.runs:
+        path = folder / f"{run}.json"
+        if not path.exists():
+            picks = pick_with(nets, select_tomogram(project, run, DataRecipe(kind=kind)), [model], plan=PickingPlan())
+            write(path, {n: [p.zyx.round(1).tolist(), p.score.round(5).tolist()] for n, p in picks.items()})
+            print(path, flush=True)
+        found[run] = {
+            name: Picks(np.array(zyx).reshape(-1, 3), np.array(score))
+            for name, (zyx, score) in json.loads(path.read_text()).items()
+        }
+    return found
+
+
+def measure(out: Path, paths: list[str]) -> None:
+    """Pick every level with a model and score it: with the model's thresholds, and with those best for the level."""
+    model = load(paths[0])
+    for level in LEVELS:
+        if (out / level.name).exists():
+            project = open_project(out / level.name)
+            picks = candidates(out / "picks" / Path(paths[0]).stem / level.name, project, model)
+            truth = {run: read_truth(project, run) for run in picks}
+            kept = {run: apply_thresholds(found, model.thresholds) for run, found in picks.items()}
+            best = best_thresholds([(picks[run], truth[run]) for run in picks], project.species)[1]
+            now = score(kept, truth, project.species)
+            write(out / "model" / f"{Path(paths[0]).stem}-{level.name}.json", {
+                "f4": now.weighted, "runs": [score({r: k}, truth, project.species).weighted for r, k in kept.items()],
+                "best": best.weighted,
+                "species": {n: [m.f_beta(), best.species[n].f_beta()] for n, m in now.species.items()},
+            })  # fmt: skip
+            print(level.name, f"{now.weighted:.3f} {best.weighted:.3f}", flush=True)
+
+
+def classes(name: str, edges: Sequence[float], value: float) -> str:
+    """Which of the classes between edges a value is in, for people, in the order of the alphabet too."""
+    place = int(np.searchsorted(edges, value, side="right"))
+    low, high = (0.0, *edges)[place], (*edges, float("inf"))[place]
+    return f"{name} {low:4.0f} - {high:.0f} Å" if high < float("inf") else f"{name} {low:4.0f} Å and more"
+
+
+def errors(out: Path, paths: list[str]) -> None:
+    """Sort the errors of a model on projects into classes, by what each costs; a JSON file a project, and tables."""
+    model = load(paths[0])
+    for path in map(Path, paths[1:]):
+        project, cases, faces = open_project(path), [], {}
+        for run, found in candidates(out / "picks" / Path(paths[0]).stem / path.name, project, model).items():
+            cases += judge(run, found, read_truth(project, run), project.species, thresholds=model.thresholds)
+            drawn = json.loads((path / "static" / "ExperimentRuns" / run / "simulation.json").read_text())
+            depth = drawn["recipe"]["shape"][0] * drawn["recipe"]["voxel_size"]
+            faces[run] = (depth, min(drawn["sample"]["thickness"], depth))
+
+        def from_face(case: Case, faces: Mapping[str, tuple[float, float]] = faces) -> float:
+            depth, ice = faces[case.run]
+            return ice / 2 - abs(case.zyx[0] - depth / 2)
+
+        ways: dict[str, Callable[[Case], str]] = {
+            "kind": lambda c: c.kind,
+            "what": lambda c: f"{'missed' if c.true else 'false'}: {c.fate}" if c.wrong else "",
+            "kind and what": lambda c: f"{c.kind}, {'missed' if c.true else 'false'}: {c.fate}" if c.wrong else "",
+            "confusion": lambda c: (
+                (f"{c.kind} taken for {c.other}" if c.true else f"false {c.kind} on {c.other}") if c.other else ""
+            ),
+            "neighbour": lambda c: classes("nearest particle", (130, 170, 220, 300, 400), c.neighbour),
+            "z": lambda c: classes("from the ice's nearer face", (75, 150, 300, 450), from_face(c)),
+        }
+        found_groups = {
+            way: [vars(g) for g in groups(cases, project.species, by=by) if g.name] for way, by in ways.items()
+        }
+        total = counts(cases, project.species)
+        write(out / "errors" / f"{Path(paths[0]).stem}-{path.name}.json", {
+            "f4": total.weighted, "cases": [vars(c) for c in cases if c.wrong], "groups": found_groups,
+        })  # fmt: skip
+        print(f"\n{path.name}: F4 {total.weighted:.4f}")
+        for way, rows in found_groups.items():
+            print(f"\n| {way} | particles | missed | false | F4 if gone |\n| --- | ---: | ---: | ---: | ---: |")
+            for g in rows if way in ("neighbour", "z") else sorted(rows, key=lambda g: -g["cost"])[:16]:
+                print(f"| {g['name']} | {g['particles']} | {g['missed']} | {g['false']} | +{g['cost']:.4f} |")
 
 
 def write(path: Path, what: Any) -> None:
@@ -204,4 +294,6 @@ def write(path: Path, what: Any) -> None:
 if __name__ == "__main__":
     keep_freed_memory()
     torch.set_num_threads(1)
-    {"simulate": simulate, "matched": matched}[sys.argv[1]](Path(sys.argv[2]), sys.argv[3:])
+    {"simulate": simulate, "matched": matched, "measure": measure, "errors": errors}[sys.argv[1]](
+        Path(sys.argv[2]), sys.argv[3:]
+    )

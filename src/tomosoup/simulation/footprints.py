@@ -21,10 +21,10 @@ def seen_at(acquisition: Acquisition, place: Array) -> Acquisition:
     Its height along the beam goes into the defocus, and what errors of angle and rotation move it by into the shifts.
     """
     point = np.append(place, 1.0)
-    true, aligned = (s.projection_matrices.double().numpy() @ point for s in (acquisition.true(), acquisition.aligned()))
-    return replace(
-        acquisition, defocus=acquisition.defocus - 1e-4 * true[:, 0], shift_errors=(true - aligned)[:, 1:3]
+    true, aligned = (
+        s.projection_matrices.double().numpy() @ point for s in (acquisition.true(), acquisition.aligned())
     )
+    return replace(acquisition, defocus=acquisition.defocus - 1e-4 * true[:, 0], shift_errors=(true - aligned)[:, 1:3])
 
 
 def footprint(
@@ -52,7 +52,5 @@ def footprint(
         expected_counts(p, acquisition, microscope, thickness=torch.tensor(0.0), pixel=voxel_size)
         for p in (phase, torch.zeros_like(phase))
     )
-    weights = image_weights(
-        acquisition, microscope, reconstruction, processing, frequencies(field.shape, voxel_size)
-    )
+    weights = image_weights(acquisition, microscope, reconstruction, processing, frequencies(field.shape, voxel_size))
     return reconstruct(filtered(counts / empty - 1, weights), acquisition.aligned(), shape)
