@@ -270,15 +270,15 @@ def errors(out: Path, paths: list[str]) -> None:
             "neighbour": lambda c: classes("nearest particle", (130, 170, 220, 300, 400), c.neighbour),
             "z": lambda c: classes("from the ice's nearer face", (75, 150, 300, 450), from_face(c)),
         }
-        found_groups = {
+        sorted_out = {
             way: [vars(g) for g in groups(cases, project.species, by=by) if g.name] for way, by in ways.items()
         }
         total = counts(cases, project.species)
         write(out / "errors" / f"{Path(paths[0]).stem}-{path.name}.json", {
-            "f4": total.weighted, "cases": [vars(c) for c in cases if c.wrong], "groups": found_groups,
+            "f4": total.weighted, "cases": [vars(c) for c in cases if c.wrong], "groups": sorted_out,
         })  # fmt: skip
         print(f"\n{path.name}: F4 {total.weighted:.4f}")
-        for way, rows in found_groups.items():
+        for way, rows in sorted_out.items():
             print(f"\n| {way} | particles | missed | false | F4 if gone |\n| --- | ---: | ---: | ---: | ---: |")
             for g in rows if way in ("neighbour", "z") else sorted(rows, key=lambda g: -g["cost"])[:16]:
                 print(f"| {g['name']} | {g['particles']} | {g['missed']} | {g['false']} | +{g['cost']:.4f} |")

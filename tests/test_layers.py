@@ -25,7 +25,7 @@ LEVELS = {
         "simulation",
         "views",
     ],
-    2: ["crops", "checkpoints", "engines", "published", "soups", "norms", "best_epochs", "acceleration", "naming"],
+    2: ["crops", "checkpoints", "engines", "published", "soups", "norms", "best_epochs", "acceleration", "naming", "matched_filter"],
     3: [
         "checks",
         "training",
@@ -39,6 +39,7 @@ LEVELS = {
         "picking_jobs",
         "cluster",
         "evaluation",
+        "mistakes",
         "exports",
         "imports",
         "bootstrap",

@@ -94,7 +94,8 @@ def around(volume: Tensor, corner: Array, side: int) -> Tensor:
     low = corner.astype(int)
     inside = [slice(max(a, 0), max(min(a + side, n), 0)) for a, n in zip(low, volume.shape, strict=True)]
     room = [(r.start - a, a + side - r.stop) for r, a in zip(inside, low, strict=True)]
-    return F.pad(volume[tuple(inside)], [n for pair in reversed(room) for n in pair])
+    cube: Tensor = F.pad(volume[tuple(inside)], [n for pair in reversed(room) for n in pair])
+    return cube
 
 
 def loudest_near(white: Tensor, template: Tensor, corner: Array, *, radius_vox: float) -> float:

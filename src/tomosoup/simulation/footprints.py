@@ -41,8 +41,8 @@ def footprint(
 ) -> Tensor:
     """The `wbp` of a particle alone, without noise: a cube of `side` voxels `(z, y, x)` about `offset` Å from it.
 
-    `density` is a structure's map `(n, n, n)` in V, turned by `turn` `(3, 3)`, as `simulate` has them. The scale is that
-    of the contrast (counts over their mean, less 1), before a tomogram is standardised. It is linear in the density.
+    `density` is a structure's map `(n, n, n)` in V, turned by `turn` `(3, 3)`, as `simulate` has them. The scale is
+    that of the contrast (counts over their mean, less 1), before a tomogram is standardised.
     """
     shape = (side, side, side)
     field = Field.of(shape, voxel_size, acquisition)
