@@ -33,8 +33,8 @@ def test_the_footprint_of_a_particle_is_what_a_tomogram_of_it_alone_holds() -> N
     at = place / 10 + (np.array(shape) - 1) / 2
     corner = np.round(at - (40 - 1) / 2).astype(int)
     alone = footprint(
-        HANDED, turn[0], (at - corner - (40 - 1) / 2) * 10, acquisition=seen_at(acquisition, place), microscope=microscope,
-        reconstruction=recipe, processing=processing, side=40, voxel_size=10.0,
+        HANDED, turn[0], (at - corner - (40 - 1) / 2) * 10, acquisition=seen_at(acquisition, place),
+        microscope=microscope, reconstruction=recipe, processing=processing, side=40, voxel_size=10.0,
     )  # fmt: skip
     middle = slice(10, 30)
     there = whole[tuple(slice(c + 10, c + 30) for c in corner)]

@@ -72,7 +72,7 @@ def test_cases_come_to_the_score_and_all_classes_gone_to_1(seed: int) -> None:
     cases, kinds = judged(candidates, truth), [LARGE, SMALL]
     whole = score({"run": apply_thresholds(candidates, THRESHOLDS)}, {"run": truth}, kinds)
     assert counts(cases, kinds).weighted == pytest.approx(whole.weighted)
-    everything = groups(cases, kinds, by=lambda case: "all")
+    everything = groups(cases, kinds, by=lambda _: "all")
     assert whole.weighted + everything[0].cost == pytest.approx(1)
     by_kind = groups(cases, kinds, by=lambda case: case.kind)
     assert sum(group.cost for group in by_kind) == pytest.approx(everything[0].cost)
