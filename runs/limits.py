@@ -16,16 +16,19 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
+from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from tomosoup.checkpoints import Checkpoint, load
-from tomosoup.evaluation import MATCH_RADII, apply_thresholds, best_thresholds, score
+from tomosoup.evaluation import MATCH_RADII, Score, apply_thresholds, best_thresholds, score
 from tomosoup.io.files import written_aside
 from tomosoup.io.project import Project, open_project
 from tomosoup.io.selection import read_truth, select_tomogram
 from tomosoup.io.tables import PicksByRun
 from tomosoup.matched_filter import Searched, Whitening, loudest_near, peaks_of
+from tomosoup.matching import Matches, best_cut
 from tomosoup.mistakes import Case, counts, groups, judge
 from tomosoup.picking import pick_with
 from tomosoup.preparation import Nets
@@ -40,7 +43,7 @@ from tomosoup.simulation.footprints import footprint, seen_at
 from tomosoup.simulation.projects import simulate_project
 from tomosoup.simulation.reconstruction import Processing
 from tomosoup.simulation.scene import structure_maps
-from tomosoup.types import Array, Picks, Species, Volume
+from tomosoup.types import Array, Picks, PicksBySpecies, Species, Volume
 
 MAPS = {
     "apo-ferritin": "8cpv",
@@ -71,6 +74,10 @@ class Level:
 
 USUAL = (80.0, 45.0)
 """Electrons per Å² and degrees, about the middle of the recipe `contest`."""
+SEEN_IN_TRAINING = {"dose": (50, 140), "tilt": (40, 60)}
+"""What the model that ships with tomosoup was trained on (runs/default_model.py)."""
+NO_NOISE = 1280
+"""Where the figure shows `CLEAN`."""
 CLEAN = 1e5
 """Electrons per Å², without damage: counts without noise."""
 LEVELS = [
@@ -118,6 +125,8 @@ SIDE, KEPT = 64, 48
 """Voxels of the cubes that templates are made in, and of the middle that is used: back-projection spoils the rim."""
 DRAWS = 2
 """Orientations of each species that the whole tomogram is searched with."""
+TURNS = 200
+"""Orientations in which one kind is held against another."""
 LOUD = 3.5
 """Deviations of the background from which a maximum counts."""
 
@@ -203,6 +212,31 @@ def matched(out: Path, _: list[str]) -> None:
             print(path.stem, f"{time.process_time() - began:.0f} s", flush=True)
 
 
+def apart(out: Path, names: list[str]) -> None:
+    """How far apart two kinds are for filters: their templates' distance in deviations of the background.
+
+    Of one kind's template in one orientation from those of the other in `TURNS` random ones, each at its nearest place:
+    the least distance is what tells the kinds apart where the worst orientation of the other is searched for, too.
+    """
+    one, other = names[:2]
+    for level in LEVELS:
+        path, rows = out / "apart" / f"{one}-{other}-{level.name}.json", out / "matched" / f"{level.name}-run_000.json"
+        if path.exists() or not rows.exists() or (names[2:] and level.name not in names[2:]):
+            continue
+        seen = Seen.of(open_project(out / level.name), "run_000", out / level.name)
+        scale = np.median([loud / norm for row in json.loads(rows.read_text()).values() for loud, norm in row["told"]])
+        middle, centred = np.array(seen.volume.shape) * seen.volume.voxel_size / 2, np.zeros(3)
+        first = seen.template(one, np.eye(3), middle, centred)
+        length, distances = float(torch.linalg.vector_norm(first)), []
+        for turn in Rotation.random(TURNS, rng=np.random.default_rng(SEED)).as_matrix():
+            second = seen.template(other, turn, middle, centred)
+            norm = float(torch.linalg.vector_norm(second))
+            overlap = loudest_near(first, second, np.zeros(3), radius_vox=4) * norm
+            distances.append(scale * np.sqrt(length**2 + norm**2 - 2 * overlap))
+        write(path, {"length": scale * length, "distances": distances})
+        print(path.stem, f"{scale * length:.1f}, {min(distances):.1f} to {max(distances):.1f}", flush=True)
+
+
 def candidates(folder: Path, project: Project, model: Checkpoint, *, kind: str | None = "denoised") -> PicksByRun:
     """All peaks of a model in the runs of a project, a file each in `folder`."""
     nets, found = Nets(InferenceRecipe(engine="torch", device="cpu")), {}
@@ -284,6 +318,117 @@ def errors(out: Path, paths: list[str]) -> None:
                 print(f"| {g['name']} | {g['particles']} | {g['missed']} | {g['false']} | +{g['cost']:.4f} |")
 
 
+def ceiling(out: Path, level: Level) -> tuple[float, float, dict[str, float]] | None:
+    """The weighted F4 of matched filters: each alone, and where the one that explains a place best takes it.
+
+    Also each kind's, of the latter. None where the level is not measured. Thresholds are best for the level.
+    """
+    paths = sorted((out / "matched").glob(f"{level.name}-run_*.json"))
+    if not paths:
+        return None
+    project = open_project(out / level.name)
+    rows = {path.stem.removeprefix(f"{level.name}-"): json.loads(path.read_text()) for path in paths}
+    truth = {run: read_truth(project, run) for run in rows}
+    scores = []
+    for competing in (False, True):
+        found = {}
+        for kind in project.species:
+            parts = [ranked_filter(row, truth[run], project.species, kind, competing) for run, row in rows.items()]
+            loud, gain = (np.concatenate(part) for part in zip(*parts, strict=True))
+            order = np.argsort(-loud, kind="stable")
+            total = DRAWS * sum(len(truth[run][kind.name]) for run in rows)
+            cut = best_cut(loud[order], gain[order], total)
+            tp, picked = int(gain[loud >= cut].sum()), int((loud >= cut).sum())
+            found[kind.name] = Matches(tp, picked - tp, total - tp)
+        scores.append(Score(found, {s.name: s.weight for s in project.species}, tuple(rows)))
+    alone, together = scores
+    return alone.weighted, together.weighted, {name: m.f_beta() for name, m in together.species.items()}
+
+
+def ranked_filter(
+    row: Mapping[str, Any], truth: PicksBySpecies, species: Sequence[Species], kind: Species, competing: bool
+) -> tuple[Array, Array]:
+    """What a kind's filter finds in one run: how loud, and 1 for a particle, 0 for a false pick.
+
+    Particles count once a draw, so that counts are `DRAWS` times those of one search. `competing`: a place goes to the
+    filter of the highest log-likelihood, loudness * norm - norm² / 2, the scale of norms being that of the particles.
+    """
+    scale = np.median([loud / norm for of in row.values() for loud, norm in of["told"]])
+
+    def likely(loud: Array, norm: Array | float) -> Array:
+        return loud * (length := scale * norm) - length**2 / 2
+
+    told = np.array(row[kind.name]["told"]).reshape(-1, 2)
+    own, others = truth[kind.name].zyx, [s for s in species if s.name != kind.name]
+    found_loud, found_gain = [], []
+    for k in range(DRAWS):
+        draw = row[kind.name]["draws"][k]
+        zyx, loud = np.array(draw["zyx"], dtype=float).reshape(-1, 3), np.array(draw["loud"])
+        false = KDTree(own).query(zyx)[0] > kind.radius
+        hit = np.ones(len(told), dtype=bool)
+        for other in others if competing else []:
+            theirs = np.array(row[other.name]["told"]).reshape(-1, 2)
+            away, which = KDTree(truth[other.name].zyx).query(zyx)
+            better = likely(*theirs.T)[which] > likely(loud, draw["norm"])
+            false &= ~((away <= other.radius) & better)
+            there = row[other.name]["draws"][k]
+            rival = likely(np.array(there["loud"]), there["norm"])
+            near = KDTree(np.array(there["zyx"]).reshape(-1, 3)).query_ball_point(own, r=MATCH_RADII * kind.radius)
+            hit &= np.array([rival[n].max(initial=-np.inf) for n in near]) < likely(*told.T)
+        found_loud += [told[hit, 0], loud[false]]
+        found_gain += [np.ones(int(hit.sum())), np.zeros(int(false.sum()))]
+    return np.concatenate(found_loud), np.concatenate(found_gain)
+
+
+def results(out: Path, model: str) -> list[tuple[Level, dict[str, Any], tuple[float, float, dict[str, float]] | None]]:
+    """What is measured of each level: the model's, and the matched filters'."""
+    paths = {level: out / "model" / f"{model}-{level.name}.json" for level in LEVELS}
+    return [(level, json.loads(p.read_text()), ceiling(out, level)) for level, p in paths.items() if p.exists()]
+
+
+def table(out: Path, paths: list[str]) -> None:
+    """A row a level."""
+    print("| dose | tilts | model | runs | best thresholds | filters alone | filters together |")
+    print("| ---: | ---: | ---: | --- | ---: | ---: | ---: |")
+    for level, row, top in results(out, Path(paths[0]).stem):
+        dose = f"{level.dose:g}" if level.damage else "no noise"
+        runs = " ".join(f"{v:.2f}" for v in row["runs"])
+        filters = f"{top[0]:.3f} | {top[1]:.3f}" if top else " | "
+        print(f"| {dose} | ±{level.tilt:g}° | {row['f4']:.3f} | {runs} | {row['best']:.3f} | {filters} |")
+
+
+def draw(out: Path, paths: list[str]) -> None:
+    """F4 against dose and against the tilt limit."""
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    found = results(out, Path(paths[0]).stem)
+    for axes, axis in zip(figure.subplots(1, 2, sharey=True), ("dose", "tilt"), strict=True):
+        at = sorted((r for r in found if r[0].axis == axis or usual(r[0])), key=lambda r: getattr(r[0], axis))
+        x = [min(getattr(r[0], axis), NO_NOISE) for r in at]
+        lines = (
+            ("o-", "model, its own thresholds", [r[1]["f4"] for r in at]),
+            ("o--", "model, best thresholds of the level", [r[1]["best"] for r in at]),
+            ("s-", "matched filters, told template and orientation", [r[2][1] if r[2] else np.nan for r in at]),
+        )
+        for colour, (style, label, y) in zip(("C0", "C0", "C1"), lines, strict=True):
+            axes.plot(x, y, style, color=colour, label=label, fillstyle="none" if "--" in style else "full")
+        axes.grid(alpha=0.3)
+        axes.axvspan(*SEEN_IN_TRAINING[axis], color="C0", alpha=0.08, lw=0)
+        axes.set_xlabel({"dose": "electrons per Å² (tilts to ±45°)", "tilt": "tilts to ± degrees (80 e/Å²)"}[axis])
+        if axis == "dose":
+            axes.set(xscale="log", ylabel="weighted F4", ylim=(0, 1.02))
+            axes.set_xticks(x, [*(f"{v:g}" for v in x[:-1]), "no noise"])
+            axes.minorticks_off()
+        else:
+            axes.set_xticks(x)
+            axes.legend(fontsize=8, loc="lower right", title="shaded: what the model was trained on")
+    figure.savefig(paths[1], dpi=100)
+
+
+def usual(level: Level) -> bool:
+    """Whether it is the level that both axes share."""
+    return (level.dose, level.tilt) == USUAL
+
+
 def write(path: Path, what: Any) -> None:
     """A result as a JSON file that is there once it is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -294,6 +439,12 @@ def write(path: Path, what: Any) -> None:
 if __name__ == "__main__":
     keep_freed_memory()
     torch.set_num_threads(1)
-    {"simulate": simulate, "matched": matched, "measure": measure, "errors": errors}[sys.argv[1]](
-        Path(sys.argv[2]), sys.argv[3:]
-    )
+    {
+        "simulate": simulate,
+        "matched": matched,
+        "apart": apart,
+        "measure": measure,
+        "errors": errors,
+        "table": table,
+        "figure": draw,
+    }[sys.argv[1]](Path(sys.argv[2]), sys.argv[3:])
