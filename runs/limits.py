@@ -301,7 +301,9 @@ def errors(out: Path, paths: list[str]) -> None:
             "confusion": lambda c: (
                 (f"{c.kind} taken for {c.other}" if c.true else f"false {c.kind} on {c.other}") if c.other else ""
             ),
-            "neighbour": lambda c: classes("nearest particle", (130, 170, 220, 300, 400), c.neighbour),
+            "neighbour": lambda c: (
+                classes("nearest particle", (130, 170, 220, 300, 400), c.neighbour) if c.true else ""
+            ),
             "z": lambda c: classes("from the ice's nearer face", (75, 150, 300, 450), from_face(c)),
         }
         sorted_out = {
