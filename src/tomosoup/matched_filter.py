@@ -78,7 +78,8 @@ class Searched:
 
     def response(self, template: Tensor) -> Tensor:
         """How loud a whitened template is everywhere, in deviations of the (whitened) tomogram's background."""
-        return self.correlated(template) / torch.linalg.vector_norm(template)
+        loud: Tensor = self.correlated(template) / torch.linalg.vector_norm(template)
+        return loud
 
 
 def peaks_of(loud: Tensor, *, half_vox: int, floor: float) -> tuple[Array, Array]:
