@@ -36,6 +36,7 @@ LEVELS = {
         "acceleration",
         "naming",
         "fine_tuning",
+        "matched_filter",
     ],
     3: [
         "checks",
@@ -50,6 +51,7 @@ LEVELS = {
         "picking_jobs",
         "cluster",
         "evaluation",
+        "mistakes",
         "exports",
         "imports",
         "bootstrap",
