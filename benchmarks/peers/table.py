@@ -13,9 +13,12 @@ from tomosoup.io.project import open_project
 from tomosoup.io.selection import read_truth
 from tomosoup.types import Picks
 
+ALL = tuple(f"{name}{ending}" for name in SETS for ending in ("", ", best thresholds"))
 HEADS = (
     "contest-like",
+    "its best thresholds",
     "harder",
+    "its best thresholds",
     "seeds",
     "updates",
     "training, CPU min",
@@ -62,7 +65,7 @@ def table(out: Path, peers: dict[str, Peer]) -> None:
     for name in best:
         some = done[name]
         cells = [
-            *(spread(f4(name, of)) for of in SETS),
+            *(spread(f4(name, of)) for of in ALL),
             str(len(some)),
             spread([m["train"]["updates"] for m in some], 0).split(" ")[0],
             spread([m["train"]["train_s"] / 60 for m in some], 1).split(" ")[0],
