@@ -16,13 +16,12 @@ what is done: it can be stopped and started again. A peer that fails leaves its 
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
 
-import data
 from peers import PEERS, Peer, install, python
-from table import table
 
 HERE = Path(__file__).parent
 
@@ -44,21 +43,33 @@ def add_recipe(out: Path, name: str, file: str) -> None:
     added.write_text(json.dumps({**more, name: file}, indent=1))
 
 
-def run(command: list[str | Path], log: Path) -> int:
-    """Run a program on one thread without a GPU; its peak memory in bytes. Raises `RuntimeError` where it fails."""
+def run(command: list[str | Path], log: Path, *, memory: float) -> int:
+    """Run a program on one thread without a GPU; its peak memory in bytes. Raises `RuntimeError` where it fails.
+
+    It fails, too, where it wants more than `memory` GB. This process is to stay small: a program's peak begins with it.
+    """
     one = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
     environment = {**os.environ, **dict.fromkeys(one, "1"), "CUDA_VISIBLE_DEVICES": ""}
     if command[0] != Path(sys.executable):
         environment.pop("PYTHONPATH", None)
     with log.open("w") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment, cwd=HERE)
+        limits = (round(memory * 1e9),) * 2
+        process = subprocess.Popen(
+            command,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            cwd=HERE,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, limits),
+        )
         _, status, used = os.wait4(process.pid, 0)
+        process.returncode = status
     if status:
         raise RuntimeError(f"failed: see {log}")
     return used.ru_maxrss * 1024
 
 
-def measure(out: Path, name: str, peer: Peer, seed: int, minutes: float) -> None:
+def measure(out: Path, name: str, peer: Peer, seed: int, *, minutes: float, memory: float) -> None:
     """Train, pick and score, or what is missing of it."""
     folder = out.resolve() / "jobs" / f"{name}-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -67,12 +78,12 @@ def measure(out: Path, name: str, peer: Peer, seed: int, minutes: float) -> None
         if not (folder / f"{step}-peak.json").exists():
             program = [python(out.resolve(), peer.environment), "-W", "ignore", HERE / f"drive_{peer.driver}.py"]
             words = [step, sets, folder, str(60 * minutes), str(seed), peer.variant]
-            peak = run([*program, *words], folder / f"{step}.log")
+            peak = run([*program, *words], folder / f"{step}.log", memory=memory)
             (folder / f"{step}-peak.json").write_text(json.dumps(peak))
-    run([python(out.resolve(), "topcup"), HERE / "scorer.py", sets, folder], folder / "score.log")
+    run([python(out.resolve(), "topcup"), HERE / "scorer.py", sets, folder], folder / "score.log", memory=memory)
 
 
-def train(out: Path, seeds: list[int], names: list[str], minutes: float) -> None:
+def train(out: Path, seeds: list[int], names: list[str], **limits: float) -> None:
     """Measure every peer with the first seed, then with the next."""
     for seed in seeds:
         for name, peer in peers_of(out).items():
@@ -81,7 +92,7 @@ def train(out: Path, seeds: list[int], names: list[str], minutes: float) -> None
                 continue
             print(name, seed, flush=True)
             try:
-                measure(out, name, peer, seed, minutes)
+                measure(out, name, peer, seed, **limits)
             except RuntimeError as error:
                 print(error, flush=True)
 
@@ -97,18 +108,23 @@ def main() -> None:
     commands.choices["recipe"].add_argument("name")
     commands.choices["recipe"].add_argument("file")
     commands.choices["train"].add_argument("--minutes", type=float, default=6.0)
+    commands.choices["train"].add_argument("--memory", type=float, default=12.0, help="GB for one program, at most")
     commands.choices["train"].add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     commands.choices["train"].add_argument("--peers", nargs="+", default=[])
     asked = parser.parse_args()
     if asked.command == "install":
         install(asked.out)
     elif asked.command == "simulate":
-        data.simulate(asked.out, asked.maps, quick=asked.quick)
+        from data import simulate
+
+        simulate(asked.out, asked.maps, quick=asked.quick)
     elif asked.command == "recipe":
         add_recipe(asked.out, asked.name, asked.file)
     elif asked.command == "train":
-        train(asked.out, asked.seeds, asked.peers, asked.minutes)
+        train(asked.out, asked.seeds, asked.peers, minutes=asked.minutes, memory=asked.memory)
     else:
+        from table import table
+
         table(asked.out, peers_of(asked.out))
 
 
