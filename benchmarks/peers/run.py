@@ -65,7 +65,7 @@ def run(command: list[str | Path], log: Path, *, memory: float) -> int:
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = status
     if status:
-        raise RuntimeError(f"failed: see {log}")
+        raise RuntimeError(f"ended with {os.waitstatus_to_exitcode(status)} (below 0 a signal): see {log}")
     return used.ru_maxrss * 1024
 
 
