@@ -34,6 +34,7 @@ from tomosoup.process import keep_freed_memory
 from tomosoup.recipes.commands import SimulateCommand
 from tomosoup.recipes.data import AnnotatedData, DataRecipe
 from tomosoup.recipes.hardware import InferenceRecipe
+from tomosoup.recipes.picking import PickingPlan
 from tomosoup.recipes.simulation import SimulationRecipe
 from tomosoup.recipes.training import TrainingRecipe
 from tomosoup.simulation.projects import simulate_project
@@ -112,7 +113,10 @@ def train(out: Path, names: list[str]) -> None:
             start=None if way.startswith("scratch") else load("default"),
         )  # fmt: skip
         seconds = process_time() - begun
-        picks = {run: pick_with(nets, select_tomogram(project, run, DataRecipe()), [trained]) for run in scored}
+        picks = {
+            run: pick_with(nets, select_tomogram(project, run, DataRecipe()), [trained], plan=PickingPlan())
+            for run in scored
+        }
         kept = {run: apply_thresholds(found, trained.thresholds) for run, found in picks.items()}
         result = score(kept, truth, trained.species)
         row = {

@@ -1,0 +1,63 @@
+"""Who is compared: each peer's driver, the environment that runs it, and what it is called in the table."""
+
+import subprocess
+import sys
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+
+ENVIRONMENTS = {
+    "octopi": ["octopi"],
+    "topcup": ["topcup"],
+    "deepfinder": ["cryoet-deepfinder"],
+    "templates": ["pytme"],
+}
+"""By environment, what is installed into it from PyPI, with all its pins. TopCUP's Python also runs the scorer."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A row of the table."""
+
+    label: str
+    driver: str
+    environment: str = ""
+    """Empty is the Python that runs the script, tomosoup's."""
+    variant: str = ""
+    weights: str = ""
+    """The file, in the job's folder, that a user keeps; of pattern `*.x` all of them."""
+    once: bool = False
+    """Measured with the first seed alone: nothing in it is random, or it has too few updates to be worth more."""
+
+
+PEERS = {
+    "small": Peer("tomosoup, recipe `small`", "tomosoup", variant="small", weights="model.safetensors"),
+    "templates": Peer("template matching (PyTME)", "templates", "templates", weights="*.mrc", once=True),
+    "octopi-2": Peer("octopi, 2 crops an update", "octopi", "octopi", "batch-2", weights="best_model.pth"),
+    "tiny-2": Peer("8th place's tiny U-Net, 2 crops an update", "tiny", variant="batch-2", weights="tiny.pth"),
+    "topcup": Peer("TopCUP", "topcup", "topcup", weights="best_model.ckpt"),
+    "deepfinder-2": Peer(
+        "DeepFinder, 2 patches an update", "deepfinder", "deepfinder", "batch-2", weights="net_weights_FINAL.h5"
+    ),
+    "octopi": Peer("octopi", "octopi", "octopi", weights="best_model.pth", once=True),
+    "tiny": Peer("8th place's tiny U-Net", "tiny", weights="tiny.pth", once=True),
+    "deepfinder": Peer("DeepFinder", "deepfinder", "deepfinder", weights="net_weights_FINAL.h5", once=True),
+}
+"""In the order in which they are measured."""
+
+
+def python(out: Path, environment: str) -> Path:
+    """The Python of an environment."""
+    return out / "venvs" / environment / "bin" / "python" if environment else Path(sys.executable)
+
+
+def install(out: Path) -> None:
+    """Make the environments that are not there; goes on where one cannot be made."""
+    for name, packages in ENVIRONMENTS.items():
+        if python(out, name).exists():
+            continue
+        venv.create(out / "venvs" / name, with_pip=True)
+        for words in (["-U", "pip"], packages):
+            done = subprocess.run([python(out, name), "-m", "pip", "install", "-q", *words], check=False)
+            if done.returncode:
+                print(f"{name}: {' '.join(words)} could not be installed")
