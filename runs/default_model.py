@@ -20,12 +20,14 @@ intervals are from a bootstrap over runs, and particles and false picks in them.
 import shutil
 import sys
 from pathlib import Path
+from time import process_time
 
 import numpy as np
 
 from tomosoup import training
 from tomosoup.bootstrap import bootstrap, f4_at, interval, look
 from tomosoup.checkpoints import load
+from tomosoup.ensembles import all_thresholds
 from tomosoup.evaluation import MATCH_RADII, apply_thresholds, score
 from tomosoup.io.project import open_project
 from tomosoup.io.selection import read_truth, select_tomogram
@@ -147,33 +149,36 @@ def cook(out: Path, _: list[str]) -> None:
     make_soup(options).checkpoint.halved().save(options.output)
 
 
-WAYS = {"whole planes": PickingPlan(), "256 at 96": PickingPlan(plane=256, stride=(8, 96, 96))}
-"""Plans that the test runs are picked by."""
+WAYS = {"default": ("default",), "default-soup": ("default-soup",), "both": ("default", "default-soup")}
+"""What the test runs are picked by: each alone, and both together on their common scale."""
 
 
-def test(out: Path, _: list[str]) -> None:
-    """Pick the unseen runs and print the table of the model card."""
-    project, model = open_project(out / "test"), load(out / "default.safetensors")
+def test(out: Path, names: list[str]) -> None:
+    """Pick the unseen runs and print the tables of the model card, or those of `names` alone."""
+    project = open_project(out / "test")
     truth = {run: read_truth(project, run) for run in project.runs}
-    for name, plan in WAYS.items():
-        nets = Nets(InferenceRecipe(engine="torch"))
-        picks = {}
+    for name in names or WAYS:
+        models = [load(out / f"{file}.safetensors") for file in WAYS[name]]
+        species, thresholds, nets = models[0].species, all_thresholds(models), Nets(InferenceRecipe(engine="torch"))
+        begun, picks = process_time(), {}
         for run in project.runs:
             volume = select_tomogram(project, run, DataRecipe())
-            picks[run] = pick_with(nets, volume, [model], plan=plan)
-        kept = {run: apply_thresholds(found, model.thresholds) for run, found in picks.items()}
-        result = score(kept, truth, model.species)
+            picks[run] = pick_with(nets, volume, models, plan=PickingPlan())
+        seconds = (process_time() - begun) / len(picks)
+        kept = {run: apply_thresholds(found, thresholds) for run, found in picks.items()}
+        result = score(kept, truth, species)
         print(f"| {name} | F4 | 95 % | hit | false | missed |\n| --- | ---: | ---: | ---: | ---: | ---: |")
-        for kind in model.species:
+        for kind in species:
             looks = [
                 [look(picks[r][kind.name], truth[r][kind.name], distance=MATCH_RADII * kind.radius)] for r in picks
             ]
             drawn = bootstrap(looks, resamples=1000, seed=0)
-            low, high = interval(np.array([f4_at(model.thresholds[kind.name], *sample) for sample in drawn]))
+            low, high = interval(np.array([f4_at(thresholds[kind.name], *sample) for sample in drawn]))
             m = result.species[kind.name]
             print(f"| {kind.name} | {m.f_beta():.3f} | {low:.3f}-{high:.3f} | {m.tp} | {m.fp} | {m.fn} |")
-        each = [score({run: kept[run]}, truth, model.species).weighted for run in kept]
+        each = [score({run: kept[run]}, truth, species).weighted for run in kept]
         print(f"| **weighted** | **{result.weighted:.3f}** | runs {' '.join(f'{v:.2f}' for v in each)} | | | |")
+        print(f"\n{seconds:.0f} CPU seconds a tomogram\n", flush=True)
 
 
 def make(command: SimulateCommand) -> None:

@@ -24,18 +24,6 @@ def test_a_miss_on_a_particle_costs_more_than_beside_it() -> None:
     assert float(weighted_loss(target, target)) == 0
 
 
-def test_a_species_where_another_stands_costs_what_others_says() -> None:
-    target = torch.zeros(1, 2, 3)  # two species, three voxels: the first stands at voxel 0, the second at 1
-    target[0, 0, 0] = target[0, 1, 1] = 1.0
-    wrong = {}
-    for name, voxel in (("empty", 2), ("other", 1), ("own", 0)):
-        prediction = target.clone()
-        prediction[0, 0, voxel] += 0.5
-        wrong[name] = float(training_loss(prediction, target, LossRecipe(floor=0.1, others=0.7)))
-    assert wrong["other"] == pytest.approx(8 * wrong["empty"])
-    assert wrong["own"] == pytest.approx(11 * wrong["empty"])
-
-
 def test_the_balanced_loss_is_the_two_regions_weighted_means() -> None:
     random = np.random.default_rng(0)
     target, prediction = random.random((2, 3, 4, 5, 6)), random.random((2, 3, 4, 5, 6))

@@ -10,16 +10,13 @@ from torch import Tensor
 from tomosoup.recipes.training import LossRecipe
 
 
-def weighted_loss(prediction: Tensor, target: Tensor, *, floor: float = 0.1, others: float = 0.0) -> Tensor:
-    """Mean over all voxels of (p - g)² (g + floor + others h), h the sum of the other species' g there: a scalar.
+def weighted_loss(prediction: Tensor, target: Tensor, *, floor: float = 0.1) -> Tensor:
+    """Mean over all voxels of (p - g)² (g + floor): a scalar.
 
     Squared error that counts most where particles are, and `floor` where there are none; equation 1 of the 4th place's
-    paper (A1), which has no `others`. Both tensors are `(b, c, z, y, x)`, or any shape with the species second.
+    paper (A1). Both tensors have the same shape, commonly `(b, c, z, y, x)`.
     """
-    weight = target + floor
-    if others:
-        weight = weight + others * (target.sum(1, keepdim=True) - target)
-    return ((prediction - target).square() * weight).mean()
+    return ((prediction - target).square() * (target + floor)).mean()
 
 
 def balanced_loss(prediction: Tensor, target: Tensor, recipe: LossRecipe) -> Tensor:
@@ -58,4 +55,4 @@ def training_loss(prediction: Tensor, target: Tensor, recipe: LossRecipe) -> Ten
         return loss
     if recipe.name == "balanced":
         return balanced_loss(prediction, target, recipe)
-    return weighted_loss(prediction, target, floor=recipe.floor, others=recipe.others)
+    return weighted_loss(prediction, target, floor=recipe.floor)

@@ -21,13 +21,10 @@ class LossRecipe(Recipe):
     """How far the prediction p is from the target g, in a number."""
 
     name: Literal["weighted", "balanced", "dice"] = "weighted"
-    """weighted: mean of (p - g)² (g + floor), the 4th place's A1, to which `others` may add; balanced: particles and
-    the rest apart, their A2; dice: Dice and cross-entropy over softmax, background included, the 8th place's, for nets
-    that label voxels."""
+    """weighted: mean of (p - g)² (g + floor), the 4th place's A1; balanced: particles and the rest apart, their A2;
+    dice: Dice and cross-entropy over softmax, background included, the 8th place's, for nets that label voxels."""
     floor: Annotated[float, Ge(0)] = 0.1
     """Weight of an empty voxel in the weighted loss."""
-    others: Annotated[float, Ge(0)] = 0.0
-    """Weight of a voxel where another species stands, times its target: for kinds that are taken for each other."""
     positive_from: Annotated[float, Gt(0), Lt(1)] = 0.1
     """Balanced: voxels whose target is at least this are positive, the others negative."""
     positive_weight: Annotated[float, Ge(0)] = 1.0
