@@ -29,9 +29,10 @@ def test_the_demo_finds_the_samples_particles(tmp_path: Path, capsys: pytest.Cap
     assert '"score"' in said
     truth = read_truth(open_project(out / "project"), "sample")
     found = read_csv(out / "picks.csv")["sample"]
-    for kind in ("ribosome", "virus-like-particle", "apo-ferritin"):  # nearly every large or round one, to two voxels
-        distances = np.linalg.norm(truth[kind].zyx[:, None] - found[kind].zyx, axis=-1).min(axis=1)
-        assert np.mean(distances < 20) > 0.8, kind
+    for kind in CONTEST_SPECIES:
+        distances = np.linalg.norm(truth[kind.name].zyx[:, None] - found[kind.name].zyx, axis=-1).min(axis=1)
+        assert np.mean(distances < kind.radius / 2) > 0.8, kind.name
+        assert len(found[kind.name]) < 3 * len(truth[kind.name]), kind.name
     assert (out / "report.html").stat().st_size > 1000
     assert not (out / "model.safetensors").exists()
     main(["pick", str(out / "project"), "--output", str(tmp_path / "again.csv")])  # with no model named: done before

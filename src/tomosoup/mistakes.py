@@ -88,14 +88,17 @@ class _All:
 
     @classmethod
     def of(cls, truth: PicksBySpecies, species: Sequence[Species]) -> _All:
+        """Those of all species together."""
         found = [(s, truth.get(s.name, NOTHING).zyx) for s in species]
         return cls(np.concatenate([zyx for _, zyx in found]), tuple(s for s, zyx in found for _ in zyx))
 
     def neighbour(self, zyx: Array, *, itself: bool = False) -> float:
+        """Distance (Å) to the nearest particle of any kind, not counting one at the very place where it is `itself` one."""
         away = np.sort(np.linalg.norm(self.zyx - zyx, axis=1))
         return float(away[int(itself)]) if len(away) > int(itself) else float("inf")
 
     def what_is_at(self, zyx: Array, kind: Species) -> tuple[str, str]:
+        """What a false pick of `kind` stands on: its class and, for another kind, which."""
         away = np.linalg.norm(self.zyx - zyx, axis=1)
         near = [self.kinds[i] for i in np.argsort(away) if away[i] <= self.kinds[i].radius]
         if kind in near:
