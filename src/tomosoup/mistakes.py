@@ -93,7 +93,7 @@ class _All:
         return cls(np.concatenate([zyx for _, zyx in found]), tuple(s for s, zyx in found for _ in zyx))
 
     def neighbour(self, zyx: Array, *, itself: bool = False) -> float:
-        """Distance (Å) to the nearest particle of any kind, not counting one at the very place where it is `itself` one."""
+        """Distance (Å) to the nearest particle of any kind, to the second where the place is that of one `itself`."""
         away = np.sort(np.linalg.norm(self.zyx - zyx, axis=1))
         return float(away[int(itself)]) if len(away) > int(itself) else float("inf")
 
