@@ -16,6 +16,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from default_model import MAPS
 from matplotlib.figure import Figure
 from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
@@ -45,14 +46,6 @@ from tomosoup.simulation.reconstruction import Processing
 from tomosoup.simulation.scene import structure_maps
 from tomosoup.types import Array, Picks, PicksBySpecies, Species, Volume
 
-MAPS = {
-    "apo-ferritin": "8cpv",
-    "beta-galactosidase": "6drv",
-    "ribosome": "6qzp",
-    "thyroglobulin": "7n4y",
-    "virus-like-particle": "6n4v",
-}
-"""As in runs/default_model.py."""
 RUNS, MATCHED_RUNS, SEED = 3, 2, 903
 """Runs a level, those that matched filters are held against; every level has the same scenes."""
 
