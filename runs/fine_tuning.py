@@ -55,10 +55,11 @@ WAYS = {
     "scratch": {},
     "scratch, 4 x": {},
     "default": {},
+    "default, 4 x": {},
     "frozen": {"encoder_rate": 0.0},
     "slow": {"encoder_rate": 0.1},
 }
-"""What the recipe `finetune` is changed by; the first two start from random weights."""
+"""What the recipe `finetune` is changed by. "scratch" starts from random weights; "4 x" has four times the updates."""
 
 
 def simulate(out: Path, _: list[str]) -> None:
@@ -89,7 +90,7 @@ def rows() -> Iterator[tuple[str, int, int]]:
     for seed in SEEDS:
         yield from ((way, n, seed) for n in PARTICLES for way in ("default", "scratch"))
     yield from ((way, n, 0) for n in (10, 100) for way in ("frozen", "slow"))
-    yield from (("scratch, 4 x", n, 0) for n in (10, 100))
+    yield from ((way, n, 0) for n in (10, 100) for way in ("default, 4 x", "scratch, 4 x"))
 
 
 def train(out: Path, names: list[str]) -> None:
@@ -104,7 +105,7 @@ def train(out: Path, names: list[str]) -> None:
         if file.exists() or (names and name not in names):
             continue
         recipe = TrainingRecipe.read("finetune").model_copy(update={"seed": seed, **WAYS[way]})
-        if way == "scratch, 4 x":
+        if way.endswith("4 x"):
             recipe = recipe.model_copy(update={"crops_per_epoch": 4 * (recipe.crops_per_epoch or 0)})
         own = to_train[(first := seed * n // EACH % TRAINED) : first + n // EACH]
         begun = process_time()
