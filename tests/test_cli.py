@@ -170,7 +170,7 @@ def test_unknown_words(refused: Callable[..., str], words: list[str], says: str)
 
 
 @pytest.mark.parametrize(
-    "words", [["simulate", "x", "--no-such-option", "3"], ["simulate", "x", "--runs", "0"], ["pick", "x"]]
+    "words", [["simulate", "x", "--no-such-option", "3"], ["simulate", "x", "--runs", "0"], ["threshold", "x"]]
 )
 def test_options_that_do_not_fit_exit_with_two(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
@@ -178,7 +178,7 @@ def test_options_that_do_not_fit_exit_with_two(words: list[str], capsys: pytest.
     assert end.value.code == 2
     said = capsys.readouterr()
     assert "Traceback" not in said.err + said.out
-    assert {"0": "greater than or equal to 1", "3": "no-such-option", "x": "--model"}[words[-1]] in said.err + said.out
+    assert {"0": "greater than or equal to 1", "3": "no-such-option", "x": "--threshold"}[words[-1]] in said.err + said.out
 
 
 def test_thresholds_are_numbers_of_known_species() -> None:

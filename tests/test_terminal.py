@@ -196,8 +196,8 @@ def helped(command: str, capsys: pytest.CaptureFixture[str]) -> set[str]:
     """The options in a command's help."""
     with pytest.raises(SystemExit):
         main([command, "--help"])
-    options = re.findall(r"(?m)^[│| ] ?(?:-\w(?: [A-Z]+)?, )?(--[a-z][a-z0-9.-]*)", capsys.readouterr().out)
-    return set(options) - {"--help"}
+    lines = re.findall(r"(?m)^[│| ] ?((?:--?\w[^,\n]*, )*--[a-z].*)", capsys.readouterr().out)  # aliases, then the name
+    return {name for line in lines for name in re.findall(r"(?:^|, )(--[a-z][a-z0-9.-]*)", line)} - {"--help"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
