@@ -471,7 +471,8 @@ def test_a_held_out_run_without_a_particle_that_counts_is_refused(project_folder
 
 def test_shipped_recipes_are_valid_and_unknown_keys_are_not(tmp_path: Path) -> None:
     assert TrainingRecipe.names() == [
-        "small", "soup-big", "soup-big-all", "soup-medium", "soup-tiny", "tattaka", "yu4u", "yu4u-planes"
+        "default", "finetune", "small", "soup-big", "soup-big-all", "soup-medium", "soup-tiny", "tattaka", "yu4u",
+        "yu4u-planes",
     ]  # fmt: skip
     (tmp_path / "x.toml").write_text("epochs = 3\n[net]\nbackbonne = 'x'\n")
     with pytest.raises(InputError, match=r"no option 'net.backbonne'; expected one of name, backbone"):
@@ -483,7 +484,7 @@ def test_shipped_recipes_are_valid_and_unknown_keys_are_not(tmp_path: Path) -> N
     with pytest.raises(InputError, match="not valid TOML"):
         TrainingRecipe.read(tmp_path / "x.toml")
     with pytest.raises(
-        InputError, match="There is no recipe 'nonsense'; take one of small, soup-big, soup-big-all, soup-medium,"
+        InputError, match="There is no recipe 'nonsense'; take one of default, finetune, small, soup-big, soup-big-all,"
     ):
         TrainingRecipe.read("nonsense")
 
