@@ -45,6 +45,9 @@ def test_a_file_of_that_name_comes_first(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert load("default").fingerprint() != checkpoint.fingerprint()
+    (tmp_path / "default").mkdir()
+    assert load("default").fingerprint() != checkpoint.fingerprint()  # a folder is no checkpoint
+    (tmp_path / "default").rmdir()
     checkpoint.save(tmp_path / "default")
     assert load("default").fingerprint() == checkpoint.fingerprint()
     with pytest.raises(InputError, match="There is no checkpoint at folder/default"):

@@ -220,7 +220,7 @@ def checkpoint_file(named: str | Path) -> Path:
     """The file of a checkpoint: the one at this path, or the model that ships with tomosoup under this name."""
     path = Path(named)
     shipped = SHIPPED / f"{path.name}.safetensors"
-    return shipped if path.name == str(named) and shipped.is_file() and not path.exists() else path
+    return shipped if path.name == str(named) and shipped.is_file() and not path.is_file() else path
 
 
 def load(path: str | Path) -> Checkpoint:
