@@ -135,13 +135,18 @@ SOUP = TrainingRecipe(
     learning_rate=3e-3,
     average_decay=0.97,
 )
+LEGS = (SOUP, SOUP.model_copy(update={"epochs": 44}))
+"""The second goes on from the best epoch of the first, its learning rate from the top again."""
 
 
 def cook(out: Path, _: list[str]) -> None:
     """Train the 3D U-Net, or go on with it, and save the soup of its best epochs in half precision."""
-    project = open_project(out / "train")
-    fold, folder = project.runs.index(HELD_OUT), out / "default-soup.training"
-    training.train(project, SOUP, fold=fold, folder=folder, resume=(folder / "last.ckpt").is_file())
+    project, trained = open_project(out / "train"), None
+    fold, folder = project.runs.index(HELD_OUT), out
+    for number, leg in enumerate(LEGS, start=1):
+        folder = out / f"default-soup-{number}.training"
+        begun = (folder / "last.ckpt").is_file()
+        trained = training.train(project, leg, fold=fold, folder=folder, start=trained, resume=begun)
     options = SoupCommand(
         ingredients=(folder,), output=out / "default-soup.safetensors", project=out / "train",
         data=AnnotatedData(runs=(HELD_OUT,)),

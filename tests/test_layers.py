@@ -52,6 +52,7 @@ LEVELS = {
         "cluster",
         "evaluation",
         "mistakes",
+        "templates",
         "exports",
         "imports",
         "bootstrap",

@@ -1,8 +1,8 @@
 """The simulated runs that all peers train on, set their thresholds by, and are tested on.
 
 OUT/data/train        TRAINING runs to train on, and a last one that is held out: it sets the thresholds
-OUT/data/contest      four runs like the contest's denoised tomograms
-OUT/data/hard         four runs with half the electrons in thicker ice, crowded, and with membranes
+OUT/data/contest      two runs like the contest's denoised tomograms
+OUT/data/hard         two runs with half the electrons in thicker ice, crowded, and with membranes
 
 All are copick projects of 96 x 320 x 320 voxels of 10 Å with some 130 particles of the contest's six species each, and
 beside each project lie the same tomograms and true picks in plain form (`exchange`), for peers that read no copick.
@@ -30,7 +30,7 @@ MAPS = {
     "virus-like-particle": "6n4v",
 }
 """Beta-amylase's map is one chain of four, so it keeps its built-in shape."""
-TRAINING, TEST = 5, 4
+TRAINING, TEST = 5, 2
 """Runs to train on, and to test on in either set."""
 
 

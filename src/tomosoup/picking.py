@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from tomosoup.checkpoints import Checkpoint
 from tomosoup.ensembles import (
     AS_TRAINED,
+    all_species,
     all_thresholds,
     check_volume,
     chosen_views,
@@ -25,7 +26,8 @@ from tomosoup.preparation import Nets
 from tomosoup.recipes.data import DataRecipe
 from tomosoup.recipes.hardware import InferenceRecipe
 from tomosoup.recipes.picking import PickingPlan
-from tomosoup.types import Picks, Progress, Slices, quiet
+from tomosoup.templates import Maps, read_maps, second_look
+from tomosoup.types import Picks, PicksBySpecies, Progress, Slices, Volume, quiet
 
 
 def pick(
@@ -74,12 +76,14 @@ def pick_project(
 ) -> dict[str, dict[str, Picks]]:
     """Pick the chosen runs of a project one by one. (`picking_jobs` writes picks and goes on after failures.)
 
-    Returns, by run and species, the picks that pass `thresholds` (the checkpoints' own where None). Raises `InputError`
-    before the first run where a run has no tomogram, and at the run where its voxels are bad.
+    Returns, by run and species, the picks that pass `thresholds` (the checkpoints' own where None) and the plan's
+    density maps. Raises `InputError` before the first run where a run has no tomogram or a map is bad, and at the run
+    where its voxels are bad.
     """
     checkpoints = named_for(project, checkpoints)
     limits = all_thresholds(checkpoints) if thresholds is None else thresholds
     tomograms = [select_tomogram(project, run, data) for run in chosen_runs(project, data)]
+    maps = chosen_maps(plan, checkpoints)
     nets, kept = nets or Nets(), {}
     for i, tomogram in enumerate(tomograms):
 
@@ -88,7 +92,27 @@ def pick_project(
 
         try:
             candidates = pick_with(nets, tomogram, checkpoints, plan=plan, progress=report)
+            kept[tomogram.run] = chosen(candidates, tomogram, checkpoints, thresholds=limits, plan=plan, maps=maps)
         except InputError as error:
             raise InputError(f"Run {tomogram.run}: {error}") from error
-        kept[tomogram.run] = apply_thresholds(candidates, limits)
     return kept
+
+
+def chosen(
+    candidates: PicksBySpecies,
+    volume: Slices,
+    models: Sequence[Checkpoint],
+    *,
+    thresholds: Mapping[str, float],
+    plan: PickingPlan,
+    maps: Maps,
+) -> dict[str, Picks]:
+    """The candidates that pass the thresholds, and the plan's density maps where there are `maps`."""
+    passing = apply_thresholds(candidates, thresholds)
+    return second_look(passing, volume, all_species(models), maps, plan.templates) if maps else passing
+
+
+def chosen_maps(plan: PickingPlan, models: Sequence[Checkpoint]) -> dict[str, Volume]:
+    """The plan's density maps (`templates.read_maps`), or none."""
+    folder = plan.templates.folder
+    return read_maps(folder, [kind.name for kind in all_species(models)]) if folder else {}

@@ -16,18 +16,18 @@ from typing import Any
 from tomosoup.checkpoints import Checkpoint, checkpoint_file, load
 from tomosoup.ensembles import AS_TRAINED, all_species, all_thresholds, chosen_views, model_shares
 from tomosoup.errors import InputError, first_line
-from tomosoup.evaluation import apply_thresholds
 from tomosoup.io.picks import PickStore, pick_store
 from tomosoup.io.project import Project, open_project
 from tomosoup.io.remote import of_storage
 from tomosoup.io.selection import Tomogram, select_tomogram
 from tomosoup.naming import named_for
-from tomosoup.picking import pick_with
+from tomosoup.picking import chosen, chosen_maps, pick_with
 from tomosoup.prediction import ahead
 from tomosoup.preparation import Nets, hears_nothing
 from tomosoup.recipes.data import DataRecipe
 from tomosoup.recipes.hardware import InferenceRecipe
 from tomosoup.recipes.picking import PickingPlan
+from tomosoup.templates import Maps, fingerprints
 from tomosoup.types import Picks, Progress, quiet
 
 READ_AHEAD = 2**27
@@ -83,10 +83,11 @@ def begin_job(
     # Engines and devices are left out: what they change is far below what tells a particle.
     settings = {
         "models": [checkpoint.fingerprint() for checkpoint in checkpoints],
-        "plan": plan.model_dump(mode="json"),
+        "plan": plan.model_dump(mode="json", exclude={"templates": {"folder"}}),
         "tomograms": data.model_dump(mode="json", exclude={"runs"}),
         "thresholds": thresholds,
         "precision": inference.precision,
+        "maps": fingerprints(chosen_maps(plan, checkpoints)),
     }
     store = pick_store(
         opened,
@@ -140,6 +141,11 @@ class Bench:
         """The checkpoints, their species called as the project calls them."""
         return named_for(self.project, [load(path) for path in self.job.models])
 
+    @cached_property
+    def maps(self) -> Maps:
+        """The density maps that have the last word, if any."""
+        return chosen_maps(self.job.plan, self.models)
+
     def open(self, run: str) -> Tomogram | Outcome:
         """The run's tomogram, in memory unless it is very large; or why it cannot be opened."""
         try:
@@ -155,7 +161,9 @@ class Bench:
         run, store, began = tomogram.run, self.job.store, time.monotonic()
         try:
             candidates = pick_with(self.nets, tomogram, self.models, plan=self.job.plan, progress=progress)
-            picks = apply_thresholds(candidates, self.job.thresholds)
+            picks = chosen(
+                candidates, tomogram, self.models, thresholds=self.job.thresholds, plan=self.job.plan, maps=self.maps
+            )
             counts = {name: len(found) for name, found in picks.items()}
             about = {
                 "run": run,

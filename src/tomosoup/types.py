@@ -177,7 +177,10 @@ class Picks:
 
     def above(self, threshold: float) -> Picks:
         """The picks whose score is `threshold` or more."""
-        keep = self.score >= threshold
+        return self.where(self.score >= threshold)
+
+    def where(self, keep: NDArray[np.bool_]) -> Picks:
+        """Those of `keep` `(n,)`, which is true or false of each pick."""
         return Picks(self.zyx[keep], self.score[keep], None if self.rotations is None else self.rotations[keep])
 
 

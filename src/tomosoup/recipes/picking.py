@@ -9,6 +9,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import model_validator
 
 from tomosoup.recipes.base import Recipe
+from tomosoup.recipes.templates import TemplateRecipe
 
 Count = Annotated[int, Ge(1)]
 ZYX = tuple[Count, Count, Count]
@@ -114,6 +115,8 @@ class PickingPlan(Recipe):
     """How heatmaps become picks."""
     labels: LabelRecipe = LabelRecipe()
     """How the probabilities of nets that label voxels become picks."""
+    templates: TemplateRecipe = TemplateRecipe()
+    """How density maps decide between species picked at one place."""
     model_weights: tuple[Annotated[float, Gt(0)], ...] = ()
     """With several checkpoints: the weight of each one's heatmap in the mean; none weighs them alike."""
 
