@@ -13,8 +13,8 @@ epoch and sets the thresholds. OUT/test: six of full size that nothing is traine
 the other two layouts, and four random ones.
 
 `train` is the recipe `default`, `soup` the mean of the three best epochs of a 3D U-Net with the options of `SOUP`; both
-can be stopped and started again. `test` picks the six in several ways, with the thresholds that the models came with;
-intervals are from a bootstrap over runs, and particles and false picks in them.
+can be stopped and started again. `test` picks the six in several ways (`WAYS`), with the thresholds that the models
+came with; intervals are from a bootstrap over runs, and particles and false picks in them.
 """
 
 import shutil
@@ -28,10 +28,10 @@ from tomosoup import training
 from tomosoup.bootstrap import bootstrap, f4_at, interval, look
 from tomosoup.checkpoints import load
 from tomosoup.ensembles import all_thresholds
-from tomosoup.evaluation import MATCH_RADII, apply_thresholds, score
+from tomosoup.evaluation import MATCH_RADII, score
 from tomosoup.io.project import open_project
 from tomosoup.io.selection import read_truth, select_tomogram
-from tomosoup.picking import pick_with
+from tomosoup.picking import chosen, chosen_maps, pick_with
 from tomosoup.preparation import Nets
 from tomosoup.process import keep_freed_memory
 from tomosoup.recipes.commands import SimulateCommand, SoupCommand
@@ -109,6 +109,9 @@ def simulate(out: Path, paths: list[str]) -> None:
             for run in missing:
                 (aside / "static" / "ExperimentRuns" / run).rename(home / run)
             shutil.rmtree(aside)
+    (out / "maps").mkdir(exist_ok=True)
+    for name in MAPS.keys() - test.map_scale.keys():
+        shutil.copyfile(test.maps[name], out / "maps" / f"{name}.mrc")
 
 
 def train(out: Path, _: list[str]) -> None:
@@ -154,8 +157,18 @@ def cook(out: Path, _: list[str]) -> None:
     make_soup(options).checkpoint.halved().save(options.output)
 
 
-WAYS = {"default": ("default",), "default-soup": ("default-soup",), "both": ("default", "default-soup")}
-"""What the test runs are picked by: each alone, and both together on their common scale."""
+FLIPS = ("flip_x", "flip_y", "flip_z")
+WAYS = {
+    "default": (("default",), {}),
+    "denser-windows": (("default",), {"stride": (4, 768, 768)}),
+    "views": (("default",), {"views": FLIPS}),
+    "maps": (("default",), {"templates": {}}),
+    "default-soup": (("default-soup",), {}),
+    "both": (("default", "default-soup"), {}),
+    "both-weighted": (("default", "default-soup"), {"model_weights": (3.0, 1.0)}),
+    "both-maps": (("default", "default-soup"), {"templates": {}}),
+}
+"""What the test runs are picked by: models (two on their common scale) and plan, its templates the maps of OUT."""
 
 
 def test(out: Path, names: list[str]) -> None:
@@ -163,22 +176,25 @@ def test(out: Path, names: list[str]) -> None:
     project = open_project(out / "test")
     truth = {run: read_truth(project, run) for run in project.runs}
     for name in names or WAYS:
-        models = [load(out / f"{file}.safetensors") for file in WAYS[name]]
+        files, options = WAYS[name]
+        models = [load(out / f"{file}.safetensors") for file in files]
+        if "templates" in options:
+            options = {**options, "templates": {"folder": out / "maps"}}
+        plan = PickingPlan.of(options, source=name)
         species, thresholds, nets = models[0].species, all_thresholds(models), Nets(InferenceRecipe(engine="torch"))
-        begun, picks = process_time(), {}
+        maps = chosen_maps(plan, models)
+        begun, picks, kept = process_time(), {}, {}
         for run in project.runs:
             volume = select_tomogram(project, run, DataRecipe())
-            picks[run] = pick_with(nets, volume, models, plan=PickingPlan())
+            picks[run] = pick_with(nets, volume, models, plan=plan)
+            kept[run] = chosen(picks[run], volume, models, thresholds=thresholds, plan=plan, maps=maps)
         seconds = (process_time() - begun) / len(picks)
-        kept = {run: apply_thresholds(found, thresholds) for run, found in picks.items()}
         result = score(kept, truth, species)
         print(f"| {name} | F4 | 95 % | hit | false | missed |\n| --- | ---: | ---: | ---: | ---: | ---: |")
         for kind in species:
-            looks = [
-                [look(picks[r][kind.name], truth[r][kind.name], distance=MATCH_RADII * kind.radius)] for r in picks
-            ]
+            looks = [[look(kept[r][kind.name], truth[r][kind.name], distance=MATCH_RADII * kind.radius)] for r in picks]
             drawn = bootstrap(looks, resamples=1000, seed=0)
-            low, high = interval(np.array([f4_at(thresholds[kind.name], *sample) for sample in drawn]))
+            low, high = interval(np.array([f4_at(0.0, *sample) for sample in drawn]))
             m = result.species[kind.name]
             print(f"| {kind.name} | {m.f_beta():.3f} | {low:.3f}-{high:.3f} | {m.tp} | {m.fp} | {m.fn} |")
         each = [score({run: kept[run]}, truth, species).weighted for run in kept]

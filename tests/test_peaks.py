@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from tomosoup.matching import match
-from tomosoup.peaks import find_peaks, local_maxima
+from tomosoup.peaks import find_peaks, local_maxima, stay_apart
 from tomosoup.recipes.picking import PeakRecipe
 from tomosoup.targets import gaussian_targets
 from tomosoup.types import Picks, Species, Volume
@@ -52,6 +52,24 @@ def test_picks_come_best_first_and_above_the_floor() -> None:
     picks = find_peaks(heatmap, SPECIES[:1], peaks=PeakRecipe(floor=0.9))["small"]
     assert (np.diff(picks.score) <= 0).all()
     assert picks.score.min() >= 0.9
+
+
+def test_a_particle_is_picked_once() -> None:
+    data = torch.zeros(2, 40, 12, 12)
+    for z, height in ((4, 0.6), (11, 0.9), (25, 0.8), (32, 0.7)):  # 70 and 140 Å apart
+        data[:, z, 6, 6] = height
+    heatmap = Volume(data, 10.0)
+    found = {
+        name: picks.score.round(3).tolist() for name, picks in find_peaks(heatmap, SPECIES, peaks=PeakRecipe()).items()
+    }
+    assert found == {"small": [0.9, 0.8, 0.7, 0.6], "large": [0.9, 0.8]}
+    every = find_peaks(heatmap, SPECIES, peaks=PeakRecipe(apart=0.0))
+    assert len(every["large"]) == 4
+
+
+def test_what_is_thinned_makes_room_for_others() -> None:
+    zyx = np.array([[0.0, 0, 0], [0, 0, 8], [0, 0, 16]])
+    assert stay_apart(zyx, apart=10.0).tolist() == [True, False, True]
 
 
 def test_a_peak_on_the_border_stays_inside() -> None:

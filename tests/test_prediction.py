@@ -53,6 +53,7 @@ def test_an_ensemble_of_one_net_twice_is_that_net(checkpoint: Checkpoint) -> Non
 
 def test_an_ensemble_maps_channels_by_name(checkpoint: Checkpoint) -> None:
     volume = Volume(torch.randn(16, 64, 64), 10.0)
+    checkpoint = replace(checkpoint, species=tuple(replace(s, radius=60.0) for s in checkpoint.species))
     swapped = replace(checkpoint, species=checkpoint.species[::-1])
     alone, other = pick(volume, checkpoint, plan=LOW), pick(volume, swapped, plan=LOW)
     a, b = (s.name for s in checkpoint.species)

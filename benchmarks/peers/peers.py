@@ -32,6 +32,9 @@ class Peer:
 
 PEERS = {
     "small": Peer("tomosoup, recipe `small`", "tomosoup", variant="small", weights="model.safetensors"),
+    "shipped": Peer(
+        "tomosoup, the default model as it ships", "tomosoup", variant="shipped", weights="model.safetensors", once=True
+    ),
     "templates": Peer("template matching (PyTME)", "templates", "templates", weights="*.mrc", once=True),
     "octopi-2": Peer("octopi, 2 crops an update", "octopi", "octopi", "batch-2", weights="best_model.pth"),
     "tiny-2": Peer("8th place's tiny U-Net, 2 crops an update", "tiny", variant="batch-2", weights="tiny.pth"),

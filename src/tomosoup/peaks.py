@@ -11,11 +11,12 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 
 from tomosoup.recipes.picking import PeakRecipe
 from tomosoup.types import Array, Picks, Species, Volume
 
-DEFAULT_PEAKS = PeakRecipe()
+DEFAULT_PEAKS = PeakRecipe(apart=0.0)
 """The 4th place's peaks: the maximum of a 7-voxel cube, at 10 Å voxels."""
 Images = Sequence[NDArray[np.float32]]
 """The slices `(y, x)` of a map, one after the other."""
@@ -29,8 +30,9 @@ def find_peaks(heatmap: Volume, species: Sequence[Species], *, peaks: PeakRecipe
     """Heatmap `(c, z, y, x)`, a channel a species -> the picks of each species, best first, positions in Å.
 
     A voxel is a peak where it is at least `peaks.floor` and no voxel of the cube about it (`peaks.separation` to every
-    side) is higher. With `peaks.refine` its position is moved to the top of the parabola through it and its two
-    neighbours along each axis, by half a voxel at most; the score stays the voxel's own.
+    side) is higher. Of peaks of one species nearer than `peaks.apart` of its radii the best stays. With `peaks.refine`
+    its position is moved to the top of the parabola through it and its two neighbours along each axis, by half a voxel
+    at most; the score stays the voxel's own.
     """
     search = PeakSearch(species, peaks)
     search.add(heatmap)
@@ -68,7 +70,8 @@ class PeakSearch:
         for kind, parts in zip(self.species, self.found, strict=True):
             zyx, score = (np.concatenate(part) for part in zip((np.empty((0, 3)), np.empty(0)), *parts, strict=True))
             order = np.argsort(-score, kind="stable")
-            picks[kind.name] = Picks(self.grid.to_angstrom(zyx[order]), score[order])
+            found = Picks(self.grid.to_angstrom(zyx[order]), score[order])
+            picks[kind.name] = found.where(stay_apart(found.zyx, apart=self.peaks.apart * kind.radius))
         return picks
 
     def _half_vox(self, heatmap: Volume) -> int:
@@ -88,6 +91,16 @@ class PeakSearch:
         for images in self.images:
             del images[:past]
         self.gone += past
+
+
+def stay_apart(zyx: Array, *, apart: float) -> NDArray[np.bool_]:
+    """`(n,)`: which of the places `(n, 3)`, best first, stay where each takes its surroundings from those after it."""
+    stays = np.ones(len(zyx), dtype=bool)
+    if apart > 0 and len(zyx):
+        pairs = KDTree(zyx).query_pairs(apart, output_type="ndarray")
+        for better, worse in pairs[np.lexsort(pairs.T[::-1])]:
+            stays[worse] &= not stays[better]
+    return stays
 
 
 def local_maxima(images: Images, z: int, *, half_vox: int, floor: float) -> Places:

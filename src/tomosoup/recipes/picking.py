@@ -67,6 +67,9 @@ class PeakRecipe(Recipe):
 
     separation: Annotated[float, Gt(0)] = 30.0
     """A peak is the maximum of the cube that reaches this far (Å) to every side."""
+    apart: Annotated[float, Ge(0)] = 0.6
+    """Least distance of two peaks of one species, in its radii: the lower of two nearer ones is a second pick of one
+    particle. 0 keeps both, as the 4th place does; lower it for long particles that lie side by side."""
     floor: Annotated[float, Gt(0)] = 0.05
     """Peaks below this score are dropped for good; thresholds apply to the rest, now or later."""
     refine: bool = True
