@@ -12,7 +12,7 @@ annotated tomograms have them, with the built-in shapes; one of the five, TS_73_
 epoch and sets the thresholds. OUT/test: six of full size that nothing is trained or tuned on, of the recipe `contest`:
 the other two layouts, and four random ones.
 
-`train` is the recipe `default`, `soup` the mean of the three best epochs of a 3D U-Net with the options of `SOUP`; both
+`train` is the recipe `best`, `soup` the mean of the three best epochs of a 3D U-Net with the options of `SOUP`; both
 can be stopped and started again. `test` picks the six in several ways (`WAYS`), with the thresholds that the models
 came with; intervals are from a bootstrap over runs, and particles and false picks in them.
 """
@@ -119,7 +119,7 @@ def train(out: Path, _: list[str]) -> None:
     project = open_project(out / "train")
     fold, folder = project.runs.index(HELD_OUT), out / "default.training"
     begun = (folder / "last.ckpt").is_file()
-    trained = training.train(project, TrainingRecipe.read("default"), fold=fold, folder=folder, resume=begun)
+    trained = training.train(project, TrainingRecipe.read("best"), fold=fold, folder=folder, resume=begun)
     trained.halved().save(out / "default.safetensors")
 
 
@@ -151,7 +151,7 @@ def cook(out: Path, _: list[str]) -> None:
         begun = (folder / "last.ckpt").is_file()
         trained = training.train(project, leg, fold=fold, folder=folder, start=trained, resume=begun)
     options = SoupCommand(
-        ingredients=(folder,), output=out / "default-soup.safetensors", project=out / "train",
+        ingredients=(folder,), output=out / "default-soup.safetensors", project=out / "train", greedy=True,
         data=AnnotatedData(runs=(HELD_OUT,)),
     )  # fmt: skip
     make_soup(options).checkpoint.halved().save(options.output)

@@ -54,21 +54,31 @@ def test_a_file_of_that_name_comes_first(
         load("folder/default")
 
 
-def test_the_shipped_model_is_small_whole_and_says_what_made_it() -> None:
-    model = load("default")
+@pytest.mark.parametrize("name", ["default", "default-soup"])
+def test_the_shipped_models_are_small_whole_and_say_what_made_them(name: str) -> None:
+    model = load(name)
     assert set(model.species) == set(CONTEST_SPECIES)
     assert set(model.thresholds) == {s.name for s in CONTEST_SPECIES}
     assert all(torch.isfinite(weight).all() for weight in model.weights.values())
-    assert any(event["step"] == "train" and event["held_out"] == "TS_73_6" for event in model.history)
+    ingredients = [line for event in model.history for line in event.get("ingredients", [])]
+    events = [event for line in (model.history, *ingredients) for event in line]
+    assert any(event["step"] == "train" and event["held_out"] == "TS_73_6" for event in events)
     assert sum(file.stat().st_size for file in MODELS.glob("*.safetensors")) <= 12 * MIB
     assert SAMPLE.stat().st_size <= 6 * MIB
 
 
-def test_the_default_model_is_of_the_recipe_of_its_name_and_the_one_for_fine_tuning() -> None:
+def test_the_default_model_is_of_the_recipe_best_and_the_one_for_fine_tuning() -> None:
     model = load("default")
-    for name in ("default", "finetune"):
+    for name in ("best", "finetune"):
         assert TrainingRecipe.read(name).net == model.architecture
         assert TrainingRecipe.read(name).windows == model.windows
+
+
+def test_the_shipped_soup_labels_voxels_and_is_of_the_same_species() -> None:
+    model, other = load("default-soup"), load("default")
+    assert model.labels
+    assert model.species == other.species
+    assert model.voxel_size == other.voxel_size
 
 
 def test_kernels_in_half_precision_give_nearly_the_same_net(checkpoint: Checkpoint, tmp_path: Path) -> None:

@@ -226,8 +226,8 @@ def checkpoint_file(named: str | Path) -> Path:
 def load(path: str | Path) -> Checkpoint:
     """Read a checkpoint; its weights are read when they are used. No code is run from the file.
 
-    "default" is the model that ships with tomosoup. Raises `InputError` for a file that is missing, not a tomosoup
-    checkpoint, or made by a newer version.
+    "default" and "default-soup" are the models that ship with tomosoup. Raises `InputError` for a file that is missing,
+    not a tomosoup checkpoint, or made by a newer version.
     """
     path = checkpoint_file(path)
     if not path.is_file():

@@ -57,7 +57,7 @@ class TrainCommand(Recipe):
     output: Path
     """Checkpoint to write (.safetensors); the log and what --resume needs go to OUTPUT's name with .training."""
     recipe: str = "small"
-    """A recipe that ships with tomosoup (small, default, finetune, yu4u, yu4u-planes, tattaka, soup-tiny, soup-medium,
+    """A recipe that ships with tomosoup (small, best, finetune, yu4u, yu4u-planes, tattaka, soup-tiny, soup-medium,
     soup-big, soup-big-all) or a TOML file; the options below change it."""
     fold: Annotated[int, Ge(0)] = 0
     """Which of the annotated runs, by name, is held out."""
@@ -166,7 +166,7 @@ class PickCommand(Recipe):
     project: Positional[Path]
     """A copick configuration, a folder in the contest's layout, or a folder of MRC files."""
     model: tuple[Path, ...] = Field((Path("default"),), min_length=1)
-    """One checkpoint, or several whose heatmaps are averaged (with --model-weights); "default" is the model that comes
+    """One checkpoint, or several whose heatmaps are averaged (with --model-weights); "default" and "default-soup" come
     with tomosoup, for the contest's six species."""
     output: Path | None = None
     """CSV of the picks that pass the thresholds: experiment,particle_type,x,y,z,score (Å)."""
