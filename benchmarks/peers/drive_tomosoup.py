@@ -2,7 +2,6 @@
 
 `tomosoup.training.train` and `tomosoup.picking.pick`, as the commands `train` and `pick` call them. Variant `shipped`:
 the model that comes with tomosoup, untrained here; only its thresholds are set on the held-out run, as everyone's.
-Variant `shipped-maps`: the same, and its maps, those of template matching, have the last word (`tomosoup.templates`).
 """
 
 import shutil
@@ -11,8 +10,6 @@ from math import ceil
 from pathlib import Path
 
 import exchange
-import numpy as np
-import torch
 from exchange import Job, Pick, Picker, Set, Trained, cpu
 
 from tomosoup import training
@@ -21,14 +18,10 @@ from tomosoup.checkpoints import load as load_checkpoint
 from tomosoup.crops import Crops, read_examples
 from tomosoup.io.project import open_project
 from tomosoup.io.selection import select_tomogram
-from tomosoup.picking import chosen
 from tomosoup.picking import pick as pick_tomogram
 from tomosoup.process import keep_freed_memory
 from tomosoup.recipes.data import AnnotatedData, DataRecipe
-from tomosoup.recipes.picking import PickingPlan
 from tomosoup.recipes.training import TrainingRecipe
-from tomosoup.templates import Maps
-from tomosoup.types import Volume
 
 FEW, MORE = 8, 24
 """Crops of the two trial epochs."""
@@ -45,7 +38,7 @@ def fit(job: Job, recipe: TrainingRecipe, folder: Path) -> tuple[float, Checkpoi
 
 def train(job: Job) -> Trained:
     """Two short epochs to see what a crop and what a validation costs, and the training."""
-    if job.variant.startswith("shipped"):
+    if job.variant == "shipped":
         load_checkpoint("default").save(job.folder / "model.safetensors")
         return {"train_s": 0.0, "updates": 0.0, "epochs": 0}
     recipe = TrainingRecipe.read(job.variant).model_copy(update={"seed": job.seed})
@@ -80,20 +73,13 @@ def train(job: Job) -> Trained:
 
 
 def load(job: Job) -> Picker:
-    """Its checkpoint, and maps where the variant has them."""
-    maps = {}
-    if job.variant == "shipped-maps":
-        for path in sorted((job.data / "templates").glob("*.npy")):
-            maps[path.stem] = Volume(torch.from_numpy(np.load(path)), exchange.VOXEL)
-    return partial(pick, load_checkpoint(job.folder / "model.safetensors"), maps)
+    """Its checkpoint."""
+    return partial(pick, load_checkpoint(job.folder / "model.safetensors"))
 
 
-def pick(model: Checkpoint, maps: Maps, some: Set, run: str) -> list[Pick]:
-    """All candidates, by the plan that the net was validated with, or those that the maps leave."""
-    tomogram = select_tomogram(open_project(some.config), run, DataRecipe())
-    found = pick_tomogram(tomogram, model)
-    if maps:
-        found = chosen(found, tomogram, [model], thresholds={}, plan=PickingPlan(), maps=maps)
+def pick(model: Checkpoint, some: Set, run: str) -> list[Pick]:
+    """All candidates, by the plan that the net was validated with."""
+    found = pick_tomogram(select_tomogram(open_project(some.config), run, DataRecipe()), model)
     return [
         Pick(run, name, *at[::-1], score)
         for name, picks in found.items()

@@ -35,9 +35,6 @@ PEERS = {
     "shipped": Peer(
         "tomosoup, the default model as it ships", "tomosoup", variant="shipped", weights="model.safetensors", once=True
     ),
-    "shipped-maps": Peer(
-        "the same with maps", "tomosoup", variant="shipped-maps", weights="model.safetensors", once=True
-    ),
     "templates": Peer("template matching (PyTME)", "templates", "templates", weights="*.mrc", once=True),
     "octopi-2": Peer("octopi, 2 crops an update", "octopi", "octopi", "batch-2", weights="best_model.pth"),
     "tiny-2": Peer("8th place's tiny U-Net, 2 crops an update", "tiny", variant="batch-2", weights="tiny.pth"),
