@@ -13,8 +13,8 @@ epoch and sets the thresholds. OUT/test: six of full size that nothing is traine
 the other two layouts, and four random ones.
 
 `train` is the recipe `best`, `soup` the greedy soup of the three best epochs of a 3D U-Net with the options of `SOUP`;
-both can be stopped and started again. `test` picks the six in several ways (`WAYS`), with the thresholds that the models
-came with; intervals are from a bootstrap over runs, and particles and false picks in them.
+both can be stopped and started again. `test` picks the six in several ways (`WAYS`), with the thresholds that the
+models came with; intervals are from a bootstrap over runs, and particles and false picks in them.
 """
 
 import shutil
