@@ -165,8 +165,6 @@ WAYS = {
     "maps": (("default",), {"templates": {}}),
     "default-soup": (("default-soup",), {}),
     "both": (("default", "default-soup"), {}),
-    "both-weighted": (("default", "default-soup"), {"model_weights": (3.0, 1.0)}),
-    "both-maps": (("default", "default-soup"), {"templates": {}}),
 }
 """What the test runs are picked by: models (two on their common scale) and plan, its templates the maps of OUT."""
 
