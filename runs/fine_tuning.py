@@ -5,12 +5,16 @@
     python runs/fine_tuning.py table OUT                 # prints the tables of docs/fine-tuning.md
     python runs/fine_tuning.py figure OUT docs/fine-tuning.png
 
-NAME is way-particles-seed (default-10-0), all by default. Each can be stopped and started again: every row is a file.
+NAME is way-particles-seed (default-10-0), all by default. `train` can be stopped and started again: every row is a
+file, and a training that was broken off goes on.
 
 Four species: ribosomes, which the default model knows, and three that it does not: a barrel (730 kDa), a ring (540) and
 a rod (340) of our own drawing. Each tomogram (64 x 256 x 256 voxels of 10 Å, microscope of the recipe `contest`) holds
 ten of each. 1, 3, 10 or 30 of them are trained on, one more chooses the epoch and the thresholds, six others, 60
 particles a species, are scored.
+
+The way "simulated" first trains on five tomograms that are simulated with another microscope (`OTHER`) than the
+annotated ones, as a lab's own would be. With 0 particles nothing comes after that.
 """
 
 import json
@@ -24,8 +28,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tomosoup import training
-from tomosoup.checkpoints import load
+from tomosoup.checkpoints import Checkpoint, load
 from tomosoup.evaluation import apply_thresholds, score
+from tomosoup.folds import as_start
 from tomosoup.io.project import open_project
 from tomosoup.io.selection import read_truth, select_tomogram
 from tomosoup.picking import pick_with
@@ -58,12 +63,17 @@ WAYS = {
     "default, 4 x": {},
     "frozen": {"encoder_rate": 0.0},
     "slow": {"encoder_rate": 0.1},
+    "low rate": {"learning_rate": 3e-4},
+    "simulated": {},
 }
 """What the recipe `finetune` is changed by. "scratch" starts from random weights; "4 x" has four times the updates."""
+SIMULATED = 5
+OTHER = {"tilt_limit": (60.0, 60.0), "dose": (120.0, 120.0), "shift_error": 0.0, "angle_error": 0.0}
+"""The microscope of the simulated tomograms: better in every way. The annotated ones have `contest`'s."""
 
 
 def simulate(out: Path, _: list[str]) -> None:
-    """Make the project, or go on with it."""
+    """Make both projects, or the one that is missing."""
     out.mkdir(parents=True, exist_ok=True)
     maps = {}
     for number, (name, shape) in enumerate(NEW.items()):
@@ -77,7 +87,27 @@ def simulate(out: Path, _: list[str]) -> None:
         "shape": shape, "maps": maps, "map_mass": {name: s.mass_kda for name, s in NEW.items()},
         "concentration": dict.fromkeys(("ribosome", *NEW), per_volume), "layout": type(SimulationRecipe().layout)(),
     })  # fmt: skip
-    simulate_project(SimulateCommand(out=out / "project", runs=TRAINED + 1 + SCORED, seed=SEED, simulation=recipe))
+    other = recipe.model_copy(update={"microscope": recipe.microscope.model_copy(update=OTHER)})
+    for project, runs, seed, its in (
+        (out / "project", TRAINED + 1 + SCORED, SEED, recipe),
+        (out / "simulated", SIMULATED + 1, SEED + 1, other),
+    ):
+        if not project.exists():
+            simulate_project(SimulateCommand(out=project, runs=runs, seed=seed, simulation=its))
+
+
+def first_weights(out: Path, way: str) -> Checkpoint | None:
+    """What a training starts from."""
+    if way.startswith("scratch"):
+        return None
+    if way != "simulated":
+        return load("default")
+    if not (file := out / "simulated.safetensors").exists():
+        recipe = TrainingRecipe.read("finetune").for_pretraining()
+        as_start(training.train(out / "simulated", recipe, folder=out / "simulated-first", start=load("default"))).save(
+            file
+        )
+    return load(file)
 
 
 def parts(runs: tuple[str, ...]) -> tuple[list[str], str, list[str]]:
@@ -89,8 +119,9 @@ def rows() -> Iterator[tuple[str, int, int]]:
     """Every way, number of particles and seed."""
     for seed in SEEDS:
         yield from ((way, n, seed) for n in PARTICLES for way in ("default", "scratch"))
-    yield from ((way, n, 0) for n in (10, 100) for way in ("frozen", "slow"))
-    yield from ((way, n, 0) for n in (10, 100) for way in ("default, 4 x", "scratch, 4 x"))
+        yield from ((way, 10, seed) for way in ("frozen", "slow", "low rate", "simulated"))
+    yield "simulated", 0, 0
+    yield from ((way, 300, 0) for way in ("default, 4 x", "scratch, 4 x"))
 
 
 def train(out: Path, names: list[str]) -> None:
@@ -108,12 +139,14 @@ def train(out: Path, names: list[str]) -> None:
         if way.endswith("4 x"):
             recipe = recipe.model_copy(update={"crops_per_epoch": 4 * (recipe.crops_per_epoch or 0)})
         own = to_train[(first := seed * n // EACH % TRAINED) : first + n // EACH]
-        begun = process_time()
-        trained = training.train(
-            project, recipe, fold=len(own), folder=out / name, data=AnnotatedData(runs=(*own, chooses)),
-            start=None if way.startswith("scratch") else load("default"),
-        )  # fmt: skip
-        seconds = process_time() - begun
+        trained, seconds = first_weights(out, way), 0.0
+        if own or trained is None:
+            begun = process_time()
+            trained = training.train(
+                project, recipe, fold=len(own), folder=out / name, data=AnnotatedData(runs=(*own, chooses)),
+                start=trained, resume=(out / name / "last.ckpt").is_file(),
+            )  # fmt: skip
+            seconds = process_time() - begun
         picks = {
             run: pick_with(nets, select_tomogram(project, run, DataRecipe()), [trained], plan=PickingPlan())
             for run in scored
