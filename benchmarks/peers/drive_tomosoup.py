@@ -25,6 +25,8 @@ from tomosoup.recipes.training import TrainingRecipe
 
 FEW, MORE = 8, 24
 """Crops of the two trial epochs."""
+NEAR = 0.1
+"""A training whose CPU time is off by more than this share of what it was given was a trial, too: there is another."""
 
 
 def fit(job: Job, recipe: TrainingRecipe, folder: Path) -> tuple[float, Checkpoint]:
@@ -37,7 +39,7 @@ def fit(job: Job, recipe: TrainingRecipe, folder: Path) -> tuple[float, Checkpoi
 
 
 def train(job: Job) -> Trained:
-    """Two short epochs to see what a crop and what a validation costs, and the training."""
+    """Two short epochs to see what a crop and a validation cost, then the training; once more where that was not `NEAR`."""
     if job.variant == "shipped":
         load_checkpoint("default").save(job.folder / "model.safetensors")
         return {"train_s": 0.0, "updates": 0.0, "epochs": 0}
@@ -61,13 +63,18 @@ def train(job: Job) -> Trained:
                 "warmup_epochs": min(recipe.warmup_epochs, epochs / 4),
             }
         )
-        updates = epochs * (crops // batch)
     else:
         one, two = (fit(job, recipe.model_copy(update={"epochs": n}), job.folder / "trial")[0] for n in (1, 2))
         epochs = 1 + max(0, round((job.seconds - one) / (two - one)))
         fitted = recipe.model_copy(update={"epochs": epochs})
         updates = epochs * (len(project.runs) - 1) * recipe.crops_per_tomogram // batch
     seconds, trained = fit(job, fitted, job.folder / "training")
+    if fitted.crops_per_epoch and abs(seconds / job.seconds - 1) > NEAR:
+        fewer = max(batch, round(fitted.crops_per_epoch * job.seconds / seconds))
+        fitted = fitted.model_copy(update={"crops_per_epoch": fewer})
+        seconds, trained = fit(job, fitted, job.folder / "training")
+    if fitted.crops_per_epoch:
+        updates = epochs * (fitted.crops_per_epoch // batch)
     trained.save(job.folder / "model.safetensors")
     return {"train_s": seconds, "updates": float(updates), "epochs": epochs}
 
