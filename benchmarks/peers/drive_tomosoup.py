@@ -39,7 +39,7 @@ def fit(job: Job, recipe: TrainingRecipe, folder: Path) -> tuple[float, Checkpoi
 
 
 def train(job: Job) -> Trained:
-    """Two short epochs to see what a crop and a validation cost, then the training; once more where that was not `NEAR`."""
+    """Two short epochs to see what a crop and a validation cost, then the training, anew where it was not `NEAR`."""
     if job.variant == "shipped":
         load_checkpoint("default").save(job.folder / "model.safetensors")
         return {"train_s": 0.0, "updates": 0.0, "epochs": 0}
