@@ -13,8 +13,9 @@ epoch and sets the thresholds. OUT/test: six of full size that nothing is traine
 the other two layouts, and four random ones.
 
 `train` is the recipe `best`, `soup` the greedy soup of the three best epochs of a 3D U-Net with the options of `SOUP`;
-both can be stopped and started again. `test` picks the six in several ways (`WAYS`), with the thresholds that the
-models came with; intervals are from a bootstrap over runs, and particles and false picks in them.
+both can be stopped and started again. `test` picks the six in several ways (`WAYS`) with the models of OUT or, where
+there are none, those that ship with the package, and the thresholds that they came with; intervals are from a bootstrap
+over runs, and particles and false picks in them.
 """
 
 import shutil
@@ -175,7 +176,7 @@ def test(out: Path, names: list[str]) -> None:
     truth = {run: read_truth(project, run) for run in project.runs}
     for name in names or WAYS:
         files, options = WAYS[name]
-        models = [load(out / f"{file}.safetensors") for file in files]
+        models = [load(own if (own := out / f"{file}.safetensors").exists() else file) for file in files]
         if "templates" in options:
             options = {**options, "templates": {"folder": out / "maps"}}
         plan = PickingPlan.of(options, source=name)
