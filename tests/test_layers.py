@@ -17,6 +17,7 @@ LEVELS = {
         "averages",
         "calibration",
         "losses",
+        "loudness",
         "peaks",
         "resampling",
         "labels",

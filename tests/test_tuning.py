@@ -15,6 +15,7 @@ from tomosoup.errors import InputError
 from tomosoup.evaluation import best_thresholds
 from tomosoup.io.project import open_project
 from tomosoup.io.selection import read_truths, select_tomogram
+from tomosoup.loudness import as_loud, mean_loudness
 from tomosoup.matching import match, steady_threshold
 from tomosoup.nets import build_net
 from tomosoup.normalisation import standardise
@@ -23,7 +24,7 @@ from tomosoup.recipes.data import AnnotatedData, DataRecipe
 from tomosoup.recipes.nets import UNet3dRecipe
 from tomosoup.recipes.picking import PeakRecipe, PickingPlan
 from tomosoup.targets import gaussian_targets, label_targets
-from tomosoup.tuning import Fold, held_out_run, out_of_fold, tune, with_thresholds
+from tomosoup.tuning import Fold, OutOfFold, held_out_run, out_of_fold, tune, with_thresholds
 from tomosoup.types import Picks, Slices, Species, Volume
 
 SPECIES = (Species("a", 20.0), Species("b", 20.0))
@@ -128,14 +129,28 @@ def models_of(checkpoint: Checkpoint) -> list[Checkpoint]:
 
 def test_each_model_picks_the_run_that_it_held_out(checkpoint: Checkpoint, project_folder: Path) -> None:
     project = open_project(project_folder)
-    both = out_of_fold(project, models_of(checkpoint), plan=LOW)
-    found = both.folds
-    assert both.peaks == found  # heatmaps are read by their peaks
-    assert [run for run, _, _ in found] == ["run_000", "run_002"]
-    expected = pick(select_tomogram(project, "run_002", AnnotatedData()).read(), checkpoint, plan=LOW)
-    for name, picks in found[1][1].items():
+    plan = LOW.model_copy(update={"follow_noise": 0.0})
+    both = out_of_fold(project, models_of(checkpoint), plan=plan)
+    assert both.loudness == {}
+    assert [run for run, _, _ in both.folds] == ["run_000", "run_002"]
+    expected = pick(select_tomogram(project, "run_002", AnnotatedData()).read(), checkpoint, plan=plan)
+    for name, picks in both.folds[1][1].items():
+        assert both.peaks[1][1][name] is picks  # heatmaps are read by their peaks
         np.testing.assert_allclose(picks.zyx, expected[name].zyx)
         np.testing.assert_allclose(picks.score, expected[name].score)
+
+
+def test_the_quieter_run_is_made_as_loud_as_both_are_on_average(checkpoint: Checkpoint, project_folder: Path) -> None:
+    found = out_of_fold(open_project(project_folder), models_of(checkpoint), plan=LOW)
+    raw = [picks for _, picks, _ in found.peaks]
+    assert found.loudness == mean_loudness(raw)
+    scaled = [as_loud(picks, found.loudness, power=LOW.follow_noise) for picks in raw]
+    gains = []
+    for (_, picks, _), before, after in zip(found.folds, raw, scaled, strict=True):
+        for name in picks:
+            np.testing.assert_array_equal(picks[name].score, after[name].score)
+        gains.append(max(picks[name].score.max() / before[name].score.max() for name in picks))
+    assert min(gains) == 1 < max(gains)
 
 
 def test_models_that_held_out_the_same_run_pick_it_together(checkpoint: Checkpoint, project_folder: Path) -> None:
@@ -182,8 +197,10 @@ def test_thresholds_are_stored_with_where_they_come_from(checkpoint: Checkpoint)
     species = checkpoint.species
     data = [(run, {s.name: p["a"] for s in species}, {s.name: t["a"] for s in species}) for run, p, t in folds()]
     tuned = tune(data, species, resamples=20)
-    stored = with_thresholds(checkpoint, tuned, data, calibration={})
+    found = OutOfFold(data, data, {species[0].name: 0.9, "unknown": 1.0})
+    stored = with_thresholds(checkpoint, tuned, found, calibration={})
     assert stored.thresholds == {s.name: tuned[s.name].threshold for s in species}
+    assert stored.loudness == {species[0].name: 0.9}
     assert stored.history[-1]["runs"] == ["run_0", "run_1", "run_2"]
     assert stored.history[:-1] == checkpoint.history
 

@@ -65,8 +65,8 @@ def train(job: Job) -> Trained:
         trainer.launch(paths["data"], paths["target"], seen, held_out)
         return cpu() - start
 
-    one, three = fit(1), fit(3)
-    update = (three - one) / 2
+    one, ten = fit(1), fit(10)
+    update = (ten - one) / 9
     steps = max(1, round((job.seconds - one) / update + 1))
     seconds = fit(steps)
     for path in (*paths["data"], *paths["target"]):

@@ -23,7 +23,7 @@ from tomosoup.process import keep_freed_memory
 from tomosoup.recipes.data import AnnotatedData, DataRecipe
 from tomosoup.recipes.training import TrainingRecipe
 
-FEW, MORE = 8, 24
+FEW, MORE = 16, 64
 """Crops of the two trial epochs."""
 NEAR = 0.1
 """A training whose CPU time is off by more than this share of what it was given was a trial, too: there is another."""

@@ -25,6 +25,7 @@ def kept_checkpoints(folder: str | Path) -> list[Checkpoint]:
         about, results = state["about"], dict(state["results"])
         weights = {k.removeprefix("net."): v for k, v in state["state_dict"].items()}
         about["thresholds"] = results.pop("thresholds")
+        about["loudness"] = results.pop("loudness", {})
         about["history"][-1] |= results
         found.append(Checkpoint.of(weights, about, source=str(path)))
     if not found:

@@ -52,6 +52,8 @@ class Checkpoint:
     """The same where it picks together with nets of the other kind, on the scale of `calibration`."""
     calibration: Mapping[str, Calibration] = field(default_factory=dict)
     """By species name: what its scores are worth, where it is averaged with nets of another kind."""
+    loudness: Mapping[str, float] = field(default_factory=dict)
+    """By species name: how loud it was where the thresholds were set (`loudness`)."""
     history: tuple[Mapping[str, Any], ...] = ()
     """What made these weights, oldest first: recipe, runs, scores, versions."""
 
@@ -101,6 +103,7 @@ class Checkpoint:
             "thresholds": dict(self.thresholds),
             "mixed_thresholds": dict(self.mixed_thresholds),
             "calibration": {name: asdict(c) for name, c in self.calibration.items()},
+            "loudness": dict(self.loudness),
             "history": list(self.history),
         }
 
@@ -139,6 +142,7 @@ class Checkpoint:
                 thresholds=_numbers(about["thresholds"]),
                 mixed_thresholds=_numbers(about.get("mixed_thresholds", {})),
                 calibration={name: Calibration(**c) for name, c in about.get("calibration", {}).items()},
+                loudness={name: _positive(value) for name, value in about.get("loudness", {}).items()},
                 history=tuple(about["history"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -59,7 +59,7 @@ def simulate(options: SimulateCommand) -> Outcome:
 def tune(options: TuneCommand) -> Outcome:
     """Set thresholds by cross-validation."""
     from tomosoup.checkpoints import load
-    from tomosoup.ensembles import all_species
+    from tomosoup.ensembles import all_species, mixed
     from tomosoup.io.project import open_project
     from tomosoup.score_tables import tuned_table
     from tomosoup.tuning import calibrate, out_of_fold, tune, with_thresholds
@@ -84,10 +84,9 @@ def tune(options: TuneCommand) -> Outcome:
             progress=progress,
         )
     if not options.dry_run:
-        mixed = len({model.labels for model in models}) > 1
-        calibration = None if mixed else calibrate(found.peaks, species)
+        calibration = None if mixed(models) else calibrate(found.peaks, species)
         for path, model in zip(options.model, models, strict=True):
-            with_thresholds(model, tuned, found.folds, calibration=calibration).save(path)
+            with_thresholds(model, tuned, found, calibration=calibration).save(path)
     return Outcome(
         "Nothing stored (--dry-run)" if options.dry_run else f"Stored in {', '.join(map(str, options.model))}",
         files=() if options.dry_run else options.model,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean, geometric_mean
 
 import torch
@@ -211,7 +211,23 @@ def all_thresholds(models: Sequence[Checkpoint]) -> dict[str, float]:
 
     Models of both kinds together have their own, from being tuned together.
     """
-    mixed = len({model.labels for model in models}) > 1
-    own = [model.mixed_thresholds if mixed else model.thresholds for model in models]
-    names = dict.fromkeys(name for thresholds in own for name in thresholds)
-    return {n: fmean(thresholds[n] for thresholds in own if n in thresholds) for n in names}
+    return _means([model.mixed_thresholds if mixed(models) else model.thresholds for model in models])
+
+
+def usual_loudness(models: Sequence[Checkpoint]) -> dict[str, float]:
+    """The mean loudness of each species over the checkpoints that have one for it.
+
+    None where one of the checkpoints has none, and for models of both kinds together, whose common scale is another.
+    """
+    own = [model.loudness for model in models]
+    return {} if mixed(models) or not all(own) else _means(own)
+
+
+def mixed(models: Sequence[Checkpoint]) -> bool:
+    """Whether some predict heatmaps and some label voxels."""
+    return len({model.labels for model in models}) > 1
+
+
+def _means(values: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    names = dict.fromkeys(name for some in values for name in some)
+    return {n: fmean(some[n] for some in values if n in some) for n in names}

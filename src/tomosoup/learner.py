@@ -17,6 +17,7 @@ from tomosoup.errors import InputError
 from tomosoup.evaluation import best_thresholds, steady_thresholds
 from tomosoup.labels import probabilities
 from tomosoup.losses import training_loss
+from tomosoup.loudness import mean_loudness
 from tomosoup.nets import build_net
 from tomosoup.norms import estimate_norms
 from tomosoup.peaks import find_peaks
@@ -139,6 +140,7 @@ class Learner(pl.LightningModule):
             "loss": loss,
             "f4_by_species": {name: m.f_beta() for name, m in result.species.items()},
             "thresholds": steady_thresholds([(picks, held_out.truth)], self.species),
+            "loudness": mean_loudness([picks]),
         }
         self.log_dict(
             {

@@ -15,11 +15,13 @@ from tomosoup.ensembles import (
     model_shares,
     model_slabs,
     read_picks,
+    usual_loudness,
 )
 from tomosoup.errors import InputError
 from tomosoup.evaluation import apply_thresholds
 from tomosoup.io.project import Project
 from tomosoup.io.selection import chosen_runs, select_tomogram
+from tomosoup.loudness import as_loud
 from tomosoup.naming import named_for
 from tomosoup.prediction import at_voxel_size, search_peaks
 from tomosoup.preparation import Nets
@@ -40,6 +42,7 @@ def pick(
 ) -> dict[str, Picks]:
     """Particles of a raw `(z, y, x)` tomogram, by species: everything above the plan's floor, best first, in Å.
 
+    Scores are those of a tomogram as loud as the checkpoints' thresholds were set on (`loudness`, `plan.follow_noise`).
     With several checkpoints it is the peaks of `ensemble_heatmap`. With one that predicts heatmaps the tomogram passes
     through memory slice by slice: read (where it is a `Tomogram` on disk), predicted, searched for peaks, forgotten.
     Voxels of another size than the checkpoints' are resampled first, the tomogram then held in memory.
@@ -59,9 +62,11 @@ def pick_with(
         volume = at_voxel_size(volume, models, tell=nets.tell_once)
         model_shares(models, plan)
         slabs = model_slabs(volume, models[0], plan=plan, nets=nets, progress=progress)
-        return search_peaks(slabs, models[0].species, peaks=plan.peaks)
-    heatmap = ensemble_heatmap(volume, models, plan=plan, nets=nets, progress=progress)
-    return read_picks(heatmap, models, plan=plan)
+        picks = search_peaks(slabs, models[0].species, peaks=plan.peaks)
+    else:
+        heatmap = ensemble_heatmap(volume, models, plan=plan, nets=nets, progress=progress)
+        picks = read_picks(heatmap, models, plan=plan)
+    return as_loud(picks, usual_loudness(models), power=plan.follow_noise)
 
 
 def pick_project(

@@ -16,6 +16,7 @@ from tomosoup.errors import InputError
 from tomosoup.evaluation import Pairs, best_thresholds, steady_thresholds
 from tomosoup.io.project import Project, open_project
 from tomosoup.io.selection import read_truths, select_tomogram, shortened
+from tomosoup.loudness import as_loud, mean_loudness
 from tomosoup.norms import has_batch_norm
 from tomosoup.preparation import Nets
 from tomosoup.recipes.commands import SoupCommand
@@ -84,6 +85,8 @@ def make_soup(options: SoupCommand, *, progress: Progress = quiet) -> Made:
     mean = judge.finished(mean)
     if runs:
         pairs = judge.pairs(mean)
+        usual = mean_loudness([picks for picks, _ in pairs]) if options.picking.follow_noise else {}
+        pairs = [(as_loud(picks, usual, power=options.picking.follow_noise), truth) for picks, truth in pairs]
         value = best_thresholds(pairs, mean.species)[1].weighted
         what = "ingredients and thresholds" if options.greedy else "thresholds"
         notes.append(
@@ -91,7 +94,7 @@ def make_soup(options: SoupCommand, *, progress: Progress = quiet) -> Made:
             "other runs to know how good it is"
         )
         event = {**mean.history[-1], "chosen_on": runs, "f4": value}
-        mean = replace(mean, thresholds=steady_thresholds(pairs, mean.species), history=(event,))
+        mean = replace(mean, thresholds=steady_thresholds(pairs, mean.species), loudness=usual, history=(event,))
     return Made(mean, tuple(notes))
 
 

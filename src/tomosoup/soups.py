@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
@@ -19,12 +19,12 @@ from tomosoup.norms import estimate_norms, has_batch_norm
 def soup(checkpoints: Sequence[Checkpoint], *, weights: Sequence[float] | None = None) -> Checkpoint:
     """The checkpoint with the mean of the weights of several, alike or in the shares that `weights` gives.
 
-    (Model soups: Wortsman et al., arXiv 2203.05482; the 8th place's way to one net out of its folds.) Thresholds are
-    the mean of the ingredients', where all have one; windows are the first's; calibrations, and thresholds on their
-    scale, are left out. The running statistics of a net with batch norm are averaged, too, which does not make them
-    those of the averaged net: see `with_statistics`. The order of the ingredients makes no difference. Raises
-    `InputError` where nets, species, voxel sizes or the treatment of grey values differ, naming the difference, and for
-    weights that are not one each, or not positive.
+    (Model soups: Wortsman et al., arXiv 2203.05482; the 8th place's way to one net out of its folds.) Thresholds
+    and loudness are the mean of the ingredients', where all have them; windows are the first's; calibrations, and
+    thresholds on their scale, are left out. The running statistics of a net with batch norm are averaged, too,
+    which does not make them those of the averaged net: see `with_statistics`. The order of the ingredients makes no
+    difference. Raises `InputError` where nets, species, voxel sizes or the treatment of grey values differ, naming
+    the difference, and for weights that are not one each, or not positive.
     """
     if not checkpoints:
         raise InputError("A soup needs at least one checkpoint, got none.")
@@ -44,12 +44,16 @@ def soup(checkpoints: Sequence[Checkpoint], *, weights: Sequence[float] | None =
         values = [checkpoint.weights[name] for checkpoint in checkpoints]
         whole = sum((v.double() * (s / total) for v, s in zip(values, shares, strict=True)), torch.zeros(()))
         mean[name] = whole.to(values[0].dtype)
-    names = set.intersection(*(set(c.thresholds) for c in checkpoints))
-    thresholds = {n: sum(c.thresholds[n] * s for c, s in zip(checkpoints, shares, strict=True)) / total for n in names}
+
+    def averaged(own: Sequence[Mapping[str, float]]) -> dict[str, float]:
+        names = set.intersection(*map(set, own))
+        return {n: sum(values[n] * s for values, s in zip(own, shares, strict=True)) / total for n in names}
+
     return replace(
         first,
         weights=mean,
-        thresholds=thresholds,
+        thresholds=averaged([c.thresholds for c in checkpoints]),
+        loudness=averaged([c.loudness for c in checkpoints]),
         mixed_thresholds={},
         calibration={},
         history=(_event(checkpoints, shares),),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -11,12 +11,13 @@ import numpy as np
 from tomosoup.bootstrap import Look, bootstrap, f4_at, interval, look
 from tomosoup.calibration import Calibration, fit_calibration
 from tomosoup.checkpoints import Checkpoint
-from tomosoup.ensembles import AS_TRAINED, all_species, chosen_views, ensemble_heatmap, read_picks
+from tomosoup.ensembles import AS_TRAINED, all_species, chosen_views, ensemble_heatmap, mixed, read_picks
 from tomosoup.errors import InputError
 from tomosoup.evaluation import MATCH_RADII, NOTHING, UNTUNED
 from tomosoup.io.project import Project
 from tomosoup.io.selection import read_truths, select_tomogram
 from tomosoup.labels import labels_to_heatmap
+from tomosoup.loudness import as_loud, mean_loudness
 from tomosoup.matching import Matches, best_cut, match, ranked, steady_cut
 from tomosoup.peaks import find_peaks
 from tomosoup.prediction import at_voxel_size
@@ -59,9 +60,11 @@ class OutOfFold:
     """What nets found in runs that they never trained on, an entry a run and view."""
 
     folds: list[Fold]
-    """Picks as they are read from such nets."""
+    """Picks as they are read from such nets, all as loud as on average."""
     peaks: list[Fold]
     """Peaks of their heatmaps, where those of nets that label voxels are smoothed probabilities: what is calibrated."""
+    loudness: dict[str, float] = field(default_factory=dict)
+    """The average, by species; none where scores do not follow it."""
 
 
 def out_of_fold(
@@ -88,8 +91,8 @@ def out_of_fold(
     for model in models:
         if not data.runs or held_out_run(model) in data.runs:
             groups.setdefault(held_out_run(model), []).append(model)
-    lone = [run for run, group in groups.items() if len({model.labels for model in group}) == 1]
-    if lone and len({model.labels for model in models}) > 1:
+    lone = [run for run, group in groups.items() if not mixed(group)]
+    if lone and mixed(models):
         raise InputError(
             f"Models of both kinds are tuned together, and only one kind held out {', '.join(lone)}: give both kinds "
             "for the same held-out runs."
@@ -119,7 +122,10 @@ def out_of_fold(
                 peaks.append((run, found, truths[run]))
             else:
                 peaks.append(folds[-1])
-    return OutOfFold(folds, peaks)
+    usual = mean_loudness([picks for _, picks, _ in folds]) if plan.follow_noise and not mixed(models) else {}
+    return OutOfFold(
+        [(run, as_loud(picks, usual, power=plan.follow_noise), truth) for run, picks, truth in folds], peaks, usual
+    )
 
 
 def calibrate(peaks: Sequence[Fold], species: Sequence[Species]) -> dict[str, Calibration]:
@@ -199,18 +205,18 @@ Rule = Callable[[Array, Array, int], float]
 def with_thresholds(
     model: Checkpoint,
     tuned: Mapping[str, Tuned],
-    folds: Sequence[Fold],
+    found: OutOfFold,
     *,
     calibration: Mapping[str, Calibration] | None,
 ) -> Checkpoint:
-    """The checkpoint with its species' new thresholds and calibration; its history says from which runs they come.
+    """The checkpoint with its species' new thresholds, loudness and calibration; its history says from which runs.
 
     Without a calibration the thresholds are those of picking together with nets of the other kind.
     """
     mine = {s.name: tuned[s.name] for s in model.species}
     event = {
         "step": "tune",
-        "runs": sorted({run for run, _, _ in folds}),
+        "runs": sorted({run for run, _, _ in found.folds}),
         "thresholds": {n: {"threshold": t.threshold, "interval": t.interval, "f4": t.f4} for n, t in mine.items()},
     }
     thresholds = {name: t.threshold for name, t in mine.items()}
@@ -218,4 +224,5 @@ def with_thresholds(
     if calibration is None:
         return replace(tuned_model, mixed_thresholds=thresholds)
     own = {name: calibration[name] for name in mine if name in calibration}
-    return replace(tuned_model, thresholds=thresholds, calibration=own)
+    usual = {name: found.loudness[name] for name in mine if name in found.loudness}
+    return replace(tuned_model, thresholds=thresholds, calibration=own, loudness=usual)

@@ -118,6 +118,9 @@ class PickingPlan(Recipe):
     """How heatmaps become picks."""
     labels: LabelRecipe = LabelRecipe()
     """How the probabilities of nets that label voxels become picks."""
+    follow_noise: Annotated[float, Ge(0)] = 2.5
+    """In a tomogram whose loudest picks score less than those that thresholds were set on, all scores are divided by
+    this power of the ratio, so that thresholds fit it, too; 0 leaves scores as they are."""
     templates: TemplateRecipe = TemplateRecipe()
     """How density maps decide between species picked at one place."""
     model_weights: tuple[Annotated[float, Gt(0)], ...] = ()

@@ -165,7 +165,11 @@ def _about_models(options: ReportCommand, settings: Settings) -> Iterator[Record
     """Each checkpoint, and whether it is one of those that made the picks."""
     for path in options.model:
         model = load(path)
-        about = {key: value for key, value in model.about().items() if key not in {"format", "calibration", "species"}}
+        about = {
+            key: value
+            for key, value in model.about().items()
+            if key not in {"format", "calibration", "loudness", "species"}
+        }
         made = {"made these picks": model.fingerprint() in settings["models"]} if "models" in settings else {}
         yield f"Checkpoint {path.name}", made | about
 
