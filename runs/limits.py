@@ -28,6 +28,7 @@ from tomosoup.io.files import written_aside
 from tomosoup.io.project import Project, open_project
 from tomosoup.io.selection import read_truth, select_tomogram
 from tomosoup.io.tables import PicksByRun
+from tomosoup.loudness import as_loud
 from tomosoup.matched_filter import Searched, Whitening, loudest_near, peaks_of
 from tomosoup.matching import Matches, best_cut
 from tomosoup.mistakes import Case, counts, groups, judge
@@ -230,13 +231,17 @@ def apart(out: Path, names: list[str]) -> None:
         print(path.stem, f"{scale * length:.1f}, {min(distances):.1f} to {max(distances):.1f}", flush=True)
 
 
+AS_IT_IS = PickingPlan(follow_noise=0.0)
+"""Scores that do not follow the noise."""
+
+
 def candidates(folder: Path, project: Project, model: Checkpoint, *, kind: str | None = "denoised") -> PicksByRun:
-    """All peaks of a model in the runs of a project, a file each in `folder`."""
+    """All peaks of a model in the runs of a project, with the scores of its heatmap, a file each in `folder`."""
     nets, found = Nets(InferenceRecipe(engine="torch", device="cpu")), {}
     for run in project.runs:
         path = folder / f"{run}.json"
         if not path.exists():
-            picks = pick_with(nets, select_tomogram(project, run, DataRecipe(kind=kind)), [model], plan=PickingPlan())
+            picks = pick_with(nets, select_tomogram(project, run, DataRecipe(kind=kind)), [model], plan=AS_IT_IS)
             write(path, {n: [p.zyx.round(1).tolist(), p.score.round(5).tolist()] for n, p in picks.items()})
             print(path, flush=True)
         found[run] = {
@@ -246,15 +251,26 @@ def candidates(folder: Path, project: Project, model: Checkpoint, *, kind: str |
     return found
 
 
+def followed(picks: PicksByRun, model: Checkpoint) -> PicksByRun:
+    """The same with the scores that `tomosoup pick` gives them."""
+    return {run: as_loud(found, model.loudness, power=PickingPlan().follow_noise) for run, found in picks.items()}
+
+
 def measure(out: Path, paths: list[str]) -> None:
-    """Pick every level with a model and score it: with the model's thresholds, and with those best for the level."""
+    """Pick every level with a model and score it: with the model's thresholds, and with those best for the level.
+
+    Prints F4 with scores as they are, with those that follow the noise, and with the best thresholds.
+    """
     model = load(paths[0])
     for level in LEVELS:
         if (out / level.name).exists():
             project = open_project(out / level.name)
             picks = candidates(out / "picks" / Path(paths[0]).stem / level.name, project, model)
             truth = {run: read_truth(project, run) for run in picks}
-            kept = {run: apply_thresholds(found, model.thresholds) for run, found in picks.items()}
+            fixed, kept = (
+                {run: apply_thresholds(found, model.thresholds) for run, found in some.items()}
+                for some in (picks, followed(picks, model))
+            )
             best = best_thresholds([(picks[run], truth[run]) for run in picks], project.species)[1]
             now = score(kept, truth, project.species)
             write(out / "model" / f"{Path(paths[0]).stem}-{level.name}.json", {
@@ -262,7 +278,8 @@ def measure(out: Path, paths: list[str]) -> None:
                 "best": best.weighted,
                 "species": {n: [m.f_beta(), best.species[n].f_beta()] for n, m in now.species.items()},
             })  # fmt: skip
-            print(level.name, f"{now.weighted:.3f} {best.weighted:.3f}", flush=True)
+            unmoved = score(fixed, truth, project.species).weighted
+            print(level.name, f"{unmoved:.3f} {now.weighted:.3f} {best.weighted:.3f}", flush=True)
 
 
 def classes(name: str, edges: Sequence[float], value: float) -> str:
@@ -277,7 +294,8 @@ def errors(out: Path, paths: list[str]) -> None:
     model = load(paths[0])
     for path in map(Path, paths[1:]):
         project, cases, faces = open_project(path), [], {}
-        for run, found in candidates(out / "picks" / Path(paths[0]).stem / path.name, project, model).items():
+        picks = candidates(out / "picks" / Path(paths[0]).stem / path.name, project, model)
+        for run, found in followed(picks, model).items():
             cases += judge(run, found, read_truth(project, run), project.species, thresholds=model.thresholds)
             drawn = json.loads((path / "static" / "ExperimentRuns" / run / "simulation.json").read_text())
             depth = drawn["recipe"]["shape"][0] * drawn["recipe"]["voxel_size"]

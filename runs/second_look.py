@@ -12,7 +12,7 @@ from pathlib import Path
 from time import process_time
 
 import torch
-from limits import candidates
+from limits import candidates, followed
 from scipy import ndimage
 from torch import Tensor
 
@@ -39,7 +39,7 @@ def main(out: Path, runs: list[str]) -> None:
     """Pick, look again with each set of maps, score."""
     project, model = open_project(out / "test"), load("default")
     runs = runs or list(project.runs)
-    found = candidates(out / "picks" / "default", project, model)
+    found = followed(candidates(out / "picks" / "default", project, model), model)
     picks = {run: apply_thresholds(found[run], model.thresholds) for run in runs}
     truth = {run: read_truth(project, run) for run in runs}
     every = read_maps(out / "maps", [kind.name for kind in model.species])
