@@ -3,6 +3,7 @@
     python runs/default_model.py simulate OUT DATA     # DATA holds czii_train_picks.csv and maps_10A/
     python runs/default_model.py train OUT
     python runs/default_model.py soup OUT              # the small soup of the other system
+    python runs/default_model.py tune OUT              # what both are worth together, and how loud their particles are
     python runs/default_model.py test OUT              # prints the tables of the model card
     python runs/default_model.py sample SAMPLE DATA    # the tomogram that `tomosoup demo` picks
 
@@ -13,9 +14,9 @@ epoch and sets the thresholds. OUT/test: six of full size that nothing is traine
 the other two layouts, and four random ones.
 
 `train` is the recipe `best`, `soup` the greedy soup of the three best epochs of a 3D U-Net with the options of `SOUP`;
-both can be stopped and started again. `test` picks the six in several ways (`WAYS`) with the models of OUT or, where
-there are none, those that ship with the package, and the thresholds that they came with; intervals are from a bootstrap
-over runs, and particles and false picks in them.
+both can be stopped and started again. `tune` is `tomosoup tune`, on the run that chose the epochs. `test` picks the six
+in several ways (`WAYS`) with the models of OUT or, where there are none, those that ship with the package, and the
+thresholds that they came with; intervals are from a bootstrap over runs, and particles and false picks in them.
 """
 
 import shutil
@@ -25,7 +26,7 @@ from time import process_time
 
 import numpy as np
 
-from tomosoup import training
+from tomosoup import cli, training
 from tomosoup.bootstrap import bootstrap, f4_at, interval, look
 from tomosoup.checkpoints import load
 from tomosoup.ensembles import all_thresholds
@@ -170,6 +171,13 @@ WAYS = {
 """What the test runs are picked by: models (two on their common scale) and plan, its templates the maps of OUT."""
 
 
+def tune(out: Path, _: list[str]) -> None:
+    """Set thresholds of both models, alone and together, by the tomogram that chose their epochs."""
+    files = [str(out / f"{name}.safetensors") for name in ("default", "default-soup")]
+    for models in (files[:1], files[1:], files):
+        cli.main(["tune", str(out / "train"), "--softness", "0.1", "--model", *models])
+
+
 def test(out: Path, names: list[str]) -> None:
     """Pick the unseen runs and print the tables of the model card, or those of `names` alone."""
     project = open_project(out / "test")
@@ -218,5 +226,5 @@ def sample(path: Path, paths: list[str]) -> None:
 
 if __name__ == "__main__":
     keep_freed_memory()
-    steps = {"simulate": simulate, "train": train, "soup": cook, "test": test, "sample": sample}
+    steps = {"simulate": simulate, "train": train, "soup": cook, "tune": tune, "test": test, "sample": sample}
     steps[sys.argv[1]](Path(sys.argv[2]), sys.argv[3:])
