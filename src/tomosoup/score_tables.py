@@ -51,8 +51,8 @@ def tuned_table(tuned: Mapping[str, Tuned]) -> RenderableType:
         return made
     return Group(
         made,
-        f"Few true particles behind {shown(few)}: these thresholds are little more than a guess; annotate more, or "
-        "take the laxer ones of --softness 0.1.",
+        f"Few true particles behind {shown(few)}: these thresholds are little more than a guess; annotate more "
+        "(--softness 0.1 sets laxer ones).",
     )
 
 
