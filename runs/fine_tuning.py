@@ -58,7 +58,6 @@ NEW = {
 }
 WAYS = {
     "scratch": {},
-    "scratch, 4 x": {},
     "default": {},
     "default, 4 x": {},
     "frozen": {"encoder_rate": 0.0},
@@ -121,7 +120,7 @@ def rows() -> Iterator[tuple[str, int, int]]:
         yield from ((way, n, seed) for n in PARTICLES for way in ("default", "scratch"))
         yield from ((way, 10, seed) for way in ("frozen", "slow", "simulated"))
     yield from (("low rate", 10, 0), ("simulated", 0, 0))
-    yield from ((way, 300, 0) for way in ("default, 4 x", "scratch, 4 x"))
+    yield "default, 4 x", 300, 0
 
 
 def train(out: Path, names: list[str]) -> None:
