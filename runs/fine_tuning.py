@@ -120,7 +120,7 @@ def rows() -> Iterator[tuple[str, int, int]]:
         yield from ((way, n, seed) for n in PARTICLES for way in ("default", "scratch"))
         yield from ((way, 10, seed) for way in ("frozen", "slow", "simulated"))
     yield from (("low rate", 10, 0), ("simulated", 0, 0))
-    yield "default, 4 x", 300, 0
+    yield from (("default, 4 x", n, 0) for n in (10, 300))
 
 
 def train(out: Path, names: list[str]) -> None:
