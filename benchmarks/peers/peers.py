@@ -33,7 +33,11 @@ class Peer:
 PEERS = {
     "small": Peer("tomosoup, recipe `small`", "tomosoup", variant="small", weights="model.safetensors"),
     "shipped": Peer(
-        "tomosoup, the default model, not trained here", "tomosoup", variant="shipped", weights="model.safetensors", once=True
+        "tomosoup, the default model, not trained here",
+        "tomosoup",
+        variant="shipped",
+        weights="model.safetensors",
+        once=True,
     ),
     "templates": Peer("template matching (PyTME)", "templates", "templates", weights="*.mrc", once=True),
     "octopi-2": Peer("octopi, 2 crops an update", "octopi", "octopi", "batch-2", weights="best_model.pth"),
