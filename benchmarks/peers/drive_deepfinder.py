@@ -40,7 +40,7 @@ def objects(some: Set, run: str, number: int) -> list[dict[str, object]]:
 
 
 def train(job: Job) -> Trained:
-    """Targets, and the training: a first step to see what it costs."""
+    """Targets, and the training, after two trials to see what a step costs."""
     some = job.training
     radii = [round(some.radii[name] / exchange.VOXEL) for name in some.names]
     paths: dict[str, list[str]] = {"data": [], "target": []}
@@ -65,8 +65,9 @@ def train(job: Job) -> Trained:
         trainer.launch(paths["data"], paths["target"], seen, held_out)
         return cpu() - start
 
-    one, ten = fit(1), fit(10)
-    update = (ten - one) / 9
+    some_steps = 10 if job.variant == "batch-2" else 3
+    one, more = fit(1), fit(some_steps)
+    update = (more - one) / (some_steps - 1)
     steps = max(1, round((job.seconds - one) / update + 1))
     seconds = fit(steps)
     for path in (*paths["data"], *paths["target"]):

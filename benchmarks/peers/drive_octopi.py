@@ -83,8 +83,9 @@ def train(job: Job) -> Trained:
     }
     generate_targets(str(config(job, some)), targets, voxel_size=10, tomo_algorithm="denoised", radius_scale=0.7)
     runs = some.runs[:-1]
-    one, all_ = (fit(job, tried, 1, job.folder / "trial") for tried in (runs[:1], runs))
-    update = (all_ - one) / (len(runs) - 1)
+    tried = runs if job.variant == "batch-2" else runs[:2]
+    one, more = (fit(job, some_runs, 1, job.folder / "trial") for some_runs in (runs[:1], tried))
+    update = (more - one) / (len(tried) - 1)
     validation = max(0.0, one - update)
     most = int(job.seconds)
     epochs = min(range(1, most), key=lambda n: abs(cost(n, len(runs) * update, validation) - job.seconds))

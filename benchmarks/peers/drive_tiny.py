@@ -65,7 +65,7 @@ def windows(net: UNet, volume: Tensor) -> Tensor:
 
 
 def train(job: Job) -> Trained:
-    """Updates of one tomogram each, until the time is over; after each round of tomograms the held-out loss."""
+    """Updates of one tomogram each, as many as come nearest to the time; the held-out loss after each round of them."""
     torch.manual_seed(job.seed)
     some = job.training
     data = [
@@ -90,11 +90,11 @@ def train(job: Job) -> Trained:
     net, loss_of = net_of(classes), DiceCELoss(include_background=True, to_onehot_y=True, softmax=True)
     optimiser = torch.optim.AdamW(net.parameters(), lr=1e-3)
     schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, factor=0.5, patience=PATIENCE // 2)
-    start, lowest, updates, rounds, longest = cpu(), float("inf"), 0, 0, 0.0
-    while cpu() - start + longest < job.seconds or not rounds:
-        begun = cpu()
+    start, lowest, updates, rounds, validation, over = cpu(), float("inf"), 0, 0, 0.0, False
+    while not over:
         net.train()
         for volume in seen:
+            begun = cpu()
             batch = crops(volume)
             optimiser.zero_grad()
             for some_crops in (batch[n : n + 2] for n in range(0, len(batch), 2)):  # the same sum, in less memory
@@ -103,6 +103,10 @@ def train(job: Job) -> Trained:
                 (loss * len(some_crops) / len(batch)).backward()
             optimiser.step()
             updates += 1
+            over = cpu() - start + (cpu() - begun) / 2 + validation > job.seconds
+            if over:
+                break
+        begun = cpu()
         net.eval()
         with torch.no_grad():
             found = float(loss_of(windows(net, held_out["image"])[None], held_out["label"][None]))
@@ -110,7 +114,7 @@ def train(job: Job) -> Trained:
         if found < lowest:
             lowest = found
             torch.save(net.state_dict(), job.folder / "tiny.pth")
-        rounds, longest = rounds + 1, max(longest, cpu() - begun)
+        rounds, validation = rounds + 1, cpu() - begun
         print(f"{updates} updates, loss {float(loss):.3f}, held-out {found:.3f}, {cpu() - start:.0f} s", flush=True)
     return {"train_s": cpu() - start, "updates": float(updates), "epochs": rounds}
 

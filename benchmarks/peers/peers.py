@@ -27,7 +27,7 @@ class Peer:
     weights: str = ""
     """The file, in the job's folder, that a user keeps; of pattern `*.x` all of them."""
     once: bool = False
-    """Measured with the first seed alone: nothing in it is random, or it has too few updates to be worth more."""
+    """Measured with the first seed alone: nothing in it is random."""
 
 
 PEERS = {
@@ -46,9 +46,9 @@ PEERS = {
     "deepfinder-2": Peer(
         "DeepFinder, 2 patches an update", "deepfinder", "deepfinder", "batch-2", weights="net_weights_FINAL.h5"
     ),
-    "octopi": Peer("octopi", "octopi", "octopi", weights="best_model.pth", once=True),
-    "tiny": Peer("8th place's tiny U-Net", "tiny", weights="tiny.pth", once=True),
-    "deepfinder": Peer("DeepFinder", "deepfinder", "deepfinder", weights="net_weights_FINAL.h5", once=True),
+    "octopi": Peer("octopi, as published", "octopi", "octopi", weights="best_model.pth"),
+    "tiny": Peer("8th place's tiny U-Net, as published", "tiny", weights="tiny.pth"),
+    "deepfinder": Peer("DeepFinder, as published", "deepfinder", "deepfinder", weights="net_weights_FINAL.h5"),
 }
 """In the order in which they are measured."""
 
