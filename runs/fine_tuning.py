@@ -4,6 +4,7 @@
     python runs/fine_tuning.py train OUT [NAME ...]      # trains and scores what is missing in OUT
     python runs/fine_tuning.py table OUT                 # prints the tables of docs/fine-tuning.md
     python runs/fine_tuning.py figure OUT docs/fine-tuning.png
+    python runs/fine_tuning.py chain OUT                 # all of docs/best.md, one after the other
 
 NAME is way-particles-seed (default-10-0), all by default. `train` can be stopped and started again: every row is a
 file, and a training that was broken off goes on.
@@ -14,7 +15,8 @@ ten of each. 1, 3, 10 or 30 of them are trained on, one more chooses the epoch a
 particles a species, are scored.
 
 The way "simulated" first trains on five tomograms that are simulated with another microscope (`OTHER`) than the
-annotated ones, as a lab's own would be. With 0 particles nothing comes after that.
+annotated ones, as a lab's own would be. With 0 particles nothing comes after that. The way "mixed" trains on the
+simulated and the annotated ones together, with as many updates as both steps have.
 """
 
 import json
@@ -27,11 +29,11 @@ import mrcfile
 import numpy as np
 from matplotlib.figure import Figure
 
-from tomosoup import training
+from tomosoup import cli, training
 from tomosoup.checkpoints import Checkpoint, load
 from tomosoup.evaluation import apply_thresholds, score
 from tomosoup.folds import as_start
-from tomosoup.io.project import open_project
+from tomosoup.io.project import Project, open_project
 from tomosoup.io.selection import read_truth, select_tomogram
 from tomosoup.picking import pick_with
 from tomosoup.preparation import Nets
@@ -64,8 +66,11 @@ WAYS = {
     "slow": {"encoder_rate": 0.1},
     "low rate": {"learning_rate": 3e-4},
     "simulated": {},
+    "mixed": {},
 }
-"""What the recipe `finetune` is changed by. "scratch" starts from random weights; "4 x" has four times the updates."""
+"""What the recipe `finetune` is changed by. "scratch" starts from random weights."""
+MORE = {"default, 4 x": 4, "mixed": 2}
+"""Times as many updates."""
 PLAN = PickingPlan(follow_noise=0.0)
 """All tomograms are of one kind: scores need not follow their noise."""
 SIMULATED = 5
@@ -111,6 +116,22 @@ def first_weights(out: Path, way: str) -> Checkpoint | None:
     return load(file)
 
 
+def mixed(out: Path) -> Project:
+    """A project of the annotated tomograms and, as `simulated_...`, the simulated ones that are trained on."""
+    annotated, simulated, folder = ((out / name).resolve() for name in ("project", "simulated", "mixed"))
+    if not folder.exists():
+        (folder / "overlay").mkdir(parents=True)
+        home = Path("static") / "ExperimentRuns"
+        (folder / home).mkdir(parents=True)
+        for run in (annotated / home).iterdir():
+            (folder / home / run.name).symlink_to(run)
+        for run in sorted((simulated / home).iterdir())[:SIMULATED]:
+            (folder / home / f"simulated_{run.name}").symlink_to(run)
+        config = (annotated / "copick_config.json").read_text()
+        (folder / "copick_config.json").write_text(config.replace(f"{annotated}/", f"{folder}/"))
+    return open_project(folder)
+
+
 def parts(runs: tuple[str, ...]) -> tuple[list[str], str, list[str]]:
     """Runs to train on, the one that chooses, those that are scored."""
     return list(runs[:TRAINED]), runs[TRAINED], list(runs[TRAINED + 1 :])
@@ -120,7 +141,7 @@ def rows() -> Iterator[tuple[str, int, int]]:
     """Every way, number of particles and seed."""
     for seed in SEEDS:
         yield from ((way, n, seed) for n in PARTICLES for way in ("default", "scratch"))
-        yield from ((way, 10, seed) for way in ("frozen", "slow", "simulated"))
+        yield from ((way, 10, seed) for way in ("frozen", "slow", "simulated", "mixed"))
     yield from (("low rate", 10, 0), ("simulated", 0, 0))
     yield from (("default, 4 x", n, 0) for n in (10, 300))
 
@@ -137,14 +158,18 @@ def train(out: Path, names: list[str]) -> None:
         if file.exists() or (names and name not in names):
             continue
         recipe = TrainingRecipe.read("finetune").model_copy(update={"seed": seed, **WAYS[way]})
-        if way.endswith("4 x"):
-            recipe = recipe.model_copy(update={"crops_per_epoch": 4 * (recipe.crops_per_epoch or 0)})
-        own = to_train[(first := seed * n // EACH % TRAINED) : first + n // EACH]
+        crops = MORE.get(way, 1) * (recipe.crops_per_epoch or 0)
+        recipe = recipe.model_copy(update={"crops_per_epoch": crops})
+        own, its = to_train[(first := seed * n // EACH % TRAINED) : first + n // EACH], project
+        runs = [*own, chooses]
+        if way == "mixed":
+            its = mixed(out)
+            runs += its.runs[-SIMULATED:]
         trained, seconds = first_weights(out, way), 0.0
         if own or trained is None:
             begun = process_time()
             trained = training.train(
-                project, recipe, fold=len(own), folder=out / name, data=AnnotatedData(runs=(*own, chooses)),
+                its, recipe, fold=len(own), folder=out / name, data=AnnotatedData(runs=tuple(runs)),
                 start=trained, resume=(out / name / "last.ckpt").is_file(),
             )  # fmt: skip
             seconds = process_time() - begun
@@ -178,6 +203,24 @@ def table(out: Path, _: list[str]) -> None:
         )
 
 
+def chain(out: Path, _: list[str]) -> None:
+    """Do what docs/best.md says, from two annotated tomograms and the simulated ones, and score each stage."""
+    project, (one, *_), chooses, scored = out / "project", *parts(tuple(open_project(out / "project").runs))
+    where, models = str(project), [str(out / f"chain-fold{fold}.safetensors") for fold in (0, 1)]
+    first = ["--from", "default", "--pretrain-on", str(out / "simulated")]
+    labelled, output = ["--runs", one, chooses], ["--output", str(out / "chain.safetensors")]
+    cli.main(["train", where, *first, "--all-folds", *labelled, *output, "--resume"])
+    for stage, used, options in (
+        ("first", models[:1], []),
+        ("mixed", models, []),
+        ("maps", models, ["--templates.folder", str(out)]),
+    ):
+        if stage == "mixed":
+            cli.main(["tune", where, *labelled, "--model", *used])
+        cli.main(["pick", where, "--runs", *scored, "--model", *used, "--session", stage, *options])
+        cli.main(["score", where, "--runs", *scored, "--picks-set", f"tomosoup/{stage}"])
+
+
 SHOWN = {
     "default": "fine-tuned from the default model",
     "scratch": "from scratch, as many updates",
@@ -208,6 +251,6 @@ def figure(out: Path, paths: list[str]) -> None:
 
 if __name__ == "__main__":
     keep_freed_memory()
-    {"simulate": simulate, "train": train, "table": table, "figure": figure}[sys.argv[1]](
+    {"simulate": simulate, "train": train, "table": table, "figure": figure, "chain": chain}[sys.argv[1]](
         Path(sys.argv[2]), sys.argv[3:]
     )

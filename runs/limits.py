@@ -155,9 +155,8 @@ class Seen:
         """The whitened footprint of a particle at `place`, `offset` off the middle of its cube (both Å)."""
         middle = np.array(self.volume.shape) * self.volume.voxel_size / 2
         alone = footprint(
-            self.maps[name], turn, offset, acquisition=seen_at(self.acquisition, place - middle),
-            microscope=self.recipe.microscope, reconstruction=self.recipe.reconstruction, processing=self.processing,
-            side=SIDE, voxel_size=self.volume.voxel_size,
+            self.maps[name], turn, offset, recipe=self.recipe, acquisition=seen_at(self.acquisition, place - middle),
+            processing=self.processing, side=SIDE,
         )  # fmt: skip
         rim = slice((SIDE - KEPT) // 2, (SIDE + KEPT) // 2)
         return self.whitening.template(alone)[rim, rim, rim].contiguous()

@@ -37,6 +37,7 @@ LEVELS = {
         "acceleration",
         "naming",
         "fine_tuning",
+        "resuming",
         "matched_filter",
     ],
     3: [

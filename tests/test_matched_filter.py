@@ -3,7 +3,7 @@ import torch
 from density import HANDED, acquired, correlation, placed, poses
 
 from tomosoup.matched_filter import Searched, Whitening, loudest_near, peaks_of
-from tomosoup.recipes.simulation import MicroscopeRecipe, ReconstructionRecipe
+from tomosoup.recipes.simulation import MicroscopeRecipe, ReconstructionRecipe, SimulationRecipe
 from tomosoup.simulation.footprints import footprint, seen_at
 from tomosoup.simulation.imaging import Field, expected_counts, frequencies, normalised, project
 from tomosoup.simulation.reconstruction import Processing, filtered, image_weights, reconstruct
@@ -33,8 +33,9 @@ def test_the_footprint_of_a_particle_is_what_a_tomogram_of_it_alone_holds() -> N
     at = place / 10 + (np.array(shape) - 1) / 2
     corner = np.round(at - (40 - 1) / 2).astype(int)
     alone = footprint(
-        HANDED, turn[0], (at - corner - (40 - 1) / 2) * 10, acquisition=seen_at(acquisition, place),
-        microscope=microscope, reconstruction=recipe, processing=processing, side=40, voxel_size=10.0,
+        HANDED, turn[0], (at - corner - (40 - 1) / 2) * 10,
+        recipe=SimulationRecipe(microscope=microscope, reconstruction=recipe), acquisition=seen_at(acquisition, place),
+        processing=processing, side=40,
     )  # fmt: skip
     middle = slice(10, 30)
     there = whole[tuple(slice(c + 10, c + 30) for c in corner)]

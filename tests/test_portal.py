@@ -25,7 +25,7 @@ from tomosoup.io.selection import read_truth, select_tomogram
 from tomosoup.io.tables import read_csv
 from tomosoup.naming import named_for
 from tomosoup.picking import pick_project
-from tomosoup.picking_jobs import Bench, begin_job
+from tomosoup.picking_jobs import Bench, Recipes, begin_job
 from tomosoup.recipes.data import AnnotatedData, DataRecipe
 from tomosoup.recipes.portal import KINDS, PARTICLES, translation
 from tomosoup.recipes.species import CONTEST_SPECIES
@@ -274,7 +274,7 @@ def test_a_portal_project_is_gone_on_with_by_a_process_that_opens_it_itself(
 def test_a_job_on_the_portal_travels_without_what_it_has_open_and_asks_the_portal_nothing(
     portal: Portal, portal_config: Path, model: Path
 ) -> None:
-    job = begin_job(portal_config, [model], ["16463"], data=DataRecipe(kind="denoised"))
+    job = begin_job(portal_config, [model], ["16463"], recipes=Recipes(DataRecipe(kind="denoised")))
     assert job.store.root.runs
     asked = portal.asked
     assert asked > 0

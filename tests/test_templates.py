@@ -179,6 +179,20 @@ def test_other_maps_are_other_settings(words: list[str], project: Path, tmp_path
         main(words)
 
 
+def test_other_thresholds_say_that_the_maps_do_not_look(
+    words: list[str], project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two = [kind.name for kind in open_project(project).species][:2]
+    folder = saved(tmp_path / "maps", dict(zip(two, (ROD, HANDED), strict=True)))
+    main([*words, "--templates.folder", str(folder), "--templates.orientations", "24"])
+    capsys.readouterr()
+    again = ["threshold", str(project), "--threshold", *FEW_PICKS]
+    main(again)
+    assert "do not look at these" in "".join(capsys.readouterr())
+    main(again)
+    assert "do not look at these" not in "".join(capsys.readouterr())
+
+
 def test_a_map_that_is_not_finite_is_refused(tmp_path: Path) -> None:
     folder = saved(tmp_path / "maps", {"rod": ROD, "tripod": HANDED})
     with (folder / "rod.mrc").open("r+b") as file:

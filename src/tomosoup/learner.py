@@ -23,6 +23,7 @@ from tomosoup.norms import estimate_norms
 from tomosoup.peaks import find_peaks
 from tomosoup.prediction import predict_heatmap, read_labels
 from tomosoup.recipes.training import LossRecipe, TrainingRecipe
+from tomosoup.resuming import moved, refuse_another
 from tomosoup.types import Progress, Species, Volume, quiet
 from tomosoup.windows import cut
 
@@ -204,23 +205,7 @@ class Learner(pl.LightningModule):
             state = checkpoint["callbacks"].get(callback.state_key)
             if state is not None and isinstance(callback, ModelCheckpoint):
                 old, new = str(state["dirpath"]), str(callback.dirpath)
-                checkpoint["callbacks"][callback.state_key] = _moved(state, old, new)
-
-
-def refuse_another(identity: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
-    """Raises `InputError`, naming what differs, where the `stored` training to resume was another one."""
-    if other := [key for key, value in stored.items() if identity.get(key) != value]:
-        raise InputError(
-            f"The training to resume was started with another {', '.join(other)}: give the same options, or start "
-            "anew with --overwrite."
-        )
-
-
-def _moved(state: Any, old: str, new: str) -> Any:
-    """A callback's state, its paths below `old` now below `new`: the training's folder may have been moved."""
-    if isinstance(state, dict):
-        return {_moved(k, old, new): _moved(v, old, new) for k, v in state.items()}
-    return new + state[len(old) :] if isinstance(state, str) and state.startswith(old) else state
+                checkpoint["callbacks"][callback.state_key] = moved(state, old, new)
 
 
 class Reporter(pl.Callback):

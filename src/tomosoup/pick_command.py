@@ -30,7 +30,7 @@ def pick(options: PickCommand) -> Outcome:
     from tomosoup.io.files import refuse_existing
     from tomosoup.io.project import open_project
     from tomosoup.io.selection import chosen_runs
-    from tomosoup.picking_jobs import begin_job, pick_runs, share
+    from tomosoup.picking_jobs import Recipes, begin_job, pick_runs, share
     from tomosoup.preparation import Nets
 
     if options.overwrite and options.cluster.shard:
@@ -50,9 +50,7 @@ def pick(options: PickCommand) -> Outcome:
         session=options.session,
         outputs=[path for path in (options.output, options.submission, options.report) if path],
         limits=lambda names: read_thresholds(options.threshold, names),
-        data=options.data,
-        plan=options.picking,
-        inference=options.inference,
+        recipes=Recipes(options.data, options.picking, options.inference),
         overwrite=options.overwrite,
     )
     if options.write_sbatch:
@@ -187,7 +185,12 @@ def threshold(options: ThresholdCommand) -> Outcome:
         candidates = read_candidates(project, options.session, progress=progress)
         limits = read_thresholds(options.threshold, [s.name for s in project.species])
         picks = {run: apply_thresholds(found, limits) for run, found in candidates.items()}
-        with_thresholds(project, options.session, limits, picks, progress=progress)
+        had_maps = with_thresholds(project, options.session, limits, picks, progress=progress)
+    if had_maps:
+        say(
+            "Density maps had dropped some of the session's picks, and do not look at these: for that, `tomosoup pick` "
+            "with --threshold and --templates.folder into another --session."
+        )
     if options.output:
         write_csv(options.output, picks)
     counts = Counter({s.name: sum(len(found.get(s.name, ())) for found in picks.values()) for s in project.species})

@@ -37,6 +37,18 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 @dataclass(frozen=True)
+class Recipes:
+    """Which tomograms, how they are picked, and by what engines."""
+
+    data: DataRecipe = field(default_factory=DataRecipe)
+    plan: PickingPlan = AS_TRAINED
+    inference: InferenceRecipe = field(default_factory=InferenceRecipe)
+
+
+DEFAULTS = Recipes()
+
+
+@dataclass(frozen=True)
 class Job:
     """All that a process needs to pick runs of a project. It pickles."""
 
@@ -46,9 +58,7 @@ class Job:
     species: tuple[str, ...]
     """What the models find, by the project's names."""
     thresholds: Mapping[str, float]
-    data: DataRecipe
-    plan: PickingPlan
-    inference: InferenceRecipe
+    recipes: Recipes
 
     def read(self, run: str) -> dict[str, Picks]:
         """The picks of a run that is done, in the models' order."""
@@ -64,9 +74,7 @@ def begin_job(
     session: str = "0",
     outputs: Sequence[Path] = (),
     limits: Callable[[Sequence[str]], Mapping[str, float]] = lambda _: {},
-    data: DataRecipe = DataRecipe(),  # noqa: B008 - immutable
-    plan: PickingPlan = AS_TRAINED,
-    inference: InferenceRecipe = InferenceRecipe(),  # noqa: B008
+    recipes: Recipes = DEFAULTS,
     overwrite: bool = False,
 ) -> Job:
     """The work of picking `runs`, its session begun, or found as an earlier process with the same settings left it.
@@ -74,6 +82,7 @@ def begin_job(
     `limits` gives, from the names of the species, thresholds in place of the models' own. Raises `InputError`, before
     anything is written, as `io.picks.pick_store`, and for models, views and weights that do not go together.
     """
+    plan = recipes.plan
     chosen_views(plan.views)
     opened = open_project(project)
     checkpoints = named_for(opened, [load(path) for path in models])
@@ -84,9 +93,9 @@ def begin_job(
     settings = {
         "models": [checkpoint.fingerprint() for checkpoint in checkpoints],
         "plan": plan.model_dump(mode="json", exclude={"templates": {"folder"}}),
-        "tomograms": data.model_dump(mode="json", exclude={"runs"}),
+        "tomograms": recipes.data.model_dump(mode="json", exclude={"runs"}),
         "thresholds": thresholds,
-        "precision": inference.precision,
+        "precision": recipes.inference.precision,
         "maps": fingerprints(chosen_maps(plan, checkpoints)),
     }
     store = pick_store(
@@ -100,7 +109,7 @@ def begin_job(
     )
     names = tuple(s.name for s in species)
     paths = tuple(checkpoint_file(path).absolute() for path in models)
-    return Job(project.absolute(), paths, store, names, thresholds, data, plan, inference)
+    return Job(project.absolute(), paths, store, names, thresholds, recipes)
 
 
 @dataclass(frozen=True)
@@ -125,7 +134,7 @@ class Bench:
         """`tell` hears what engine was chosen."""
         self.job, self.tell = job, tell
         self.told: list[str] = []
-        self.nets = Nets(job.inference, tell=self._hear)
+        self.nets = Nets(job.recipes.inference, tell=self._hear)
 
     def _hear(self, text: str) -> None:
         self.told.append(text)
@@ -144,12 +153,12 @@ class Bench:
     @cached_property
     def maps(self) -> Maps:
         """The density maps that have the last word, if any."""
-        return chosen_maps(self.job.plan, self.models)
+        return chosen_maps(self.job.recipes.plan, self.models)
 
     def open(self, run: str) -> Tomogram | Outcome:
         """The run's tomogram, in memory unless it is very large; or why it cannot be opened."""
         try:
-            tomogram = select_tomogram(self.project, run, self.job.data)
+            tomogram = select_tomogram(self.project, run, self.job.recipes.data)
             return tomogram.in_memory() if prod(tomogram.shape) <= READ_AHEAD else tomogram
         except Exception as error:
             return self._failure(run, error)
@@ -158,12 +167,11 @@ class Bench:
         """Pick what `open` gave, and write the picks; a failure is recorded and told, not raised."""
         if isinstance(tomogram, Outcome):
             return tomogram
-        run, store, began = tomogram.run, self.job.store, time.monotonic()
+        run, store, plan, began = tomogram.run, self.job.store, self.job.recipes.plan, time.monotonic()
         try:
-            candidates = pick_with(self.nets, tomogram, self.models, plan=self.job.plan, progress=progress)
-            picks = chosen(
-                candidates, tomogram, self.models, thresholds=self.job.thresholds, plan=self.job.plan, maps=self.maps
-            )
+            candidates = pick_with(self.nets, tomogram, self.models, plan=plan, progress=progress)
+            limits = self.job.thresholds
+            picks = chosen(candidates, tomogram, self.models, thresholds=limits, plan=plan, maps=self.maps)
             counts = {name: len(found) for name, found in picks.items()}
             about = {
                 "run": run,

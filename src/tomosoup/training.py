@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import lightning.pytorch as pl
@@ -21,16 +19,17 @@ from tomosoup.best_epochs import kept_checkpoints
 from tomosoup.checkpoints import Checkpoint
 from tomosoup.crops import Crops, Example, data_set_normalisation, normalised, read_examples
 from tomosoup.engines.choice import best_device
-from tomosoup.errors import InputError, first_line
+from tomosoup.errors import InputError
 from tomosoup.fine_tuning import for_species
 from tomosoup.folds import first_process, hold_out
 from tomosoup.io.project import Project, open_project
 from tomosoup.io.selection import VOXEL_SIZE_TOLERANCE
-from tomosoup.learner import HELD_OUT_LOSS, Learner, Reporter, ShuffledByEpoch, refuse_another, running_average
+from tomosoup.learner import HELD_OUT_LOSS, Learner, Reporter, ShuffledByEpoch, running_average
 from tomosoup.lightning_habits import WholeFiles, interrupts_pass, only_our_words
 from tomosoup.recipes.data import AnnotatedData, Normalisation
 from tomosoup.recipes.hardware import Hardware
 from tomosoup.recipes.training import TrainingRecipe
+from tomosoup.resuming import identity_of, keep_log, stopped_by_itself
 from tomosoup.types import Progress, quiet
 
 AUTO = Hardware()
@@ -69,11 +68,15 @@ def train(
         raise InputError(f"There is no training to resume in {folder}: leave out --resume to start one.")
     voxel_size = recipe.resample_to or (start.voxel_size if start else None)
     examples, held_out, normalisation = _read(project, recipe, fold, data, voxel_size, progress)
-    trained_on = {"runs": list(dict.fromkeys(e.run for e in examples)), "held_out": held_out.run}
     crops = Crops(examples, project.species, recipe)
-    options = recipe.model_dump(mode="json")
-    which = data.model_dump(mode="json")
-    event = {"step": "train", "tomosoup": version("tomosoup"), "recipe": options, "data": which, **trained_on}
+    event = {
+        "step": "train",
+        "tomosoup": version("tomosoup"),
+        "recipe": recipe.model_dump(mode="json"),
+        "data": data.model_dump(mode="json"),
+        "runs": list(dict.fromkeys(e.run for e in examples)),
+        "held_out": held_out.run,
+    }
     draft = Checkpoint(
         weights={},
         architecture=recipe.net,
@@ -83,20 +86,13 @@ def train(
         normalisation=normalisation,
         history=(*(start.history if start else ()), event),
     )
-    identity = {
-        **options,
-        **which,
-        **trained_on,
-        "species": [asdict(s) for s in project.species],
-        "voxel_size": held_out.volume.voxel_size,
-        "start": list(start.history) if start else None,
-    }
+    identity = identity_of(draft, start)
     module, trainer, loader = _assemble(
         crops, identity=identity, draft=draft, folder=folder, resume=resume, hardware=hardware, progress=progress
     )
     if start:
         module.net.load_state_dict(dict(_fitted(start, draft).weights))
-    if not (resume and _stopped_by_itself(last, identity)):
+    if not (resume and stopped_by_itself(last, identity)):
         with only_our_words(), interrupts_pass(trainer):
             trainer.fit(
                 module,
@@ -149,21 +145,6 @@ def _fitted(start: Checkpoint, draft: Checkpoint) -> Checkpoint:
     return for_species(start, draft.species)
 
 
-def _stopped_by_itself(last: Path, identity: Mapping[str, Any]) -> bool:
-    """Whether the training whose last epoch this is had lost its patience: nothing is left to do.
-
-    Raises `InputError` where it is another training than `identity` says.
-    """
-    try:
-        state = torch.load(last, map_location="cpu", weights_only=True)  # runs nothing from the file
-    except (RuntimeError, OSError, EOFError, ValueError, UnpicklingError) as error:
-        raise InputError(f"{last} cannot be read ({first_line(error)}): train anew with --overwrite.") from error
-    if not any(callback.get("stopped_epoch") for callback in state["callbacks"].values()):
-        return False
-    refuse_another(identity, state["identity"])
-    return True
-
-
 def _assemble(
     crops: Crops,
     *,
@@ -198,7 +179,7 @@ def _assemble(
         # timm's norms may hold an activation, which torch's own conversion, and so Lightning's, would drop.
         module.net = convert_sync_batchnorm(module.net)
     if resume and first_process():
-        _keep_log(folder / "metrics.csv")
+        keep_log(folder / "metrics.csv")
     with only_our_words():
         trainer = pl.Trainer(
             max_epochs=recipe.epochs,
@@ -253,13 +234,6 @@ def shared_batch(crops: Crops, accelerator: str, hardware: Hardware) -> int:
     if not share:
         raise InputError(f"An epoch has {crops.per_epoch} crops, too few for {hardware.devices} devices: use fewer.")
     return share
-
-
-def _keep_log(log: Path) -> None:
-    """Set the log of the part that was broken off aside: Lightning starts a new one."""
-    if log.is_file():
-        number = 1 + sum(1 for _ in log.parent.glob("metrics.*.csv"))
-        log.rename(log.with_name(f"metrics.{number}.csv"))
 
 
 def _precision(wanted: str, accelerator: str) -> Any:

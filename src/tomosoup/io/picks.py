@@ -161,21 +161,25 @@ def with_thresholds(
     picks: Mapping[str, PicksBySpecies],
     *,
     progress: Progress = quiet,
-) -> None:
-    """Put picks, by run, that pass these `limits` in the place of a session's; its records then say so."""
+) -> bool:
+    """Put picks, by run, that pass these `limits` in the place of a session's; its records then say so.
+
+    Whether density maps had looked at those that were there, as they have not at these.
+    """
     copick_files.valid_name(session, what="Session")
     records = Session.of(project.root, session)
     before = records.settings()
     for run in told(progress, "Writing picks", list(picks)):
         copick_files.write_picks(run_of(project.root, run), picks[run], user=OWN_USER, session=session)
     if before is not None:
-        settings = {**before, "thresholds": dict(limits)}
+        settings = {**before, "thresholds": dict(limits), "maps": {}}
         done = {run: records.about(run, fingerprint_of(before)) for run in records.runs(fingerprint_of(before))}
         records.begin(settings)
         for run in told(progress, "Writing records", list(done)):
             about = done[run]
             counts = {name: len(found) for name, found in picks.get(run, {}).items()}
             records.record(run, fingerprint_of(settings), {**about, "picks": counts})
+    return bool(before and before.get("maps"))
 
 
 def read_candidates(project: Project, session: str, *, progress: Progress = quiet) -> dict[str, dict[str, Picks]]:

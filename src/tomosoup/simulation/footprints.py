@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tomosoup.recipes.simulation import MicroscopeRecipe, ReconstructionRecipe
+from tomosoup.recipes.simulation import SimulationRecipe
 from tomosoup.simulation.acquisition import Acquisition
 from tomosoup.simulation.imaging import Field, expected_counts, frequencies, project
 from tomosoup.simulation.reconstruction import Processing, filtered, image_weights, reconstruct
@@ -32,19 +32,18 @@ def footprint(
     turn: Array,
     offset: Array,
     *,
+    recipe: SimulationRecipe,
     acquisition: Acquisition,
-    microscope: MicroscopeRecipe,
-    reconstruction: ReconstructionRecipe,
     processing: Processing,
     side: int,
-    voxel_size: float,
 ) -> Tensor:
     """The `wbp` of a particle alone, without noise: a cube of `side` voxels `(z, y, x)` about `offset` Å from it.
 
-    `density` is a structure's map `(n, n, n)` in V, turned by `turn` `(3, 3)`, as `simulate` has them. The scale is
+    `density` is a structure's map `(n, n, n)` in V, turned by `turn` `(3, 3)`, as `simulate` has them; of
+    `recipe` the microscope, the reconstruction and the voxel size count. The scale is
     that of the contrast (counts over their mean, less 1), before a tomogram is standardised.
     """
-    shape = (side, side, side)
+    shape, microscope, voxel_size = (side, side, side), recipe.microscope, recipe.voxel_size
     field = Field.of(shape, voxel_size, acquisition)
     picks = {"it": Picks(offset[None], np.ones(1), turn[None])}
     phase = project({"it": density}, picks, acquisition, microscope, field=field)
@@ -52,5 +51,6 @@ def footprint(
         expected_counts(p, acquisition, microscope, thickness=torch.tensor(0.0), pixel=voxel_size)
         for p in (phase, torch.zeros_like(phase))
     )
-    weights = image_weights(acquisition, microscope, reconstruction, processing, frequencies(field.shape, voxel_size))
+    waves = frequencies(field.shape, voxel_size)
+    weights = image_weights(acquisition, microscope, recipe.reconstruction, processing, waves)
     return reconstruct(filtered(counts / empty - 1, weights), acquisition.aligned(), shape)
