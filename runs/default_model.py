@@ -13,7 +13,7 @@ annotated tomograms have them, with the built-in shapes; one of the five, TS_73_
 epoch and sets the thresholds. OUT/test: six of full size that nothing is trained or tuned on, of the recipe `contest`:
 the other two layouts, and four random ones.
 
-`train` is the recipe `best`, `soup` the greedy soup of the three best epochs of a 3D U-Net with the options of `SOUP`;
+`train` is the recipe `best`, `soup` the mean of the three best epochs of a 3D U-Net with the options of `SOUP`;
 both can be stopped and started again. `tune` is `tomosoup tune`, on the run that chose the epochs. `test` picks the six
 in several ways (`WAYS`) with the models of OUT or, where there are none, those that ship with the package, and the
 thresholds that they came with; intervals are from a bootstrap over runs, and particles and false picks in them.
@@ -153,9 +153,11 @@ def cook(out: Path, _: list[str]) -> None:
         begun = (folder / "last.ckpt").is_file()
         trained = training.train(project, leg, fold=fold, folder=folder, start=trained, resume=begun)
     options = SoupCommand(
-        ingredients=(folder,), output=out / "default-soup.safetensors", project=out / "train", greedy=True,
+        ingredients=(folder,),
+        output=out / "default-soup.safetensors",
+        project=out / "train",
         data=AnnotatedData(runs=(HELD_OUT,)),
-    )  # fmt: skip
+    )
     make_soup(options).checkpoint.halved().save(options.output)
 
 

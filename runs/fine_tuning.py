@@ -209,16 +209,19 @@ def chain(out: Path, _: list[str]) -> None:
     where, models = str(project), [str(out / f"chain-fold{fold}.safetensors") for fold in (0, 1)]
     first = ["--from", "default", "--pretrain-on", str(out / "simulated")]
     labelled, output = ["--runs", one, chooses], ["--output", str(out / "chain.safetensors")]
-    cli.main(["train", where, *first, "--all-folds", *labelled, *output, "--resume"])
-    for stage, used, options in (
-        ("first", models[:1], []),
-        ("mixed", models, []),
-        ("maps", models, ["--templates.folder", str(out)]),
+    cli.main(["train", where, *first, "--all-folds", *labelled, *output, "--overwrite"])
+    tune = ["tune", where, *labelled, "--model", *models]
+    for stage, used, before, options in (
+        ("one-net", models[:1], [], []),
+        ("both", models, tune, []),
+        ("laxer-thresholds", models, [*tune, "--softness", "0.1"], []),
+        ("maps", models, [], ["--templates.folder", str(out)]),
     ):
-        if stage == "mixed":
-            cli.main(["tune", where, *labelled, "--model", *used])
-        cli.main(["pick", where, "--runs", *scored, "--model", *used, "--session", stage, *options])
-        cli.main(["score", where, "--runs", *scored, "--picks-set", f"tomosoup/{stage}"])
+        if before:
+            cli.main(before)
+        picking = ["--runs", *scored, "--model", *used, "--session", stage, "--overwrite"]
+        cli.main(["pick", where, *picking, *options])
+        cli.main(["score", where, where, "--runs", *scored, "--picks-set", f"tomosoup/{stage}"])
 
 
 SHOWN = {
