@@ -205,10 +205,10 @@ def table(out: Path, _: list[str]) -> None:
 
 def chain(out: Path, _: list[str]) -> None:
     """Do what docs/best.md says, from two annotated tomograms and the simulated ones, and score each stage."""
-    project, (one, *_), chooses, scored = out / "project", *parts(tuple(open_project(out / "project").runs))
-    where, models = str(project), [str(out / f"chain-fold{fold}.safetensors") for fold in (0, 1)]
+    where, models = str(out / "project"), [str(out / f"chain-fold{fold}.safetensors") for fold in (0, 1)]
+    to_train, chooses, scored = parts(tuple(open_project(where).runs))
     first = ["--from", "default", "--pretrain-on", str(out / "simulated")]
-    labelled, output = ["--runs", one, chooses], ["--output", str(out / "chain.safetensors")]
+    labelled, output = ["--runs", to_train[0], chooses], ["--output", str(out / "chain.safetensors")]
     cli.main(["train", where, *first, "--all-folds", *labelled, *output, "--overwrite"])
     tune = ["tune", where, *labelled, "--model", *models]
     for stage, used, before, options in (

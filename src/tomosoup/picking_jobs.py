@@ -15,7 +15,7 @@ from typing import Any
 
 from tomosoup.checkpoints import Checkpoint, checkpoint_file, load
 from tomosoup.ensembles import AS_TRAINED, all_species, all_thresholds, chosen_views, model_shares
-from tomosoup.errors import InputError, first_line
+from tomosoup.errors import InputError, as_sentence
 from tomosoup.io.picks import PickStore, pick_store
 from tomosoup.io.project import Project, open_project
 from tomosoup.io.remote import of_storage
@@ -198,17 +198,6 @@ class Bench:
         except InputError:
             final = True
         return Outcome(run, error=about["error"], passing=of_storage(cause) and not final, final=final)
-
-
-def as_sentence(error: Exception) -> str:
-    """An error as users are told of it."""
-    if isinstance(error, InputError):
-        return str(error)
-    if isinstance(error, MemoryError):
-        return "There is not enough memory: pick with smaller windows (--plane), or on a machine with more."
-    if isinstance(error, OSError):
-        return f"The operating system refused: {error}."
-    return f"{type(error).__name__}: {first_line(error)}."
 
 
 Work = Callable[[Sequence[str]], Iterator[Outcome]]
