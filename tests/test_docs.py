@@ -8,7 +8,7 @@ from tomosoup.arguments import parse
 from tomosoup.cli import COMMANDS
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def commands(page: Path) -> set[str]:
@@ -19,7 +19,7 @@ def commands(page: Path) -> set[str]:
     return {line for line in lines if "..." not in line and not re.search(r"\b(COMMAND|OPTIONS)\b", line)}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_of_the_docs_have_these_options(page: Path) -> None:
     for line in sorted(commands(page)):
         name, *words = shlex.split(line, comments=True)[1:]

@@ -244,5 +244,5 @@ def test_names_that_stars_cannot_hold_are_refused(name: str, folder: Path, capsy
 
 
 def test_the_page_on_formats_has_a_row_for_each() -> None:
-    page = (Path(__file__).parents[1] / "docs" / "formats.md").read_text()
+    page = (Path(__file__).parents[1] / "docs" / "data" / "formats.md").read_text()
     assert [name for name in FORMATS if f"| `{name}` |" not in page] == []

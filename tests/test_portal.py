@@ -323,7 +323,7 @@ def test_names_are_translated_only_where_they_differ_and_one_is_meant() -> None:
 
 
 def test_the_documented_table_of_names_is_the_one_in_use() -> None:
-    page = (Path(__file__).parents[1] / "docs" / "remote.md").read_text()
+    page = (Path(__file__).parents[1] / "docs" / "data" / "remote.md").read_text()
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| ")]
     table = {row[0]: {*row[1].split(", "), row[2]} - {row[0]} for row in rows if row[0] in PARTICLES}
     assert table == {name: set(others) for name, others in PARTICLES.items()}
