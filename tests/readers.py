@@ -1,4 +1,4 @@
-"""Every reader of files, with a valid file of each, and ways to spoil one: for the tests and for runs/fuzz.py."""
+"""Every reader of files, with a valid file of each, and ways to spoil one: for the tests and runs/checks/fuzz.py."""
 
 import json
 import shutil

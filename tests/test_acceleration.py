@@ -5,12 +5,12 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
-from plain_nets import plain
 from test_net_contract import CHANGES
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.speed.plain_nets import plain
 from tomosoup.acceleration import STEPS, accelerate
 from tomosoup.nets import build_net
 from tomosoup.nets.convolution import Conv3x3x3, conv3x3x3, upsampled_conv

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from peers import exchange
-from peers.peers import ENVIRONMENTS, PEERS
 
+from benchmarks.peers import exchange
+from benchmarks.peers.peers import ENVIRONMENTS, PEERS
 from tomosoup.types import Volume
 
 FOLDER = Path(exchange.__file__).parent
@@ -15,7 +15,7 @@ FOLDER = Path(exchange.__file__).parent
 @pytest.mark.parametrize("name", PEERS)
 def test_every_peer_has_a_driver_and_an_environment(name: str) -> None:
     peer = PEERS[name]
-    assert (FOLDER / f"drive_{peer.driver}.py").is_file()
+    assert (FOLDER / "drivers" / f"{peer.driver}.py").is_file()
     assert peer.environment in {"", *ENVIRONMENTS}
 
 

@@ -11,9 +11,9 @@ beside each project lie the same tomograms and true picks in plain form (`exchan
 import json
 from pathlib import Path
 
-import exchange
 import numpy as np
 
+from benchmarks.peers import exchange
 from tomosoup.io.project import Project, open_project
 from tomosoup.io.selection import read_truth, select_tomogram
 from tomosoup.recipes.commands import SimulateCommand

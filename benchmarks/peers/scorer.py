@@ -1,6 +1,8 @@
 """The score, by TopCUP's copy of the contest's own metric; run by TopCUP's Python. Nothing of tomosoup is in it.
 
-    python scorer.py DATA FOLDER     # reads held-out.csv, contest.csv, hard.csv in FOLDER; writes score.json
+    python -m benchmarks.peers.scorer DATA FOLDER
+
+Reads held-out.csv, contest.csv, hard.csv in FOLDER; writes score.json.
 
 Each species' threshold is the one with the best F4 on the held-out run (midway between two scores); where nothing was
 hit it is out of reach. With it, the runs of each test set are scored together. Told besides is the score with the best
@@ -14,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from exchange import SETS, Pick, Set, read_picks
 from topcup.postprocess.metric import compute_metrics, score
+
+from benchmarks.peers.exchange import SETS, Pick, Set, read_picks
 
 BETA = 4
 """Of the contest."""

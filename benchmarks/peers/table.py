@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from exchange import SETS, Set, read_picks
-from peers import Peer
 
+from benchmarks.peers.exchange import SETS, Set, read_picks
+from benchmarks.peers.peers import Peer
 from tomosoup.evaluation import apply_thresholds, score
 from tomosoup.io.project import open_project
 from tomosoup.io.selection import read_truth

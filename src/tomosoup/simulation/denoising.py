@@ -1,8 +1,8 @@
 """What makes a weighted back-projection look like the contest's denoised tomograms.
 
 Those come from a net. Seen from outside it does four things, measured on slices of a real tomogram by
-`runs/like_real.py --fit`: it keeps a part of each frequency, it keeps finer detail along the tilt axis, it flattens
-what is brighter than the ice, and it puts a little power into the missing wedge.
+`runs/checks/real_and_simulated.py --fit`: it keeps a part of each frequency, it keeps finer detail along the tilt axis,
+it flattens what is brighter than the ice, and it puts a little power into the missing wedge.
 """
 
 from __future__ import annotations

@@ -1,0 +1,54 @@
+"""How large the page of a report is for a full-size run: noise, which compresses worst, and 8,000 candidates a species.
+
+python -m benchmarks.speed.report_size OUT.html
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tomosoup.evaluation import MATCH_RADII
+from tomosoup.recipes.report import ReportCommand
+from tomosoup.recipes.species import CONTEST_SPECIES
+from tomosoup.report.atlas import atlas
+from tomosoup.report.gathering import Report, RunReport
+from tomosoup.report.hits import Hits, hits
+from tomosoup.report.page import write_page
+from tomosoup.types import Picks, Species, Volume
+
+SHAPE = (184, 630, 630)
+CANDIDATES, PARTICLES = 8000, 100
+
+
+def anywhere(number: int, numbers: np.random.Generator) -> np.ndarray:
+    """Positions `(number, 3)` in Å."""
+    return numbers.uniform(0, 10, (number, 3)) * np.array(SHAPE)
+
+
+def found(kind: Species, numbers: np.random.Generator) -> Hits:
+    """Candidates with scores of a net's precision, and particles, anywhere."""
+    scores = numbers.random(CANDIDATES, dtype=np.float32).astype(float)
+    picks, truth = Picks(anywhere(CANDIDATES, numbers), scores), Picks.of(anywhere(PARTICLES, numbers))
+    return hits(picks, truth, distance=MATCH_RADII * kind.radius)
+
+
+def main(path: Path) -> None:
+    """Write the page and print its size."""
+    numbers = np.random.default_rng(0)
+    noise = torch.from_numpy(numbers.standard_normal(SHAPE, dtype=np.float32))
+    options = ReportCommand(project=path)
+    began = time.monotonic()
+    picture = atlas(Volume(noise, 10.0, (5.0, 5.0, 5.0)), voxels=options.voxels)
+    run = RunReport("noise", True, {s.name: found(s, numbers) for s in CONTEST_SPECIES}, picture)
+    thresholds = {s.name: 0.5 for s in CONTEST_SPECIES}
+    numbers_of = tuple(range(len(CONTEST_SPECIES)))
+    write_page(path, Report("noise", options, CONTEST_SPECIES, numbers_of, thresholds, (run,), (), ()))
+    print(f"{SHAPE} -> {picture.shape}, JPEG {len(picture.jpeg) / 1e6:.1f} MB")
+    print(f"page {path.stat().st_size / 1e6:.1f} MB, {time.monotonic() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

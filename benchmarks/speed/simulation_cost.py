@@ -1,0 +1,65 @@
+"""What a simulated run costs: seconds against voxels, tilts and particles, and two processes against one.
+
+    python -m benchmarks.speed.simulation_cost
+
+Runs of the recipe `contest` in one thread, one volume or one number of tilts after the other. A cost that is linear
+shows the same seconds per million voxels and tilt on every line of the first two tables.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+
+from tomosoup.recipes.commands import SimulateCommand
+from tomosoup.recipes.simulation import MicroscopeRecipe, SimulationRecipe
+from tomosoup.simulation.acquisition import tilt_angles
+from tomosoup.simulation.projects import simulate_project
+from tomosoup.simulation.scene import simulate
+
+CONTEST = SimulationRecipe.read("contest")
+BARE = {"sample": CONTEST.sample.model_copy(update={"bystanders": (0.0, 0.0)}), "concentration": {"apo-ferritin": 0.0}}
+SHAPES = ((46, 315, 315), (92, 315, 315), (184, 315, 315), (184, 446, 446), (184, 630, 630))
+LIMITS = (15.0, 30.0, 45.0, 60.0)
+CROWDS = (100.0, 1000.0, 10_000.0)
+
+
+def seconds(**changes: object) -> tuple[float, int]:
+    """Seconds for a run of the contest's recipe with changes, and its particles."""
+    start = time.perf_counter()
+    scene = simulate(CONTEST.model_copy(update=changes), seed=0)
+    others = scene.parameters["sample"]["counts"].values()
+    return time.perf_counter() - start, sum(map(len, scene.truth.values())) + sum(others)
+
+
+def microscope(limit: float) -> MicroscopeRecipe:
+    return CONTEST.microscope.model_copy(update={"tilt_limit": (limit, limit)})
+
+
+if __name__ == "__main__":
+    seconds(**BARE, shape=(32, 64, 64))  # the first call loads libraries
+    tilts = len(tilt_angles(45.0, CONTEST.microscope.tilt_step))
+    print("voxels, no particles      tilts        s   s per million voxels and tilt")
+    for shape in SHAPES:
+        million = shape[0] * shape[1] * shape[2] / 1e6
+        took, _ = seconds(**BARE, shape=shape, microscope=microscope(45.0))
+        size = "x".join(map(str, shape))
+        print(f"{million:6.1f} million {size:>13} {tilts:3d} {took:8.1f} {took / million / tilts:8.4f}")
+    print("tilts, no particles, 92 x 315 x 315")
+    for limit in LIMITS:
+        tilts = len(tilt_angles(limit, CONTEST.microscope.tilt_step))
+        took, _ = seconds(**BARE, shape=SHAPES[1], microscope=microscope(limit))
+        million = SHAPES[1][0] * SHAPES[1][1] * SHAPES[1][2] / 1e6
+        print(f"{tilts:33d} {took:8.1f} {took / million / tilts:8.4f}")
+    empty, _ = seconds(**BARE, shape=SHAPES[1])
+    print("particles in 92 x 315 x 315               s   ms per particle beyond the empty run")
+    for density in CROWDS:
+        took, number = seconds(shape=SHAPES[1], concentration={"beta-galactosidase": density}, sample=BARE["sample"])
+        print(f"{number:33d} {took:8.1f} {(took - empty) / number * 1e3:8.1f}")
+    took, number = seconds()
+    print(f"a whole run, 184 x 630 x 630, {number} particles and bystanders: {took:.1f} s")
+    with tempfile.TemporaryDirectory() as folder:
+        small = CONTEST.model_copy(update={"shape": (92, 315, 315)})
+        for jobs in (1, 2):
+            start = time.perf_counter()
+            simulate_project(SimulateCommand(out=Path(folder) / str(jobs), runs=6, jobs=jobs, simulation=small))
+            print(f"six runs of 92 x 315 x 315, --jobs {jobs}: {time.perf_counter() - start:.1f} s")

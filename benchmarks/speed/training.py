@@ -1,0 +1,70 @@
+"""Updates a second: nets by their published formula and as they are here, side by side in one run, and the crops' rate.
+
+    python -m benchmarks.speed.training RECIPE [BATCH]
+
+RECIPE is yu4u (A1), tattaka (A2) or small. An update is forward, loss, backward and AdamW on a batch of random crops of
+the recipe's shape. Then: how many crops a second one process prepares from a simulated tomogram in memory, cut,
+augmented, and with their targets drawn (no target volume is ever made). Where that is more than the net takes, workers
+have nothing to add.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.speed.inference import net_of
+from benchmarks.speed.plain_nets import plain
+from tomosoup.crops import Crops, Example
+from tomosoup.losses import training_loss
+from tomosoup.normalisation import standardise
+from tomosoup.process import keep_freed_memory
+from tomosoup.recipes.simulation import SimulationRecipe
+from tomosoup.recipes.species import CONTEST_SPECIES
+from tomosoup.recipes.training import TrainingRecipe
+from tomosoup.simulation.scene import simulate
+
+
+def rate(work: Callable[[], object], repeats: int = 3) -> float:
+    """Calls a second, the best of some, after a first one."""
+    work()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return 1 / min(times)
+
+
+def update(net: nn.Module, x: Tensor, target: Tensor, recipe: TrainingRecipe, *, fused: bool) -> Callable[[], object]:
+    """One step of AdamW; `fused`, in one kernel, as a training of ours has it."""
+    net.train()
+    optimiser = torch.optim.AdamW([p for p in net.parameters() if p.requires_grad], lr=1e-4, fused=fused)
+
+    def step() -> None:
+        optimiser.zero_grad()
+        training_loss(net(x), target, recipe.loss).backward()
+        optimiser.step()
+
+    return step
+
+
+def main(name: str, batch: int) -> None:
+    """Print both sides, and the crops."""
+    net, recipe = net_of(name)
+    scene = simulate(SimulationRecipe.read("simulated"), seed=0)
+    crops = Crops([Example("run", standardise(scene.volume), scene.truth)], CONTEST_SPECIES, recipe)
+    x, target = (torch.stack(parts) for parts in zip(*(crops[i % len(crops)] for i in range(batch)), strict=True))
+    slow = rate(update(plain(net), x, target, recipe, fused=False))
+    keep_freed_memory()  # as a command does
+    fast = rate(update(net, x, target, recipe, fused=True))
+    print(f"{name}, batch {batch} of {tuple(x.shape[2:])}: plain {slow:.3f} updates a second, here {fast:.3f}")
+    print(f"ratio {fast / slow:.2f}")
+    drawn = rate(lambda: [crops[i % len(crops)] for i in range(4)]) * 4
+    print(f"crops: {drawn:.1f} a second in this process; the net takes {fast * batch:.1f}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 1)

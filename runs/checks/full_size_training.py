@@ -1,0 +1,50 @@
+"""The published recipes at full size, started on a CPU: thirty real updates of each, and whether the loss falls.
+
+    python -m runs.checks.full_size_training OUT [RECIPE ...]
+
+Simulates four small runs (64 x 256 x 256) in OUT, then trains each recipe (yu4u, tattaka and soup-tiny unless named)
+for one epoch of 30 updates at batch 2, from scratch and with a short warm-up; all else is as shipped. Prints the mean
+loss of the first and the last ten updates and the seconds that all took.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from tomosoup.recipes.commands import SimulateCommand
+from tomosoup.recipes.training import TrainingRecipe
+from tomosoup.simulation.projects import simulate_project
+from tomosoup.training import train
+
+RUNS, UPDATES, BATCH = 4, 30, 2
+
+if __name__ == "__main__":
+    out = Path(sys.argv[1])
+    if not (out / "project").exists():
+        simulate_project(SimulateCommand(out=out / "project", runs=RUNS))
+    for name in sys.argv[2:] or ["yu4u", "tattaka", "soup-tiny"]:
+        shipped = TrainingRecipe.read(name)
+        balanced = shipped.crops_per_tomogram and UPDATES * BATCH // (RUNS - 1)
+        recipe = shipped.model_copy(
+            update={
+                "net": shipped.net if shipped.labels_voxels else shipped.net.model_copy(update={"pretrained": False}),
+                "crops_per_tomogram": balanced,
+                "windows": shipped.windows.model_copy(update={"stride": shipped.windows.shape}),
+                "epochs": 1,
+                "crops_per_epoch": UPDATES * BATCH,
+                "warmup_epochs": 0.2,
+                "batch_size": BATCH,
+            }
+        )
+        start = time.perf_counter()
+        train(out / "project", recipe, folder=out / name)
+        seconds = time.perf_counter() - start
+        loss = pd.read_csv(out / name / "metrics.csv")["loss"].dropna()
+        assert len(loss) == UPDATES
+        print(
+            f"{name}: {UPDATES} updates of {BATCH} windows in {seconds:.0f} s (with one validation); "
+            f"mean loss {loss[:10].mean():.5f} -> {loss[-10:].mean():.5f}",
+            flush=True,
+        )

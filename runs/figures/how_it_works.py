@@ -1,0 +1,99 @@
+"""The pictures of docs/how-it-works.md, each drawn by the code that it explains.
+
+    python -m runs.figures.how_it_works MODEL docs
+
+MODEL is a checkpoint that predicts heatmaps, such as the demo's.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle, Rectangle
+
+from tomosoup.checkpoints import load
+from tomosoup.ensembles import ensemble_heatmap
+from tomosoup.evaluation import apply_thresholds
+from tomosoup.io.copick_files import COLOURS
+from tomosoup.peaks import find_peaks
+from tomosoup.recipes.picking import WindowPlan
+from tomosoup.recipes.simulation import SimulationRecipe
+from tomosoup.simulation.scene import simulate
+from tomosoup.targets import gaussian_targets
+from tomosoup.windows import window_regions, window_weight
+
+SHAPE, SEED, SLICE = (48, 256, 256), 77, 24
+
+
+def path_of_a_pick(model: Path, file: Path) -> None:
+    """A slice, what a net is asked for there, what it says, and the picks that are read from that."""
+    checkpoint = load(model)
+    scene = simulate(SimulationRecipe.read("simulated").model_copy(update={"shape": SHAPE}), seed=SEED)
+    species, volume = checkpoint.species, scene.volume
+    heatmap = ensemble_heatmap(volume, [checkpoint])
+    target = gaussian_targets(scene.truth, species, volume, sigma=[60.0] * len(species))
+    picks = apply_thresholds(find_peaks(heatmap, species), checkpoint.thresholds)
+    figure = Figure(figsize=(14, 4), layout="constrained")
+    axes = figure.subplots(1, 4)
+    tomogram = volume.data[SLICE - 1 : SLICE + 2].mean(0)
+    for axis, title in zip(axes, ("tomogram", "target", "heatmap", "picks"), strict=True):
+        axis.imshow(tomogram, cmap="gray", vmin=-3, vmax=2.5)
+        axis.set(title=title, xticks=[], yticks=[])
+    for axis, maps in ((axes[1], target.data), (axes[2], heatmap.data)):
+        axis.images[0].set_alpha(0.35)
+        axis.imshow(coloured(maps[:, SLICE]))
+    for i, kind in enumerate(species):
+        circles(axes[3], volume.to_voxel(picks[kind.name].zyx), kind.radius / volume.voxel_size, COLOURS[i])
+        axes[0].plot([], [], "o", color=COLOURS[i], label=kind.name)
+    figure.legend(loc="outside lower center", ncols=6, frameon=False)
+    figure.savefig(file, dpi=70)
+
+
+def coloured(maps: torch.Tensor) -> np.ndarray:
+    """Maps of species `(c, y, x)` from 0 to 1 -> one picture `(y, x, 4)`, a colour a species, clear where it is 0."""
+    colours = np.array([[*bytes.fromhex(c[1:]), 0] for c in COLOURS[: len(maps)]]) / 255
+    heights = maps.clamp(0, 1).numpy()
+    picture = colours[heights.argmax(0)]
+    picture[..., 3] = heights.max(0)
+    return picture
+
+
+def circles(axis: Axes, zyx_vox: np.ndarray, radius_vox: float, colour: str) -> None:
+    """Circles where balls about picks meet the slice."""
+    for z, y, x in zyx_vox:
+        if abs(z - SLICE) < radius_vox:
+            size = float(np.sqrt(radius_vox**2 - (z - SLICE) ** 2))
+            axis.add_patch(Circle((x, y), size, fill=False, color=colour, linewidth=1.5))
+
+
+def windows(file: Path) -> None:
+    """How often a plane's voxels are seen, and one window's weight, by the paper's windows and by larger ones."""
+    figure = Figure(figsize=(13, 4.4), layout="constrained")
+    axes = figure.subplots(1, 3)
+    side = 630
+    plans = [
+        (WindowPlan(shape=(16, 128, 128), stride=(8, 48, 48), weighting="pyramid"), "paper, 128 at 48"),
+        (WindowPlan(shape=(16, 256, 256), stride=(8, 96, 96), border="inside"), "small, 256 at 96"),
+    ]
+    for axis, (plan, title) in zip(axes, plans, strict=False):
+        regions = [r for r in window_regions((16, side, side), plan) if r[0].start == 0]
+        seen = np.zeros((side, side))
+        for _, y, x in regions:
+            seen[y, x] += 1
+        image = axis.imshow(seen, cmap="viridis", vmin=0, vmax=9)
+        _, y, x = regions[len(regions) // 3]
+        axis.add_patch(Rectangle((x.start, y.start), plan.shape[2], plan.shape[1], fill=False, color="white"))
+        axis.set(title=f"{title}: {len(regions)} windows", xlabel="x (voxels)")
+    figure.colorbar(image, ax=axes[:2], label="windows that see a voxel", shrink=0.8)
+    weights = window_weight(plans[0][0])
+    axes[2].imshow(weights[weights.shape[0] // 2], cmap="magma", vmin=0)
+    axes[2].set(title="weight in one of the paper's", xlabel="x (voxels)")
+    figure.savefig(file, dpi=70)
+
+
+if __name__ == "__main__":
+    path_of_a_pick(Path(sys.argv[1]), Path(sys.argv[2]) / "how-picks.jpg")
+    windows(Path(sys.argv[2]) / "how-windows.png")

@@ -1,0 +1,232 @@
+"""The default model that ships with the package: simulate, train, set thresholds, score. Nothing real is in it.
+
+    python -m runs.models.default_model simulate OUT DATA     # DATA holds czii_train_picks.csv and maps_10A/
+    python -m runs.models.default_model train OUT
+    python -m runs.models.default_model soup OUT              # the small soup of the other system
+    python -m runs.models.default_model tune OUT              # sets the thresholds of both, alone and together
+    python -m runs.models.default_model test OUT              # prints the tables of the model card
+    python -m runs.models.default_model sample SAMPLE DATA    # the tomogram that `tomosoup demo` picks
+
+`simulate` makes two projects. OUT/train: twenty crowded tomograms of 96 x 448 x 448 voxels under microscopes of every
+kind, with the shapes of maps_10A, and five of full size whose particles stand where five of the contest's seven
+annotated tomograms have them, with the built-in shapes; one of the five, TS_73_6, is held out: it chooses the best
+epoch and sets the thresholds. OUT/test: six of full size that nothing is trained or tuned on, of the recipe `contest`:
+the other two layouts, and four random ones.
+
+`train` is the recipe `best`, `soup` the mean of the three best epochs of a 3D U-Net with the options of `SOUP`;
+both can be stopped and started again. `tune` is `tomosoup tune`, on the run that chose the epochs. `test` picks the six
+in several ways (`WAYS`) with the models of OUT or, where there are none, those that ship with the package, and the
+thresholds that they came with; intervals are from a bootstrap over runs, and particles and false picks in them.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+from time import process_time
+
+import numpy as np
+
+from tomosoup import cli, training
+from tomosoup.bootstrap import bootstrap, f4_at, interval, look
+from tomosoup.checkpoints import load
+from tomosoup.ensembles import all_thresholds
+from tomosoup.evaluation import MATCH_RADII, score
+from tomosoup.io.project import open_project
+from tomosoup.io.selection import read_truth, select_tomogram
+from tomosoup.picking import chosen, chosen_maps, pick_with
+from tomosoup.preparation import Nets
+from tomosoup.process import keep_freed_memory
+from tomosoup.recipes.commands import SimulateCommand, SoupCommand
+from tomosoup.recipes.data import AnnotatedData, DataRecipe
+from tomosoup.recipes.hardware import InferenceRecipe
+from tomosoup.recipes.nets import UNet3dRecipe
+from tomosoup.recipes.picking import PickingPlan, WindowPlan
+from tomosoup.recipes.simulation import CONCENTRATION, SampleRecipe, SimulationRecipe
+from tomosoup.recipes.training import AugmentationRecipe, LossRecipe, TrainingRecipe
+from tomosoup.sample import save_sample
+from tomosoup.simulation.projects import simulate_project
+from tomosoup.simulation.scene import simulate as simulate_scene
+from tomosoup.souping import make_soup
+
+MAPS = {
+    "apo-ferritin": "8cpv",
+    "beta-galactosidase": "6drv",
+    "ribosome": "6qzp",
+    "thyroglobulin": "7n4y",
+    "virus-like-particle": "6n4v",
+}
+"""Beta-amylase's map is one chain of four, so it keeps its built-in shape."""
+HELD_OUT = "TS_73_6"
+LAYOUTS = ("TS_5_4", "TS_69_2", "TS_6_4", "TS_6_6", HELD_OUT)
+TEST_LAYOUTS = ("TS_86_3", "TS_99_9")
+CROWDED, RANDOM = 20, 4
+"""Tomograms to train on, and to test on, of random layout."""
+
+
+def recipes(data: Path) -> tuple[SimulationRecipe, SimulationRecipe, SimulationRecipe]:
+    """Crowded tomograms to train on; those of the contest's layouts to train on; those to test on."""
+    contest = SimulationRecipe.read("contest")
+    maps = {
+        "maps": {name: data / "maps_10A" / f"{code}.mrc" for name, code in MAPS.items()},
+        "map_scale": {"virus-like-particle": 0.7},
+    }
+    anyone = {
+        "sample": SampleRecipe(
+            thickness=(900, 2200), ice_gradient=(0, 0.2), bystanders=(10_000, 60_000), gold=(0, 4), membranes=(0, 2),
+            carbon=(0, 0.2),
+        ),
+        "microscope": contest.microscope.model_copy(
+            update={"tilt_limit": (40, 60), "dose": (50, 140), "defocus": (1.5, 5.0), "pretilt": (-8, 8)}
+        ),
+        "reconstruction": contest.reconstruction.model_copy(update={"stretch": (0.9, 1.25)}),
+    }  # fmt: skip
+    crowded = {
+        "shape": (96, 448, 448),
+        "concentration": {name: 0.6 * n for name, n in CONCENTRATION.items()},
+    }
+    return (
+        contest.model_copy(update={**maps, **anyone, **crowded}),
+        contest.model_copy(update=anyone),
+        contest.model_copy(update=maps),
+    )
+
+
+def simulate(out: Path, paths: list[str]) -> None:
+    """Make both projects, or go on with them."""
+    data = Path(paths[0])
+    crowded, like, test = recipes(data)
+    for name, seed, runs, random, layouts, placed in (
+        ("train", 901, CROWDED, crowded, LAYOUTS, like),
+        ("test", 902, RANDOM, test, TEST_LAYOUTS, test),
+    ):
+        folder, aside = out / name, out / f"{name}-placed"
+        if not folder.exists():
+            make(SimulateCommand(out=folder, runs=runs, seed=seed, simulation=random))
+        home = folder / "static" / "ExperimentRuns"
+        if missing := [run for run in layouts if not (home / run).exists()]:
+            make(SimulateCommand(
+                out=aside, like=data / "czii_train_picks.csv", like_runs=tuple(missing), seed=seed + 10,
+                simulation=placed,
+            ))  # fmt: skip
+            for run in missing:
+                (aside / "static" / "ExperimentRuns" / run).rename(home / run)
+            shutil.rmtree(aside)
+    (out / "maps").mkdir(exist_ok=True)
+    for name in MAPS.keys() - test.map_scale.keys():
+        shutil.copyfile(test.maps[name], out / "maps" / f"{name}.mrc")
+
+
+def train(out: Path, _: list[str]) -> None:
+    """Train the net, or go on with it, and save it in half precision."""
+    project = open_project(out / "train")
+    fold, folder = project.runs.index(HELD_OUT), out / "default.training"
+    begun = (folder / "last.ckpt").is_file()
+    trained = training.train(project, TrainingRecipe.read("best"), fold=fold, folder=folder, resume=begun)
+    trained.halved().save(out / "default.safetensors")
+
+
+SOUP = TrainingRecipe(
+    net=UNet3dRecipe(channels=(16, 32, 64, 64), residual_units=1, dropout=0.1),
+    loss=LossRecipe(name="dice"),
+    augmentation=AugmentationRecipe(affine_chance=0.0, intensity_chance=0.0),
+    windows=WindowPlan(shape=(96, 640, 640), stride=(72, 480, 480), weighting="gaussian", border="inside"),
+    crop_shape=(64, 96, 96),
+    crops_per_tomogram=4,
+    batch_size=4,
+    epochs=16,
+    validate_every=4,
+    kept=3,
+    warmup_epochs=1,
+    learning_rate=3e-3,
+    average_decay=0.97,
+)
+LEGS = (SOUP, SOUP.model_copy(update={"epochs": 44}))
+"""The second goes on from the best epoch of the first, its learning rate from the top again."""
+
+
+def cook(out: Path, _: list[str]) -> None:
+    """Train the 3D U-Net, or go on with it, and save the soup of its best epochs in half precision."""
+    project, trained = open_project(out / "train"), None
+    fold, folder = project.runs.index(HELD_OUT), out
+    for number, leg in enumerate(LEGS, start=1):
+        folder = out / f"default-soup-{number}.training"
+        begun = (folder / "last.ckpt").is_file()
+        trained = training.train(project, leg, fold=fold, folder=folder, start=trained, resume=begun)
+    options = SoupCommand(
+        ingredients=(folder,),
+        output=out / "default-soup.safetensors",
+        project=out / "train",
+        data=AnnotatedData(runs=(HELD_OUT,)),
+    )
+    make_soup(options).checkpoint.halved().save(options.output)
+
+
+FLIPS = ("flip_x", "flip_y", "flip_z")
+WAYS = {
+    "default": (("default",), {}),
+    "denser-windows": (("default",), {"stride": (4, 768, 768)}),
+    "views": (("default",), {"views": FLIPS}),
+    "maps": (("default",), {"templates": {}}),
+    "default-soup": (("default-soup",), {}),
+    "both": (("default", "default-soup"), {}),
+}
+"""What the test runs are picked by: models (two on their common scale) and plan, its templates the maps of OUT."""
+
+
+def tune(out: Path, _: list[str]) -> None:
+    """Set thresholds of both models, alone and together, by the tomogram that chose their epochs."""
+    files = [str(out / f"{name}.safetensors") for name in ("default", "default-soup")]
+    for models in (files[:1], files[1:], files):
+        cli.main(["tune", str(out / "train"), "--softness", "0.1", "--model", *models])
+
+
+def test(out: Path, names: list[str]) -> None:
+    """Pick the unseen runs and print the tables of the model card, or those of `names` alone."""
+    project = open_project(out / "test")
+    truth = {run: read_truth(project, run) for run in project.runs}
+    for name in names or WAYS:
+        files, options = WAYS[name]
+        models = [load(own if (own := out / f"{file}.safetensors").exists() else file) for file in files]
+        if "templates" in options:
+            options = {**options, "templates": {"folder": out / "maps"}}
+        plan = PickingPlan.of(options, source=name)
+        species, thresholds, nets = models[0].species, all_thresholds(models), Nets(InferenceRecipe(engine="torch"))
+        maps = chosen_maps(plan, models)
+        begun, picks, kept = process_time(), {}, {}
+        for run in project.runs:
+            volume = select_tomogram(project, run, DataRecipe())
+            picks[run] = pick_with(nets, volume, models, plan=plan)
+            kept[run] = chosen(picks[run], volume, models, thresholds=thresholds, plan=plan, maps=maps)
+        seconds = (process_time() - begun) / len(picks)
+        result = score(kept, truth, species)
+        print(f"| {name} | F4 | 95 % | hit | false | missed |\n| --- | ---: | ---: | ---: | ---: | ---: |")
+        for kind in species:
+            looks = [[look(kept[r][kind.name], truth[r][kind.name], distance=MATCH_RADII * kind.radius)] for r in picks]
+            drawn = bootstrap(looks, resamples=1000, seed=0)
+            low, high = interval(np.array([f4_at(0.0, *sample) for sample in drawn]))
+            m = result.species[kind.name]
+            print(f"| {kind.name} | {m.f_beta():.3f} | {low:.3f}-{high:.3f} | {m.tp} | {m.fp} | {m.fn} |")
+        each = [score({run: kept[run]}, truth, species).weighted for run in kept]
+        print(f"| **weighted** | **{result.weighted:.3f}** | runs {' '.join(f'{v:.2f}' for v in each)} | | | |")
+        print(f"\n{seconds:.0f} CPU seconds a tomogram\n", flush=True)
+
+
+def make(command: SimulateCommand) -> None:
+    """Simulate a project."""
+    simulate_project(command, progress=lambda what, done, total: print(what, f"{done}/{total}", end="\r", flush=True))
+
+
+def sample(path: Path, paths: list[str]) -> None:
+    """Simulate the tomogram that ships with the package: crowded, under the test's microscopes."""
+    crowded, _, test = recipes(Path(paths[0]))
+    recipe = test.model_copy(
+        update={"shape": (64, 320, 320), "concentration": crowded.concentration, "layout": crowded.layout}
+    )
+    scene = simulate_scene(recipe, seed=90300000)
+    save_sample(path, scene.volume, scene.truth)
+
+
+if __name__ == "__main__":
+    keep_freed_memory()
+    steps = {"simulate": simulate, "train": train, "soup": cook, "tune": tune, "test": test, "sample": sample}
+    steps[sys.argv[1]](Path(sys.argv[2]), sys.argv[3:])

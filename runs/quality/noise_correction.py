@@ -1,0 +1,95 @@
+"""How far scores should follow the noise of a tomogram (`PickingPlan.follow_noise`): F4 by its power.
+
+    python -m runs.quality.noise_correction simulate OUT DATA      # DATA holds maps_10A/
+    python -m runs.quality.noise_correction measure OUT MODEL      # MODEL: default, default-soup or a checkpoint
+
+Sixteen tomograms of 96 x 320 x 320 voxels, each of its own noise: 8 to 160 electrons per Å², 1000 to 2600 Å of ice,
+tilts to 36 to 64 degrees, up to 10 % of the ice filled by other proteins, up to four membranes, half or twice the
+particles. The power that ships was chosen on them. `measure` prints F4 of all sixteen together with the model's
+thresholds, for all species there and for some gone: of these the picks that hit nothing are left, and no true particle.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from runs.quality.detection_limits import Level, candidates, recipe
+from tomosoup.checkpoints import load
+from tomosoup.evaluation import MATCH_RADII, apply_thresholds, best_thresholds, score
+from tomosoup.io.project import open_project
+from tomosoup.io.selection import read_truth
+from tomosoup.loudness import as_loud
+from tomosoup.process import keep_freed_memory
+from tomosoup.recipes.commands import SimulateCommand
+from tomosoup.recipes.simulation import CONCENTRATION
+from tomosoup.simulation.projects import simulate_project
+from tomosoup.templates import near
+from tomosoup.types import Picks, PicksBySpecies, Species
+
+RUNS, SEED = 16, 4711
+POWERS = (0.0, 1.5, 2.0, 2.5, 3.0)
+GONE = (0, 1, 2, 3, 4)
+"""How many of the five species that count are not there."""
+
+
+def simulate(out: Path, data: str) -> None:
+    """Make the project."""
+    usual = recipe(Level("dose", 80, 45), Path(data))
+    microscope = {"dose": (8.0, 160.0), "tilt_limit": (36.0, 64.0), "defocus": (2.0, 4.0)}
+    sample = {
+        "thickness": (1000.0, 2600.0), "crowding": (0.0, 0.1), "membranes": (0.0, 4.0), "gold": (0.0, 3.0),
+        "bystanders": (20_000.0, 60_000.0),
+    }  # fmt: skip
+    mixed = usual.model_copy(
+        update={
+            "microscope": usual.microscope.model_copy(update=microscope),
+            "sample": usual.sample.model_copy(update=sample),
+            "layout": usual.layout.model_copy(update={"variation": dict.fromkeys(CONCENTRATION, 0.5)}),
+            "reconstruction": usual.reconstruction.model_copy(update={"kinds": ("denoised",), "stretch": (0.95, 1.1)}),
+        }
+    )
+    simulate_project(SimulateCommand(out=out / "noise", runs=RUNS, seed=SEED, simulation=mixed))
+
+
+def without(
+    gone: tuple[str, ...], picks: PicksBySpecies, truth: PicksBySpecies, species: tuple[Species, ...]
+) -> tuple[PicksBySpecies, PicksBySpecies]:
+    """Picks and truth as if some species were not there."""
+    left, true = dict(picks), dict(truth)
+    for kind in species:
+        if kind.name in gone:
+            hits = near(picks[kind.name], truth[kind.name], within=MATCH_RADII * kind.radius)
+            left[kind.name], true[kind.name] = picks[kind.name].where(~hits), Picks.of([])
+    return left, true
+
+
+def measure(out: Path, named: str) -> None:
+    """Print the table."""
+    model, project = load(named), open_project(out / "noise")
+    picks = candidates(out / "picks" / Path(named).stem, project, model)
+    truth = {run: read_truth(project, run) for run in picks}
+    best = best_thresholds([(picks[run], truth[run]) for run in picks], project.species)[1].weighted
+    print(f"| species gone | {' | '.join(f'power {power:g}' for power in POWERS)} |")
+    print("| ---: |" + " ---: |" * len(POWERS))
+    counting = [kind.name for kind in project.species if kind.weight]
+    for number in GONE:
+        random = np.random.default_rng(number)
+        pairs = {
+            run: without(tuple(random.permutation(counting)[:number]), picks[run], truth[run], project.species)
+            for run in picks
+        }
+        row = []
+        for power in POWERS:
+            kept = {
+                run: apply_thresholds(as_loud(found, model.loudness, power=power), model.thresholds)
+                for run, (found, _) in pairs.items()
+            }
+            row.append(score(kept, {run: true for run, (_, true) in pairs.items()}, project.species).weighted)
+        print(f"| {number} | {' | '.join(f'{value:.3f}' for value in row)} |")
+    print(f"\n{best:.3f} with the best thresholds that all sixteen can share, unmoved")
+
+
+if __name__ == "__main__":
+    keep_freed_memory()
+    {"simulate": simulate, "measure": measure}[sys.argv[1]](Path(sys.argv[2]), sys.argv[3])

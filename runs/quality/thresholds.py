@@ -1,0 +1,38 @@
+"""Which rule sets thresholds best from one annotated run: scored on eight further simulated runs.
+
+    python -m runs.quality.thresholds DEMO
+
+DEMO is the folder that `tomosoup demo` made: its run_006 sets the thresholds. Nothing was chosen on these eight:
+`matching.SOFTNESS` was on eight others, of the simulator's first form.
+"""
+
+import sys
+from pathlib import Path
+
+import tomosoup
+from tomosoup.evaluation import apply_thresholds, best_thresholds, score, steady_thresholds
+from tomosoup.io.selection import read_truth, select_tomogram
+from tomosoup.recipes.data import DataRecipe
+
+SEEDS = range(100, 108)
+
+if __name__ == "__main__":
+    demo = Path(sys.argv[1])
+    project, checkpoint = tomosoup.open_project(demo / "project"), tomosoup.load(demo / "model.safetensors")
+    seen = select_tomogram(project, "run_006", DataRecipe()).read()
+    pair = tomosoup.pick(seen, checkpoint), read_truth(project, "run_006")
+    recipe = tomosoup.SimulationRecipe.read("simulated")
+    scenes = {str(seed): tomosoup.simulate(recipe, seed=seed) for seed in SEEDS}
+    picks = {run: tomosoup.pick(scene.volume, checkpoint) for run, scene in scenes.items()}
+    truth = {run: scene.truth for run, scene in scenes.items()}
+    species = checkpoint.species
+    rules = {
+        "best on run_006": best_thresholds([pair], species)[0],
+        "steady on run_006": steady_thresholds([pair], species),
+        "best on the eight": best_thresholds([(picks[r], truth[r]) for r in picks], species)[0],
+    }
+    for name, thresholds in rules.items():
+        kept = {run: apply_thresholds(found, thresholds) for run, found in picks.items()}
+        result = score(kept, truth, species)
+        by_species = "  ".join(f"{n} {m.f_beta():.3f}" for n, m in result.species.items())
+        print(f"{name:<18} weighted {result.weighted:.3f}  {by_species}")
