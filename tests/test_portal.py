@@ -328,7 +328,7 @@ def test_the_documented_table_of_names_is_the_one_in_use() -> None:
     table = {row[0]: {*row[1].split(", "), row[2]} - {row[0]} for row in rows if row[0] in PARTICLES}
     assert table == {name: set(others) for name, others in PARTICLES.items()}
     for kind, there in KINDS.items():
-        assert [f"kind `{kind}`", f"kind `{there}`", ""] in rows
+        assert [f"tomogram type `{kind}`", f"tomogram type `{there}`", ""] in rows
 
 
 @pytest.mark.usefixtures("portal")
