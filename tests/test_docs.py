@@ -1,5 +1,6 @@
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -7,14 +8,17 @@ import pytest
 from tomosoup.arguments import parse
 from tomosoup.cli import COMMANDS
 
-ROOT = Path(__file__).parents[1]
+ROOT = next(folder for folder in Path(__file__).parents if (folder / "zensical.toml").exists())
+ROOMS = {"core", "data", "scoring", "simulation", "models", "inference", "training", "review", "cli"}
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def commands(page: Path) -> set[str]:
-    """The `tomosoup` commands of a page's blocks of code, without what stands for something left out."""
-    lines = re.findall(r"^ {4}(tomosoup .*)$", page.read_text(), flags=re.MULTILINE)
-    blocks = re.findall(r"^```(?:bash|sh)?\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    """The `tomosoup` commands of a page's blocks of code, but for those with something left out (`...`)."""
+    text = re.sub(r" \\\n +", " ", page.read_text())
+    lines = re.findall(r"^ {4}(tomosoup .*)$", text, flags=re.MULTILINE)
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    blocks = [block for language, block in fenced if language in {"", "bash", "sh"}]
     lines += [line for block in blocks for line in block.splitlines() if line.startswith("tomosoup ")]
     return {line for line in lines if "..." not in line and not re.search(r"\b(COMMAND|OPTIONS)\b", line)}
 
@@ -31,3 +35,27 @@ def test_commands_of_the_docs_have_these_options(page: Path) -> None:
 
 def test_there_are_commands_in_the_docs() -> None:
     assert sum(len(commands(page)) for page in PAGES) > 50
+
+
+def test_pages_lie_in_the_rooms_of_the_code_at_most_nine_a_level() -> None:
+    docs = ROOT / "docs"
+    assert {path.name for path in docs.iterdir() if path.is_dir()} <= ROOMS
+    assert {path.name for path in docs.glob("*.*")} == {"index.md", "numbers.md", "references.md"}
+    assert {room: count for room in ROOMS if (count := len([*(docs / room).glob("*.md")])) > 9} == {}
+
+
+def test_the_navigation_has_every_page_once() -> None:
+    sections = tomllib.loads((ROOT / "zensical.toml").read_text())["project"]["nav"]
+    assert len(sections) <= 9
+    listed = [
+        page for section in sections for entries in section.values() for entry in entries for page in entry.values()
+    ]
+    assert sorted(listed) == sorted(str(page.relative_to(ROOT / "docs")) for page in PAGES[1:])
+
+
+def test_each_picture_lies_beside_a_page_that_shows_it() -> None:
+    pictures = [path for path in (ROOT / "docs").rglob("*") if path.suffix in {".png", ".jpg"}]
+    assert pictures
+    for picture in pictures:
+        pages = [page for page in PAGES if page.parent == picture.parent]
+        assert any(f"]({picture.name})" in page.read_text() for page in pages), picture
