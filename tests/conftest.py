@@ -13,18 +13,18 @@ from typing import Any
 import pytest
 import torch
 
-from tomosoup import picking_jobs
-from tomosoup.checkpoints import Checkpoint
-from tomosoup.cli import main
-from tomosoup.io.project import open_project
-from tomosoup.nets import build_net
-from tomosoup.picking import pick_with
-from tomosoup.recipes.commands import SimulateCommand
-from tomosoup.recipes.nets import NetRecipe
-from tomosoup.recipes.picking import WindowPlan
-from tomosoup.recipes.simulation import MicroscopeRecipe, SimulationRecipe
-from tomosoup.recipes.training import TrainingRecipe
-from tomosoup.simulation.projects import simulate_project
+from tomosoup.cli.main import main
+from tomosoup.cli.options.commands import SimulateCommand
+from tomosoup.data.project import open_project
+from tomosoup.inference.jobs import job as picking_jobs
+from tomosoup.inference.pick import pick_with
+from tomosoup.models.checkpoint import Checkpoint
+from tomosoup.models.nets.build import build_net
+from tomosoup.models.nets.options import NetOptions
+from tomosoup.models.window_plan import WindowPlan
+from tomosoup.simulation.options import MicroscopeOptions, SimulationRecipe
+from tomosoup.simulation.project import simulate_project
+from tomosoup.training.options import TrainingRecipe
 
 # What is chosen by itself, and so every output, is the same on all CPUs, in other processes, too.
 os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"
@@ -33,7 +33,7 @@ torch.set_num_threads(1)
 
 SHARED = Path(__file__).parents[2] / "shared"
 
-TINY_NET = NetRecipe(backbone="mobilenetv3_small_050", input_slices=3, decoder_widths=(16, 12, 8))
+TINY_NET = NetOptions(backbone="mobilenetv3_small_050", input_slices=3, decoder_widths=(16, 12, 8))
 TINY_PLAN = WindowPlan(shape=(16, 64, 64), stride=(16, 32, 32))
 TINY_TRAINING = TrainingRecipe(
     net=TINY_NET, windows=TINY_PLAN, epochs=2, warmup_epochs=0.5, batch_size=4, average_decay=0.5, sigma=40.0
@@ -41,7 +41,7 @@ TINY_TRAINING = TrainingRecipe(
 TINY_SIMULATION = SimulationRecipe(
     shape=(32, 96, 96),
     concentration={"apo-ferritin": 30000.0, "beta-amylase": 15000.0},
-    microscope=MicroscopeRecipe(tilt_step=6.0),
+    microscope=MicroscopeOptions(tilt_step=6.0),
 )
 
 
@@ -140,7 +140,7 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 def start(*words: object) -> subprocess.Popen[str]:
     """A command in a process of its own."""
-    code = "from tomosoup.cli import main; main()"
+    code = "from tomosoup.cli.main import main; main()"
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, words)],
         stderr=subprocess.PIPE,

@@ -11,12 +11,12 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from tomosoup.recipes.simulation import MicroscopeRecipe, SimulationRecipe
-from tomosoup.simulation.acquisition import Acquisition, draw_acquisition
-from tomosoup.simulation.imaging import Field, project
-from tomosoup.types import Array, Picks
+from tomosoup.core.types import Array, Picks
+from tomosoup.simulation.microscope.imaging import Field, project
+from tomosoup.simulation.microscope.tilt_series import Acquisition, draw_acquisition
+from tomosoup.simulation.options import MicroscopeOptions, SimulationRecipe
 
-PERFECT = MicroscopeRecipe(
+PERFECT = MicroscopeOptions(
     defocus=(0, 0),
     defocus_error=0,
     spherical_aberration=0,
@@ -72,7 +72,7 @@ def correlation(a: Tensor, b: Tensor) -> float:
     return float(torch.corrcoef(torch.stack([a.flatten(), b.flatten()]))[0, 1])
 
 
-def acquired(microscope: MicroscopeRecipe, *, seed: int = 0) -> Acquisition:
+def acquired(microscope: MicroscopeOptions, *, seed: int = 0) -> Acquisition:
     """One tilt series of a microscope."""
     return draw_acquisition(microscope, random=np.random.default_rng(seed))
 

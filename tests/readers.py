@@ -5,6 +5,7 @@ import shutil
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 import mrcfile
@@ -13,26 +14,28 @@ import torch
 import zarr
 from hypothesis import strategies as st
 
-from tomosoup.checkpoints import Checkpoint, load
-from tomosoup.errors import InputError
-from tomosoup.io.copick_files import read_files, read_species
-from tomosoup.io.formats import FORMATS
-from tomosoup.io.formats.base import Block, Details
-from tomosoup.io.formats.dynamo import read_map
-from tomosoup.io.models import read_model
-from tomosoup.io.mrc import read_mrc
-from tomosoup.io.omezarr import open_omezarr
-from tomosoup.io.project import open_project
-from tomosoup.io.sessions import Session
-from tomosoup.io.tables import read_csv
-from tomosoup.nets import build_net
-from tomosoup.published import convert
-from tomosoup.recipes.nets import UNet3dRecipe
-from tomosoup.recipes.picking import PickingPlan, WindowPlan
-from tomosoup.recipes.simulation import SimulationRecipe
-from tomosoup.recipes.species import CONTEST_SPECIES
-from tomosoup.recipes.training import TrainingRecipe
-from tomosoup.types import Grid, Picks, Species
+from tomosoup.core.config import Recipe
+from tomosoup.core.errors import InputError
+from tomosoup.core.species import CONTEST_SPECIES
+from tomosoup.core.types import Grid, Picks, Species
+from tomosoup.data.copick.files import read_files, read_species
+from tomosoup.data.formats.base import Block, Details
+from tomosoup.data.formats.csv_tables import read_csv
+from tomosoup.data.formats.known_formats import FORMATS
+from tomosoup.data.formats.programs.dynamo import read_map
+from tomosoup.data.pick_store.records import Session
+from tomosoup.data.project import open_project
+from tomosoup.data.volumes.mrc import read_mrc
+from tomosoup.data.volumes.omezarr import open_omezarr
+from tomosoup.inference.options.picking import PickingPlan
+from tomosoup.models.checkpoint import Checkpoint, load
+from tomosoup.models.convert import convert
+from tomosoup.models.nets.build import build_net
+from tomosoup.models.nets.options import UNet3dOptions
+from tomosoup.models.window_plan import WindowPlan
+from tomosoup.simulation.options import SimulationRecipe
+from tomosoup.simulation.specimen.atomic_models import read_model
+from tomosoup.training.options import TrainingRecipe
 
 
 @dataclass(frozen=True)
@@ -93,10 +96,9 @@ def as_json(value: object) -> Callable[[Path], bytes]:
     return lambda _: json.dumps(value).encode()
 
 
-def shipped(name: str) -> Callable[[Path], bytes]:
-    import tomosoup.recipes
-
-    return lambda _: (Path(str(tomosoup.recipes.__file__)).parent / f"{name}.toml").read_bytes()
+def shipped(recipe: type[Recipe], name: str) -> Callable[[Path], bytes]:
+    package, folder = recipe.FOLDER
+    return lambda _: (resources.files(package) / folder / f"{name}.toml").read_bytes()
 
 
 def mrc(folder: Path) -> bytes:
@@ -120,7 +122,7 @@ def read_zarr(path: Path) -> object:
 
 
 def small_net() -> Checkpoint:
-    net = UNet3dRecipe(channels=(2, 4), strides=(2,))
+    net = UNet3dOptions(channels=(2, 4), strides=(2,))
     plan = WindowPlan(shape=(8, 8, 8), stride=(8, 8, 8))
     weights = build_net(net, classes=1).state_dict()
     return Checkpoint(weights, net, (Species("ribosome", 150.0),), voxel_size=10.0, windows=plan)
@@ -172,9 +174,9 @@ READERS = {
     "copick configuration": Reader("c.json", as_json(CONFIG), lambda path: open_project(path).species),
     "copick picks": Reader("p.json", as_json(PICKS), lambda path: read_files([path])),
     "records of a session": Reader("settings.json", as_json({"settings": {"plan": 1}, "outputs": []}), read_session),
-    "training recipe": Reader("t.toml", shipped("small"), TrainingRecipe.read),
-    "simulation recipe": Reader("s.toml", shipped("contest"), SimulationRecipe.read),
-    "plan": Reader("p.toml", shipped("soup"), PickingPlan.read),
+    "training recipe": Reader("t.toml", shipped(TrainingRecipe, "small"), TrainingRecipe.read),
+    "simulation recipe": Reader("s.toml", shipped(SimulationRecipe, "contest"), SimulationRecipe.read),
+    "plan": Reader("p.toml", shipped(PickingPlan, "soup"), PickingPlan.read),
     "MRC": Reader("t.mrc", mrc, read_mrc),
     "Zarr metadata": Reader("valid.zarr/0/.zarray", zarr_metadata, read_zarr),
     "checkpoint": Reader("t.safetensors", checkpoint, lambda path: load(path).net()),

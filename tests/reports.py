@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tomosoup.io import copick_files
-from tomosoup.io.copick_roots import run_of
-from tomosoup.io.new_project import SimulatedRun, new_project
-from tomosoup.io.project import CopickProject, open_project
-from tomosoup.io.sessions import Session, fingerprint_of
-from tomosoup.types import Picks, Species, Volume
+from tomosoup.core.types import Picks, Species, Volume
+from tomosoup.data.copick import files as copick_files
+from tomosoup.data.copick.roots import run_of
+from tomosoup.data.new_project import SimulatedRun, new_project
+from tomosoup.data.pick_store.pick_set import PickSet
+from tomosoup.data.pick_store.records import Session, fingerprint_of
+from tomosoup.data.project import CopickProject, open_project
 
 SPECIES = (Species("apo-ferritin", 60.0, 1.0), Species("ribosome", 120.0, 2.0))
 SHAPE = (14, 50, 60)
@@ -46,7 +47,7 @@ def picked_project(folder: Path, *, truth: bool = True) -> Path:
     for run in RUNS:
         candidates = {name: candidates_of(found, numbers) for name, found in particles[run].items()}
         picks = {name: found.above(THRESHOLDS[name]) for name, found in candidates.items()}
-        copick_files.write_picks(run_of(project.root, run), candidates, user="tomosoup", session="0-candidates")
-        copick_files.write_picks(run_of(project.root, run), picks, user="tomosoup", session="0")
+        copick_files.write_picks(run_of(project.root, run), candidates, PickSet("tomosoup", "0-candidates"))
+        copick_files.write_picks(run_of(project.root, run), picks, PickSet("tomosoup", "0"))
         session.record(run, fingerprint_of(settings), {"run": run, "seconds": 1.5, "tomosoup": "0.0.1"})
     return folder

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tomosoup.arguments import parse
-from tomosoup.cli import COMMANDS
+from tomosoup.cli.main import COMMANDS
+from tomosoup.cli.parse import parse
 
 ROOT = next(folder for folder in Path(__file__).parents if (folder / "zensical.toml").exists())
 ROOMS = {"core", "data", "scoring", "simulation", "models", "inference", "training", "review", "cli"}

@@ -37,7 +37,7 @@ def test_all_public_functions_and_classes_have_docstrings() -> None:
 @pytest.mark.parametrize("words", [[], ["--help"], ["train", "--help"], ["simulate", "--help"], ["score", "--help"]])
 def test_help_imports_no_torch(words: list[str]) -> None:
     code = (
-        "import sys\nfrom tomosoup.cli import main\n"
+        "import sys\nfrom tomosoup.cli.main import main\n"
         f"try:\n    main({words!r})\nexcept SystemExit as end:\n    assert not end.code\n"
         "assert 'torch' not in sys.modules and 'copick' not in sys.modules"
     )

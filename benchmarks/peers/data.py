@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.peers import exchange
-from tomosoup.io.project import Project, open_project
-from tomosoup.io.selection import read_truth, select_tomogram
-from tomosoup.recipes.commands import SimulateCommand
-from tomosoup.recipes.data import DataRecipe
-from tomosoup.recipes.simulation import CONCENTRATION, SimulationRecipe
-from tomosoup.simulation.projects import simulate_project
-from tomosoup.simulation.scene import structure_maps
+from tomosoup.cli.options.commands import SimulateCommand
+from tomosoup.data.options import DataOptions
+from tomosoup.data.project import Project, open_project
+from tomosoup.data.tomogram import select_tomogram
+from tomosoup.data.truth import read_truth
+from tomosoup.simulation.options import CONCENTRATION, SimulationRecipe
+from tomosoup.simulation.project import simulate_project
+from tomosoup.simulation.simulate import structure_maps
 
 MAPS = {
     "apo-ferritin": "8cpv",
@@ -48,7 +49,7 @@ def recipes(maps: Path, *, side: int) -> dict[str, SimulationRecipe]:
         "sample": contest.sample.model_copy(
             update={
                 "thickness": (2000, 2600),
-                "bystanders": (40_000, 60_000),
+                "background_proteins": (40_000, 60_000),
                 "crowding": (0.05, 0.1),
                 "membranes": (2, 4),
             }
@@ -84,7 +85,7 @@ def copy(project: Project, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     truth = []
     for run in project.runs:
-        volume = select_tomogram(project, run, DataRecipe()).read()
+        volume = select_tomogram(project, run, DataOptions()).read()
         np.save(folder / f"{run}.npy", volume.data.numpy())
         for name, picks in read_truth(project, run).items():
             truth += [exchange.Pick(run, name, *(float(v) for v in zyx[::-1]), 1.0) for zyx in picks.zyx]

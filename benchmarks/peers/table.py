@@ -8,10 +8,11 @@ import numpy as np
 
 from benchmarks.peers.exchange import SETS, Set, read_picks
 from benchmarks.peers.peers import Peer
-from tomosoup.evaluation import apply_thresholds, score
-from tomosoup.io.project import open_project
-from tomosoup.io.selection import read_truth
-from tomosoup.types import Picks
+from tomosoup.core.thresholds import apply_thresholds
+from tomosoup.core.types import Picks
+from tomosoup.data.project import open_project
+from tomosoup.data.truth import read_truth
+from tomosoup.scoring.score import score
 
 ALL = tuple(f"{name}{ending}" for name in SETS for ending in ("", ", best thresholds"))
 HEADS = (

@@ -9,7 +9,7 @@ import time
 
 COMMANDS = {
     "python -c pass": ["-c", "pass"],
-    "tomosoup --help": ["-c", "from tomosoup.cli import main; main(['--help'])"],
+    "tomosoup --help": ["-c", "from tomosoup.cli.main import main; main(['--help'])"],
     "import torch": ["-c", "import torch"],
 }
 REPEATS = 7
@@ -29,7 +29,8 @@ if __name__ == "__main__":
     for name, arguments in COMMANDS.items():
         print(f"{name:<16} {seconds(arguments):6.3f} s")
     loaded = (
-        "import sys; from tomosoup.cli import main; main(['--help']); print('torch' in sys.modules, file=sys.stderr)"
+        "import sys; from tomosoup.cli.main import main; main(['--help']); "
+        "print('torch' in sys.modules, file=sys.stderr)"
     )
     said = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stderr.strip()
     print(f"torch imported by --help: {said}")

@@ -9,7 +9,7 @@
 
 RECIPE is yu4u (A1), tattaka (A2) or small, its weights drawn at random: the same arithmetic as trained ones. MODEL is a
 checkpoint, the demo's say. "plain" is the net by its published formula in PyTorch, eager, fp32, in a process as Python
-leaves it; after it the process keeps its memory, as that of a command does (tomosoup.process). Every side uses all
+leaves it; after it the process keeps its memory, as that of a command does (tomosoup.core.runtime). Every side uses all
 threads; shown is the best of three times (of one where a side takes minutes), and the peak of resident memory.
 """
 
@@ -33,18 +33,18 @@ from torch.profiler import profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.speed.plain_nets import plain
-from tomosoup.acceleration import accelerate
-from tomosoup.engines import prepare
-from tomosoup.nets import build_net
-from tomosoup.peaks import find_peaks
-from tomosoup.prediction import heatmap_slabs, whole
-from tomosoup.process import keep_freed_memory
-from tomosoup.recipes.hardware import InferenceRecipe
-from tomosoup.recipes.picking import WindowPlan
-from tomosoup.recipes.species import CONTEST_SPECIES
-from tomosoup.recipes.training import TrainingRecipe
-from tomosoup.types import Volume
-from tomosoup.views import VIEWS
+from tomosoup.core.runtime import keep_freed_memory
+from tomosoup.core.species import CONTEST_SPECIES
+from tomosoup.core.types import Volume
+from tomosoup.inference.engines.net_cache import prepare
+from tomosoup.inference.options.hardware import InferenceOptions
+from tomosoup.inference.readout.peaks import find_peaks
+from tomosoup.inference.sliding_window import heatmap_slabs, whole
+from tomosoup.inference.tiling.symmetries import VIEWS
+from tomosoup.models.nets.build import build_net
+from tomosoup.models.nets.fused import accelerate
+from tomosoup.models.window_plan import WindowPlan
+from tomosoup.training.options import TrainingRecipe
 
 FULL = (184, 630, 630)
 FOUR_VIEWS = ("identity", "flip_y", "flip_x", "transpose")
@@ -79,12 +79,12 @@ def row(what: str, seconds: float, output: Tensor, reference: tuple[float, Tenso
     print(f"{what:42} {seconds:9.3f} s {times:7.2f} x   error {error:.1e}   peak {peak:.2f} GiB", flush=True)
 
 
-def engines() -> list[InferenceRecipe]:
+def engines() -> list[InferenceOptions]:
     """Torch, OpenVINO, and their bf16 where the CPU has it."""
-    from tomosoup.engines.choice import cpu_has_bf16
+    from tomosoup.inference.engines.choice import cpu_has_bf16
 
     precisions = ["fp32", "bf16"] if cpu_has_bf16() else ["fp32"]
-    return [InferenceRecipe(engine=e, precision=p, device="cpu") for p in precisions for e in ("torch", "openvino")]
+    return [InferenceOptions(engine=e, precision=p, device="cpu") for p in precisions for e in ("torch", "openvino")]
 
 
 def windows(name: str, batch: int = 4) -> None:
@@ -232,7 +232,8 @@ def pick_noise(shape: tuple[int, int, int], models: Sequence[Path], out: Path) -
     began = time.perf_counter()
     words = ("pick", folder, "--model", *models, "--output", folder / "picks.csv")
     code = (
-        "import sys; from tomosoup.cli import main; main(sys.argv[1:]); "  # rusage's peak has this process's own in it
+        # the peak that rusage gives has this process's own in it
+        "import sys; from tomosoup.cli.main import main; main(sys.argv[1:]); "
         "peak = [line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')][0]; "
         "print(f'peak {int(peak) / 2**20:.2f} GiB')"
     )

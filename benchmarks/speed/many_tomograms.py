@@ -23,9 +23,9 @@ import psutil
 import zarr
 from matplotlib.figure import Figure
 
-from tomosoup.io.copick_files import config_of
-from tomosoup.io.project import open_project
-from tomosoup.recipes.species import CONTEST_SPECIES
+from tomosoup.core.species import CONTEST_SPECIES
+from tomosoup.data.copick.files import config_of
+from tomosoup.data.project import open_project
 
 
 @dataclass

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tomosoup.nets.convolution import Conv3x3x3
-from tomosoup.nets.shuffle_unet import UpStep
+from tomosoup.models.nets.convolution import Conv3x3x3
+from tomosoup.models.nets.shuffle_unet import UpStep
 
 
 def plain(net: nn.Module) -> nn.Module:

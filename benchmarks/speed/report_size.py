@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tomosoup.evaluation import MATCH_RADII
-from tomosoup.recipes.report import ReportCommand
-from tomosoup.recipes.species import CONTEST_SPECIES
-from tomosoup.report.atlas import atlas
-from tomosoup.report.gathering import Report, RunReport
-from tomosoup.report.hits import Hits, hits
-from tomosoup.report.page import write_page
-from tomosoup.types import Picks, Species, Volume
+from tomosoup.cli.options.report import ReportCommand
+from tomosoup.core.species import CONTEST_SPECIES
+from tomosoup.core.types import Picks, Species, Volume
+from tomosoup.review.report.collect import Report, RunReport
+from tomosoup.review.report.page import write_page
+from tomosoup.review.report.slice_atlas import atlas
+from tomosoup.scoring.matched_picks import Hits, hits
+from tomosoup.scoring.matching import MATCH_RADII
 
 SHAPE = (184, 630, 630)
 CANDIDATES, PARTICLES = 8000, 100

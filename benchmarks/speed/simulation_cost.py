@@ -10,14 +10,17 @@ import tempfile
 import time
 from pathlib import Path
 
-from tomosoup.recipes.commands import SimulateCommand
-from tomosoup.recipes.simulation import MicroscopeRecipe, SimulationRecipe
-from tomosoup.simulation.acquisition import tilt_angles
-from tomosoup.simulation.projects import simulate_project
-from tomosoup.simulation.scene import simulate
+from tomosoup.cli.options.commands import SimulateCommand
+from tomosoup.simulation.microscope.tilt_series import tilt_angles
+from tomosoup.simulation.options import MicroscopeOptions, SimulationRecipe
+from tomosoup.simulation.project import simulate_project
+from tomosoup.simulation.simulate import simulate
 
 CONTEST = SimulationRecipe.read("contest")
-BARE = {"sample": CONTEST.sample.model_copy(update={"bystanders": (0.0, 0.0)}), "concentration": {"apo-ferritin": 0.0}}
+BARE = {
+    "sample": CONTEST.sample.model_copy(update={"background_proteins": (0.0, 0.0)}),
+    "concentration": {"apo-ferritin": 0.0},
+}
 SHAPES = ((46, 315, 315), (92, 315, 315), (184, 315, 315), (184, 446, 446), (184, 630, 630))
 LIMITS = (15.0, 30.0, 45.0, 60.0)
 CROWDS = (100.0, 1000.0, 10_000.0)
@@ -31,7 +34,7 @@ def seconds(**changes: object) -> tuple[float, int]:
     return time.perf_counter() - start, sum(map(len, scene.truth.values())) + sum(others)
 
 
-def microscope(limit: float) -> MicroscopeRecipe:
+def microscope(limit: float) -> MicroscopeOptions:
     return CONTEST.microscope.model_copy(update={"tilt_limit": (limit, limit)})
 
 

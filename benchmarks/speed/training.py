@@ -17,14 +17,14 @@ from torch import Tensor, nn
 
 from benchmarks.speed.inference import net_of
 from benchmarks.speed.plain_nets import plain
-from tomosoup.crops import Crops, Example
-from tomosoup.losses import training_loss
-from tomosoup.normalisation import standardise
-from tomosoup.process import keep_freed_memory
-from tomosoup.recipes.simulation import SimulationRecipe
-from tomosoup.recipes.species import CONTEST_SPECIES
-from tomosoup.recipes.training import TrainingRecipe
-from tomosoup.simulation.scene import simulate
+from tomosoup.core.runtime import keep_freed_memory
+from tomosoup.core.species import CONTEST_SPECIES
+from tomosoup.data.volumes.normalisation import standardise
+from tomosoup.simulation.options import SimulationRecipe
+from tomosoup.simulation.simulate import simulate
+from tomosoup.training.options import TrainingRecipe
+from tomosoup.training.supervision.crops import Crops, Example
+from tomosoup.training.supervision.losses import training_loss
 
 
 def rate(work: Callable[[], object], repeats: int = 3) -> float:

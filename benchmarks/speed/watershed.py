@@ -23,15 +23,15 @@ from skimage.feature import peak_local_max
 from skimage.measure import label, regionprops
 from skimage.segmentation import watershed
 
-from tomosoup import labels
-from tomosoup.io.tables import read_csv
-from tomosoup.recipes.picking import LabelRecipe
-from tomosoup.recipes.species import CONTEST_SPECIES
-from tomosoup.targets import label_targets
-from tomosoup.types import Picks, Volume
+from tomosoup.core.species import CONTEST_SPECIES
+from tomosoup.core.types import Picks, Volume
+from tomosoup.data.formats.csv_tables import read_csv
+from tomosoup.inference.options.picking import SegmentationOptions
+from tomosoup.inference.readout import watershed as labels
+from tomosoup.training.supervision.targets import label_targets
 
 SHAPE, VOXEL = (184, 630, 630), 10.012
-RECIPE = LabelRecipe()
+RECIPE = SegmentationOptions()
 
 
 def timed(what: str, work: Callable[[], object], repeats: int = 3) -> object:

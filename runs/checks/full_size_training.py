@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from tomosoup.recipes.commands import SimulateCommand
-from tomosoup.recipes.training import TrainingRecipe
-from tomosoup.simulation.projects import simulate_project
-from tomosoup.training import train
+from tomosoup.cli.options.commands import SimulateCommand
+from tomosoup.simulation.project import simulate_project
+from tomosoup.training.options import TrainingRecipe
+from tomosoup.training.train import train
 
 RUNS, UPDATES, BATCH = 4, 30, 2
 
@@ -29,7 +29,7 @@ if __name__ == "__main__":
         balanced = shipped.crops_per_tomogram and UPDATES * BATCH // (RUNS - 1)
         recipe = shipped.model_copy(
             update={
-                "net": shipped.net if shipped.labels_voxels else shipped.net.model_copy(update={"pretrained": False}),
+                "net": shipped.net if shipped.segments_voxels else shipped.net.model_copy(update={"pretrained": False}),
                 "crops_per_tomogram": balanced,
                 "windows": shipped.windows.model_copy(update={"stride": shipped.windows.shape}),
                 "epochs": 1,

@@ -5,8 +5,8 @@
 DATA holds real_slices/*.npy (128 x 128 slices of one real tomogram, denoised, 10 Å) and czii_train_picks.csv. OUT is a
 PNG: real and simulated slices in random order; OUT with .txt tells which are which. Simulated are RUNS runs of the
 recipe `contest`; of each, the 128 x 128 x 128 voxels with the most ribosomes, as the real slices come from such a
-place. With --fit nothing is compared: GAIN and RESIDUAL of tomosoup.simulation.denoising are fitted to the real slices
-(on other runs than those that are compared) and printed.
+place. With --fit nothing is compared: GAIN and RESIDUAL of `simulation.microscope.denoising` are fitted to the real
+slices (on other runs than those that are compared) and printed.
 """
 
 import random
@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from scipy.spatial import cKDTree
 
-from tomosoup.io.tables import read_csv
-from tomosoup.recipes.simulation import SimulationRecipe
-from tomosoup.simulation import denoising
-from tomosoup.simulation.scene import Scene, simulate
+from tomosoup.data.formats.csv_tables import read_csv
+from tomosoup.simulation.microscope import denoising
+from tomosoup.simulation.options import SimulationRecipe
+from tomosoup.simulation.simulate import Scene, simulate
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -161,7 +161,9 @@ def draw(out: Path, real: Slices, ours: Slices) -> None:
 def fit(data: Path) -> None:
     """Print constants that bring the radial powers in xy and xz, and the power in the wedge, to the real ones."""
     recipe = SimulationRecipe.read("contest")
-    wbp = recipe.model_copy(update={"reconstruction": recipe.reconstruction.model_copy(update={"kinds": ("wbp",)})})
+    wbp = recipe.model_copy(
+        update={"reconstruction": recipe.reconstruction.model_copy(update={"tomo_types": ("wbp",)})}
+    )
     real = real_slices(data / "real_slices")
     wanted = {p: np.mean([radial(s) for s in real[p]], axis=0) for p in ("xy", "xz")}
     in_wedge = np.mean([angular(s)[4:].mean() for s in real["xz"]])

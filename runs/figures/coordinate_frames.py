@@ -11,9 +11,9 @@ import sys
 import matplotlib
 import numpy as np
 
-from tomosoup.io.formats import FORMATS
-from tomosoup.io.formats.base import Frame
-from tomosoup.types import Grid
+from tomosoup.core.types import Grid
+from tomosoup.data.formats.base import Frame
+from tomosoup.data.formats.known_formats import FORMATS
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

@@ -14,16 +14,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 
-from tomosoup.checkpoints import load
-from tomosoup.ensembles import ensemble_heatmap
-from tomosoup.evaluation import apply_thresholds
-from tomosoup.io.copick_files import COLOURS
-from tomosoup.peaks import find_peaks
-from tomosoup.recipes.picking import WindowPlan
-from tomosoup.recipes.simulation import SimulationRecipe
-from tomosoup.simulation.scene import simulate
-from tomosoup.targets import gaussian_targets
-from tomosoup.windows import window_regions, window_weight
+from tomosoup.core.thresholds import apply_thresholds
+from tomosoup.data.copick.files import COLOURS
+from tomosoup.inference.ensemble import ensemble_heatmap
+from tomosoup.inference.readout.peaks import find_peaks
+from tomosoup.inference.tiling.windows import window_regions, window_weight
+from tomosoup.models.checkpoint import load
+from tomosoup.models.window_plan import WindowPlan
+from tomosoup.simulation.options import SimulationRecipe
+from tomosoup.simulation.simulate import simulate
+from tomosoup.training.supervision.targets import gaussian_targets
 
 SHAPE, SEED, SLICE = (48, 256, 256), 77, 24
 

@@ -13,10 +13,10 @@ import napari
 import numpy as np
 from PIL import Image
 
-from tomosoup.io.project import open_project
-from tomosoup.napari_layers import edited_picks, run_layers
-from tomosoup.recipes.viewing import ViewCommand
-from tomosoup.view_command import add_controls, add_layers, saver_for
+from tomosoup.cli.commands.view import add_controls, add_layers, saver_for
+from tomosoup.cli.options.view import ViewCommand
+from tomosoup.data.project import open_project
+from tomosoup.review.napari_layers import edited_picks, run_layers
 
 
 def main(project: str, run: str, out: str) -> None:

@@ -10,8 +10,8 @@ import sys
 import matplotlib
 from PIL import Image
 
-from tomosoup.recipes.simulation import SimulationRecipe
-from tomosoup.simulation.scene import simulate
+from tomosoup.simulation.options import SimulationRecipe
+from tomosoup.simulation.simulate import simulate
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

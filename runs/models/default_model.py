@@ -26,27 +26,31 @@ from time import process_time
 
 import numpy as np
 
-from tomosoup import cli, training
-from tomosoup.bootstrap import bootstrap, f4_at, interval, look
-from tomosoup.checkpoints import load
-from tomosoup.ensembles import all_thresholds
-from tomosoup.evaluation import MATCH_RADII, score
-from tomosoup.io.project import open_project
-from tomosoup.io.selection import read_truth, select_tomogram
-from tomosoup.picking import chosen, chosen_maps, pick_with
-from tomosoup.preparation import Nets
-from tomosoup.process import keep_freed_memory
-from tomosoup.recipes.commands import SimulateCommand, SoupCommand
-from tomosoup.recipes.data import AnnotatedData, DataRecipe
-from tomosoup.recipes.hardware import InferenceRecipe
-from tomosoup.recipes.nets import UNet3dRecipe
-from tomosoup.recipes.picking import PickingPlan, WindowPlan
-from tomosoup.recipes.simulation import CONCENTRATION, SampleRecipe, SimulationRecipe
-from tomosoup.recipes.training import AugmentationRecipe, LossRecipe, TrainingRecipe
-from tomosoup.sample import save_sample
-from tomosoup.simulation.projects import simulate_project
-from tomosoup.simulation.scene import simulate as simulate_scene
-from tomosoup.souping import make_soup
+from tomosoup.cli.commands.sample import save_sample
+from tomosoup.cli.main import main as cli
+from tomosoup.cli.options.commands import SimulateCommand, SoupCommand
+from tomosoup.core.runtime import keep_freed_memory
+from tomosoup.data.options import AnnotatedData, DataOptions
+from tomosoup.data.project import open_project
+from tomosoup.data.tomogram import select_tomogram
+from tomosoup.data.truth import read_truth
+from tomosoup.inference.engines.net_cache import Nets
+from tomosoup.inference.ensemble import all_thresholds
+from tomosoup.inference.options.hardware import InferenceOptions
+from tomosoup.inference.options.picking import PickingPlan
+from tomosoup.inference.pick import chosen, chosen_maps, pick_with
+from tomosoup.models.checkpoint import load
+from tomosoup.models.nets.options import UNet3dOptions
+from tomosoup.models.window_plan import WindowPlan
+from tomosoup.scoring.bootstrap import bootstrap, f4_at, interval, look
+from tomosoup.scoring.matching import MATCH_RADII
+from tomosoup.scoring.score import score
+from tomosoup.simulation.options import CONCENTRATION, SampleOptions, SimulationRecipe
+from tomosoup.simulation.project import simulate_project
+from tomosoup.simulation.simulate import simulate as simulate_scene
+from tomosoup.training.make_soup import make_soup
+from tomosoup.training.options import AugmentationOptions, LossOptions, TrainingRecipe
+from tomosoup.training.train import train as training
 
 MAPS = {
     "apo-ferritin": "8cpv",
@@ -71,9 +75,9 @@ def recipes(data: Path) -> tuple[SimulationRecipe, SimulationRecipe, SimulationR
         "map_scale": {"virus-like-particle": 0.7},
     }
     anyone = {
-        "sample": SampleRecipe(
-            thickness=(900, 2200), ice_gradient=(0, 0.2), bystanders=(10_000, 60_000), gold=(0, 4), membranes=(0, 2),
-            carbon=(0, 0.2),
+        "sample": SampleOptions(
+            thickness=(900, 2200), ice_gradient=(0, 0.2), background_proteins=(10_000, 60_000), gold=(0, 4),
+            membranes=(0, 2), carbon=(0, 0.2),
         ),
         "microscope": contest.microscope.model_copy(
             update={"tilt_limit": (40, 60), "dose": (50, 140), "defocus": (1.5, 5.0), "pretilt": (-8, 8)}
@@ -126,16 +130,16 @@ def train(out: Path, _: list[str]) -> None:
 
 
 SOUP = TrainingRecipe(
-    net=UNet3dRecipe(channels=(16, 32, 64, 64), residual_units=1, dropout=0.1),
-    loss=LossRecipe(name="dice"),
-    augmentation=AugmentationRecipe(affine_chance=0.0, intensity_chance=0.0),
+    net=UNet3dOptions(channels=(16, 32, 64, 64), residual_units=1, dropout=0.1),
+    loss=LossOptions(name="dice"),
+    augmentation=AugmentationOptions(affine_probability=0.0, intensity_probability=0.0),
     windows=WindowPlan(shape=(96, 640, 640), stride=(72, 480, 480), weighting="gaussian", border="inside"),
     crop_shape=(64, 96, 96),
     crops_per_tomogram=4,
     batch_size=4,
     epochs=16,
     validate_every=4,
-    kept=3,
+    keep_best=3,
     warmup_epochs=1,
     learning_rate=3e-3,
     average_decay=0.97,
@@ -177,7 +181,7 @@ def tune(out: Path, _: list[str]) -> None:
     """Set thresholds of both models, alone and together, by the tomogram that chose their epochs."""
     files = [str(out / f"{name}.safetensors") for name in ("default", "default-soup")]
     for models in (files[:1], files[1:], files):
-        cli.main(["tune", str(out / "train"), "--softness", "0.1", "--model", *models])
+        cli(["tune", str(out / "train"), "--softness", "0.1", "--model", *models])
 
 
 def test(out: Path, names: list[str]) -> None:
@@ -190,11 +194,11 @@ def test(out: Path, names: list[str]) -> None:
         if "templates" in options:
             options = {**options, "templates": {"folder": out / "maps"}}
         plan = PickingPlan.of(options, source=name)
-        species, thresholds, nets = models[0].species, all_thresholds(models), Nets(InferenceRecipe(engine="torch"))
+        species, thresholds, nets = models[0].species, all_thresholds(models), Nets(InferenceOptions(engine="torch"))
         maps = chosen_maps(plan, models)
         begun, picks, kept = process_time(), {}, {}
         for run in project.runs:
-            volume = select_tomogram(project, run, DataRecipe())
+            volume = select_tomogram(project, run, DataOptions())
             picks[run] = pick_with(nets, volume, models, plan=plan)
             kept[run] = chosen(picks[run], volume, models, thresholds=thresholds, plan=plan, maps=maps)
         seconds = (process_time() - begun) / len(picks)

@@ -22,21 +22,25 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tomosoup.checkpoints import Checkpoint, load
-from tomosoup.ensembles import ensemble_heatmap
-from tomosoup.evaluation import apply_thresholds, score, steady_thresholds
-from tomosoup.io.project import open_project
-from tomosoup.io.selection import read_truth, select_tomogram
-from tomosoup.peaks import find_peaks
-from tomosoup.recipes.commands import SimulateCommand
-from tomosoup.recipes.data import DataRecipe
-from tomosoup.recipes.nets import NetRecipe
-from tomosoup.recipes.picking import PickingPlan, WindowPlan
-from tomosoup.recipes.simulation import MicroscopeRecipe, SimulationRecipe
-from tomosoup.recipes.training import AugmentationRecipe, LossRecipe, TrainingRecipe
-from tomosoup.simulation.projects import simulate_project
-from tomosoup.training import train
-from tomosoup.types import Picks
+from tomosoup.cli.options.commands import SimulateCommand
+from tomosoup.core.thresholds import apply_thresholds
+from tomosoup.core.types import Picks
+from tomosoup.data.options import DataOptions
+from tomosoup.data.project import open_project
+from tomosoup.data.tomogram import select_tomogram
+from tomosoup.data.truth import read_truth
+from tomosoup.inference.ensemble import ensemble_heatmap
+from tomosoup.inference.options.picking import PickingPlan
+from tomosoup.inference.readout.peaks import find_peaks
+from tomosoup.models.checkpoint import Checkpoint, load
+from tomosoup.models.nets.options import NetOptions
+from tomosoup.models.window_plan import WindowPlan
+from tomosoup.scoring.score import score
+from tomosoup.scoring.thresholds import steady_thresholds
+from tomosoup.simulation.options import MicroscopeOptions, SimulationRecipe
+from tomosoup.simulation.project import simulate_project
+from tomosoup.training.options import AugmentationOptions, LossOptions, TrainingRecipe
+from tomosoup.training.train import train
 
 FOLDS, SEEDS = (0, 3, 6), (0, 1)
 DOSE = 20.0
@@ -65,11 +69,11 @@ PLANES = {
 def recipes(weights: Path) -> dict[str, TrainingRecipe]:
     """What is trained, by name."""
     a1 = TrainingRecipe(
-        net=NetRecipe(
+        net=NetOptions(
             backbone="tf_efficientnet_lite0", backbone_weights=weights, input_slices=5, decoder_widths=(64, 48, 32)
         ),
         windows=WindowPlan(shape=(16, 64, 64), stride=(16, 64, 64), weighting="pyramid"),  # one quick validation
-        augmentation=AugmentationRecipe(flip_axes=("x",), mixup_chance=0.5),
+        augmentation=AugmentationOptions(flip_axes=("x",), mixup_probability=0.5),
         epochs=1,
         crops_per_epoch=UPDATES * BATCH,
         warmup_epochs=0.1,
@@ -84,12 +88,12 @@ def recipes(weights: Path) -> dict[str, TrainingRecipe]:
     return {
         "A1": a1,
         "A2": a1.model_copy(update={
-            "net": a2_net, "loss": LossRecipe(name="balanced"), "sigma_by_radius": 0.5, "batch_size": BATCH // 2,
+            "net": a2_net, "loss": LossOptions(name="balanced"), "sigma_by_radius": 0.5, "batch_size": BATCH // 2,
             "crops_per_epoch": UPDATES * BATCH // 2, "windows": WindowPlan(shape=(32, 64, 64), stride=(32, 64, 64)),
         }),
         "convolution": a1.model_copy(update={"net": net(update={"depth_reduction": "convolution"})}),
         "scratch": a1.model_copy(update={"net": net(update={"backbone_weights": None})}),
-        "no mixup": a1.model_copy(update={"augmentation": AugmentationRecipe(flip_axes=("x",))}),
+        "no mixup": a1.model_copy(update={"augmentation": AugmentationOptions(flip_axes=("x",))}),
     }  # fmt: skip
 
 
@@ -113,7 +117,7 @@ def write(path: Path, project: Path, models: list[Checkpoint], plan: PickingPlan
     if path.exists():
         return
     run = models[0].history[-1]["held_out"]
-    volume = select_tomogram(open_project(project), run, DataRecipe()).read(SCORED)
+    volume = select_tomogram(open_project(project), run, DataOptions()).read(SCORED)
     picks = find_peaks(ensemble_heatmap(volume, models, plan=plan), models[0].species, peaks=plan.peaks)
     found = {n: {"zyx": p.zyx.round(1).tolist(), "score": p.score.round(4).tolist()} for n, p in picks.items()}
     path.parent.mkdir(exist_ok=True)
@@ -125,7 +129,7 @@ def work(out: Path, picks: Path, weights: Path, *, worker: int, workers: int) ->
     torch.set_num_threads(1)
     project = out / "project"
     if not project.exists():
-        microscope = MicroscopeRecipe(dose=(DOSE, DOSE))
+        microscope = MicroscopeOptions(dose=(DOSE, DOSE))
         simulation = SimulationRecipe(shape=(92, 315, 315), voxel_size=20.0, microscope=microscope)
         simulate_project(SimulateCommand(out=project, like=picks, simulation=simulation, seed=7))
     for i, (name, fold, seed) in enumerate(jobs()):

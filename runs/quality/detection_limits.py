@@ -22,30 +22,32 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from runs.models.default_model import MAPS
-from tomosoup.checkpoints import Checkpoint, load
-from tomosoup.evaluation import MATCH_RADII, Score, apply_thresholds, best_thresholds, score
-from tomosoup.io.files import written_aside
-from tomosoup.io.project import Project, open_project
-from tomosoup.io.selection import read_truth, select_tomogram
-from tomosoup.io.tables import PicksByRun
-from tomosoup.loudness import as_loud
-from tomosoup.matched_filter import Searched, Whitening, loudest_near, peaks_of
-from tomosoup.matching import Matches, best_cut
-from tomosoup.mistakes import Case, counts, groups, judge
-from tomosoup.picking import pick_with
-from tomosoup.preparation import Nets
-from tomosoup.process import keep_freed_memory
-from tomosoup.recipes.commands import SimulateCommand
-from tomosoup.recipes.data import DataRecipe
-from tomosoup.recipes.hardware import InferenceRecipe
-from tomosoup.recipes.picking import PickingPlan
-from tomosoup.recipes.simulation import CONCENTRATION, SimulationRecipe
-from tomosoup.simulation.acquisition import Acquisition
-from tomosoup.simulation.footprints import footprint, seen_at
-from tomosoup.simulation.projects import simulate_project
-from tomosoup.simulation.reconstruction import Processing
-from tomosoup.simulation.scene import structure_maps
-from tomosoup.types import Array, Picks, PicksBySpecies, Species, Volume
+from tomosoup.cli.options.commands import SimulateCommand
+from tomosoup.core.files import written_aside
+from tomosoup.core.runtime import keep_freed_memory
+from tomosoup.core.thresholds import apply_thresholds
+from tomosoup.core.types import Array, Picks, PicksByRun, PicksBySpecies, Species, Volume
+from tomosoup.data.options import DataOptions
+from tomosoup.data.project import Project, open_project
+from tomosoup.data.tomogram import select_tomogram
+from tomosoup.data.truth import read_truth
+from tomosoup.inference.engines.net_cache import Nets
+from tomosoup.inference.options.hardware import InferenceOptions
+from tomosoup.inference.options.picking import PickingPlan
+from tomosoup.inference.pick import pick_with
+from tomosoup.inference.readout.matched_filter import Searched, Whitening, loudest_near, peaks_of
+from tomosoup.inference.readout.noise_scaling import as_loud
+from tomosoup.models.checkpoint import Checkpoint, load
+from tomosoup.scoring.error_analysis import Case, counts, groups, judge
+from tomosoup.scoring.matching import MATCH_RADII, Matches
+from tomosoup.scoring.score import Score, score
+from tomosoup.scoring.thresholds import best_cutoff, best_thresholds
+from tomosoup.simulation.microscope.footprint import footprint, seen_at
+from tomosoup.simulation.microscope.reconstruction import Processing
+from tomosoup.simulation.microscope.tilt_series import Acquisition
+from tomosoup.simulation.options import CONCENTRATION, SimulationRecipe
+from tomosoup.simulation.project import simulate_project
+from tomosoup.simulation.simulate import structure_maps
 
 RUNS, MATCHED_RUNS, SEED = 3, 2, 903
 """Runs a level, those that matched filters are held against; every level has the same scenes."""
@@ -96,10 +98,12 @@ def recipe(level: Level, data: Path) -> SimulationRecipe:
             "map_scale": {"virus-like-particle": 0.7},
             "shape": (96, 320, 320),
             "concentration": {name: 0.7 * n for name, n in CONCENTRATION.items()},
-            "sample": contest.sample.model_copy(update={"thickness": (1500, 1500), "bystanders": (40_000, 40_000)}),
+            "sample": contest.sample.model_copy(
+                update={"thickness": (1500, 1500), "background_proteins": (40_000, 40_000)}
+            ),
             "microscope": microscope,
             "reconstruction": contest.reconstruction.model_copy(
-                update={"kinds": ("denoised", "wbp"), "stretch": (1.0, 1.0)}
+                update={"tomo_types": ("denoised", "wbp"), "stretch": (1.0, 1.0)}
             ),
         }
     )
@@ -144,7 +148,7 @@ class Seen:
         drawn = json.loads((folder / "static" / "ExperimentRuns" / run / "simulation.json").read_text())
         recipe = SimulationRecipe.model_validate(drawn["recipe"])
         arrays = {k: np.array(v) if isinstance(v, list) else v for k, v in drawn["acquisition"].items()}
-        volume, truth = select_tomogram(project, run, DataRecipe(kind="wbp")).read(), read_truth(project, run)
+        volume, truth = select_tomogram(project, run, DataOptions(tomo_type="wbp")).read(), read_truth(project, run)
         whitening = Whitening.of(volume.data, side=SIDE, random=np.random.default_rng(0))
         return cls(
             volume, whitening.tomogram(volume.data), whitening, structure_maps(list(truth), recipe), truth, recipe,
@@ -230,17 +234,17 @@ def apart(out: Path, names: list[str]) -> None:
         print(path.stem, f"{scale * length:.1f}, {min(distances):.1f} to {max(distances):.1f}", flush=True)
 
 
-AS_IT_IS = PickingPlan(follow_noise=0.0)
+AS_IT_IS = PickingPlan(noise_correction=0.0)
 """Scores that do not follow the noise."""
 
 
 def candidates(folder: Path, project: Project, model: Checkpoint, *, kind: str | None = "denoised") -> PicksByRun:
     """All peaks of a model in the runs of a project, with the scores of its heatmap, a file each in `folder`."""
-    nets, found = Nets(InferenceRecipe(engine="torch", device="cpu")), {}
+    nets, found = Nets(InferenceOptions(engine="torch", device="cpu")), {}
     for run in project.runs:
         path = folder / f"{run}.json"
         if not path.exists():
-            picks = pick_with(nets, select_tomogram(project, run, DataRecipe(kind=kind)), [model], plan=AS_IT_IS)
+            picks = pick_with(nets, select_tomogram(project, run, DataOptions(tomo_type=kind)), [model], plan=AS_IT_IS)
             write(path, {n: [p.zyx.round(1).tolist(), p.score.round(5).tolist()] for n, p in picks.items()})
             print(path, flush=True)
         found[run] = {
@@ -252,7 +256,7 @@ def candidates(folder: Path, project: Project, model: Checkpoint, *, kind: str |
 
 def followed(picks: PicksByRun, model: Checkpoint) -> PicksByRun:
     """The same with the scores that `tomosoup pick` gives them."""
-    return {run: as_loud(found, model.loudness, power=PickingPlan().follow_noise) for run, found in picks.items()}
+    return {run: as_loud(found, model.loudness, power=PickingPlan().noise_correction) for run, found in picks.items()}
 
 
 def measure(out: Path, paths: list[str]) -> None:
@@ -349,7 +353,7 @@ def ceiling(out: Path, level: Level) -> tuple[float, float, dict[str, float]] | 
             loud, gain = (np.concatenate(part) for part in zip(*parts, strict=True))
             order = np.argsort(-loud, kind="stable")
             total = DRAWS * sum(len(truth[run][kind.name]) for run in rows)
-            cut = best_cut(loud[order], gain[order], total)
+            cut = best_cutoff(loud[order], gain[order], total)
             tp, picked = int(gain[loud >= cut].sum()), int((loud >= cut).sum())
             found[kind.name] = Matches(tp, picked - tp, total - tp)
         scores.append(Score(found, {s.name: s.weight for s in project.species}, tuple(rows)))

@@ -29,23 +29,26 @@ import mrcfile
 import numpy as np
 from matplotlib.figure import Figure
 
-from tomosoup import cli, training
-from tomosoup.checkpoints import Checkpoint, load
-from tomosoup.evaluation import apply_thresholds, score
-from tomosoup.folds import as_start
-from tomosoup.io.project import Project, open_project
-from tomosoup.io.selection import read_truth, select_tomogram
-from tomosoup.picking import pick_with
-from tomosoup.preparation import Nets
-from tomosoup.process import keep_freed_memory
-from tomosoup.recipes.commands import SimulateCommand
-from tomosoup.recipes.data import AnnotatedData, DataRecipe
-from tomosoup.recipes.hardware import InferenceRecipe
-from tomosoup.recipes.picking import PickingPlan
-from tomosoup.recipes.simulation import SimulationRecipe
-from tomosoup.recipes.training import TrainingRecipe
-from tomosoup.simulation.projects import simulate_project
-from tomosoup.simulation.shapes import Ellipsoid, Shape, rendered
+from tomosoup.cli.main import main as cli
+from tomosoup.cli.options.commands import SimulateCommand
+from tomosoup.core.runtime import keep_freed_memory
+from tomosoup.core.thresholds import apply_thresholds
+from tomosoup.data.options import AnnotatedData, DataOptions
+from tomosoup.data.project import Project, open_project
+from tomosoup.data.tomogram import select_tomogram
+from tomosoup.data.truth import read_truth
+from tomosoup.inference.engines.net_cache import Nets
+from tomosoup.inference.options.hardware import InferenceOptions
+from tomosoup.inference.options.picking import PickingPlan
+from tomosoup.inference.pick import pick_with
+from tomosoup.models.checkpoint import Checkpoint, load
+from tomosoup.scoring.score import score
+from tomosoup.simulation.options import SimulationRecipe
+from tomosoup.simulation.project import simulate_project
+from tomosoup.simulation.specimen.built_in import Ellipsoid, Shape, rendered
+from tomosoup.training.options import TrainingRecipe
+from tomosoup.training.run.folds import as_start
+from tomosoup.training.train import train as training
 
 EACH = 10
 """Particles of a species in a tomogram."""
@@ -71,7 +74,7 @@ WAYS = {
 """What the recipe `finetune` is changed by. "scratch" starts from random weights."""
 MORE = {"default, 4 x": 4, "mixed": 2}
 """Times as many updates."""
-PLAN = PickingPlan(follow_noise=0.0)
+PLAN = PickingPlan(noise_correction=0.0)
 """All tomograms are of one kind: scores need not follow their noise."""
 SIMULATED = 5
 OTHER = {"tilt_limit": (60.0, 60.0), "dose": (120.0, 120.0), "shift_error": 0.0, "angle_error": 0.0}
@@ -151,7 +154,7 @@ def train(out: Path, names: list[str]) -> None:
     project = open_project(out / "project")
     to_train, chooses, scored = parts(tuple(project.runs))
     truth = {run: read_truth(project, run) for run in scored}
-    nets = Nets(InferenceRecipe(engine="torch"))
+    nets = Nets(InferenceOptions(engine="torch"))
     for way, n, seed in rows():
         name = f"{way}-{n}-{seed}"
         file = out / f"{name}.json"
@@ -174,7 +177,7 @@ def train(out: Path, names: list[str]) -> None:
             )  # fmt: skip
             seconds = process_time() - begun
         picks = {
-            run: pick_with(nets, select_tomogram(project, run, DataRecipe()), [trained], plan=PLAN) for run in scored
+            run: pick_with(nets, select_tomogram(project, run, DataOptions()), [trained], plan=PLAN) for run in scored
         }
         kept = {run: apply_thresholds(found, trained.thresholds) for run, found in picks.items()}
         result = score(kept, truth, trained.species)
@@ -209,7 +212,7 @@ def chain(out: Path, _: list[str]) -> None:
     to_train, chooses, scored = parts(tuple(open_project(where).runs))
     first = ["--from", "default", "--pretrain-on", str(out / "simulated")]
     labelled, output = ["--runs", to_train[0], chooses], ["--output", str(out / "chain.safetensors")]
-    cli.main(["train", where, *first, "--all-folds", *labelled, *output, "--overwrite"])
+    cli(["train", where, *first, "--all-folds", *labelled, *output, "--overwrite"])
     tune = ["tune", where, *labelled, "--model", *models]
     for stage, used, before, options in (
         ("one-net", models[:1], [], []),
@@ -218,10 +221,10 @@ def chain(out: Path, _: list[str]) -> None:
         ("maps", models, [], ["--templates.folder", str(out)]),
     ):
         if before:
-            cli.main(before)
+            cli(before)
         picking = ["--runs", *scored, "--model", *used, "--session", stage, "--overwrite"]
-        cli.main(["pick", where, *picking, *options])
-        cli.main(["score", where, where, "--runs", *scored, "--picks-set", f"tomosoup/{stage}"])
+        cli(["pick", where, *picking, *options])
+        cli(["score", where, where, "--runs", *scored, "--picks-set", f"tomosoup/{stage}"])
 
 
 SHOWN = {

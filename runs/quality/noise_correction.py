@@ -1,4 +1,4 @@
-"""How far scores should follow the noise of a tomogram (`PickingPlan.follow_noise`): F4 by its power.
+"""How far scores should follow the noise of a tomogram (`PickingPlan.noise_correction`): F4 by its power.
 
     python -m runs.quality.noise_correction simulate OUT DATA      # DATA holds maps_10A/
     python -m runs.quality.noise_correction measure OUT MODEL      # MODEL: default, default-soup or a checkpoint
@@ -15,17 +15,20 @@ from pathlib import Path
 import numpy as np
 
 from runs.quality.detection_limits import Level, candidates, recipe
-from tomosoup.checkpoints import load
-from tomosoup.evaluation import MATCH_RADII, apply_thresholds, best_thresholds, score
-from tomosoup.io.project import open_project
-from tomosoup.io.selection import read_truth
-from tomosoup.loudness import as_loud
-from tomosoup.process import keep_freed_memory
-from tomosoup.recipes.commands import SimulateCommand
-from tomosoup.recipes.simulation import CONCENTRATION
-from tomosoup.simulation.projects import simulate_project
-from tomosoup.templates import near
-from tomosoup.types import Picks, PicksBySpecies, Species
+from tomosoup.cli.options.commands import SimulateCommand
+from tomosoup.core.runtime import keep_freed_memory
+from tomosoup.core.thresholds import apply_thresholds
+from tomosoup.core.types import Picks, PicksBySpecies, Species
+from tomosoup.data.project import open_project
+from tomosoup.data.truth import read_truth
+from tomosoup.inference.readout.noise_scaling import as_loud
+from tomosoup.inference.readout.template_check import near
+from tomosoup.models.checkpoint import load
+from tomosoup.scoring.matching import MATCH_RADII
+from tomosoup.scoring.score import score
+from tomosoup.scoring.thresholds import best_thresholds
+from tomosoup.simulation.options import CONCENTRATION
+from tomosoup.simulation.project import simulate_project
 
 RUNS, SEED = 16, 4711
 POWERS = (0.0, 1.5, 2.0, 2.5, 3.0)
@@ -39,14 +42,16 @@ def simulate(out: Path, data: str) -> None:
     microscope = {"dose": (8.0, 160.0), "tilt_limit": (36.0, 64.0), "defocus": (2.0, 4.0)}
     sample = {
         "thickness": (1000.0, 2600.0), "crowding": (0.0, 0.1), "membranes": (0.0, 4.0), "gold": (0.0, 3.0),
-        "bystanders": (20_000.0, 60_000.0),
+        "background_proteins": (20_000.0, 60_000.0),
     }  # fmt: skip
     mixed = usual.model_copy(
         update={
             "microscope": usual.microscope.model_copy(update=microscope),
             "sample": usual.sample.model_copy(update=sample),
             "layout": usual.layout.model_copy(update={"variation": dict.fromkeys(CONCENTRATION, 0.5)}),
-            "reconstruction": usual.reconstruction.model_copy(update={"kinds": ("denoised",), "stretch": (0.95, 1.1)}),
+            "reconstruction": usual.reconstruction.model_copy(
+                update={"tomo_types": ("denoised",), "stretch": (0.95, 1.1)}
+            ),
         }
     )
     simulate_project(SimulateCommand(out=out / "noise", runs=RUNS, seed=SEED, simulation=mixed))

@@ -23,25 +23,31 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tomosoup.best_epochs import kept_checkpoints
-from tomosoup.checkpoints import Checkpoint, load
-from tomosoup.crops import Crops, normalised, read_examples
-from tomosoup.ensembles import ensemble_heatmap, read_picks
-from tomosoup.evaluation import apply_thresholds, best_thresholds, score, steady_thresholds
-from tomosoup.io.project import Project, open_project
-from tomosoup.io.selection import read_truth, select_tomogram
-from tomosoup.recipes.commands import SimulateCommand
-from tomosoup.recipes.data import AnnotatedData, DataRecipe
-from tomosoup.recipes.nets import NetRecipe, UNet3dRecipe
-from tomosoup.recipes.picking import LabelRecipe, PickingPlan, WindowPlan
-from tomosoup.recipes.simulation import MicroscopeRecipe, SimulationRecipe
-from tomosoup.recipes.training import AugmentationRecipe, LossRecipe, TrainingRecipe
-from tomosoup.simulation.projects import simulate_project
-from tomosoup.soups import greedy_soup, runs_seen, soup, with_statistics
-from tomosoup.training import train
-from tomosoup.tuning import calibrate, out_of_fold
-from tomosoup.types import Picks
-from tomosoup.views import IN_PLANE
+from tomosoup.cli.options.commands import SimulateCommand
+from tomosoup.core.thresholds import apply_thresholds
+from tomosoup.core.types import Picks
+from tomosoup.data.options import AnnotatedData, DataOptions
+from tomosoup.data.project import Project, open_project
+from tomosoup.data.tomogram import select_tomogram
+from tomosoup.data.truth import read_truth
+from tomosoup.inference.ensemble import ensemble_heatmap, read_picks
+from tomosoup.inference.options.picking import PickingPlan, SegmentationOptions
+from tomosoup.inference.tiling.symmetries import IN_PLANE
+from tomosoup.models.checkpoint import Checkpoint, load
+from tomosoup.models.history import runs_seen
+from tomosoup.models.nets.options import NetOptions, UNet3dOptions
+from tomosoup.models.soup import greedy_soup, soup
+from tomosoup.models.window_plan import WindowPlan
+from tomosoup.scoring.score import score
+from tomosoup.scoring.thresholds import best_thresholds, steady_thresholds
+from tomosoup.simulation.options import MicroscopeOptions, SimulationRecipe
+from tomosoup.simulation.project import simulate_project
+from tomosoup.training.make_soup import with_statistics
+from tomosoup.training.options import AugmentationOptions, LossOptions, TrainingRecipe
+from tomosoup.training.run.best_epochs import kept_checkpoints
+from tomosoup.training.supervision.crops import Crops, normalised, read_examples
+from tomosoup.training.train import train
+from tomosoup.training.tune import calibrate, out_of_fold
 
 FOLDS, SEEDS = (0, 1, 2), (0, 1)
 PLAN = PickingPlan()
@@ -58,10 +64,10 @@ BATCH, EPOCHS, UPDATES = 6, 5, 25
 
 def recipes(weights: Path) -> dict[str, TrainingRecipe]:
     """What is trained, by name; "pretrained" goes on from "pretraining"."""
-    flips = AugmentationRecipe(affine_chance=0.0, intensity_chance=0.0)
+    flips = AugmentationOptions(affine_probability=0.0, intensity_probability=0.0)
     b = TrainingRecipe(
-        net=UNet3dRecipe(channels=(16, 32, 64, 64), residual_units=1, dropout=0.1),
-        loss=LossRecipe(name="dice"),
+        net=UNet3dOptions(channels=(16, 32, 64, 64), residual_units=1, dropout=0.1),
+        loss=LossOptions(name="dice"),
         crop_shape=(48, 48, 48),
         windows=WindowPlan(shape=(48, 96, 96), stride=(44, 88, 88), weighting="gaussian", border="inside"),
         augmentation=flips,
@@ -74,7 +80,7 @@ def recipes(weights: Path) -> dict[str, TrainingRecipe]:
         average_decay=0.9,
     )
     a = TrainingRecipe(
-        net=NetRecipe(
+        net=NetOptions(
             backbone="tf_efficientnet_lite0", backbone_weights=weights, input_slices=5, decoder_widths=(64, 48, 32)
         ),
         windows=WindowPlan(shape=(16, 64, 64), stride=(16, 48, 48), weighting="pyramid"),
@@ -108,11 +114,11 @@ def work(out: Path, picks: Path, weights: Path, *, worker: int, workers: int) ->
     """Make what is missing of this worker's seeds: a worker has whole seeds, as pretraining comes first."""
     torch.set_num_threads(1)
     if not (out / "project").exists():
-        microscope = MicroscopeRecipe(dose=(20.0, 20.0))
+        microscope = MicroscopeOptions(dose=(20.0, 20.0))
         simulation = SimulationRecipe(shape=(92, 315, 315), voxel_size=20.0, microscope=microscope)
         simulate_project(SimulateCommand(out=out / "project", like=picks, simulation=simulation, seed=7))
     if not (out / "simulated").exists():
-        microscope = MicroscopeRecipe(dose=(30.0, 30.0))
+        microscope = MicroscopeOptions(dose=(30.0, 30.0))
         simulation = SimulationRecipe(shape=(64, 192, 192), voxel_size=20.0, microscope=microscope)
         simulate_project(SimulateCommand(out=out / "simulated", runs=9, simulation=simulation, seed=11))
     project = open_project(out / "project")
@@ -143,7 +149,7 @@ def models(out: Path, name: str, seed: int) -> list[Checkpoint]:
 
 def pick(project: Project, run: str, checkpoints: Sequence[Checkpoint], plan: PickingPlan) -> dict[str, Picks]:
     """Candidates of a run."""
-    volume = select_tomogram(project, run, DataRecipe()).read()
+    volume = select_tomogram(project, run, DataOptions()).read()
     return read_picks(ensemble_heatmap(volume, checkpoints, plan=plan), checkpoints, plan=plan)
 
 
@@ -183,7 +189,7 @@ def cells(
             recipe = TrainingRecipe.of(folds[0].history[-1]["recipe"], source="history")
             mean = with_statistics(mean, Crops(examples, mean.species, recipe))
         yield f"{name}: soup", "-", unseen, [mean], PLAN
-    by_peaks = PLAN.model_copy(update={"labels": LabelRecipe(by="peaks")})
+    by_peaks = PLAN.model_copy(update={"segmentation": SegmentationOptions(method="peaks")})
     for name in ("pretrained", "scratch"):
         folds = models(out, name, seed)
         yield f"{name}: outputs of the folds averaged, read by peaks", "-", unseen, folds, by_peaks

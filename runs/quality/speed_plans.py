@@ -28,24 +28,27 @@ import torch
 from matplotlib.figure import Figure
 from torch.utils.flop_counter import FlopCounterMode
 
-from tomosoup.checkpoints import Checkpoint, load
-from tomosoup.ensembles import ensemble_heatmap, read_picks
-from tomosoup.evaluation import apply_thresholds, best_thresholds, score, steady_thresholds
-from tomosoup.io.project import Project, open_project
-from tomosoup.io.selection import read_truth, select_tomogram
-from tomosoup.io.tables import PicksByRun
-from tomosoup.preparation import Nets
-from tomosoup.recipes.commands import SimulateCommand
-from tomosoup.recipes.data import AnnotatedData, DataRecipe
-from tomosoup.recipes.hardware import InferenceRecipe
-from tomosoup.recipes.nets import UNet3dRecipe
-from tomosoup.recipes.picking import PickingPlan, WindowPlan
-from tomosoup.recipes.simulation import SimulationRecipe
-from tomosoup.recipes.training import AugmentationRecipe, LossRecipe, TrainingRecipe
-from tomosoup.simulation.projects import simulate_project
-from tomosoup.training import train
-from tomosoup.types import Picks, Species
-from tomosoup.windows import window_regions
+from tomosoup.cli.options.commands import SimulateCommand
+from tomosoup.core.thresholds import apply_thresholds
+from tomosoup.core.types import Picks, PicksByRun, Species
+from tomosoup.data.options import AnnotatedData, DataOptions
+from tomosoup.data.project import Project, open_project
+from tomosoup.data.tomogram import select_tomogram
+from tomosoup.data.truth import read_truth
+from tomosoup.inference.engines.net_cache import Nets
+from tomosoup.inference.ensemble import ensemble_heatmap, read_picks
+from tomosoup.inference.options.hardware import InferenceOptions
+from tomosoup.inference.options.picking import PickingPlan
+from tomosoup.inference.tiling.windows import window_regions
+from tomosoup.models.checkpoint import Checkpoint, load
+from tomosoup.models.nets.options import UNet3dOptions
+from tomosoup.models.window_plan import WindowPlan
+from tomosoup.scoring.score import score
+from tomosoup.scoring.thresholds import best_thresholds, steady_thresholds
+from tomosoup.simulation.options import SimulationRecipe
+from tomosoup.simulation.project import simulate_project
+from tomosoup.training.options import AugmentationOptions, LossOptions, TrainingRecipe
+from tomosoup.training.train import train
 
 RUNS, TRAINED, SIMULATION_SEED = 12, 5, 21
 SEEDS = (0,)
@@ -110,8 +113,8 @@ def trainings() -> dict[str, tuple[TrainingRecipe, list[Way]]]:
     })  # fmt: skip
     deep = {"shape": (32, *small.windows.shape[1:]), "stride": (16, *small.windows.stride[1:])}
     b = TrainingRecipe(
-        net=UNet3dRecipe(channels=(16, 32, 64, 64), residual_units=1, dropout=0.1), loss=LossRecipe(name="dice"),
-        augmentation=AugmentationRecipe(affine_chance=0.0, intensity_chance=0.0), windows=LABELS[0].windows,
+        net=UNet3dOptions(channels=(16, 32, 64, 64), residual_units=1, dropout=0.1), loss=LossOptions(name="dice"),
+        augmentation=AugmentationOptions(affine_probability=0.0, intensity_probability=0.0), windows=LABELS[0].windows,
         crop_shape=(48, 96, 96), crops_per_tomogram=96, epochs=1, warmup_epochs=0.1, batch_size=4,
         learning_rate=3e-3, average_decay=0.9,
     )  # fmt: skip
@@ -120,7 +123,7 @@ def trainings() -> dict[str, tuple[TrainingRecipe, list[Way]]]:
         "A1": (small.model_copy(update={"net": a1}), ways(16)),
         "A2": (
             small.model_copy(update={
-                "net": a2, "loss": LossRecipe(name="balanced"), "sigma_by_radius": 0.5, "sigma": None,
+                "net": a2, "loss": LossOptions(name="balanced"), "sigma_by_radius": 0.5, "sigma": None,
                 "crop_shape": (32, 192, 192), "windows": small.windows.model_copy(update=deep),
             }),
             ways(32),
@@ -168,8 +171,8 @@ def measure_all(out: Path, names: list[str]) -> None:
 def measure(project: Project, run: str, model: Checkpoint, way: Way) -> dict[str, Any]:
     """Pick a run: CPU seconds of the net's part, operations a voxel, picks."""
     checkpoint = replace(model, windows=way.windows)
-    volume = select_tomogram(project, run, DataRecipe()).read()
-    nets = Nets(InferenceRecipe(engine="torch", device="cpu", precision=way.precision))
+    volume = select_tomogram(project, run, DataOptions()).read()
+    nets = Nets(InferenceOptions(engine="torch", device="cpu", precision=way.precision))
     began = time.process_time()
     output = ensemble_heatmap(volume, [checkpoint], nets=nets)
     seconds = time.process_time() - began

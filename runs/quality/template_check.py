@@ -1,4 +1,4 @@
-"""What density maps that are not quite right do to the second look (`tomosoup.templates`), on unseen simulated runs.
+"""The template check with density maps that are not quite right, on unseen simulated runs.
 
     python -m runs.quality.template_check OUT [RUN ...]
 
@@ -16,16 +16,18 @@ from scipy import ndimage
 from torch import Tensor
 
 from runs.quality.detection_limits import candidates, followed
-from tomosoup.checkpoints import load
-from tomosoup.evaluation import apply_thresholds, score
-from tomosoup.io.project import open_project
-from tomosoup.io.selection import read_truth, select_tomogram
-from tomosoup.process import keep_freed_memory
-from tomosoup.recipes.data import DataRecipe
-from tomosoup.recipes.templates import TemplateRecipe
-from tomosoup.simulation.shapes import built_in
-from tomosoup.templates import read_maps, second_look
-from tomosoup.types import Volume
+from tomosoup.core.runtime import keep_freed_memory
+from tomosoup.core.thresholds import apply_thresholds
+from tomosoup.core.types import Volume
+from tomosoup.data.options import DataOptions
+from tomosoup.data.project import open_project
+from tomosoup.data.tomogram import select_tomogram
+from tomosoup.data.truth import read_truth
+from tomosoup.inference.options.templates import TemplateOptions
+from tomosoup.inference.readout.template_check import read_maps, second_look
+from tomosoup.models.checkpoint import load
+from tomosoup.scoring.score import score
+from tomosoup.simulation.specimen.built_in import built_in
 
 TAKEN = ("beta-galactosidase", "thyroglobulin")
 
@@ -62,7 +64,7 @@ def main(out: Path, runs: list[str]) -> None:
     for name, (some, options) in {"none": ({}, {}), **ways}.items():
         begun, kept = process_time(), {}
         for run in runs:
-            volume, recipe = select_tomogram(project, run, DataRecipe()), TemplateRecipe(**options)
+            volume, recipe = select_tomogram(project, run, DataOptions()), TemplateOptions(**options)
             kept[run] = second_look(picks[run], volume, project.species, some, recipe)
         took, result = (process_time() - begun) / len(runs), score(kept, truth, project.species)
         one, other = (result.species[kind] for kind in TAKEN)

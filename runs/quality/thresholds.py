@@ -10,16 +10,19 @@ import sys
 from pathlib import Path
 
 import tomosoup
-from tomosoup.evaluation import apply_thresholds, best_thresholds, score, steady_thresholds
-from tomosoup.io.selection import read_truth, select_tomogram
-from tomosoup.recipes.data import DataRecipe
+from tomosoup.core.thresholds import apply_thresholds
+from tomosoup.data.options import DataOptions
+from tomosoup.data.tomogram import select_tomogram
+from tomosoup.data.truth import read_truth
+from tomosoup.scoring.score import score
+from tomosoup.scoring.thresholds import best_thresholds, steady_thresholds
 
 SEEDS = range(100, 108)
 
 if __name__ == "__main__":
     demo = Path(sys.argv[1])
     project, checkpoint = tomosoup.open_project(demo / "project"), tomosoup.load(demo / "model.safetensors")
-    seen = select_tomogram(project, "run_006", DataRecipe()).read()
+    seen = select_tomogram(project, "run_006", DataOptions()).read()
     pair = tomosoup.pick(seen, checkpoint), read_truth(project, "run_006")
     recipe = tomosoup.SimulationRecipe.read("simulated")
     scenes = {str(seed): tomosoup.simulate(recipe, seed=seed) for seed in SEEDS}

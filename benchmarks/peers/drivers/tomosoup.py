@@ -1,6 +1,6 @@
 """tomosoup: a recipe by name or TOML file (the variant), its epochs and crops fitted to the CPU time.
 
-`tomosoup.training.train` and `tomosoup.picking.pick`, as the commands `train` and `pick` call them. Variant `shipped`:
+`training.train` and `inference.pick`, as the commands `train` and `pick` call them. Variant `shipped`:
 the model that comes with tomosoup, untrained here; only its thresholds are set on the held-out run, as everyone's.
 """
 
@@ -11,16 +11,16 @@ from pathlib import Path
 
 from benchmarks.peers import exchange
 from benchmarks.peers.exchange import Job, Pick, Picker, Set, Trained, cpu
-from tomosoup import training
-from tomosoup.checkpoints import Checkpoint
-from tomosoup.checkpoints import load as load_checkpoint
-from tomosoup.crops import Crops, read_examples
-from tomosoup.io.project import open_project
-from tomosoup.io.selection import select_tomogram
-from tomosoup.picking import pick as pick_tomogram
-from tomosoup.process import keep_freed_memory
-from tomosoup.recipes.data import AnnotatedData, DataRecipe
-from tomosoup.recipes.training import TrainingRecipe
+from tomosoup.core.runtime import keep_freed_memory
+from tomosoup.data.options import AnnotatedData, DataOptions
+from tomosoup.data.project import open_project
+from tomosoup.data.tomogram import select_tomogram
+from tomosoup.inference.pick import pick as pick_tomogram
+from tomosoup.models.checkpoint import Checkpoint
+from tomosoup.models.checkpoint import load as load_checkpoint
+from tomosoup.training.options import TrainingRecipe
+from tomosoup.training.supervision.crops import Crops, read_examples
+from tomosoup.training.train import train as training
 
 FEW, MORE = 16, 64
 """Crops of the two trial epochs."""
@@ -85,7 +85,7 @@ def load(job: Job) -> Picker:
 
 def pick(model: Checkpoint, some: Set, run: str) -> list[Pick]:
     """All candidates, by the plan that the net was validated with."""
-    found = pick_tomogram(select_tomogram(open_project(some.config), run, DataRecipe()), model)
+    found = pick_tomogram(select_tomogram(open_project(some.config), run, DataOptions()), model)
     return [
         Pick(run, name, *at[::-1], score)
         for name, picks in found.items()

@@ -1,1 +1,1 @@
-"""From structures to a tomogram with known particles; `scene` chains the steps."""
+"""Known particles -> tomograms that look real."""

@@ -1,0 +1,119 @@
+"""What can be seen without data of one's own: a tomogram picked, scored and drawn; with --train, the whole path."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from tomosoup.cli.commands.report import write_report
+from tomosoup.cli.commands.sample import sample_project
+from tomosoup.cli.options.commands import DemoCommand, SimulateCommand
+from tomosoup.cli.options.report import ReportCommand
+from tomosoup.cli.tables import score_table
+from tomosoup.cli.terminal import Outcome, Stopped, progress_bars
+from tomosoup.core.errors import InputError
+from tomosoup.core.progress import Progress, no_progress
+from tomosoup.data.formats.csv_tables import write_csv
+from tomosoup.data.new_project import MARKER, unfinished
+from tomosoup.data.options import AnnotatedData, DataOptions
+from tomosoup.data.project import open_project
+from tomosoup.data.tomogram import select_tomogram
+from tomosoup.data.truth import read_truth
+from tomosoup.inference.jobs.job import begin_job, in_this_process, pick_runs
+from tomosoup.models.checkpoint import load
+from tomosoup.review.overview import draw_overview
+from tomosoup.scoring.score import Score, score
+from tomosoup.simulation.project import simulate_project
+from tomosoup.training.options import TrainingRecipe
+from tomosoup.training.train import train
+
+
+def demo_command(options: DemoCommand) -> Outcome:
+    """Pick a sample tomogram, or run the whole path."""
+    try:
+        with progress_bars() as progress:
+            result = run_demo(options, progress=progress)
+    except KeyboardInterrupt:
+        raise Stopped(f"Demo stopped; what it made so far is in {options.out}.") from None
+    page = options.out / "report.html"
+    write_report(
+        ReportCommand(
+            project=options.out / "project",
+            output=page,
+            model=(model_of(options),),
+            data=AnnotatedData(runs=result.runs),
+        )
+    )
+    overview, picks = options.out / "overview.png", options.out / "picks.csv"
+    trained = ", model.safetensors, model.training/" if options.train else ""
+    return Outcome(
+        f"Look at {page} and {overview}; beside them: picks.csv{trained}, project/",
+        files=[page, overview, picks, *([model_of(options)] if options.train else [])],
+        facts=result.as_dict(),
+        tables=[score_table(result)],
+    )
+
+
+def run_demo(options: DemoCommand, *, progress: Progress = no_progress) -> Score:
+    """Make the demo's folder and return the score of its run, which no weights or thresholds were chosen by.
+
+    The run is the sample's, picked by the model that comes with tomosoup; or, with `train`, the last of simulated ones,
+    picked by a model trained on the others. Raises `InputError` where the folder holds an earlier demo and may not be
+    replaced.
+    """
+    _make_room(options)
+    out, model = options.out, model_of(options)
+    run = _trained(options, progress) if options.train else sample_project(out / "project")
+    job = begin_job(out / "project", [model], [run])
+    for outcome in pick_runs(in_this_process(job, progress=progress), [run]):
+        if outcome.error:
+            raise InputError(outcome.error)
+    picks, project, species = {run: job.read(run)}, open_project(out / "project"), load(model).species
+    write_csv(out / "picks.csv", picks)
+    truth = read_truth(project, run, None)
+    result = score(picks, {run: truth}, species)
+    draw_overview(
+        out / "overview.png",
+        select_tomogram(project, run, DataOptions()).read(),
+        picks=picks[run],
+        truth=truth,
+        species=species,
+        score=result,
+        title=f"{run}, never seen in training",
+    )
+    return result
+
+
+def model_of(options: DemoCommand) -> Path:
+    """The checkpoint that the demo picks with: one that it trains, or the one that comes with tomosoup."""
+    return options.out / "model.safetensors" if options.train else Path("default")
+
+
+def _make_room(options: DemoCommand) -> None:
+    out = options.out
+    if out.exists() and any(out.iterdir() if out.is_dir() else [out]):
+        ours = [folder / MARKER for folder in (out / "project", unfinished(out / "project"))]
+        if not (options.overwrite and any(marker.is_file() for marker in ours)):
+            raise InputError(
+                f"{out} exists already: choose another folder, or replace an earlier demo with --overwrite."
+            )
+        shutil.rmtree(out)
+
+
+def _trained(options: DemoCommand, progress: Progress) -> str:
+    """Simulate runs and train on them, the last but one chooses weights and thresholds; returns the last."""
+    recipe = TrainingRecipe.read(options.recipe)
+    simulation = SimulateCommand(
+        out=options.out / "project", runs=options.runs, seed=options.seed, simulation=options.simulation
+    )
+    *seen, unseen = simulate_project(simulation, progress=progress)
+    checkpoint = train(
+        open_project(options.out / "project"),
+        recipe,
+        fold=len(seen) - 1,
+        folder=options.out / "model.training",
+        data=AnnotatedData(runs=tuple(seen)),
+        progress=progress,
+    )
+    checkpoint.save(model_of(options))
+    return unseen

@@ -1,0 +1,183 @@
+"""What `tomosoup pick` and `tomosoup threshold` do: runs become picks, here or on a cluster, and go on after a stop."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tomosoup.cli.commands.report import as_typed, write_report
+from tomosoup.cli.options.commands import PickCommand, ThresholdCommand
+from tomosoup.cli.options.report import ReportCommand
+from tomosoup.cli.parse import read_thresholds
+from tomosoup.cli.tables import failures_table
+from tomosoup.cli.terminal import Outcome, Stopped, complain, progress_bars, say
+from tomosoup.core.errors import InputError
+from tomosoup.core.files import refuse_existing, written_aside
+from tomosoup.core.progress import Progress, tracked
+from tomosoup.core.thresholds import apply_thresholds
+from tomosoup.data.formats.csv_tables import write_csv
+from tomosoup.data.options import AnnotatedData
+from tomosoup.data.pick_store.store import read_candidates, with_thresholds
+from tomosoup.data.project import CopickProject, open_project
+from tomosoup.data.tomogram import chosen_runs
+from tomosoup.inference.engines.net_cache import Nets
+from tomosoup.inference.jobs.dask_cluster import on_cluster, sbatch_script
+from tomosoup.inference.jobs.job import Job, Recipes, Work, begin_job, in_this_process, pick_runs, share
+from tomosoup.inference.jobs.options import ClusterOptions
+
+
+def pick_command(options: PickCommand) -> Outcome:
+    """Pick a project."""
+    if options.overwrite and options.cluster.shard:
+        raise InputError(
+            "--overwrite removes a session's picks, which shards would do to each other: choose another --session, or "
+            "begin it anew with --write-sbatch."
+        )
+    if options.write_sbatch:
+        refuse_existing(options.write_sbatch, overwrite=options.overwrite)
+    elif options.cluster.cluster is None:
+        Nets(options.inference)  # complains now of engines that are not here
+    runs = chosen_runs(open_project(options.project), options.data)
+    job = begin_job(
+        options.project,
+        options.model,
+        runs,
+        session=options.session,
+        outputs=[path for path in (options.output, options.submission, options.report) if path],
+        limits=lambda names: read_thresholds(options.threshold, names),
+        recipes=Recipes(options.data, options.picking, options.inference),
+        overwrite=options.overwrite,
+    )
+    if options.write_sbatch:
+        return write_sbatch(options.write_sbatch, options.cluster)
+    mine = share(runs, *options.cluster.part)
+    if options.redo:
+        job.store.session.forget(mine, job.store.fingerprint)
+    done = set(job.store.done())
+    left = [run for run in mine if run not in done]
+    if len(left) < len(mine):
+        say(f"{len(mine) - len(left)} of {len(mine)} runs are done already")
+    try:
+        if left:
+            with progress_bars() as progress, workers(options, job, progress) as work:
+                for _ in pick_runs(work, left):
+                    pass
+    except KeyboardInterrupt:
+        raise Stopped(
+            f"Picking stopped; the runs finished so far are in {job.store.config}, no CSV was written: give the same "
+            "command again for the rest."
+        ) from None
+    return finish(options, job, runs, mine)
+
+
+def page_of_picks(options: PickCommand, job: Job) -> str:
+    """Write the page of these picks and return nothing, or return the command that writes it."""
+    here = isinstance(open_project(options.project), CopickProject)
+    page = ReportCommand(
+        project=options.project,
+        output=options.report or Path("report.html"),
+        session=options.session,
+        picks=None if here else job.store.config.parent,
+        model=options.model,
+        data=AnnotatedData(runs=options.data.runs),
+    )
+    if not options.report:
+        return as_typed(page)
+    say(write_report(page).says)
+    return ""
+
+
+@contextmanager
+def workers(options: PickCommand, job: Job, progress: Progress) -> Iterator[Work]:
+    """What picks the runs: this process, or a cluster for the time of the block."""
+    if options.cluster.cluster is None:
+        yield in_this_process(job, tell=say, progress=progress)
+        return
+    with on_cluster(job, options.cluster, tell=say, progress=progress) as work:
+        yield work
+
+
+def finish(options: PickCommand, job: Job, runs: Sequence[str], mine: Sequence[str]) -> Outcome:
+    """Write the tables once no run is left; what was found, which is a failure where one of `mine` is missing."""
+    session, settings = job.store.session, job.store.fingerprint
+    recorded, failures = set(job.store.done()), session.failures(settings)
+    done = [run for run in runs if run in recorded]
+    left = [run for run in runs if run not in recorded and run not in failures]
+    files = [] if left else [path for path in (options.output, options.submission) if path]
+    counts = Counter(dict.fromkeys(job.species, 0))
+    with progress_bars() as progress:
+        for path in files:
+            pairs = ((run, job.read(run)) for run in tracked(progress, f"Writing {path.name}", done))
+            write_csv(path, pairs, scores=path == options.output)
+        for run in tracked(progress, "Counting picks", done):
+            counts.update(session.about(run, settings).get("picks", {}))
+    if others := set(left) - set(mine):
+        say(f"{len(others)} runs are left for other shards; the last to end writes the CSV.")
+    look = page_of_picks(options, job) if done and not left else ""
+    summary = session.sum_up(settings)
+    failed = {run: str(failures[run].get("error", "")) for run in mine if run in failures and run not in recorded}
+    untried = [run for run in left if run not in others]
+    if failed:
+        complain(failures_table(failed))
+    what = [f"{len(failed)} of {len(mine)} runs could not be picked (for programs: {summary})"] * bool(failed)
+    what += [f"{len(untried)} were not tried, and no CSV was written"] * bool(untried)
+    found = f"{counts.total()} picks in {len(done)} runs: " + ", ".join(f"{name} {n}" for name, n in counts.items())
+    home = f"copick {job.store.config}, user tomosoup, session {job.store.name}"
+    return Outcome(
+        f"{found}; in {', '.join([*map(str, files), home])}",
+        files=[*files, *([options.report] if options.report and done and not left else [])],
+        facts={
+            "runs": len(done),
+            "picks": dict(counts),
+            "project": str(job.store.config),
+            "session": f"tomosoup/{job.store.name}",
+            "failed": failed,
+        },
+        look=look,
+        failed="; ".join(what) + ". The same command tries them again, and only them." if what else "",
+    )
+
+
+def write_sbatch(path: Path, cluster: ClusterOptions) -> Outcome:
+    """The command, as it was typed, as a SLURM job array; the session, which is begun, is not to be begun again."""
+    words, kept = iter(sys.argv[1:]), []
+    for word in words:
+        if word == "--write-sbatch":
+            next(words)  # its value
+        elif not word.startswith("--write-sbatch=") and word != "--overwrite":
+            kept.append(word)
+    with written_aside(path) as aside:
+        aside.write_text(sbatch_script(cluster, shlex.join([sys.executable, "-m", "tomosoup", *kept])))
+    return Outcome(f"{path}: an array of {cluster.jobs} jobs; start it with sbatch", files=[path])
+
+
+def threshold_command(options: ThresholdCommand) -> Outcome:
+    """Apply thresholds to what an earlier `pick` found."""
+    if options.output:
+        refuse_existing(options.output, overwrite=options.overwrite)
+    project = open_project(options.project)
+    if not isinstance(project, CopickProject):
+        raise InputError(f"{options.project} is no copick project: name the .copick folder that `tomosoup pick` made.")
+    with progress_bars() as progress:
+        candidates = read_candidates(project, options.session, progress=progress)
+        limits = read_thresholds(options.threshold, [s.name for s in project.species])
+        picks = {run: apply_thresholds(found, limits) for run, found in candidates.items()}
+        had_maps = with_thresholds(project, options.session, limits, picks, progress=progress)
+    if had_maps:
+        say(
+            "Density maps had dropped some of the session's picks, and do not look at these: for that, `tomosoup pick` "
+            "with --threshold and --templates.folder into another --session."
+        )
+    if options.output:
+        write_csv(options.output, picks)
+    counts = Counter({s.name: sum(len(found.get(s.name, ())) for found in picks.values()) for s in project.species})
+    places = [*([str(options.output)] if options.output else []), f"copick {project.path}, session {options.session}"]
+    return Outcome(
+        f"{counts.total()} picks in {len(picks)} runs pass; in {', '.join(places)}",
+        files=[options.output] if options.output else [],
+        facts={"runs": len(picks), "picks": dict(counts), "session": f"tomosoup/{options.session}"},
+    )

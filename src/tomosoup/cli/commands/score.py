@@ -1,0 +1,45 @@
+"""`tomosoup score`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from tomosoup.cli.commands.report import page_of_scored
+from tomosoup.cli.options.commands import ScoreCommand
+from tomosoup.cli.parse import read_thresholds
+from tomosoup.cli.tables import score_table
+from tomosoup.cli.terminal import Outcome, progress_bars
+from tomosoup.core.aliases import called_as
+from tomosoup.core.progress import Progress, no_progress
+from tomosoup.core.thresholds import apply_thresholds
+from tomosoup.data.pick_store.store import read_picks, read_true_picks, species_for
+from tomosoup.scoring.score import Score, score
+
+
+def score_command(options: ScoreCommand) -> Outcome:
+    """Score picks and print the table."""
+    with progress_bars() as progress:
+        result = score_files(options, limits=lambda names: read_thresholds(options.threshold, names), progress=progress)
+    return Outcome(
+        f"{options.picks}: weighted F4 {result.weighted:.4f} against {options.truth} in {len(result.runs)} runs",
+        facts=result.as_dict(),
+        tables=[score_table(result)],
+        look=page_of_scored(options),
+        facts_alone=True,
+    )
+
+
+def score_files(
+    options: ScoreCommand, *, limits: Callable[[Sequence[str]], Mapping[str, float]], progress: Progress = no_progress
+) -> Score:
+    """Score what two files or projects hold, as the `score` command is told; `limits` gives thresholds for species."""
+    truth, true_species = read_true_picks(options.truth, options.truth_set, progress=progress)
+    picks, found_species = read_picks(options.picks, options.picks_set, progress=progress)
+    if true_species:
+        picks = {run: called_as(true_species, found) for run, found in picks.items()}
+    names = {name: None for found in (*truth.values(), *picks.values()) for name in found}
+    species = species_for(names, true_species, found_species, table=options.species)
+    thresholds = limits([s.name for s in species])
+    kept = {run: apply_thresholds(found, thresholds) for run, found in picks.items()}
+    runs = tuple(truth) if options.runs == ("all",) else options.runs
+    return score(kept, truth, species, runs=runs)

@@ -1,0 +1,46 @@
+"""`tomosoup tune`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from tomosoup.cli.options.commands import TuneCommand
+from tomosoup.cli.tables import tuned_table
+from tomosoup.cli.terminal import Outcome, progress_bars
+from tomosoup.data.project import open_project
+from tomosoup.inference.ensemble import all_species, mixed
+from tomosoup.models.checkpoint import load
+from tomosoup.training.tune import calibrate, out_of_fold, tune, with_thresholds
+
+
+def tune_command(options: TuneCommand) -> Outcome:
+    """Set thresholds by cross-validation."""
+    models = [load(path) for path in options.model]
+    species = all_species(models)
+    with progress_bars() as progress:
+        found = out_of_fold(
+            open_project(options.project),
+            models,
+            data=options.data,
+            plan=options.picking,
+            inference=options.inference,
+            progress=progress,
+        )
+        tuned = tune(
+            found.folds,
+            species,
+            softness=options.threshold_margin,
+            resamples=options.resamples,
+            seed=options.seed,
+            progress=progress,
+        )
+    if not options.dry_run:
+        calibration = None if mixed(models) else calibrate(found.peaks, species)
+        for path, model in zip(options.model, models, strict=True):
+            with_thresholds(model, tuned, found, calibration=calibration).save(path)
+    return Outcome(
+        "Nothing stored (--dry-run)" if options.dry_run else f"Stored in {', '.join(map(str, options.model))}",
+        files=() if options.dry_run else options.model,
+        facts={"species": {name: asdict(t) for name, t in tuned.items()}},
+        tables=[tuned_table(tuned)],
+    )

@@ -1,0 +1,98 @@
+"""Tables for people, as rich draws them: scores, thresholds, failures, findings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from tomosoup.cli.terminal import shown
+
+if TYPE_CHECKING:  # --help must not wait for torch
+    from tomosoup.review.check.findings import Finding
+    from tomosoup.scoring.score import Score
+    from tomosoup.training.tune import Tuned
+
+
+def table(*headings: str, title: str) -> Table:
+    """An empty table: on the left names, which are folded where they are long; on the right numbers, which are not."""
+    made = Table(title=shown(title))
+    for i, heading in enumerate(headings):
+        made.add_column(heading, justify="right" if i else "left", no_wrap=bool(i), overflow="fold")
+    return made
+
+
+def score_table(result: Score) -> RenderableType:
+    """A row a species, then the weighted score; under it the runs that were left out."""
+    from tomosoup.core.errors import shortened
+
+    made = table(
+        "species", "weight", "F4", "hit", "false", "missed", title=f"Scored: {shortened(list(result.runs), most=8)}"
+    )
+    for name, m in result.species.items():
+        made.add_row(shown(name), f"{result.weights[name]:g}", f"{m.f_beta():.4f}", str(m.tp), str(m.fp), str(m.fn))
+    made.add_section()
+    made.add_row("weighted", "", f"{result.weighted:.4f}", "", "", "")
+    if not result.left_out:
+        return made
+    names = shown(shortened(list(result.left_out)))
+    return Group(made, f"Left out, as they have no picks: {names}. Count them as missed with --runs all.")
+
+
+def tuned_table(tuned: Mapping[str, Tuned]) -> RenderableType:
+    """A row a species: threshold and F4 with their intervals, particles; then what too few particles back."""
+    made = table("species", "particles", "threshold", "95 %", "F4", "95 %", title="Out-of-fold thresholds")
+    for name, t in tuned.items():
+        threshold, f4 = ("{:.3f}-{:.3f}".format(*ends) for ends in (t.interval, t.f4_interval))
+        made.add_row(shown(name), str(t.particles), f"{t.threshold:.3f}", threshold, f"{t.f4:.3f}", f4)
+    few = ", ".join(f"{name} ({t.particles})" for name, t in tuned.items() if t.few)
+    if not few:
+        return made
+    return Group(
+        made,
+        f"Few true particles behind {shown(few)}: these thresholds are little more than a guess; annotate more "
+        "(--threshold-margin 0.1 sets laxer ones).",
+    )
+
+
+def failures_table(failures: Mapping[str, str]) -> RenderableType:
+    """A row a reason, with the runs that failed for it."""
+    by_reason: dict[str, list[str]] = {}
+    for run, why in failures.items():
+        by_reason.setdefault(why.replace(run, "..."), []).append(run)
+    made = Table("not picked", "runs", "why", title="Failed")
+    for column in made.columns:
+        column.overflow = "fold"
+    for runs in by_reason.values():
+        names = ", ".join(runs[:3]) + (" ..." if len(runs) > 3 else "")
+        made.add_row(shown(names), str(len(runs)), shown(failures[runs[0]]))
+    return made
+
+
+COLOURS = {"error": "red", "warning": "yellow", "note": "blue"}
+
+
+def findings_table(findings: Sequence[Finding]) -> Table:
+    """A row a finding, in their order."""
+    table = Table("", "what", "finding", show_lines=True)
+    for f in findings:
+        runs = ", ".join(f.runs[:2]) + (f" and {len(f.runs) - 2} more" if len(f.runs) > 2 else "")
+        what = "\n".join([f.check, *[text for text in (f.species, runs) if text]])
+        table.add_row(f"[{COLOURS[f.severity]}]{f.severity}[/]", shown(what), shown(f.text))
+    return table
+
+
+def measured_line(measured: Mapping[str, Any]) -> str:
+    """What was measured, in a sentence; empty where nothing could be."""
+    if "particles" not in measured:
+        return ""
+    z, y, x = measured["shape"]
+    text = f"{measured['runs']} runs of {z} x {y} x {x} voxels of {measured['voxel_size']:.4g} Å"
+    text += f", {sum(measured['picks'].values())} true picks; particles are {measured['particles']}"
+    if "offset_vox" in measured:
+        errors = measured["offset_error_vox"]
+        away = ", ".join(f"{v:.2f} ± {errors[axis]:.2f}" for axis, v in measured["offset_vox"].items())
+        text += f"; densities lie {away} voxels (z, y, x) from their picks"
+    return f"{text}."

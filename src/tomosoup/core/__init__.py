@@ -1,0 +1,1 @@
+"""The nouns: volume, grid, species, picks; errors, progress, configuration, files written whole."""

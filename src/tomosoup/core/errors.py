@@ -1,0 +1,26 @@
+"""The one exception that users see, and how they are told of others."""
+
+
+class InputError(ValueError):
+    """What the user gave cannot be used. The message is one sentence: what was expected, what came, what to do."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of a library says, cut to the line that fits into a sentence of ours."""
+    return next(iter(str(error).splitlines()), "") or repr(error)
+
+
+def as_sentence(error: Exception) -> str:
+    """An error as users are told of it."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "There is not enough memory: pick with smaller windows (--plane), or on a machine with more."
+    if isinstance(error, OSError):
+        return f"The operating system refused: {error}."
+    return f"{type(error).__name__}: {first_line(error)}."
+
+
+def shortened(names: list[str], *, most: int = 12) -> str:
+    """The names in one line; the rest counted where there are many."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

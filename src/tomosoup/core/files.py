@@ -1,0 +1,62 @@
+"""Write aside, then rename: a reader never meets half a file, and a failed write leaves the old one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from tomosoup.core.errors import InputError
+
+OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"}
+"""Protocols of storage without folders, where making those of a path would make its bucket."""
+
+
+def user_cache() -> Path:
+    """The folder for what can be made or fetched again."""
+    return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "tomosoup"
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Write to the path that this gives: it takes the place of `path` if the block ends well, and is gone if not.
+
+    It is on the disk before it takes that place, so that a power cut leaves the old file or the new one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{uuid4().hex[:12]}")  # other machines may write here, too
+    try:
+        yield aside
+        with aside.open("rb") as written:
+            os.fsync(written.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_whole(fs: Any, path: str, text: str) -> None:
+    """Write a file of an fsspec file system whole or not at all: by a rename on a disk, by one put where objects are.
+
+    It makes folders, and never a bucket.
+    """
+    protocols = {fs.protocol} if isinstance(fs.protocol, str) else set(fs.protocol)
+    if "file" in protocols:
+        with written_aside(Path(path)) as aside:
+            aside.write_text(text)
+        return
+    if not protocols & OBJECT_STORES:
+        fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+    fs.pipe_file(path, text.encode())
+
+
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Raises `InputError` if `path` is there already and may not be replaced, or if its folder is a file."""
+    if path.is_dir():
+        raise InputError(f"Expected a file name for the output, got the folder {path}.")
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} exists already: choose another name, or replace it with --overwrite.")
+    if next(parent for parent in path.absolute().parents if parent.exists()).is_file():
+        raise InputError(f"Cannot write {path}: one of its parent folders is a file.")

@@ -1,0 +1,59 @@
+"""Thresholds as users give them: one score for all species, or one a species."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tomosoup.core.errors import InputError
+from tomosoup.core.types import Picks, PicksBySpecies
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """The score that a pick must reach: `by_species` where the species is named there, else `default`."""
+
+    default: float | None = None
+    """None keeps what somebody else has set for the species, or all its picks."""
+    by_species: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, words: Iterable[str]) -> Thresholds:
+        """`0.3` for all species, `ribosome=0.4` for one; later words win. Raises `InputError` for anything else."""
+        default: float | None = None
+        by_species: dict[str, float] = {}
+        for word in words:
+            name, _, value = word.rpartition("=")
+            try:
+                number = float(value)
+            except ValueError:
+                number = math.nan
+            if math.isnan(number):
+                raise InputError(
+                    f"`threshold` {word}: expected a number (0.3) or a species and a number (ribosome=0.4)."
+                )
+            if name:
+                by_species[name] = number
+            else:
+                default, by_species = number, {}
+        return cls(default, by_species)
+
+    def over(self, others: Mapping[str, float], species: Sequence[str]) -> dict[str, float]:
+        """The thresholds of these species, by name: these, or the `others` where these say nothing.
+
+        Raises `InputError` where one is given for a species that is not among them.
+        """
+        for name, number in self.by_species.items():
+            if name not in species:
+                raise InputError(
+                    f"`threshold` {name}={number:g}: there is no species {name!r}; expected one of "
+                    f"{', '.join(species)}."
+                )
+        given = {} if self.default is None else dict.fromkeys(species, self.default)
+        return {**others, **given, **self.by_species}
+
+
+def apply_thresholds(picks: PicksBySpecies, thresholds: Mapping[str, float]) -> dict[str, Picks]:
+    """The picks that reach their species' threshold; species without one keep all."""
+    return {name: found.above(thresholds.get(name, -math.inf)) for name, found in picks.items()}

@@ -1,0 +1,173 @@
+"""The nouns every module speaks: volumes, species, picks. The only place where Å become voxels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tomosoup.core.errors import InputError
+
+if TYPE_CHECKING:  # torch takes seconds to import, and `tomosoup --help` needs none of it
+    from torch import Tensor
+
+Array = NDArray[np.float64]
+
+
+class OnGrid:
+    """What lies on a regular grid of voxels: the only place where Å become voxel indices, and back."""
+
+    voxel_size: float
+    origin: tuple[float, float, float]
+
+    def to_angstrom(self, zyx_vox: ArrayLike) -> Array:
+        """Positions `(..., 3)` in voxel indices -> the same in Å."""
+        zyx: Array = np.asarray(zyx_vox, dtype=float) * self.voxel_size + np.asarray(self.origin)
+        return zyx
+
+    def to_voxel(self, zyx: ArrayLike) -> Array:
+        """Positions `(..., 3)` in Å -> the same in (fractional) voxel indices."""
+        zyx_vox: Array = (np.asarray(zyx, dtype=float) - np.asarray(self.origin)) / self.voxel_size
+        return zyx_vox
+
+
+@dataclass(frozen=True)
+class Grid(OnGrid):
+    """Where a tomogram's voxels are, without their values; lengths are in Å."""
+
+    voxel_size: float
+    origin: tuple[float, float, float]
+    """Position, in Å (z, y, x), of the centre of voxel [0, 0, 0]."""
+    shape: tuple[int, int, int] | None = None
+    """Voxels along (z, y, x), where known."""
+
+
+@dataclass(frozen=True)
+class Volume(OnGrid):
+    """Samples on a regular grid. `data` is `(..., z, y, x)`; lengths are in Å."""
+
+    data: Tensor
+    voxel_size: float
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Position, in Å (z, y, x), of the centre of voxel [0, 0, 0]."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels along (z, y, x)."""
+        z, y, x = self.data.shape[-3:]
+        return z, y, x
+
+    def slices(self, start: int, stop: int) -> Tensor:
+        """The part `data[..., start:stop, :, :]`."""
+        return self.data[..., start:stop, :, :]
+
+
+class Slices(Protocol):
+    """A volume that is read slice by slice: a `Volume`, or a tomogram on disk of any depth."""
+
+    @property
+    def voxel_size(self) -> float:
+        """Å."""
+
+    @property
+    def origin(self) -> tuple[float, float, float]:
+        """Position, in Å (z, y, x), of the centre of voxel [0, 0, 0]."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels along (z, y, x)."""
+
+    def slices(self, start: int, stop: int) -> Tensor:
+        """Slices `(stop - start, y, x)`, float32."""
+
+
+@dataclass(frozen=True)
+class SlicesOf:
+    """Where and how large slices are that are made from those of another source."""
+
+    source: Slices
+
+    @property
+    def voxel_size(self) -> float:
+        """Å."""
+        return self.source.voxel_size
+
+    @property
+    def origin(self) -> tuple[float, float, float]:
+        """The source's."""
+        return self.source.origin
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels along (z, y, x)."""
+        return self.source.shape
+
+
+def check_name(name: str, *, what: str) -> str:
+    """`name`, where it may be part of a file's name and be shown; names come from files of strangers, too.
+
+    Raises `InputError` for one that would lead out of a folder, that is empty or longer than 100 characters, or that
+    holds what is not printed.
+    """
+    if not (0 < len(name) <= 100 and name.isprintable() and not set(name) & set("/\\") and name not in {".", ".."}):
+        raise InputError(
+            f"Expected the name of {what} to be 1 to 100 printable characters without / and \\, got {name[:100]!r}."
+        )
+    return name
+
+
+@dataclass(frozen=True)
+class Species:
+    """A kind of particle: radius in Å; weight in the mean score; a map channel is a position in a list of these."""
+
+    name: str
+    radius: float
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_name(self.name, what="a species")
+        if not 0 < self.radius < math.inf:
+            raise InputError(f"The radius of {self.name!r} must be a positive number of Å, got {self.radius}.")
+
+
+@dataclass(frozen=True)
+class Picks:
+    """Particles of one species: `zyx` is `(n, 3)` in Å, `score` is `(n,)`; the order is free."""
+
+    zyx: Array
+    score: Array
+    rotations: Array | None = field(default=None, repr=False)
+    """`(n, 3, 3)`, acting on zyx column vectors: the reference map -> the particle. None where unknown."""
+
+    def __post_init__(self) -> None:
+        if self.zyx.shape != (len(self.score), 3):
+            raise ValueError(f"zyx must be (n, 3) with one score each, got {self.zyx.shape} and {self.score.shape}.")
+        if self.rotations is not None and self.rotations.shape != (len(self.score), 3, 3):
+            raise ValueError(f"rotations must be (n, 3, 3), got {self.rotations.shape} for {len(self.score)} picks.")
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    @classmethod
+    def of(cls, zyx: ArrayLike) -> Picks:
+        """Picks at `zyx` `(n, 3)` Å, each with score 1."""
+        points = np.asarray(zyx, dtype=float).reshape(-1, 3)
+        return cls(points, np.ones(len(points)))
+
+    def above(self, threshold: float) -> Picks:
+        """The picks whose score is `threshold` or more."""
+        return self.where(self.score >= threshold)
+
+    def where(self, keep: NDArray[np.bool_]) -> Picks:
+        """Those of `keep` `(n,)`, which is true or false of each pick."""
+        return Picks(self.zyx[keep], self.score[keep], None if self.rotations is None else self.rotations[keep])
+
+
+NO_PICKS = Picks.of([])
+PicksBySpecies = Mapping[str, Picks]
+PicksByRun = Mapping[str, PicksBySpecies]
+"""Run name -> species name -> picks."""

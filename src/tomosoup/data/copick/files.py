@@ -1,0 +1,237 @@
+"""What copick keeps: configuration, objects, pick files, tomograms."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import copick
+import numpy as np
+import pandas as pd
+from copick.impl.filesystem import CopickPicksFSSpec
+from copick.models import CopickPicksFile
+from copick.util.escape import sanitize_name
+
+from tomosoup.core.aliases import contest_name
+from tomosoup.core.errors import InputError, first_line
+from tomosoup.core.files import write_whole
+from tomosoup.core.species import CONTEST_SPECIES
+from tomosoup.core.types import Picks, PicksBySpecies, Species, Volume
+from tomosoup.data.copick.portal import annotated, distinct, radius_said, session_of
+from tomosoup.data.copick.remote import StorageErrors
+from tomosoup.data.pick_store.pick_set import PickSet
+
+Config = dict[str, Any]
+
+
+def config_of(species: Sequence[Species], *, static: Path, overlay: Path) -> Config:
+    """A copick configuration over two local folders: tomograms in `static`, picks to be made in `overlay`."""
+    return {
+        "config_type": "filesystem",
+        "name": "tomosoup",
+        "description": "",
+        "version": copick.__version__,
+        "pickable_objects": [
+            {
+                "name": s.name,
+                "is_particle": True,
+                "label": i + 1,
+                "radius": s.radius,
+                "color": rgba(COLOURS[i % len(COLOURS)]),
+                "metadata": {"weight": s.weight},
+            }
+            for i, s in enumerate(species)
+        ],
+        "overlay_root": f"local://{overlay.absolute()}",
+        "overlay_fs_args": {"auto_mkdir": True},
+        "static_root": f"local://{static.absolute()}",
+        "static_fs_args": {"auto_mkdir": False},
+    }
+
+
+COLOURS = ["#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#0072b2"]
+"""One a species, in turn; the colour-blind too can tell them apart (Okabe and Ito 2008)."""
+
+
+def rgba(colour: str) -> tuple[int, int, int, int]:
+    """A colour as copick writes it, opaque."""
+    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
+    return red, green, blue, 255
+
+
+def species_of(thing: Any) -> Species:
+    """A pickable object as a `Species`; what it does not say comes from the contest's list, by name or identifier.
+
+    The radius that copick gives all objects of a portal project is not taken for one where the contest's is known.
+    """
+    known = next((s for s in CONTEST_SPECIES if s.name == called_by_contest(thing)), None)
+    radius = (radius_said(thing) or known.radius) if known else thing.radius
+    if not radius:
+        raise InputError(
+            f"Object {thing.name!r} of the copick project has no radius: add one (Å) to its configuration."
+        )
+    weight = (thing.metadata or {}).get("weight", known.weight if known else 1.0)
+    return Species(thing.name, float(radius), float(weight))
+
+
+def called_by_contest(thing: Any) -> str:
+    """The contest's name of a pickable object, or its own where the contest knows none."""
+    return contest_name(thing.name, getattr(thing, "identifier", None))
+
+
+def read_species(table: Path) -> tuple[Species, ...]:
+    """Species from a CSV file with the columns name, radius (Å) and, if known, weight."""
+    try:
+        rows = pd.read_csv(table)
+        weights = rows["weight"] if "weight" in rows else [1.0] * len(rows)
+        return tuple(
+            Species(str(n), float(r), float(w)) for n, r, w in zip(rows["name"], rows["radius"], weights, strict=True)
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{table} is not a table of species; expected the columns name,radius,weight ({error!r})."
+        ) from error
+
+
+def pick_sets(run: Any) -> dict[PickSet, Callable[[], dict[str, Picks]]]:
+    """By set, a function that reads its picks by species, of what is stored now.
+
+    The session of picks on the CryoET Data Portal is their deposition.
+    Raises `InputError` where pick files are not named USER_SESSION_OBJECT.json, which copick cannot read.
+    """
+    try:
+        run.refresh_picks()
+        files = run.picks
+    except IndexError as error:
+        raise InputError(
+            f"Run {run.name}: its pick files are not named USER_SESSION_OBJECT.json as copick expects; for the "
+            "contest's own folders name the folder (train) in place of the configuration, else rename the files."
+        ) from error
+    sets: dict[PickSet, list[Any]] = {}
+    for file in files:
+        sets.setdefault(PickSet(file.user_id, session_of(file)), []).append(file)
+    return {key: partial(_load, group) for key, group in sets.items()}
+
+
+def _load(files: Iterable[Any]) -> dict[str, Picks]:
+    picks: dict[str, Picks] = {}
+    for file in distinct(files):
+        name = file.pickable_object_name
+        try:
+            with StorageErrors(file.path):
+                found = _picks(file.load())
+        except InputError:
+            raise
+        except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise InputError(f"{file.path} is not a copick pick file ({first_line(error)}).") from error
+        picks[name] = _joined(picks[name], found) if name in picks and annotated(file) else found
+    return picks
+
+
+def _joined(one: Picks, other: Picks) -> Picks:
+    """The particles of both, with rotations where all have one."""
+    rotations = None
+    if one.rotations is not None and other.rotations is not None:
+        rotations = np.concatenate((one.rotations, other.rotations))
+    return Picks(np.concatenate((one.zyx, other.zyx)), np.concatenate((one.score, other.score)), rotations)
+
+
+def read_files(paths: Iterable[Path]) -> dict[str, Picks]:
+    """Picks by species from copick pick files, whatever the files are called."""
+    return {name: picks for _, name, picks in map(read_file, paths)}
+
+
+def read_file(path: Path) -> tuple[str | None, str, Picks]:
+    """Run, where it is said, species and picks of a copick pick file."""
+    try:
+        file = CopickPicksFile(**json.loads(path.read_text()))
+        return file.run_name, file.pickable_object_name, _picks(file)
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(f"{path} is not a copick pick file ({first_line(error)}).") from error
+
+
+def _picks(file: Any) -> Picks:
+    """A particle stands at its location plus the translation of its transform (copick's rule).
+
+    Its rotation is known unless the file says that orientations are not to be trusted.
+    """
+    points = file.points or []
+    transforms = np.array([p.transformation_ for p in points], dtype=float).reshape(-1, 4, 4)
+    places = np.array([(p.location.x, p.location.y, p.location.z) for p in points], dtype=float).reshape(-1, 3)
+    scores = np.array([1.0 if p.score is None else p.score for p in points], dtype=float)
+    if not (np.isfinite(places).all() and np.isfinite(transforms).all() and np.isfinite(scores).all()):
+        raise ValueError("positions, transforms and scores must be finite numbers")
+    rotations = None if file.trust_orientation is False else transforms[:, 2::-1, 2::-1]
+    return Picks((places + transforms[:, :3, 3])[:, ::-1], scores, rotations)
+
+
+def write_picks(run: Any, picks: PicksBySpecies, to: PickSet) -> None:
+    """Write one pick set of a copick run, a file a species, with scores and, where known, orientations.
+
+    Each file takes the place of what was there; species that the set no longer has are removed from it. Raises
+    `InputError` where the storage does not take them.
+    """
+    with StorageErrors(f"The place for picks of run {run.name}"):
+        run.refresh_picks()
+        for old in run.get_picks(user_id=to.user, session_id=to.session):
+            if old.pickable_object_name not in picks and not old.read_only:
+                with suppress(FileNotFoundError):  # another process was first
+                    old.fs.rm_file(old.path)
+        for name, found in picks.items():
+            file = pick_file(found, run=run.name, name=name, to=to)
+            target = CopickPicksFSSpec(run=run, file=file)
+            write_whole(target.fs, target.path, file.model_dump_json(indent=1))
+        run.refresh_picks()
+
+
+def pick_file(picks: Picks, *, run: str, name: str, to: PickSet) -> CopickPicksFile:
+    """What copick keeps of the picks of one species in a run: scores and, where known, orientations, too."""
+    return CopickPicksFile(
+        pickable_object_name=name,
+        user_id=to.user,
+        session_id=to.session,
+        run_name=run,
+        trust_orientation=picks.rotations is not None,
+        points=_points(picks),
+    )
+
+
+def _points(picks: Picks) -> list[dict[str, Any]]:
+    transforms = np.tile(np.eye(4), (len(picks), 1, 1))
+    if picks.rotations is not None:
+        transforms[:, :3, :3] = picks.rotations[:, ::-1, ::-1]
+    return [
+        {"location": {"x": x, "y": y, "z": z}, "transformation_": transform, "score": score}
+        for (z, y, x), transform, score in zip(
+            picks.zyx.tolist(), transforms.tolist(), picks.score.tolist(), strict=True
+        )
+    ]
+
+
+def valid_name(name: str, *, what: str) -> str:
+    """`name`, if copick can keep it in a file name; else `InputError`."""
+    try:
+        clean = sanitize_name(name, suppress_warnings=True)
+    except ValueError:
+        clean = ""
+    if clean != name:
+        raise InputError(f'{what} {name!r} cannot be kept by copick: leave out spaces, underscores and <>:"/\\|?*.')
+    return name
+
+
+def write_tomogram(root: Any, run: str, volume: Volume, *, kind: str) -> None:
+    """Write a `(z, y, x)` volume as multiscale OME-Zarr into the root's overlay, making the run if it is new."""
+    spacing = root.new_run(run, exist_ok=True).new_voxel_spacing(volume.voxel_size, exist_ok=True)
+    spacing.new_tomogram(kind, exist_ok=True).from_numpy(volume.data.numpy())
+
+
+def write_labels(root: Any, run: str, labels: Volume, *, user: str, session: str) -> None:
+    """Write `(z, y, x)` labels, the `label` of each pickable object, as a multilabel segmentation named "particles"."""
+    made = root.get_run(run).new_segmentation(
+        labels.voxel_size, "particles", session, is_multilabel=True, user_id=user, exist_ok=True
+    )
+    made.from_numpy(labels.data.numpy())

@@ -1,0 +1,65 @@
+"""Copick projects opened, and their runs found, wherever they are."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import copick
+from copick.impl.filesystem import CopickConfigFSSpec, CopickRootFSSpec
+
+from tomosoup.core.errors import InputError, first_line
+from tomosoup.data.copick.portal import PORTAL, of_portal
+from tomosoup.data.copick.remote import StorageErrors, check_storage, with_fresh_listings
+
+FILES = "filesystem"
+"""The `config_type` of a project whose files are reached by fsspec."""
+UNUSABLE = (KeyError, ValueError, TypeError, OSError, AttributeError, RecursionError)
+"""What copick raises of a configuration that it makes no sense of."""
+
+
+def open_root(config: dict[str, Any], *, name: str) -> Any:
+    """The copick root of a configuration.
+
+    Raises `InputError` where copick cannot make sense of it, or its storage or the CryoET Data Portal does not answer.
+    """
+    try:
+        check_storage(config, name=name)
+        with _others_logs_untouched():
+            if config.get("config_type") == FILES:  # copick.from_string imports the portal's client for these, too
+                return CopickRootFSSpec(CopickConfigFSSpec(**with_fresh_listings(config)))
+            if config.get("config_type") != PORTAL:
+                return copick.from_string(json.dumps(with_fresh_listings(config)))
+            importlib.import_module("copick.impl.cryoet_data_portal")
+        with StorageErrors(f"The CryoET Data Portal, for {name},"), _others_logs_untouched():
+            return copick.from_string(json.dumps(with_fresh_listings(config)))
+    except InputError:
+        raise
+    except UNUSABLE as error:
+        raise InputError(f"{name} is not a copick configuration that copick can open ({first_line(error)}).") from error
+
+
+@contextmanager
+def _others_logs_untouched() -> Iterator[None]:
+    """Take back what importing copick does to the root logger: it shows all libraries' chatter on standard output."""
+    try:
+        yield
+    finally:
+        root = logging.getLogger()
+        for handler in list(root.handlers):
+            if any(type(f).__module__ == "copick.util.log" for f in handler.filters):
+                root.removeHandler(handler)
+                root.setLevel(logging.WARNING)
+
+
+def run_of(root: Any, name: str) -> Any:
+    """The run of this name, None where there is none. Raises `InputError` where the storage does not answer.
+
+    It is looked up alone; on the portal, which copick would ask for each run, in the list that copick keeps.
+    """
+    with StorageErrors(f"Run {name}"):
+        return next((r for r in root.runs if r.name == name), None) if of_portal(root) else root.get_run(name)

@@ -1,0 +1,1 @@
+"""Picks in the files of other programs."""

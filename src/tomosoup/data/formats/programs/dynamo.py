@@ -1,0 +1,86 @@
+"""Dynamo's tables (.tbl), with the map of tomogram numbers to files (.doc).
+
+Sources. Columns: the wiki's "Table convention". Positions: its "Volume center": coordinates begin at the outer corner
+of the first pixel, so that the centre of a voxel is a half number, 0.5 for the first (columns 24 to 26 of a table that
+cropping made are such halves); pixel *indices* begin at 1. Columns 4 to 6 are shifts that are added. Orientations:
+`orientations`. The .doc has a line a tomogram: its number, its file (as teamtomo's `dynamotable` reads it). Three
+zeros as angles are taken for an orientation that is not known, as Dynamo itself begins with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tomosoup.core.errors import InputError
+from tomosoup.core.types import Picks
+from tomosoup.data.formats.base import Block, Details, finite, read_text
+from tomosoup.data.formats.euler_angles import dynamo_angles, from_dynamo
+
+COLUMNS = 35
+"""Of the tables that Dynamo writes."""
+TAG, ALIGNED, SHIFT, ANGLES, SCORE, TOMOGRAM, POSITION = 0, 1, slice(3, 6), slice(6, 9), 9, 19, slice(23, 26)
+"""Columns, counted from 0."""
+
+
+def encode(blocks: Sequence[Block], details: Details) -> dict[str, bytes]:  # noqa: ARG001
+    """The table, tomograms numbered from 1 as they come, and the map."""
+    runs = list(dict.fromkeys(block.run or "" for block in blocks))
+    rows = np.zeros((sum(len(block.picks) for block in blocks), COLUMNS))
+    rows[:, TAG], rows[:, ALIGNED] = np.arange(1, len(rows) + 1), 1
+    start = 0
+    for block in blocks:
+        part = rows[start : start + len(block.picks)]
+        part[:, POSITION] = block.picks.zyx[:, ::-1]
+        part[:, SCORE] = block.picks.score
+        part[:, TOMOGRAM] = runs.index(block.run or "") + 1
+        if block.picks.rotations is not None:
+            part[:, ANGLES] = dynamo_angles(block.picks.rotations)
+        start += len(part)
+    table = "".join(" ".join(f"{value:.9g}" for value in row) + "\n" for row in rows)
+    names = "".join(f"{number} {run}\n" for number, run in enumerate(runs, start=1))
+    return {".tbl": table.encode(), ".doc": names.encode()}
+
+
+def decode(path: Path, details: Details) -> list[Block]:  # noqa: ARG001
+    """A block a tomogram; the run is the file that the .doc beside the table names, None where there is no .doc."""
+    lines = [line.split() for line in read_text(path, kind="a Dynamo table").splitlines() if line.strip()]
+    short = next((i for i, words in enumerate(lines, start=1) if len(words) <= POSITION.stop - 1), None)
+    if short or not lines:
+        raise InputError(
+            f"{path}, row {short or 1}: expected a Dynamo table with at least {POSITION.stop} columns of numbers."
+        )
+    rows = finite((words[: POSITION.stop] for words in lines), where=str(path), columns=POSITION.stop)
+    names = read_map(path.with_suffix(".doc"))
+    numbers = np.unique(rows[:, TOMOGRAM])
+    missing = [f"{number:g}" for number in numbers if number not in names]
+    if names and missing:
+        raise InputError(f"{path.with_suffix('.doc')} does not name tomogram {', '.join(missing[:12])} of {path.name}.")
+    if not names and len(numbers) > 1:
+        raise InputError(
+            f"{path} holds picks of {len(numbers)} tomograms by number: put the map of their names (number, file) "
+            f"beside it, as {path.with_suffix('.doc').name}."
+        )
+    blocks = []
+    for number in numbers:
+        part = rows[rows[:, TOMOGRAM] == number]
+        rotations = from_dynamo(part[:, ANGLES]) if part[:, ANGLES].any() else None
+        zyx = (part[:, POSITION] + part[:, SHIFT])[:, ::-1]
+        blocks.append(Block(names.get(float(number)), None, Picks(zyx, part[:, SCORE], rotations)))
+    return blocks
+
+
+def read_map(path: Path) -> dict[float, str]:
+    """Tomogram number -> file. Empty where there is no such map."""
+    if not path.exists():
+        return {}
+    names: dict[float, str] = {}
+    for line in filter(str.strip, read_text(path, kind="a map of tomograms").splitlines()):
+        words = line.split(maxsplit=1)
+        number = finite([words[:1]], where=str(path), columns=1)[0, 0]
+        if len(words) < 2 or number in names:
+            raise InputError(f"{path}: expected lines of a number, each once, and a file, got {line.strip()[:80]!r}.")
+        names[float(number)] = words[1].strip()
+    return names

@@ -1,0 +1,109 @@
+"""EMAN2's info files of tomograms (info/..._info.json): `boxes_3d` and `class_list`.
+
+Source: EMAN2's programs e2spt_tempmatch.py, e2spt_extract.py and its tools that draw boxes in tomograms: a box is
+[x, y, z, method, score, class], counted from the tomogram's centre (index less size / 2, voxel 0 at 0) in pixels of the
+unbinned tilt series, whose size is `apix_unbin`; `class_list` has, by number, a class's name and the side of its boxes
+in those pixels. Such a file also holds the alignment of the tilt series, so what else is in it is kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tomosoup.core.errors import InputError, first_line
+from tomosoup.data.formats.base import Block, Details, finite, placed, read_text
+
+METHOD = "tomosoup"
+"""How boxes of ours say where they are from."""
+
+
+def encode(blocks: Sequence[Block], details: Details) -> dict[str, bytes]:
+    """Boxes and classes; sides are the species' diameters."""
+    pixel_size = details.pixel_size or 1.0  # the frame has asked for one
+    boxes: list[list[Any]] = []
+    classes: dict[str, Any] = {}
+    for number, block in enumerate(blocks):
+        name = block.species or ""
+        classes[str(number)] = {"name": name, "boxsize": 2 * int(np.ceil(details.radius(name) / pixel_size))}
+        boxes += [
+            [round(x, 4), round(y, 4), round(z, 4), METHOD, score, number]
+            for (z, y, x), score in zip(block.picks.zyx.tolist(), block.picks.score.tolist(), strict=True)
+        ]
+    return {
+        ".json": json.dumps({"apix_unbin": pixel_size, "class_list": classes, "boxes_3d": boxes}, indent=1).encode()
+    }
+
+
+def merge(old: bytes, new: bytes, path: Path) -> bytes:
+    """The old file with the new classes in place of its own of the same names. Raises `InputError` for other files."""
+    before, added = _parsed(old, path), json.loads(new)
+    classes, boxes = _classes(before, path), _boxes(before, path)
+    if before.get("apix_unbin", added["apix_unbin"]) != added["apix_unbin"]:
+        raise InputError(
+            f"{path} counts in pixels of {before['apix_unbin']} Å (apix_unbin), and --pixel-size says "
+            f"{added['apix_unbin']:g}: give its own."
+        )
+    names = {about["name"] for about in added["class_list"].values()}
+    kept = {number: about for number, about in classes.items() if about["name"] not in names}
+    first = 1 + max(map(int, kept), default=-1)
+    for number, about in added["class_list"].items():
+        kept[str(first + int(number))] = about
+    others = [box for box in boxes if str(box[5]) in set(kept) & set(classes)]
+    moved = [[*box[:5], first + box[5]] for box in added["boxes_3d"]]
+    return json.dumps({**before, **added, "class_list": kept, "boxes_3d": others + moved}, indent=1).encode()
+
+
+def decode(path: Path, details: Details) -> list[Block]:
+    """A block a class."""
+    info = _parsed(read_text(path, kind="an EMAN2 info file").encode(), path)
+    classes, boxes = _classes(info, path), _boxes(info, path)
+    said = info.get("apix_unbin")
+    if said is not None:
+        said = float(finite([[said]], where=f"{path}, apix_unbin", columns=1)[0, 0])
+        if said <= 0:
+            raise InputError(f"{path} says that a pixel measures {said:g} Å (apix_unbin): correct it.")
+    blocks = []
+    for number, about in classes.items():
+        rows = finite(
+            ([*box[:3], box[4]] for box in boxes if str(box[5]) == number), where=f"{path}, boxes_3d", columns=4
+        )
+        if len(rows):
+            picks = placed(rows[:, 2::-1], rows[:, 3])
+            blocks.append(Block(None, about["name"], picks, details.pixel_size or said))
+    if strangers := sorted({str(box[5]) for box in boxes} - set(classes)):
+        raise InputError(f"{path} has boxes of class {strangers[0][:20]}, which its class_list does not name: add it.")
+    return blocks
+
+
+def _parsed(content: bytes, path: Path) -> dict[str, Any]:
+    try:
+        info = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} cannot be read as JSON ({first_line(error)}): check the file.") from error
+    if not isinstance(info, dict):
+        raise InputError(f"{path} is not an EMAN2 info file: expected an object with boxes_3d and class_list.")
+    return info
+
+
+def _classes(info: dict[str, Any], path: Path) -> dict[str, Any]:
+    classes = info.get("class_list", {})
+    if not isinstance(classes, dict) or not all(
+        number.isdecimal() and isinstance(about, dict) and isinstance(about.get("name"), str)
+        for number, about in classes.items()
+    ):
+        raise InputError(f"{path}: expected a class_list of numbers, each with a name.")
+    return {str(int(number)): about for number, about in classes.items()}
+
+
+def _boxes(info: dict[str, Any], path: Path) -> list[list[Any]]:
+    boxes = info.get("boxes_3d", [])
+    if not isinstance(boxes, list) or not all(
+        isinstance(box, list) and len(box) >= 6 and isinstance(box[5], int) for box in boxes
+    ):
+        raise InputError(f"{path}: expected boxes_3d of [x, y, z, method, score, class].")
+    return boxes

@@ -1,0 +1,46 @@
+"""Our CSV, the contest's, and copick's pick files: positions in Å, as the project has them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from tomosoup.core.types import PicksBySpecies
+from tomosoup.data.copick import files as copick_files
+from tomosoup.data.formats.base import Block, Details
+from tomosoup.data.formats.csv_tables import read_csv, write_rows
+from tomosoup.data.pick_store.pick_set import OWN_USER, PickSet
+
+
+def _encode_table(blocks: Sequence[Block], details: Details, *, scores: bool) -> dict[str, bytes]:  # noqa: ARG001
+    file = io.StringIO(newline="")
+    runs: dict[str, PicksBySpecies] = {}
+    for block in blocks:
+        runs[block.run or ""] = {**runs.get(block.run or "", {}), block.species or "": block.picks}
+    write_rows(file, runs, scores=scores)
+    return {".csv": file.getvalue().encode()}
+
+
+encode_csv = partial(_encode_table, scores=True)
+encode_contest = partial(_encode_table, scores=False)
+
+
+def decode_csv(path: Path, details: Details) -> list[Block]:  # noqa: ARG001
+    """A block a run and species; the contest's table is one without scores."""
+    table = read_csv(path)
+    return [Block(run, name, picks) for run, species in table.items() for name, picks in species.items()]
+
+
+def encode_copick(blocks: Sequence[Block], details: Details) -> dict[str, bytes]:  # noqa: ARG001
+    """A pick file of user `tomosoup`, session 0, with orientations as 4 x 4 matrices."""
+    (block,) = blocks
+    file = copick_files.pick_file(block.picks, run=block.run or "", name=block.species or "", to=PickSet(OWN_USER, "0"))
+    return {".json": file.model_dump_json(indent=1).encode()}
+
+
+def decode_copick(path: Path, details: Details) -> list[Block]:  # noqa: ARG001
+    """One block. Files that say no run are of the run that their name says."""
+    run, name, picks = copick_files.read_file(path)
+    return [Block(run or None, name, picks)]

@@ -1,0 +1,36 @@
+"""A set of picks, as copick files them: those of one user and session."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+OWN_USER = "tomosoup"
+"""The copick user under which this program writes picks."""
+CANDIDATES = "-candidates"
+"""Ends the name of the session that holds all picks above the floor, for other thresholds later."""
+
+
+class PickSet(NamedTuple):
+    """The name of a set: copick's user and session."""
+
+    user: str
+    session: str
+
+    @property
+    def candidates(self) -> PickSet:
+        """The set with all picks above the floor, of which this one holds those that pass the thresholds."""
+        return PickSet(self.user, self.session + CANDIDATES)
+
+    @property
+    def holds_candidates(self) -> bool:
+        """Whether it is such a set."""
+        return self.session.endswith(CANDIDATES)
+
+    @property
+    def own(self) -> bool:
+        """Whether this program wrote it."""
+        return self.user == OWN_USER
+
+    def __str__(self) -> str:
+        """USER/SESSION."""
+        return f"{self.user}/{self.session}"

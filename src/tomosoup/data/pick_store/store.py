@@ -1,0 +1,251 @@
+"""Where found picks go, and picks read back for scoring."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from tomosoup.core.errors import InputError, shortened
+from tomosoup.core.files import refuse_existing
+from tomosoup.core.progress import Progress, no_progress, tracked
+from tomosoup.core.species import CONTEST_SPECIES
+from tomosoup.core.types import Picks, PicksByRun, PicksBySpecies, Species
+from tomosoup.data.copick import files as copick_files
+from tomosoup.data.copick.roots import run_of
+from tomosoup.data.formats.csv_tables import read_csv
+from tomosoup.data.new_project import picks_project
+from tomosoup.data.pick_store.pick_set import OWN_USER, PickSet
+from tomosoup.data.pick_store.records import Session, Settings, fingerprint_of
+from tomosoup.data.project import CopickProject, Project, open_project
+from tomosoup.data.truth import read_truth
+
+
+@dataclass(frozen=True)
+class PickStore:
+    """A session of picks in a copick project, with the records of which runs are done."""
+
+    config: Path
+    name: str
+    """The copick session."""
+    fingerprint: str
+    """Of the settings that the picks are made with."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PickStore, (self.config, self.name, self.fingerprint)  # open roots do not travel
+
+    @property
+    def picks(self) -> PickSet:
+        """The set of the picks that pass the thresholds."""
+        return PickSet(OWN_USER, self.name)
+
+    @cached_property
+    def root(self) -> Any:
+        """The copick root, opened for this store alone: its runs are looked up one by one, not listed."""
+        project = open_project(self.config)
+        assert isinstance(project, CopickProject)  # a configuration opens as nothing else
+        return project.root
+
+    @cached_property
+    def session(self) -> Session:
+        """The records."""
+        return Session.of(self.root, self.name)
+
+    def done(self) -> list[str]:
+        """The runs whose picks are in place."""
+        return self.session.runs(self.fingerprint)
+
+    def write(self, run: str, candidates: PicksBySpecies, picks: PicksBySpecies, *, about: Mapping[str, Any]) -> None:
+        """Everything above the floor, what passed the thresholds, and, once both are in place, that the run is done.
+
+        Raises `InputError` where the session has meanwhile been begun anew with other settings, or storage fails.
+        """
+        if fingerprint_of(self.session.settings() or {}) != self.fingerprint:
+            raise InputError(
+                f"Session {self.name} is no longer as this command began it: another process began it anew, or removed "
+                "its records; give the same command again, or another --session."
+            )
+        target = run_of(self.root, run)
+        copick_files.write_picks(target, candidates, self.picks.candidates)
+        copick_files.write_picks(target, picks, self.picks)
+        self.session.record(run, self.fingerprint, about)
+
+    def read(self, run: str) -> dict[str, Picks]:
+        """The picks of a run that is done."""
+        self.root.fs_overlay.invalidate_cache()
+        return copick_files.pick_sets(run_of(self.root, run))[self.picks]()
+
+
+def pick_store(
+    project: Project,
+    runs: Sequence[str],
+    species: Sequence[Species],
+    *,
+    session: str,
+    outputs: Sequence[Path] = (),
+    settings: Settings,
+    overwrite: bool = False,
+) -> PickStore:
+    """A session for picks of `runs` made with `settings`, to begin or to go on with.
+
+    It is in the project itself where that is copick's; else in a copick project of its own beside the first of the
+    `outputs`, tables of these picks. With `overwrite`, outputs may be there, and what the session holds of other
+    settings is removed. Raises `InputError`, before anything is written, where the session holds any and may not be
+    overwritten, or holds them of further runs; where an output is there that was not made of this session; where the
+    project does not list a species; and where there is no output to stand beside.
+    """
+    copick_files.valid_name(session, what="Session")
+    store = PickStore(_home(project, species, outputs), session, fingerprint_of(settings))
+    records = store.session if store.config.is_file() else None
+    before, known = (records.settings(), records.outputs()) if records else (None, [])
+    begun = before is not None and fingerprint_of(before) == store.fingerprint
+    held = [] if begun or not records else _held(project, store)
+    if held and not overwrite:
+        raise InputError(
+            f"Run {shortened(held)} has picks {OWN_USER}/{session} already{_refusal(session, before, settings)}"
+        )
+    if left_out := sorted(set(held) - set(runs)):
+        raise InputError(
+            f"Session {session} also holds picks made otherwise of run {shortened(left_out)}, which --runs leaves "
+            "out: pick these, too, or choose another --session."
+        )
+    for path in outputs:
+        refuse_existing(path, overwrite=overwrite or (begun and str(path.absolute()) in known))
+    for run, name in product(held, (store.picks, store.picks.candidates)):
+        copick_files.write_picks(run_of(store.root, run), {}, name)
+    if not isinstance(project, CopickProject):
+        static = project.path if (project.path / "ExperimentRuns").is_dir() else project.path / "static"
+        picks_project(store.config.parent, species, runs, static=static)
+    if not begun:
+        store.session.begin(settings)
+    store.session.add_outputs([str(path.absolute()) for path in outputs])
+    return store
+
+
+def _held(project: Project, store: PickStore) -> list[str]:
+    """The runs of which there are picks of this session, or candidates."""
+    names = {store.picks, store.picks.candidates}
+    pairs = ((run, run_of(store.root, run)) for run in project.runs)
+    return [name for name, run in pairs if run is not None and names & set(copick_files.pick_sets(run))]
+
+
+def _home(project: Project, species: Sequence[Species], outputs: Sequence[Path]) -> Path:
+    """The configuration of the copick project that picks go to."""
+    if not isinstance(project, CopickProject):
+        if not outputs:
+            raise InputError(f"{project.path} is not written to: say where the picks go with --output PICKS.csv.")
+        return outputs[0].absolute().with_suffix(".copick") / "copick_config.json"
+    listed = [s.name for s in project.species]
+    if missing := [s.name for s in species if s.name not in listed]:
+        raise InputError(
+            f"The model finds {', '.join(missing)}, which {project.path} does not list as particles "
+            f"({', '.join(listed)}): add them to its pickable objects."
+        )
+    return project.path.absolute()
+
+
+def _refusal(session: str, before: Settings | None, settings: Settings) -> str:
+    """How the sentence ends that says that a session has picks already."""
+    if before is None:
+        return ": choose another --session, or replace them with --overwrite."
+    other = ", ".join(key for key in settings if before.get(key) != settings[key])
+    return (
+        f", made with other settings ({other}): give the same options, choose another --session than {session}, or "
+        "replace them with --overwrite."
+    )
+
+
+def with_thresholds(
+    project: CopickProject,
+    session: str,
+    limits: Mapping[str, float],
+    picks: Mapping[str, PicksBySpecies],
+    *,
+    progress: Progress = no_progress,
+) -> bool:
+    """Put picks, by run, that pass these `limits` in the place of a session's; its records then say so.
+
+    Whether density maps had looked at those that were there, as they have not at these.
+    """
+    copick_files.valid_name(session, what="Session")
+    records = Session.of(project.root, session)
+    before = records.settings()
+    for run in tracked(progress, "Writing picks", list(picks)):
+        copick_files.write_picks(run_of(project.root, run), picks[run], PickSet(OWN_USER, session))
+    if before is not None:
+        settings = {**before, "thresholds": dict(limits), "maps": {}}
+        done = {run: records.about(run, fingerprint_of(before)) for run in records.runs(fingerprint_of(before))}
+        records.begin(settings)
+        for run in tracked(progress, "Writing records", list(done)):
+            about = done[run]
+            counts = {name: len(found) for name, found in picks.get(run, {}).items()}
+            records.record(run, fingerprint_of(settings), {**about, "picks": counts})
+    return bool(before and before.get("maps"))
+
+
+def read_candidates(project: Project, session: str, *, progress: Progress = no_progress) -> dict[str, dict[str, Picks]]:
+    """All picks above the floor that an earlier `pick` left in a project. Raises `InputError` where there are none."""
+    key = PickSet(OWN_USER, session).candidates
+    runs = tracked(progress, "Reading candidates", project.runs)
+    found = {run: sets[key]() for run in runs if key in (sets := project.pick_sets(run))}
+    if not found:
+        raise InputError(f"{project.path} holds no candidates {key}: run `tomosoup pick` on it first.")
+    return found
+
+
+def read_picks(
+    path: Path, chosen: str | None, *, progress: Progress = no_progress
+) -> tuple[PicksByRun, tuple[Species, ...] | None]:
+    """Found picks of a CSV file or a project, and the project's species. Runs without picks are left out."""
+    if path.suffix == ".csv":
+        return read_csv(path), None
+    project = open_project(path)
+    found = {}
+    for run in tracked(progress, "Reading picks", project.runs):
+        sets = project.pick_sets(run)
+        keys = [key for key in sets if (str(key) == chosen if chosen else key.own and not key.holds_candidates)]
+        if len(keys) > 1:
+            raise InputError(
+                f"Run {run} has the picks {shortened([str(key) for key in keys])}: choose with --picks-set."
+            )
+        if keys:
+            found[run] = sets[keys[0]]()
+    if not found:
+        raise InputError(
+            f"{path} holds no picks {chosen or 'by tomosoup'}: name a set (USER/SESSION) with --picks-set."
+        )
+    return found, project.species
+
+
+def read_true_picks(
+    path: Path, chosen: str | None, *, progress: Progress = no_progress
+) -> tuple[PicksByRun, tuple[Species, ...] | None]:
+    """True picks of a CSV file or a project, and the project's species. Runs without any picks are left out."""
+    if path.suffix == ".csv":
+        return read_csv(path), None
+    project = open_project(path)
+    annotated = [
+        run
+        for run in tracked(progress, "Looking for true picks", project.runs)
+        if any(str(key) == chosen if chosen else not key.own for key in project.pick_sets(run))
+    ]
+    if not annotated:
+        raise InputError(f"{path} holds no true picks{f' {chosen}' if chosen else ''}: name another truth.")
+    runs = tracked(progress, "Reading true picks", annotated)
+    return {run: read_truth(project, run, chosen) for run in runs}, project.species
+
+
+def species_for(
+    names: Mapping[str, object], *known: tuple[Species, ...] | None, table: Path | None = None
+) -> tuple[Species, ...]:
+    """The species of a table, or of the first of `known` that is there, or the contest's; they must cover `names`."""
+    species = copick_files.read_species(table) if table else next((k for k in known if k), CONTEST_SPECIES)
+    if strangers := sorted(set(names) - {s.name for s in species}):
+        raise InputError(
+            f"The radius of {', '.join(strangers)} is not known (known: {', '.join(s.name for s in species)}): "
+            "give a table name,radius,weight with --species."
+        )
+    return species

@@ -1,0 +1,123 @@
+"""Which runs, tomograms and true picks of a project are meant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tomosoup.core.aliases import KINDS
+from tomosoup.core.errors import InputError, first_line, shortened
+from tomosoup.core.types import Volume
+from tomosoup.data.copick.remote import StorageErrors
+from tomosoup.data.options import DataOptions
+from tomosoup.data.project import Project
+from tomosoup.data.volumes.voxel_size import same_voxel_size
+
+
+@dataclass(frozen=True)
+class Tomogram:
+    """A volume on disk: nothing is read before `read`."""
+
+    run: str
+    kind: str
+    voxel_size: float
+    origin: tuple[float, float, float]
+    array: Any
+    inverted: bool = False
+    """Whether its values are shown with the other sign than they are stored with."""
+    _rows: dict[int, Tensor] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels along (z, y, x)."""
+        z, y, x = self.array.shape
+        return z, y, x
+
+    def read(self, region: tuple[slice, slice, slice] = (slice(None), slice(None), slice(None))) -> Volume:
+        """The voxels of `region` (z, y, x), or all, as float32: only the chunks it touches are read."""
+        data = self._voxels(region)
+        z, y, x = (o + (r.start or 0) * self.voxel_size for o, r in zip(self.origin, region, strict=True))
+        return Volume(data, self.voxel_size, (z, y, x))
+
+    def in_memory(self) -> Tomogram:
+        """The same with all its voxels read, as they are stored."""
+        return replace(self, array=self._read(slice(None)), _rows={})
+
+    def slices(self, start: int, stop: int) -> Tensor:
+        """Slices `(stop - start, y, x)`, float32. The rows of chunks that they touch are read and kept for the next."""
+        deep = getattr(self.array, "chunks", (1,))[0]
+        rows = range(start // deep, -(-stop // deep))
+        for row in set(self._rows) - set(rows):
+            del self._rows[row]
+        for row in rows:
+            if row not in self._rows:
+                self._rows[row] = self._voxels(slice(row * deep, (row + 1) * deep))
+        joined = np.concatenate([self._rows[row].numpy() for row in rows])
+        return torch.from_numpy(joined[start - rows.start * deep : stop - rows.start * deep])
+
+    def _voxels(self, region: Any) -> Tensor:
+        values = np.array(self._read(region), dtype=np.float32)
+        return torch.from_numpy(np.negative(values, out=values) if self.inverted else values)
+
+    def _read(self, region: Any) -> Any:
+        try:
+            with StorageErrors(f"Tomogram {self.run}/{self.kind}"):
+                return self.array[region]
+        except InputError:
+            raise
+        except Exception as error:  # each codec and file system has its own
+            raise InputError(
+                f"The voxels of run {self.run} cannot be read ({first_line(error)}): check the file, or copy it again."
+            ) from error
+
+
+def chosen_runs(project: Project, data: DataOptions) -> list[str]:
+    """The runs that `data` names, or all. Raises `InputError` for one that the project does not have."""
+    runs = project.runs
+    unknown = [r for r in data.runs if r not in runs]
+    if unknown:
+        raise InputError(f"{project.path} has no run {', '.join(unknown)}; its runs are {shortened(runs)}.")
+    if not runs:
+        raise InputError(f"{project.path} has no runs.")
+    return sorted(set(data.runs)) or runs
+
+
+def select_tomogram(project: Project, run: str, data: DataOptions) -> Tomogram:
+    """The tomogram of `run` that `data` means, by its kind's name here or in the contest.
+
+    Raises `InputError` where there is none or more than one, where voxel sizes disagree or are unknown.
+    """
+    everything = project.listings(run)
+    kind = (
+        data.tomo_type
+        if data.tomo_type in {t.kind for t in everything}
+        else KINDS.get(data.tomo_type or "", data.tomo_type)
+    )
+    found = [
+        t
+        for t in everything
+        if kind in (None, t.kind)
+        and (data.voxel_spacing is None or same_voxel_size(t.spacing, data.voxel_spacing, tolerance=1e-3))
+    ]
+    if len(found) != 1:
+        has = shortened([f"{t.kind} at {t.spacing:.3f} Å" for t in everything]) or "none"
+        wanted = f"{data.tomo_type or 'any kind'} at {data.voxel_spacing or 'any spacing'}"
+        raise InputError(
+            f"Run {run}: expected one tomogram of {wanted}, found {len(found)} (it has {has}): "
+            "set --tomo-type or --voxel-spacing."
+        )
+    array, size = found[0].open(lenient=data.missing_chunks == "zero", voxel_size=data.voxel_size)
+    spacing = found[0].spacing
+    if data.voxel_size is None and size and spacing and not same_voxel_size(size, spacing):
+        raise InputError(
+            f"Run {run}: the folder says {spacing:g} Å a voxel and the file {size:g} Å: say which with --voxel-size."
+        )
+    voxel_size = data.voxel_size or size or spacing
+    if not voxel_size:
+        raise InputError(f"Run {run}: the file does not say how large its voxels are: set --voxel-size (Å).")
+    start = (project.first_voxel if data.first_voxel is None else data.first_voxel) * voxel_size
+    return Tomogram(run, found[0].kind, voxel_size, (start, start, start), array, data.invert)

@@ -1,0 +1,68 @@
+"""Which picks of a project are true."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tomosoup.core.errors import InputError, shortened
+from tomosoup.core.types import Picks
+from tomosoup.data.formats.csv_tables import read_csv
+from tomosoup.data.options import AnnotatedData
+from tomosoup.data.project import Project
+from tomosoup.data.tomogram import chosen_runs
+
+
+def read_truth(project: Project, run: str, source: str | None = None) -> dict[str, Picks]:
+    """True picks of a run: from a CSV file, from the set USER/SESSION, or from the project's only foreign set.
+
+    Raises `InputError` where the set is missing or more than one could be meant.
+    """
+    return read_truths(project, AnnotatedData(runs=(run,), truth=source))[run]
+
+
+def read_truths(project: Project, data: AnnotatedData) -> dict[str, dict[str, Picks]]:
+    """True picks by run, for the runs that `data` names or, where it names none, for those that have any.
+
+    Raises `InputError` where a named run has no true picks, no run has any, or a run has more sets than one.
+    """
+    chosen, source = chosen_runs(project, data), data.truth
+    truths = truths_there(project, data)
+    missing = [run for run in chosen if run not in truths]
+    if missing and (data.runs or not truths) and source is not None and Path(source).is_file():
+        raise InputError(f"{source} has no picks of run {shortened(missing)}: leave the run out (--runs) or add them.")
+    if missing and data.runs:
+        has = shortened(list(map(str, project.pick_sets(missing[0])))) or "none"
+        raise InputError(
+            f"Run {missing[0]}: expected one set of true picks{f' {source}' if source else ''}, found 0 "
+            f"(it has {has}): name a CSV file or USER/SESSION with --truth."
+        )
+    if not truths:
+        raise InputError(
+            f"No run of {project.path} has true picks{f' {source}' if source else ''} "
+            f"(looked at {shortened(chosen)}): name a CSV file or USER/SESSION with --truth."
+        )
+    return truths
+
+
+def truths_there(project: Project, data: AnnotatedData) -> dict[str, dict[str, Picks]]:
+    """True picks by run, for those of the runs that `data` means that have any.
+
+    Raises `InputError` where a run has more sets than one.
+    """
+    chosen, source = chosen_runs(project, data), data.truth
+    if source is not None and Path(source).is_file():
+        table = read_csv(Path(source))
+        return {run: table[run] for run in chosen if run in table}
+    truths = {}
+    for run in chosen:
+        sets = project.pick_sets(run)
+        keys = [key for key in sets if (not key.own if source is None else str(key) == source)]
+        if len(keys) > 1:
+            has = shortened(list(map(str, sets)))
+            raise InputError(
+                f"Run {run}: expected one set of true picks{f' {source}' if source else ''}, found {len(keys)} "
+                f"(it has {has}): name a CSV file or USER/SESSION with --truth."
+            )
+        if keys:
+            truths[run] = sets[keys[0]]()
+    return truths

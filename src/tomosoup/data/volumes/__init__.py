@@ -1,0 +1,1 @@
+"""Volumes in files: how they are read, normalised, resampled."""

@@ -1,0 +1,71 @@
+"""Tomograms on voxels of another size, every place in Å kept."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import count
+
+import numpy as np
+import torch
+from scipy.signal import resample_poly
+from torch import Tensor
+
+from tomosoup.core.errors import InputError
+from tomosoup.core.types import Slices, Volume
+
+CLOSE = 0.005
+"""The new voxel size is met to this (relative): far within what nets notice."""
+AT_ONCE = 8
+"""Slices of the source that are in memory together."""
+FAR = 1 / 1.5, 4.0
+"""Voxels made smaller or larger by more than this make one wonder whether their size is right."""
+WRONG = 1 / 4, 20.0
+"""By more than this it cannot be: tilt series are not recorded at such voxels."""
+
+
+def resampled(source: Slices, voxel_size: float) -> Volume:
+    """`(z, y, x)` source of any depth -> the same at voxels of `voxel_size` Å (to `CLOSE`), float32.
+
+    The new size is the source's times a simple fraction, so that the grid is exact: the centre of voxel 0 stays where
+    it is, and a place in Å is the same place before and after. Frequencies that the larger voxels cannot hold are
+    filtered out (along each axis SciPy's polyphase filter, a sinc under a Kaiser window; mirrored at the faces). The
+    source is read once, a few slices at a time: in memory are these and the result. Raises `InputError` where one of
+    the two sizes must be wrong.
+    """
+    if not WRONG[0] <= voxel_size / source.voxel_size <= WRONG[1]:
+        raise InputError(
+            f"Voxels of {source.voxel_size:.4g} Å are not resampled to {voxel_size:.4g} Å: say how large they are with "
+            "--voxel-size, or choose another --voxel-spacing."
+        )
+    ratio = simple_fraction(voxel_size / source.voxel_size)
+    z, y, x = (weights(n, ratio) for n in source.shape)
+    data = torch.zeros(len(z), len(y), len(x))
+    for start in range(0, source.shape[0], AT_ONCE):
+        stop = min(start + AT_ONCE, source.shape[0])
+        planes = y @ source.slices(start, stop).float() @ x.T
+        rows = z[:, start:stop].any(1).nonzero()
+        if len(rows):  # else the last slices, beyond the last centre
+            reached = slice(int(rows[0]), int(rows[-1]) + 1)
+            data[reached] += torch.tensordot(z[reached, start:stop], planes, 1)
+    return Volume(data, source.voxel_size * float(ratio), source.origin)
+
+
+def simple_fraction(ratio: float) -> Fraction:
+    """The fraction of least denominator that is `ratio` to `CLOSE`."""
+    return next(f for q in count(1) if (f := Fraction(round(ratio * q), q)) and abs(f / ratio - 1) <= CLOSE)
+
+
+def weights(n: int, ratio: Fraction) -> Tensor:
+    """`(m, n)`: what each of `n` voxels gives to each of the m voxels, `ratio` times as large, along an axis."""
+    matrix = resample_poly(np.eye(n), ratio.denominator, ratio.numerator, axis=0, padtype="symmetric")
+    return torch.from_numpy(matrix / matrix.sum(axis=1, keepdims=True)).float()
+
+
+def about_resampling(size: float, wanted: float) -> str:
+    """The sentence for users whose tomograms of `size` Å a voxel are `resampled` to the `wanted` size."""
+    told = f"Tomograms of {size:.4g} Å a voxel are resampled to {wanted:.4g} Å, as the net was trained"
+    if wanted / size < FAR[0]:
+        return f"{told}: smaller voxels bring no detail back, so look at the picks, and whether --voxel-size is right"
+    if wanted / size > FAR[1]:
+        return f"{told}: that is far, so check whether --voxel-size is right"
+    return told

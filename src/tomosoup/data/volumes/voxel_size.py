@@ -1,0 +1,33 @@
+"""How large a file says its voxels are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from tomosoup.core.errors import InputError
+
+
+def cube(sizes: Iterable[float], *, name: str) -> float:
+    """The one size (Å) of voxels that a file says to measure `sizes` along z, y, x; 0 for sizes that none can have.
+
+    Raises `InputError` where they differ.
+    """
+    z, y, x = (float(size) for size in sizes)
+    if not 0 < min(z, y, x) <= max(z, y, x) < math.inf:
+        return 0.0
+    if max(z, y, x) - min(z, y, x) > 0.01 * max(z, y, x):
+        raise InputError(
+            f"The voxels of {name} measure {z:g}, {y:g}, {x:g} Å along z, y, x; expected cubes: resample the file, or "
+            "say with --voxel-size how large they are, where it is wrong."
+        )
+    return (z + y + x) / 3
+
+
+TOLERANCE = 0.02
+"""Two voxel sizes closer than this (relative) are one: 10.000 and 10.012 are."""
+
+
+def same_voxel_size(a: float, b: float, *, tolerance: float = TOLERANCE) -> bool:
+    """Whether two voxel sizes (Å) are one, as files and folders round them."""
+    return abs(a - b) <= tolerance * max(a, b)

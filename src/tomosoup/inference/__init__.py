@@ -1,0 +1,1 @@
+"""Checkpoint and tomogram -> maps -> picks."""

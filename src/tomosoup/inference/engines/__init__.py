@@ -1,0 +1,1 @@
+"""What runs a net: torch, OpenVINO, ONNX Runtime."""

@@ -1,0 +1,79 @@
+"""ONNX Runtime on CPUs and CUDA, and NVIDIA's TensorRT through it. Neither of the latter was run on a GPU yet."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tomosoup.core.config import ZYX
+from tomosoup.inference.engines.choice import Choice
+from tomosoup.inference.engines.engine import Engine
+from tomosoup.inference.engines.export_graph import export_graph, key_of
+from tomosoup.inference.engines.onnx_export import INPUT, write_graph
+
+
+def onnxruntime_engine(
+    net: nn.Module, choice: Choice, *, window: ZYX, batch_size: int, cache: Path | None = None
+) -> Engine:
+    """The net written as ONNX with a free batch size, and run by ONNX Runtime.
+
+    TensorRT builds its kernels at the first call, which takes minutes; the folder `cache` keeps them, by graph and
+    weights, as they fit no other net.
+    """
+    import onnxruntime as ort
+
+    graph = export_graph(net, window=window, dynamic_batch=True)
+    kept = cache / f"tensorrt-{key_of(graph, ort.__version__)}" if cache and choice.engine == "tensorrt" else None
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    with tempfile.TemporaryDirectory(prefix="tomosoup-onnx-", ignore_cleanup_errors=True) as folder:
+        file = write_graph(graph, Path(folder) / "net.onnx")[-1]
+        session = ort.InferenceSession(
+            str(file),
+            sess_options=options,
+            providers=providers(choice, window=window, batch_size=batch_size, kept=kept),
+        )
+
+    def run(windows: Tensor) -> Tensor:
+        return torch.from_numpy(session.run(None, {INPUT: windows.contiguous().numpy()})[0])
+
+    used = session.get_providers()[0].removesuffix("ExecutionProvider")
+    threads = f", {torch.get_num_threads()} threads" if choice.device.type == "cpu" else ""
+    about = f"ONNX Runtime {ort.__version__} on {used}, {choice.precision}{threads}"
+    return Engine(about=about, window=window, batch_size=batch_size, start=lambda windows: lambda: run(windows))
+
+
+def providers(choice: Choice, *, window: ZYX, batch_size: int, kept: Path | None) -> list[Any]:
+    """What ONNX Runtime may use, best first: names, or names with their options.
+
+    TensorRT is told the smallest and largest batch, without which it would build its kernels again for the last one;
+    what it cannot run goes to CUDA.
+    """
+    if choice.device.type != "cuda":
+        return ["CPUExecutionProvider"]
+    number = choice.device.index or 0
+    cuda = [("CUDAExecutionProvider", {"device_id": number}), "CPUExecutionProvider"]
+    if choice.engine == "onnx":
+        return cuda
+    one, full = ("x".join(map(str, (b, 1, *window))) for b in (1, batch_size))
+    settings: dict[str, Any] = {
+        "device_id": number,
+        "trt_fp16_enable": choice.precision == "fp16",
+        "trt_bf16_enable": choice.precision == "bf16",
+        "trt_profile_min_shapes": f"{INPUT}:{one}",
+        "trt_profile_opt_shapes": f"{INPUT}:{full}",
+        "trt_profile_max_shapes": f"{INPUT}:{full}",
+    }
+    if kept:
+        kept.mkdir(parents=True, exist_ok=True)
+        settings |= {
+            "trt_engine_cache_enable": True,
+            "trt_engine_cache_path": str(kept),
+            "trt_timing_cache_enable": True,
+            "trt_timing_cache_path": str(kept),
+        }
+    return [("TensorrtExecutionProvider", settings), *cuda]

@@ -1,0 +1,56 @@
+"""OpenVINO on CPUs."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+
+from tomosoup.core.config import ZYX
+from tomosoup.inference.engines.choice import Choice, openvino
+from tomosoup.inference.engines.engine import Engine
+from tomosoup.inference.engines.export_graph import export_graph
+
+TYPES = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
+"""Precision -> OpenVINO's name of it; a quantised model says by itself where it is int8."""
+
+
+def openvino_engine(net: nn.Module, choice: Choice, *, window: ZYX, batch_size: int) -> Engine:
+    """The net converted to OpenVINO for one window, then compiled for this CPU.
+
+    A batch is run window by window, which was as fast as at once, takes the memory of one, and any number will do.
+    """
+    model = converted(export_graph(net, window=window))
+    return compiled_engine(model, precision=choice.precision, window=window, batch_size=batch_size)
+
+
+def converted(graph: ExportedProgram) -> Any:
+    """OpenVINO's model of a graph of one window."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", FutureWarning)
+        return openvino().convert_model(graph)
+
+
+def compiled_engine(model: Any, *, precision: str, window: ZYX, batch_size: int) -> Engine:
+    """OpenVINO's model of one window, compiled, as an engine of batches."""
+    ov = openvino()
+    threads = torch.get_num_threads()
+    settings = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": TYPES[precision],
+        "INFERENCE_NUM_THREADS": threads,
+    }
+    compiled = ov.Core().compile_model(model, "CPU", settings)
+
+    def run(windows: Tensor) -> Tensor:
+        # OpenVINO's outputs are copies of their own: the next run does not write into them.
+        outputs = [torch.from_numpy(compiled([w[None].contiguous().numpy()])[0]) for w in windows]
+        return torch.cat(outputs) if len(outputs) > 1 else outputs[0]
+
+    version = ".".join(ov.__version__.split("-")[0].split(".")[:2])
+    about = f"OpenVINO {version}, {precision}, {threads} thread{'s' if threads > 1 else ''}"
+    return Engine(about=about, window=window, batch_size=batch_size, start=lambda windows: lambda: run(windows))

@@ -1,0 +1,1 @@
+"""A project picked run by run, by one process or many."""

@@ -1,0 +1,201 @@
+"""Runs shared out over the processes of a Dask cluster, a run a task."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from tomosoup.core.errors import InputError, first_line
+from tomosoup.core.progress import Progress
+from tomosoup.core.runtime import keep_freed_memory
+from tomosoup.inference.jobs.job import Bench, Job, Outcome, Work
+from tomosoup.inference.jobs.options import ClusterOptions
+
+TASKS_AT_ONCE = 2
+"""Of one process: while one run is picked the next is read."""
+MISSING = "A cluster takes further packages: pip install 'tomosoup[cluster]'."
+QUIET = {"memory_limit": 0, "silence_logs": logging.ERROR, "dashboard": False, "preload": "tomosoup.core.runtime"}
+"""Of a local worker: no memory limit of its own, no log, no page, no ear for Ctrl-C."""
+ANSWER = 15.0
+"""Seconds within which a scheduler must answer."""
+POLL = 0.2
+"""Seconds between two looks at what is finished."""
+
+_opening, _computing = Lock(), Lock()
+_ready: list[Bench] = []
+"""The bench of the last job, in a worker."""
+
+
+def pick_in_worker(job: Job, run: str) -> Outcome:
+    """The task: pick a run with what this process has ready for the job, one at a time."""
+    with _opening:
+        if not _ready or _ready[0].job != job:
+            keep_freed_memory()
+            _ready[:] = [Bench(job)]
+        bench = _ready[0]
+        tomogram = bench.open(run)
+    with _computing:
+        return bench.pick(tomogram)
+
+
+@contextmanager
+def on_cluster(job: Job, recipe: ClusterOptions, *, tell: Callable[[str], None], progress: Progress) -> Iterator[Work]:
+    """Work by the processes of a cluster, which is started, or found, for the time of the block.
+
+    `tell` hears where its dashboard is. Raises `InputError` where the cluster's packages are not installed, or where no
+    scheduler answers.
+    """
+    with ExitStack() as stack:
+        client = connect(recipe, stack)
+        tell(f"Dashboard: {client.dashboard_link}")
+        yield partial(_work, client, job, progress=progress)
+
+
+def connect(recipe: ClusterOptions, stack: ExitStack) -> Any:
+    """A client of the cluster, which stops with the stack where it was started here. Raises `InputError`."""
+    try:
+        import dask
+
+        dask.config.set(
+            {"logging": dict.fromkeys(("distributed", "distributed.client"), "critical")}
+        )  # before the next
+        from distributed import Client
+    except ImportError as error:
+        raise InputError(MISSING) from error
+    kind = recipe.cluster or "local"
+    if "://" in kind:
+        try:
+            return stack.enter_context(Client(kind, timeout=ANSWER))
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"No Dask scheduler answers at {kind} ({first_line(error)}): start one with `dask scheduler`, or "
+                "correct the address."
+            ) from error
+    cluster = stack.enter_context(_local(kind) if kind.startswith("local") else batch_system(recipe))
+    return stack.enter_context(Client(cluster))
+
+
+def _local(kind: str) -> Any:
+    """Processes of this machine, each with a GPU of its own where there are GPUs, else with its share of the cores."""
+    from distributed import Nanny, Scheduler, SpecCluster
+
+    asked = kind.partition(":")[2]
+    specs = {
+        i: {"cls": Nanny, "options": {"nthreads": TASKS_AT_ONCE, "env": env, "name": i, **QUIET}}
+        for i, env in enumerate(environments(int(asked) if asked else None, gpus=gpus(), cores=os.cpu_count() or 1))
+    }
+    scheduler = {"cls": Scheduler, "options": {"dashboard_address": "127.0.0.1:0", "host": "127.0.0.1"}}
+    return SpecCluster(specs, scheduler=scheduler, name="tomosoup", silence_logs=logging.ERROR)
+
+
+def environments(number: int | None, *, gpus: Sequence[str], cores: int) -> list[dict[str, str]]:
+    """What each of `number` processes finds in its environment, before it imports torch.
+
+    By default there are as many as GPUs, or one; more than GPUs take turns on them.
+    """
+    number = number or len(gpus) or 1
+    threads = {"OMP_NUM_THREADS": str(max(1, cores // number))}
+    return [threads | ({"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]} if gpus else {}) for i in range(number)]
+
+
+def gpus(environment: Mapping[str, str] = os.environ, devices: Path = Path("/dev")) -> list[str]:
+    """The NVIDIA GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; torch is not imported."""
+    visible = environment.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name for name in visible.split(",") if name.strip() and name.strip() != "-1"]
+    found = sorted(int(path.name[6:]) for path in devices.glob("nvidia[0-9]*") if path.name[6:].isdigit())
+    return [str(i) for i in range(len(found))]
+
+
+def batch_system(recipe: ClusterOptions) -> Any:
+    """Jobs of SLURM, PBS or LSF that ask this machine's scheduler for work, one process each."""
+    try:
+        from dask_jobqueue import LSFCluster, PBSCluster, SLURMCluster
+    except ImportError as error:
+        raise InputError(MISSING) from error
+    common = {
+        "cores": TASKS_AT_ONCE,
+        "processes": 1,
+        "memory": recipe.memory,
+        "walltime": recipe.walltime,
+        "queue": recipe.queue,
+        "scheduler_options": {"dashboard_address": ":0"},
+        "job_script_prologue": [*recipe.setup, f"export OMP_NUM_THREADS={recipe.cores}"],
+    }
+    extra = list(recipe.directives)
+    if recipe.cluster == "slurm":
+        extra += ["--gres=gpu:1"] * recipe.gpu
+        cluster = SLURMCluster(**common, account=recipe.account, job_cpu=recipe.cores, job_extra_directives=extra)
+    elif recipe.cluster == "pbs":
+        select = f"select=1:ncpus={recipe.cores}:mem={recipe.memory}" + ":ngpus=1" * recipe.gpu
+        cluster = PBSCluster(**common, account=recipe.account, resource_spec=select, job_extra_directives=extra)
+    else:
+        extra += ['-gpu "num=1"'] * recipe.gpu
+        common["walltime"] = ":".join(recipe.walltime.split(":")[:2])  # LSF knows no seconds
+        cluster = LSFCluster(**common, project=recipe.account, ncpus=recipe.cores, job_extra_directives=extra)
+    cluster.scale(jobs=recipe.jobs)
+    return cluster
+
+
+def _work(client: Any, job: Job, runs: Sequence[str], *, progress: Progress) -> Iterator[Outcome]:
+    """Raises `InputError` where the scheduler has gone."""
+    from distributed import CancelledError, as_completed
+    from distributed.scheduler import KilledWorker
+
+    names = {client.submit(pick_in_worker, job, run, pure=False): run for run in runs}
+    finished, done = as_completed(names), 0
+    try:
+        while done < len(runs):
+            progress("Picking", done, len(runs))  # also where Ctrl-C is heard
+            for future in finished.next_batch(block=False):
+                run = names.pop(future)
+                try:
+                    outcome: Outcome = future.result()
+                except KilledWorker as error:
+                    outcome = _died(job, run, f"{error.allowed_failures + 1} processes died while they picked it.")
+                done += 1
+                yield outcome
+            if client.status != "running":
+                raise CancelledError(client.status)
+            time.sleep(POLL)
+        progress("Picking", done, len(runs))
+    except (CancelledError, OSError) as error:
+        raise InputError(
+            f"The scheduler is gone ({first_line(error)}), {len(names)} runs are left: the same command goes on."
+        ) from error
+    finally:
+        client.cancel(list(names))
+
+
+def _died(job: Job, run: str, text: str) -> Outcome:
+    job.store.session.record_failure(run, job.store.fingerprint, {"run": run, "error": text})
+    return Outcome(run, error=text)
+
+
+def sbatch_script(recipe: ClusterOptions, command: str) -> str:
+    """A SLURM job array: each job runs `command` on its share of the runs."""
+    lines = [
+        "#!/usr/bin/env bash",
+        "#SBATCH --job-name=tomosoup",
+        f"#SBATCH --array=1-{recipe.jobs}",
+        "#SBATCH --ntasks=1",
+        f"#SBATCH --cpus-per-task={recipe.cores}",
+        f"#SBATCH --mem={recipe.memory.removesuffix('B')}",
+        f"#SBATCH --time={recipe.walltime}",
+        "#SBATCH --output=tomosoup-%A-%a.log",
+        "#SBATCH --requeue",
+    ]
+    lines += [f"#SBATCH --partition={recipe.queue}"] if recipe.queue else []
+    lines += [f"#SBATCH --account={recipe.account}"] if recipe.account else []
+    lines += ["#SBATCH --gres=gpu:1"] if recipe.gpu else []
+    lines += [f"#SBATCH {line}" for line in recipe.directives]
+    lines += ["", *recipe.setup, "export OMP_NUM_THREADS=$SLURM_CPUS_PER_TASK"]
+    lines += [f'{command} --shard "$SLURM_ARRAY_TASK_ID/{recipe.jobs}"', ""]
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Windows and symmetric views of a tomogram."""

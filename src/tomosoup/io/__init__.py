@@ -1,1 +1,0 @@
-"""Files in, files out. Positions are xyz here and zyx everywhere else."""

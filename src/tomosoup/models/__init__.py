@@ -1,0 +1,1 @@
+"""Nets, the file that holds them, their history; soups; the winners' weights."""

@@ -1,0 +1,252 @@
+"""One safetensors file that is enough to pick with: weights, net, species, voxel size, windows, thresholds, history."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from tomosoup.core.errors import InputError, first_line
+from tomosoup.core.files import written_aside
+from tomosoup.core.types import Species
+from tomosoup.data.options import Normalisation
+from tomosoup.data.volumes.voxel_size import same_voxel_size
+from tomosoup.models.nets.build import build_net
+from tomosoup.models.nets.options import Architecture, UNet3dOptions, read_architecture
+from tomosoup.models.window_plan import WindowPlan
+from tomosoup.scoring.calibration import Calibration
+
+FORMAT = 1
+"""Version of the metadata; a newer one is refused."""
+SHIPPED = Path(__file__).parent / "shipped"
+"""Checkpoints that come with the package."""
+KEY = "tomosoup"
+"""Where in the file's metadata everything but the weights stands, as JSON."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained net and what it takes to use it. Channel c of the net's output is `species[c]`."""
+
+    weights: Mapping[str, Tensor]
+    architecture: Architecture
+    species: tuple[Species, ...]
+    voxel_size: float
+    """Å a voxel of the tomograms it was trained on."""
+    windows: WindowPlan
+    normalisation: Normalisation = field(default_factory=Normalisation)
+    """What was done to grey values before the net saw them."""
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    """By species name: the score that a pick must reach."""
+    mixed_thresholds: Mapping[str, float] = field(default_factory=dict)
+    """The same where it picks together with nets of the other kind, on the scale of `calibration`."""
+    calibration: Mapping[str, Calibration] = field(default_factory=dict)
+    """By species name: what its scores are worth, where it is averaged with nets of another kind."""
+    loudness: Mapping[str, float] = field(default_factory=dict)
+    """By species name: how loud it was where the thresholds were set (`loudness`)."""
+    history: tuple[Mapping[str, Any], ...] = ()
+    """What made these weights, oldest first: recipe, runs, scores, versions."""
+
+    @property
+    def segments_voxels(self) -> bool:
+        """Whether the net tells every voxel's species (logits, background first) in place of predicting heatmaps."""
+        return isinstance(self.architecture, UNet3dOptions)
+
+    def net(self) -> nn.Module:
+        """The net in eval mode: `(b, 1, z, y, x)` -> `(b, c, z, y, x)`, its raw output.
+
+        That is a heatmap a species or, where `labels`, logits with the background first.
+
+        Raises `InputError` where weights and net do not fit each other.
+        """
+        architecture = self.architecture.given_weights()
+        try:
+            with torch.device("meta"):  # a net that claims to be huge takes no memory yet
+                net = build_net(architecture, classes=len(self.species))
+        except RuntimeError as error:
+            raise InputError(f"The checkpoint's net cannot be built ({first_line(error)}).") from error
+        if wrong := dict(shapes_of(net.state_dict()).items() ^ shapes_of(self.weights).items()):
+            raise InputError(
+                f"The checkpoint's weights do not fit its net {self.architecture.name} (see {min(wrong)}): the file "
+                "was changed, or made by another version."
+            )
+        weights = {n: w.float() if w.is_floating_point() else w for n, w in self.weights.items()}
+        net.load_state_dict({name: weight.clone() for name, weight in weights.items()}, assign=True)
+        if any(tensor.is_meta for tensor in chain(net.parameters(), net.buffers())):  # some are not in the file
+            net = build_net(architecture, classes=len(self.species))
+            net.load_state_dict(weights)
+        return net.eval()
+
+    def halved(self) -> Checkpoint:
+        """The same with its kernels in half precision, for half a file; norms and biases stay as they are."""
+        return replace(self, weights={n: w.half() if w.ndim > 1 else w for n, w in self.weights.items()})
+
+    def about(self) -> dict[str, Any]:
+        """All but the weights, in JSON's types."""
+        return {
+            "format": FORMAT,
+            "architecture": self.architecture.model_dump(mode="json"),
+            "species": [asdict(s) for s in self.species],
+            "voxel_size": self.voxel_size,
+            "windows": self.windows.model_dump(mode="json"),
+            "normalisation": self.normalisation.model_dump(mode="json"),
+            "thresholds": dict(self.thresholds),
+            "mixed_thresholds": dict(self.mixed_thresholds),
+            "calibration": {name: asdict(c) for name, c in self.calibration.items()},
+            "loudness": dict(self.loudness),
+            "history": list(self.history),
+        }
+
+    def fingerprint(self) -> str:
+        """SHA-256 of all that the picks above the floor depend on: everything but thresholds and history."""
+        without = {"thresholds", "mixed_thresholds", "history"}
+        about = {key: value for key, value in self.about().items() if key not in without}
+        digest = sha256(json.dumps(about, sort_keys=True).encode())
+        for name in sorted(self.weights):
+            digest.update(name.encode())
+            digest.update(self.weights[name].contiguous().flatten().view(torch.uint8).numpy().data)
+        return digest.hexdigest()
+
+    def save(self, path: str | Path) -> None:
+        """Write the checkpoint; an old file of this name is replaced only once the new one is whole."""
+        metadata = {KEY: json.dumps(self.about())}
+        with written_aside(Path(path)) as aside:
+            save_file({k: v.contiguous() for k, v in self.weights.items()}, aside, metadata=metadata)
+
+    @classmethod
+    def of(cls, weights: Mapping[str, Tensor], about: Mapping[str, Any], *, source: str) -> Checkpoint:
+        """The checkpoint that `about` told of. Raises `InputError`, naming `source`, where it is no such thing."""
+        try:
+            if about["format"] > FORMAT:
+                raise InputError(
+                    f"{source} was written by a newer tomosoup (format {about['format']}, this one reads {FORMAT}): "
+                    "update."
+                )
+            return cls(
+                weights=weights,
+                architecture=read_architecture(about["architecture"], source=source),
+                species=tuple(Species(**s) for s in about["species"]),
+                voxel_size=_positive(about["voxel_size"]),
+                windows=WindowPlan.of(about["windows"], source=source),
+                normalisation=Normalisation.of(about.get("normalisation", {}), source=source),
+                thresholds=_numbers(about["thresholds"]),
+                mixed_thresholds=_numbers(about.get("mixed_thresholds", {})),
+                calibration={name: Calibration(**c) for name, c in about.get("calibration", {}).items()},
+                loudness={name: _positive(value) for name, value in about.get("loudness", {}).items()},
+                history=tuple(about["history"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(
+                f"{source} holds tensors but is not a tomosoup checkpoint (its metadata lacks or garbles {error}): "
+                "expected a file that `tomosoup train` wrote."
+            ) from error
+
+    def differences(self, other: Checkpoint) -> list[str]:
+        """What keeps two checkpoints' weights from being exchanged or averaged: net, species or voxel size, in words.
+
+        Options that act in training alone (dropout, drop path, where the first weights came from) make no difference.
+        """
+        found = []
+        for key, mine in _of_the_net(self.architecture).items():
+            theirs = _of_the_net(other.architecture).get(key)
+            if mine != theirs:
+                found.append(f"net.{key} ({_shown(mine)} and {_shown(theirs)})")
+                if key == "name":
+                    break
+        if self.species != other.species:
+            mine, theirs = (", ".join(f"{s.name} {s.radius:g} Å" for s in c.species) for c in (self, other))
+            weights = " in their weights in the score" if mine == theirs else ""
+            found.append(f"species{weights} ({mine} and {theirs})")
+        if not same_voxel_size(self.voxel_size, other.voxel_size):
+            found.append(f"voxel size ({self.voxel_size:g} and {other.voxel_size:g} Å)")
+        return found
+
+
+def _positive(value: Any) -> float:
+    if not 0 < float(value) < math.inf:
+        raise ValueError(value)
+    return float(value)
+
+
+def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    return {str(name): float(value) for name, value in values.items()}
+
+
+def _of_the_net(architecture: Architecture) -> dict[str, Any]:
+    """The options of a net that its weights depend on; its name first."""
+    only_in_training = {"pretrained", "backbone_weights", "dropout", "drop_path"}
+    return architecture.model_dump(mode="json", exclude=only_in_training)
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else str(tuple(value) if isinstance(value, list) else value)
+
+
+def shapes_of(weights: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    """The shape of each weight; of stored ones without reading them."""
+    return weights.shapes if isinstance(weights, StoredWeights) else {k: tuple(v.shape) for k, v in weights.items()}
+
+
+@dataclass(frozen=True)
+class StoredWeights(Mapping[str, Tensor]):
+    """Weights that stay in their file until one is asked for: an ensemble of many nets needs memory for one."""
+
+    path: Path
+    shapes: dict[str, tuple[int, ...]]
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self.shapes:
+            raise KeyError(name)
+        with safe_open(self.path, framework="pt") as file:
+            tensor: Tensor = file.get_tensor(name)
+        return tensor
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.shapes)
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+
+def checkpoint_file(named: str | Path) -> Path:
+    """The file of a checkpoint: the one at this path, or the model that ships with tomosoup under this name."""
+    path = Path(named)
+    shipped = SHIPPED / f"{path.name}.safetensors"
+    return shipped if path.name == str(named) and shipped.is_file() and not path.is_file() else path
+
+
+def load(path: str | Path) -> Checkpoint:
+    """Read a checkpoint; its weights are read when they are used. No code is run from the file.
+
+    "default" and "default-soup" are the models that ship with tomosoup. Raises `InputError` for a file that is missing,
+    not a tomosoup checkpoint, or made by a newer version.
+    """
+    path = checkpoint_file(path)
+    if not path.is_file():
+        raise InputError(f"There is no checkpoint at {path}: expected a .safetensors file that `tomosoup train` wrote.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            weights = StoredWeights(path, shapes)
+    except (SafetensorError, OSError) as error:
+        raise InputError(
+            f"{path} is not a checkpoint ({error}): expected a file that `tomosoup train` wrote."
+        ) from error
+    try:
+        about = json.loads(metadata.get(KEY, "{}"))
+    except (ValueError, RecursionError):
+        about = {}
+    return Checkpoint.of(weights, about, source=str(path))

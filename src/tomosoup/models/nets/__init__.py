@@ -1,0 +1,1 @@
+"""The nets, and equal nets that are faster."""

@@ -1,0 +1,24 @@
+"""The nets, by name. Each is `net(recipe, classes=n)`: `(b, 1, z, y, x)` -> `(b, n, z, y, x)`, or one channel more."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from tomosoup.models.nets.options import Architecture
+from tomosoup.models.nets.pyramid_unet import PyramidUNet
+from tomosoup.models.nets.shuffle_unet import ShuffleUNet
+from tomosoup.models.nets.unet3d import UNet3d
+
+NETS: dict[str, type[ShuffleUNet | PyramidUNet | UNet3d]] = {
+    "shuffle_unet": ShuffleUNet,
+    "pyramid_unet": PyramidUNet,
+    "unet3d": UNet3d,
+}
+
+
+def build_net(recipe: Architecture, *, classes: int) -> nn.Module:
+    """A new net for `classes` species, its weights drawn by torch's random generator.
+
+    It puts out a heatmap a species, or, where it tells voxels apart (unet3d), logits: background first, then species.
+    """
+    return NETS[recipe.name](recipe, classes=classes)  # type: ignore[arg-type]

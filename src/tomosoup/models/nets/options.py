@@ -1,0 +1,104 @@
+"""Which net, and of what size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from annotated_types import Ge, Le, Lt, MaxLen
+from pydantic import Discriminator, Tag, model_validator
+from tyro.conf import AvoidSubcommands
+
+from tomosoup.core.config import Options
+
+Width = Annotated[int, Ge(1), Le(2**14)]
+
+
+class NetOptions(Options):
+    """Which net, and of what size."""
+
+    name: Literal["shuffle_unet", "pyramid_unet"] = "shuffle_unet"
+    """Architecture, a key of `NETS`: the 4th place's A1 (shuffle_unet) or A2 (pyramid_unet)."""
+    backbone: str = "convnext_nano.in12k_ft_in1k"
+    """Any timm model with feature stages; it sees the slices of a tomogram as a batch of images."""
+    pretrained: bool = False
+    """Start the backbone from timm's ImageNet weights (downloads them)."""
+    backbone_weights: Path | None = None
+    """Start the backbone from this file (.safetensors or .pth, as timm names the weights): needs no network."""
+    input_slices: Annotated[int, Ge(1), Le(99)] = 5
+    """Each slice is seen with its neighbours as this many channels (odd)."""
+    decoder_widths: Annotated[tuple[Width, ...], MaxLen(16)] = (1024, 768, 256)
+    """Channels of the decoder, lowest resolution first. shuffle_unet: a width an upsampling step, their number sets
+    where it ends. pyramid_unet: the joint pyramid's branches, then each upsampling block up to full size."""
+    head: Literal["shuffle", "plain"] = "shuffle"
+    """How shuffle_unet comes from its coarse stride to full size: pixel shuffle, or further upsampling blocks."""
+    depth_stride_limit: Annotated[int, Ge(1), Le(2**10)] = 16
+    """The depth stride follows the in-plane stride up to here: a power of two."""
+    depth_reduction: Literal["average", "convolution"] = "average"
+    """How the backbone's maps lose depth: average pooling, or a strided 3D convolution."""
+    depth_mixing: bool = False
+    """After stages that keep the depth, average each slice with its two neighbours."""
+    drop_path: Annotated[float, Ge(0), Lt(1)] = 0.0
+    """Stochastic depth in the backbone, where it has any."""
+
+    def given_weights(self) -> Self:
+        """The net as it is built to be given weights: none are fetched for it."""
+        return self.model_copy(update={"pretrained": False, "backbone_weights": None})
+
+    @model_validator(mode="after")
+    def _strides_divide_each_other(self) -> Self:
+        if self.depth_stride_limit.bit_count() != 1:
+            raise ValueError("depth_stride_limit must be a power of two")
+        return self
+
+    @model_validator(mode="after")
+    def _slices_have_a_middle(self) -> Self:
+        if self.input_slices % 2 == 0:
+            raise ValueError("input_slices must be odd, so that a slice has as many neighbours on either side")
+        return self
+
+
+class UNet3dOptions(Options):
+    """A 3D U-Net that tells every voxel's species: the 8th place's nets."""
+
+    name: Literal["unet3d"] = "unet3d"
+    """Architecture: a key of tomosoup.models.nets.build.NETS."""
+    channels: Annotated[tuple[Width, ...], MaxLen(16)] = (32, 64, 128, 128)
+    """Channels of each level, finest first."""
+    strides: Annotated[tuple[Annotated[int, Ge(1), Le(16)], ...], MaxLen(16)] = (2, 2, 1)
+    """From each level to the next."""
+    residual_units: Annotated[int, Ge(0), Le(16)] = 1
+    """Convolutions of a residual block."""
+    dropout: Annotated[float, Ge(0), Lt(1)] = 0.3
+    """While training."""
+
+    def given_weights(self) -> Self:
+        """Itself: its first weights are always random."""
+        return self
+
+    @model_validator(mode="after")
+    def _a_stride_between_levels(self) -> Self:
+        if len(self.strides) != len(self.channels) - 1:
+            raise ValueError(f"strides must be one fewer than channels ({len(self.channels)}), got {len(self.strides)}")
+        return self
+
+
+def _kind_of_net(options: Any) -> str:
+    """Which of the two recipes a table, or a recipe, is: pydantic's tag."""
+    name = options.get("name") if isinstance(options, Mapping) else options.name
+    return "UNet3dOptions" if name == "unet3d" else "NetOptions"
+
+
+Architecture = Annotated[
+    Annotated[NetOptions, Tag("NetOptions")] | Annotated[UNet3dOptions, Tag("UNet3dOptions")],
+    Discriminator(_kind_of_net),
+    AvoidSubcommands,
+]
+"""What a net may be; its name tells which of the two."""
+
+
+def read_architecture(options: Mapping[str, Any], *, source: str) -> Architecture:
+    """The recipe of a net from what its checkpoint says."""
+    kind = UNet3dOptions if _kind_of_net(options) == "UNet3dOptions" else NetOptions
+    return kind.of(options, source=source)

@@ -1,0 +1,119 @@
+"""Net A1: the 4th place's 2.5D U-Net, which stops at a coarse stride and shuffles channels into voxels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from einops import rearrange
+from torch import Tensor, nn
+
+from tomosoup.core.errors import InputError
+from tomosoup.models.nets.convolution import Conv3x3x3, conv3x3x3, upsampled_conv
+from tomosoup.models.nets.options import NetOptions
+from tomosoup.models.nets.slice_encoder import SliceEncoder
+
+QUIET = 0.01
+"""Deviation of the head's weights at the start of a training."""
+
+
+def quiet_head(inputs: int, outputs: int, *, kernel_size: int = 1) -> nn.Conv3d:
+    """The last convolution of a net that predicts heatmaps.
+
+    Heatmaps are nearly empty: a head that starts out loud spends its first hundred updates on falling silent.
+    """
+    head = nn.Conv3d(inputs, outputs, kernel_size=kernel_size, padding=kernel_size // 2)
+    nn.init.trunc_normal_(head.weight, std=QUIET)
+    assert head.bias is not None
+    nn.init.zeros_(head.bias)
+    return head
+
+
+def check_window(volume: Tensor, multiple: tuple[int, ...], *, beyond: int = 0) -> None:
+    """Raises `InputError` unless `volume` is `(b, 1, z, y, x)` with sizes that the net's strides divide.
+
+    `beyond`: so many slices at each end are neighbours only.
+    """
+    z, *plane = volume.shape[2:]
+    sizes = (z - 2 * beyond, *plane)
+    if volume.ndim != 5 or volume.shape[1] != 1 or any(n % m for n, m in zip(sizes, multiple, strict=True)):
+        raise InputError(
+            f"The net takes windows (batch, 1, z, y, x) with z, y, x multiples of {multiple}, "
+            f"got {tuple(volume.shape)}: choose another window shape."
+        )
+
+
+class ConvBlock(nn.Sequential):
+    """conv 3x3x3 - batch norm - ReLU."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(
+            Conv3x3x3(inputs, outputs),
+            nn.BatchNorm3d(outputs),
+            nn.ReLU(inplace=True),
+        )
+
+
+class UpStep(nn.Sequential):
+    """A step of the decoder: nearest upsampling by `factor` (z, y, x), concatenation with the skip, two conv blocks.
+
+    The first convolution of the concatenation is the sum of one of the map and one of the skip, so the upsampled map
+    is never made (`upsampled_conv`).
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, factor: tuple[int, ...]) -> None:
+        super().__init__(ConvBlock(inputs, outputs), ConvBlock(outputs, outputs))
+        self.factor = factor
+
+    def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
+        """`(b, c, z, y, x)` and, of the upsampled size, a skip or none -> `(b, outputs, ...)` of that size."""
+        conv: Any
+        conv, norm, activation = self[0].children()
+        below = x.shape[1]
+        joined = upsampled_conv(x, conv.weight[:, :below], conv.bias, self.factor)
+        if skip is not None:
+            joined = joined + conv3x3x3(skip, conv.weight[:, below:])
+        blocks: Tensor = self[1](activation(norm(joined)))
+        return blocks
+
+
+class ShuffleUNet(nn.Module):
+    """`(b, 1, z, y, x)` -> heatmaps `(b, classes, z, y, x)`, no activation. Sizes are multiples of `multiple`.
+
+    Encoder: `SliceEncoder`. Every skip passes two conv blocks of its own width. Decoder: a step a width, each nearest
+    upsampling, concatenation with the skip, two conv blocks. Head: 1x1x1 convolution and pixel shuffle from the stride
+    where the decoder ends (4 in the published net), or, as the paper's first form, further steps without skips, each
+    of half the width, up to full size. Section 2.3 of the 4th place's paper.
+    """
+
+    def __init__(self, recipe: NetOptions, *, classes: int) -> None:
+        super().__init__()
+        self.encoder = SliceEncoder(recipe, steps=len(recipe.decoder_widths))
+        stages = self.encoder.stages
+        self.multiple = stages[-1].stride
+        self.skips = nn.ModuleList(
+            nn.Sequential(ConvBlock(s.channels, s.channels), ConvBlock(s.channels, s.channels)) for s in stages
+        )
+        self.steps = nn.ModuleList()
+        width, stride = stages[-1].channels, stages[-1].stride
+        for stage, out in zip(reversed(stages[:-1]), recipe.decoder_widths, strict=True):
+            factor = tuple(a // b for a, b in zip(stride, stage.stride, strict=True))
+            self.steps.append(UpStep(width + stage.channels, out, factor=factor))
+            width, stride = out, stage.stride
+        while recipe.head == "plain" and max(stride) > 1:
+            out = max(classes, width // 2)
+            self.steps.append(UpStep(width, out, factor=tuple(min(2, n) for n in stride)))
+            width, stride = out, (max(1, stride[0] // 2), max(1, stride[1] // 2), max(1, stride[2] // 2))
+        self.shuffle = stride
+        self.head = quiet_head(width, classes * stride[0] * stride[1] * stride[2])
+
+    def forward(self, volume: Tensor) -> Tensor:
+        check_window(volume, self.multiple, beyond=self.encoder.slices.beyond)
+        maps = [skip(x) for skip, x in zip(self.skips, self.encoder(volume), strict=True)]
+        x = maps.pop()
+        for step in self.steps:
+            x = step(x, maps.pop() if maps else None)
+        dz, dy, dx = self.shuffle
+        shuffled: Tensor = rearrange(
+            self.head(x), "b (c dz dy dx) z y x -> b c (z dz) (y dy) (x dx)", dz=dz, dy=dy, dx=dx
+        )
+        return shuffled

@@ -1,0 +1,242 @@
+"""A 2D image backbone on the slices of a window, its depth pooled away as its planes shrink."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import timm
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from timm.models._features import FeatureListNet
+from torch import Tensor, nn
+
+from tomosoup.core.errors import InputError, first_line
+from tomosoup.models.nets.options import NetOptions
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One feature map of the encoder: its channels and its strides (z, y, x) relative to the input."""
+
+    channels: int
+    stride: tuple[int, int, int]
+
+
+class SlicePicker(nn.Conv3d):
+    """`(b, 1, z, y, x)` -> images `(b z, slices, y, x)`: each slice with its neighbours in z, zeros past the ends.
+
+    A convolution with fixed weights, as in the published net, whose parameter count includes them; computed as a
+    product of small matrices, which leaves the images one after the other as the backbone wants them.
+    """
+
+    def __init__(self, slices: int) -> None:
+        super().__init__(1, slices, kernel_size=(slices, 1, 1), padding=(slices // 2, 0, 0), bias=False)
+        self.weight.requires_grad_(False).copy_(torch.eye(slices).reshape(self.weight.shape))
+        self.beyond = 0
+        """So many slices past each end of the window come with it, in place of the zeros (`show_neighbours`)."""
+
+    def forward(self, volume: Tensor) -> Tensor:
+        slices, (height, width) = self.out_channels, volume.shape[-2:]
+        ends = slices // 2 - self.beyond
+        rows = F.pad(volume.flatten(3), (0, 0, ends, ends)).unfold(2, slices, 1)  # (b, 1, z, y x, slices)
+        return torch.unflatten(self.product(rows.flatten(0, 2).mT), -1, (height, width))
+
+    def product(self, images: Tensor) -> Tensor:
+        """`(n, slices, y x)`, as they lie in the tomogram -> by the weight."""
+        return self.weight.flatten(1) @ images
+
+
+class SliceStack(SlicePicker):
+    """A slice picker that leaves the product to the convolution after it."""
+
+    def product(self, images: Tensor) -> Tensor:
+        """The same."""
+        return images
+
+
+def show_neighbours(net: nn.Module, *, wanted: bool) -> int:
+    """From now on the net's windows come with the slices past each end that it looks at, or again without.
+
+    That is so many slices more at either end, which the net says nothing of: as many as this gives. 0 for nets that
+    look at single slices or volumes.
+    """
+    beyond = 0
+    for picker in net.modules():
+        if isinstance(picker, SlicePicker):
+            picker.beyond = beyond = picker.out_channels // 2 if wanted else 0
+    return beyond
+
+
+def neighbours(net: nn.Module) -> int:
+    """So many slices past each end of a window come with it, as the net is now (`show_neighbours`)."""
+    return max((picker.beyond for picker in net.modules() if isinstance(picker, SlicePicker)), default=0)
+
+
+class SliceEncoder(nn.Module):
+    """A timm 2D backbone that runs on all slices as one batch; after each stage the depth is reduced.
+
+    `(b, 1, z, y, x)` -> one `(b, channels, z / dz, y / d, x / d)` a stage in `stages`. The depth stride follows the
+    in-plane stride up to a limit, and the reduced map is both the skip and the next stage's input (Section 2.3 of the
+    4th place's paper). Reduced by average pooling, or by a strided convolution; stages that keep the depth may average
+    each slice with its neighbours (Section 2.4).
+    """
+
+    def __init__(self, recipe: NetOptions, *, steps: int | None = None) -> None:
+        """`steps`: how many times the decoder upsamples; the encoder returns that many maps and one more, or all.
+
+        Raises `InputError` for an unknown backbone, or one with too few stages.
+        """
+        super().__init__()
+        self.slices = SlicePicker(recipe.input_slices)
+        backbone = _timm_model(recipe)
+        reductions = [stage["reduction"] for stage in backbone.feature_info]
+        if steps is not None and len(reductions) <= steps:
+            raise InputError(
+                f"Backbone {recipe.backbone!r} has {len(reductions)} feature stages and the decoder's {steps} widths "
+                f"need {steps + 1}: name fewer decoder widths or another backbone."
+            )
+        # Stages named like "blocks.1" sit inside a sequential container, which must then be opened.
+        nested = any("." in stage["module"] for stage in backbone.feature_info)
+        self.backbone = _stages_of(backbone, recipe, nested=nested)
+        depths = [min(r, recipe.depth_stride_limit) for r in reductions]
+        channels = [stage["num_chs"] for stage in backbone.feature_info]
+        self.depth_steps = nn.ModuleList(
+            depth_step(recipe, channels=c, ratio=r) for c, r in zip(channels, _ratios([1, *depths]), strict=True)
+        )
+        self.stages = [Stage(c, (d, r, r)) for c, d, r in zip(channels, depths, reductions, strict=True)]
+        if steps is not None:
+            self.stages = self.stages[-steps - 1 :]
+
+    def forward(self, volume: Tensor) -> list[Tensor]:
+        b = volume.shape[0]
+        x = self.slices(volume)
+        maps: list[Tensor] = []
+        for name, module in self.backbone.items():
+            x = module(x)
+            if name in self.backbone.return_layers:
+                step = self.depth_steps[len(maps)]
+                maps.append(step(rearrange(x, "(b z) c y x -> b c z y x", b=b)))
+                x = rearrange(maps[-1], "b c z y x -> (b z) c y x")
+        return maps[-len(self.stages) :]
+
+
+def depth_step(recipe: NetOptions, *, channels: int, ratio: int) -> nn.Module:
+    """`(b, channels, z, y, x)` -> `(b, channels, z / ratio, y, x)`, as the recipe reduces depth."""
+    if ratio == 1:
+        if not recipe.depth_mixing:
+            return nn.Identity()
+        return SliceMixing()
+    if recipe.depth_reduction == "convolution":
+        return nn.Conv3d(channels, channels, kernel_size=(ratio, 3, 3), stride=(ratio, 1, 1), padding=(0, 1, 1))
+    return SliceMean(ratio)
+
+
+class SliceMean(nn.Module):
+    """`(b, c, z, y, x)` -> `(b, c, z / ratio, y, x)`, the mean of every `ratio` slices.
+
+    `nn.AvgPool3d` has no bf16 kernel on a CPU and wants a copy of maps whose slices were a batch; `mean` takes many
+    times as long there as the means of pairs.
+    """
+
+    def __init__(self, ratio: int) -> None:
+        super().__init__()
+        self.ratio = ratio
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = torch.unflatten(x, 2, (-1, self.ratio)).unbind(3)
+        while len(parts) > 1 and len(parts) % 2 == 0:
+            parts = tuple(torch.lerp(a, b, 0.5) for a, b in zip(parts[::2], parts[1::2], strict=True))
+        return parts[0] if len(parts) == 1 else torch.stack(parts).mean(0)
+
+
+class SliceMixing(nn.Module):
+    """`(b, c, z, y, x)` -> the same shape: each slice's mean with its two neighbours; zeros past the ends count."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        padded = F.pad(x, (0, 0, 0, 0, 1, 1))
+        return (padded[:, :, :-2] + x + padded[:, :, 2:]) / 3
+
+
+def _stages_of(backbone: Any, recipe: NetOptions, *, nested: bool) -> FeatureListNet:
+    """The backbone as a list of stages, tried on a small image. Raises `InputError` where it cannot be run so."""
+    info = list(backbone.feature_info)
+    try:
+        stages = FeatureListNet(backbone, out_indices=tuple(range(len(info))), flatten_sequential=nested).eval()
+        with torch.no_grad():
+            maps = stages(torch.zeros(1, recipe.input_slices, 64, 64))
+        fits = all(
+            m.shape == (1, i["num_chs"], 64 // i["reduction"], 64 // i["reduction"])
+            for m, i in zip(maps, info, strict=True)
+        )
+    except (AssertionError, RuntimeError, ValueError, TypeError, LookupError, AttributeError):
+        fits = False
+    if not fits:
+        raise InputError(
+            f"Backbone {recipe.backbone!r} cannot be run stage by stage on images of any size: take a convolutional "
+            "one (convnext, resnet, efficientnet, mobilenet, ...)."
+        )
+    return stages.train()
+
+
+def _ratios(values: list[int]) -> list[int]:
+    return [b // a for a, b in pairwise(values)]
+
+
+def _timm_model(recipe: NetOptions) -> Any:
+    local = {"state_dict": _read_weights(recipe.backbone_weights)} if recipe.backbone_weights else None
+    log = logging.getLogger("timm")
+    level = log.level
+    log.setLevel(logging.WARNING)  # it tells of every step of loading weights
+    try:
+        model = timm.create_model(
+            recipe.backbone,
+            pretrained=recipe.pretrained or bool(local),
+            pretrained_cfg_overlay=local,
+            in_chans=recipe.input_slices,
+            **({"drop_path_rate": recipe.drop_path} if recipe.drop_path else {}),
+        )
+    except OSError as error:
+        raise InputError(
+            f"The ImageNet weights of {recipe.backbone!r} could not be downloaded ({first_line(error)}): go "
+            "on line once, name a file with --net.backbone-weights, or train without them (--net.no-pretrained)."
+        ) from error
+    except (RuntimeError, TypeError) as error:
+        if local:
+            raise InputError(
+                f"{recipe.backbone_weights} does not hold weights of {recipe.backbone!r} as timm names them "
+                f"({str(error).splitlines()[-1].strip()[:200]}): name the file that belongs to this backbone."
+            ) from error
+        raise InputError(f"timm cannot make backbone {recipe.backbone!r} ({error}); see timm.list_models().") from error
+    finally:
+        log.setLevel(level)
+    if not hasattr(model, "feature_info"):
+        raise InputError(
+            f"Backbone {recipe.backbone!r} has no feature stages; take one that timm lists as features_only."
+        )
+    return model
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    """A backbone's weights from a .safetensors or torch file; no code in it is run."""
+    if not path.is_file():
+        raise InputError(f"There are no backbone weights at {path}: expected a .safetensors or .pth file.")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, UnpicklingError, RuntimeError, EOFError, OSError, LookupError, ValueError) as error:
+        raise InputError(
+            f"{path} cannot be read as weights ({first_line(error)}): expected tensors by name, saved as "
+            ".safetensors or by torch.save."
+        ) from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise InputError(f"{path} holds no table of weights: expected tensors by name.")
+    return state

@@ -1,0 +1,37 @@
+"""The 8th place's 3D U-Net, from MONAI, which tells every voxel's species."""
+
+from __future__ import annotations
+
+from math import prod
+
+from torch import Tensor, nn
+
+from tomosoup.models.nets.options import UNet3dOptions
+from tomosoup.models.nets.shuffle_unet import check_window
+
+
+class UNet3d(nn.Module):
+    """`(b, 1, z, y, x)` -> logits `(b, 1 + classes, z, y, x)`, background first. Sizes are multiples of `multiple`.
+
+    MONAI's `UNet` with residual units, instance norm and PReLU: one input channel, a class more than there are species.
+    """
+
+    def __init__(self, recipe: UNet3dOptions, *, classes: int) -> None:
+        from monai.networks.nets import UNet  # here, as it takes longer to import than all else that picks
+
+        super().__init__()
+        self.multiple = (prod(recipe.strides),) * 3
+        self.unet = UNet(
+            spatial_dims=3,
+            in_channels=1,
+            out_channels=1 + classes,
+            channels=recipe.channels,
+            strides=recipe.strides,
+            num_res_units=recipe.residual_units,
+            dropout=recipe.dropout,
+        )
+
+    def forward(self, volume: Tensor) -> Tensor:
+        check_window(volume, self.multiple)
+        logits: Tensor = self.unet(volume)
+        return logits

@@ -1,0 +1,38 @@
+"""Models and projects that call one particle by different names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from tomosoup.data.project import CopickProject, Project
+from tomosoup.models.checkpoint import Checkpoint
+
+T = TypeVar("T")
+
+
+def named_for(project: Project, models: Sequence[Checkpoint]) -> list[Checkpoint]:
+    """The models with their species called as the project calls them; unknown ones and projects not copick's as before.
+
+    Raises `InputError` where two of the names could be meant.
+    """
+    if not isinstance(project, CopickProject):
+        return list(models)
+    return [renamed(model, project.names_of(s.name for s in model.species)) for model in models]
+
+
+def renamed(model: Checkpoint, names: Mapping[str, str]) -> Checkpoint:
+    """The checkpoint with other names for its species; radii, weights and channels are the same."""
+    return replace(
+        model,
+        species=tuple(replace(s, name=names[s.name]) for s in model.species),
+        thresholds=_under(names, model.thresholds),
+        mixed_thresholds=_under(names, model.mixed_thresholds),
+        calibration=_under(names, model.calibration),
+        loudness=_under(names, model.loudness),
+    )
+
+
+def _under(names: Mapping[str, str], values: Mapping[str, T]) -> dict[str, T]:
+    return {names.get(name, name): value for name, value in values.items()}

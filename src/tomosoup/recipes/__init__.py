@@ -1,1 +1,0 @@
-"""Every option there is, as frozen pydantic models: the command line, files and checkpoints use them. No torch."""

@@ -1,1 +1,0 @@
-"""Results one looks at."""

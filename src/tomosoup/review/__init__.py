@@ -1,0 +1,1 @@
+"""Look at it: check a project, the report page, napari, pictures."""

@@ -1,0 +1,1 @@
+"""`tomosoup check`: common problems of a project."""

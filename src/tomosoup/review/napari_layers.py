@@ -1,0 +1,205 @@
+"""A run as layers of napari, and corrected layers as picks again. World coordinates are Å (z, y, x).
+
+napari puts the centre of a voxel at its index, so `translate` is a volume's origin, half voxels included. Points are in
+the volume's voxels, so that a step along z is a slice, too. Nothing here imports napari.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.spatial.transform import Rotation
+
+from tomosoup.core.errors import InputError, shortened
+from tomosoup.core.types import Array, Picks, Species, Volume
+from tomosoup.data.copick import files as copick_files
+from tomosoup.data.copick.roots import run_of
+from tomosoup.data.options import DataOptions
+from tomosoup.data.pick_store.pick_set import OWN_USER, PickSet
+from tomosoup.data.project import CopickProject, Project
+from tomosoup.data.tomogram import select_tomogram
+
+LayerData = tuple[Any, dict[str, Any], str]
+"""What napari makes a layer of: data, options, kind."""
+TURN = ["rotation_z", "rotation_y", "rotation_x"]
+"""Features of a point: its rotation vector (radians), whose axis is in z, y, x."""
+
+
+def run_layers(
+    project: Project,
+    run: str,
+    *,
+    data: DataOptions | None = None,
+    picks_set: str | None = None,
+    truth_set: str | None = None,
+    limits: Mapping[str, float] | None = None,
+) -> list[LayerData]:
+    """The volume; then, a layer a species and set, candidates, other sets and, on top, the picks to correct.
+
+    `limits` are thresholds of candidates, by species. Every species has a layer of picks, if an empty one, so that
+    particles can be added. Raises `InputError` where the run, a tomogram or a set is not there or not unambiguous.
+    """
+    if run not in project.runs:
+        raise InputError(f"{project.path} has no run {run}; its runs are {shortened(project.runs)}.")
+    volume = select_tomogram(project, run, data or DataOptions()).read()
+    sets = project.pick_sets(run)
+    chosen = picks_name(list(sets), run, picks_set)
+    candidates = chosen.candidates if chosen else None
+    wanted = [key for key in sets if (str(key) == truth_set if truth_set else not key.own)]
+    if truth_set and not wanted:
+        raise InputError(f"Run {run} has no picks {truth_set}; it has {shortened(list(map(str, sets)))}.")
+    layers = [_image(volume, run)]
+    for key in [*([candidates] if candidates in sets else []), *(k for k in wanted if k != chosen)]:
+        found, role = sets[key](), "candidates" if key == candidates else "other"
+        for i, kind in enumerate(project.species):
+            if kind.name in found:
+                limit = (limits or {}).get(kind.name, -np.inf)
+                one = _points(found[kind.name], kind, i, volume, role=role, name=str(key))
+                if role == "candidates":
+                    one[1]["shown"] = found[kind.name].score >= limit
+                layers.append(one)
+    found = sets[chosen]() if chosen else {}
+    for i, kind in enumerate(project.species):
+        layers.append(_points(found.get(kind.name, Picks.of([])), kind, i, volume, role="picks", name="picks"))
+    return layers
+
+
+def picks_name(sets: list[PickSet], run: str, asked: str | None) -> PickSet | None:
+    """The set to correct: the one asked for, or tomosoup's only one, or None where it made none."""
+    if asked:
+        fitting = [key for key in sets if str(key) == asked]
+    else:
+        fitting = [key for key in sets if key.own and not key.holds_candidates]
+    if len(fitting) > 1 or (asked and not fitting):
+        has = shortened(list(map(str, sets))) or "none"
+        raise InputError(f"Run {run} has the picks {has}: choose one of them with --picks-set.")
+    return fitting[0] if fitting else None
+
+
+def _image(volume: Volume, run: str) -> LayerData:
+    data = volume.data.numpy()
+    some = data[:: max(1, len(data) // 16), ::4, ::4]
+    low, high = map(float, np.percentile(some[np.isfinite(some)], (0.5, 99.5)))
+    limits = (low, high if high > low else low + 1)
+    return data, {"name": run, "contrast_limits": limits, **_where(volume)}, "image"
+
+
+def _where(volume: Volume) -> dict[str, Any]:
+    return {"scale": (volume.voxel_size,) * 3, "translate": volume.origin, "units": ("angstrom",) * 3}
+
+
+def _points(picks: Picks, kind: Species, i: int, volume: Volume, *, role: str, name: str) -> LayerData:
+    """Spheres of the species' radius, drawn as rings where a slice cuts them; crosses for sets only looked at."""
+    colour = copick_files.COLOURS[i % len(copick_files.COLOURS)]
+    features = pd.DataFrame({"score": picks.score})
+    if (turns := _rotation_vectors(picks.rotations)) is not None:
+        features[TURN] = turns
+    options: dict[str, Any] = {
+        **_where(volume),
+        "name": f"{kind.name} {name}",
+        "size": (1 if role == "other" else 2) * kind.radius / volume.voxel_size,
+        "symbol": "disc" if role != "other" else "cross",
+        "face_color": colour if role == "other" else f"{colour}00",
+        "border_color": colour,
+        "border_width": 0.06 if role == "picks" else 0.02,
+        "projection_mode": "rescale_spherical",
+        "features": features,
+        "feature_defaults": {"score": 1.0} | dict.fromkeys(features.columns[1:], 0.0),
+        "metadata": {"species": kind.name, "role": role},
+        "visible": role != "candidates",
+        "ndim": 3,
+    }
+    if role == "candidates" and len(picks):
+        options |= {"face_color": "score", "face_colormap": "viridis", "opacity": 0.6}
+    return volume.to_voxel(picks.zyx), options, "points"
+
+
+def _rotation_vectors(rotations: Array | None) -> Array | None:
+    """`(n, 3, 3)` -> `(n, 3)`; None where nothing is turned, or where they are no rotations."""
+    if rotations is None or np.allclose(rotations, np.eye(3)):
+        return None
+    square = rotations @ rotations.transpose(0, 2, 1)
+    if not (np.allclose(square, np.eye(3), atol=1e-3) and (np.linalg.det(rotations) > 0).all()):
+        return None
+    vectors: Array = Rotation.from_matrix(rotations).as_rotvec()
+    return vectors
+
+
+def score_added(event: Any) -> None:
+    """Give points that were just added score 1 and no rotation: napari gives them what the last selected point had."""
+    if str(event.action) == "added":
+        features = event.source.features.copy()
+        features.iloc[list(event.data_indices)] = [float(name == "score") for name in features.columns]
+        event.source.features = features
+
+
+def show_above(viewer_or_layers: Any, threshold: float) -> None:
+    """Hide the candidates with a lower score."""
+    for layer in getattr(viewer_or_layers, "layers", viewer_or_layers):
+        if layer.metadata.get("role") == "candidates":
+            layer.shown = layer.features["score"].to_numpy() >= threshold
+
+
+def edited_picks(viewer_or_layers: Any) -> dict[str, Picks]:
+    """The layers of picks, as they are now, by species: positions in Å, scores, rotations where there are any.
+
+    Raises `InputError` where there are none of them or two of one species, and for positions or scores that are no
+    finite numbers.
+    """
+    layers: Iterable[Any] = getattr(viewer_or_layers, "layers", viewer_or_layers)
+    picks: dict[str, Picks] = {}
+    for layer in (layer for layer in layers if layer.metadata.get("role") == "picks"):
+        name = layer.metadata["species"]
+        if name in picks:
+            raise InputError(f"Two layers hold picks of {name}: remove one, or merge them.")
+        zyx = np.array([layer.data_to_world(point) for point in layer.data], dtype=float).reshape(-1, 3)
+        features = layer.features.apply(pd.to_numeric, errors="coerce")
+        score = features["score"].to_numpy(dtype=float) if "score" in features else np.ones(len(zyx))
+        if not (np.isfinite(zyx).all() and np.isfinite(score).all()):
+            raise InputError(f"Layer {layer.name} has positions or scores that are no numbers: correct or delete them.")
+        turned = set(TURN) <= set(features.columns)
+        turns = Rotation.from_rotvec(np.array(features[TURN].fillna(0.0))) if turned and len(zyx) else None
+        picks[name] = Picks(zyx, score, None if turns is None else turns.as_matrix())
+    if not picks:
+        raise InputError("None of the layers holds picks to save: open the run with `tomosoup view`.")
+    return picks
+
+
+def save_layers(
+    viewer_or_layers: Any, project: Project, run: str, *, user: str, session: str, overwrite: bool = False
+) -> dict[str, Picks]:
+    """Write the layers of picks, as they are now, to copick as `user`/`session`, and return them.
+
+    Raises `InputError` where the project is not copick's, lacks a species, where the session has picks of the run
+    already (unless `overwrite`), and where copick cannot keep the names.
+    """
+    if not isinstance(project, CopickProject):
+        raise InputError(f"{project.path} is not written to: save corrected picks to a table, with --output PICKS.csv.")
+    check_place(project, run, user=user, session=session, overwrite=overwrite)
+    picks = edited_picks(viewer_or_layers)
+    if strangers := sorted(set(picks) - {s.name for s in project.species}):
+        raise InputError(f"{project.path} does not list {', '.join(strangers)}: add them to its pickable objects.")
+    copick_files.write_picks(run_of(project.root, run), picks, PickSet(user, session))
+    return picks
+
+
+def check_place(project: Project, run: str, *, user: str, session: str, overwrite: bool = False) -> None:
+    """Raises `InputError` unless corrected picks can be kept as `user`/`session`, in the place of none of others."""
+    copick_files.valid_name(user, what="User")
+    copick_files.valid_name(session, what="Session")
+    if user == OWN_USER:
+        raise InputError(f"Sets of user {OWN_USER} are those that `tomosoup pick` makes: choose another --user.")
+    if PickSet(user, session) in project.pick_sets(run) and not overwrite:
+        raise InputError(
+            f"Run {run} has picks {user}/{session} already: choose another --session, or replace them with --overwrite."
+        )
+
+
+def free_session(sets: Iterable[PickSet], user: str, shown: PickSet | None) -> str:
+    """A session for corrected picks that `user` does not have yet: edited-SESSION, edited-SESSION-2, ..."""
+    base, taken = f"edited-{shown.session if shown else '0'}", set(sets)
+    names = [base, *(f"{base}-{i}" for i in range(2, len(taken) + 3))]
+    return next(name for name in names if PickSet(user, name) not in taken)

@@ -1,0 +1,1 @@
+"""`tomosoup report`: the page."""

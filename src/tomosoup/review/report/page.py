@@ -1,0 +1,131 @@
+"""A report as one HTML page that needs nothing else: data, scripts and styles are in it, and nothing is asked for.
+
+Names come from files of strangers. Data stand in the page as JSON in which no tag can begin, the page's own script
+writes them as text, and the page's policy lets the browser run our scripts alone, by their hashes, and fetch nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from base64 import b64encode
+from collections.abc import Mapping
+from hashlib import sha256
+from html import escape
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+from bokeh.resources import Resources
+
+from tomosoup.core.files import written_aside
+from tomosoup.core.types import Array
+from tomosoup.data.copick.files import COLOURS
+from tomosoup.review.report.collect import Report, RunReport
+from tomosoup.review.report.learning_curves import Learning
+from tomosoup.scoring.matched_picks import Hits
+
+WEB = files("tomosoup.review.report") / "web"
+SCRIPTS = ("data", "score", "viewer", "controls", "charts", "gallery", "page")
+"""Our own, in `WEB`, in the order in which each needs those before it."""
+POLICY = "default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data: blob:; form-action 'none'"
+
+
+def write_page(path: Path, report: Report) -> None:
+    """Write the page; equal reports make equal pages."""
+    ours = "\n".join((WEB / f"{name}.js").read_text() for name in SCRIPTS)
+    library = Resources("inline", components=["bokeh", "bokeh-api"]).js_raw[:2]  # the rest says how much it should log
+    scripts = [*library, f'"use strict";\n{ours}']
+    scripts = [script.replace("</script", "<\\/script") for script in scripts]
+    hashes = " ".join(f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts)
+    page = Template((WEB / "page.html").read_text()).substitute(
+        policy=POLICY.format(scripts=hashes),
+        title=escape(report.title),
+        style=(WEB / "page.css").read_text(),
+        data=as_json(contents(report)),
+        scripts="\n".join(f"<script>{script}</script>" for script in scripts),
+    )
+    with written_aside(path) as aside:
+        aside.write_text(page, encoding="utf-8")
+
+
+def as_json(data: Any) -> str:
+    """JSON that cannot end the script element it stands in, nor open a comment."""
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def contents(report: Report) -> dict[str, Any]:
+    """What the page's script reads; positions are (z, y, x) in Å here, too, arrays are base64."""
+    options = report.options
+    others = options.picks_set or (options.picks and options.picks.suffix == ".csv")
+    return {
+        "title": report.title,
+        "version": version("tomosoup"),
+        "apply": None if others else {"project": str(options.picks or options.project), "session": options.session},
+        "species": [
+            {
+                "name": s.name,
+                "radius": s.radius,
+                "weight": s.weight,
+                "colour": COLOURS[number % len(COLOURS)],
+                "threshold": _finite(report.thresholds.get(s.name, -math.inf)),
+            }
+            for number, s in zip(report.numbers, report.species, strict=True)
+        ],
+        "runs": [_run(run, [s.name for s in report.species]) for run in report.runs],
+        "learning": [_learning(curves) for curves in report.learning],
+        "records": [[heading, _plain(record)] for heading, record in report.records],
+    }
+
+
+def _run(run: RunReport, names: list[str]) -> dict[str, Any]:
+    volume = run.volume and {
+        "image": f"data:image/jpeg;base64,{b64encode(run.volume.jpeg).decode()}",
+        "columns": run.volume.columns,
+        "shape": run.volume.shape,
+        "voxelSize": run.volume.voxel_size,
+        "origin": run.volume.origin,
+    }
+    found = [_hits(run.hits[name], placed=run.volume is not None) for name in names]
+    return {"name": run.name, "scored": run.scored, "volume": volume, "found": found}
+
+
+def _hits(found: Hits, *, placed: bool) -> dict[str, Any]:
+    """Positions are left out where no volume shows them."""
+    places = {"zyx": _packed(found.zyx, "<f4"), "kind": _packed(found.kind, "u1"), "truth": _packed(found.truth, "<f4")}
+    return {"score": _packed(found.score), "hitAt": _packed(found.hit_at)} | (places if placed else {})
+
+
+def _packed(values: Any, kind: str | None = None) -> dict[str, str]:
+    """An array as the browser reads it; without a `kind` as few bytes as keep every number."""
+    values = np.asarray(values)
+    narrow = values.astype("<f4")
+    kind = kind or ("<f4" if np.array_equal(narrow, values) else "<f8")
+    return {"kind": kind.removeprefix("<"), "base64": b64encode(values.astype(kind).tobytes()).decode()}
+
+
+def _learning(curves: Learning) -> dict[str, Any]:
+    by_epoch = {name: _curve(*curve) for name, curve in curves.by_epoch.items()}
+    return {"name": curves.name, "loss": _curve(*curves.loss), "byEpoch": by_epoch}
+
+
+def _curve(x: Array, y: Array) -> dict[str, list[float | str]]:
+    return {"x": [_finite(v) for v in x.tolist()], "y": [_finite(float(f"{v:.5g}")) for v in y.tolist()]}
+
+
+def _plain(value: Any) -> Any:
+    """A record without infinities, which JSON does not know."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _finite(value: float) -> float | str:
+    """JSON has no infinity: its name stands for it."""
+    return value if math.isfinite(value) else str(value)

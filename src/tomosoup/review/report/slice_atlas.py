@@ -1,0 +1,77 @@
+"""A tomogram small enough for a page: binned, in 256 greys, its slices side by side in one JPEG picture."""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from tomosoup.core.types import Slices, Volume
+
+QUALITY = 75
+"""Of the JPEG; the noise of tomograms hides what it loses."""
+CLIPPED = 0.05
+"""Per cent of the voxels that become black, and as many white."""
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """Slice z of the binned volume is tile z of the picture, row by row, `columns` a row."""
+
+    jpeg: bytes
+    columns: int
+    shape: tuple[int, int, int]
+    voxel_size: float
+    """Å, of the binned voxels."""
+    origin: tuple[float, float, float]
+    """Position, in Å (z, y, x), of the centre of the first binned voxel."""
+
+
+def binning(shape: tuple[int, int, int], *, voxels: int) -> int:
+    """The smallest number of voxels a side to average, so that at most `voxels` are left."""
+    factor = 1
+    while math.prod(max(1, n // factor) for n in shape) > voxels and factor < max(shape):
+        factor += 1
+    return factor
+
+
+def binned(source: Slices, factor: int) -> Volume:
+    """Means of `factor`³ voxels, read a few slices at a time; what is left over at the far ends is dropped.
+
+    A volume that is thinner than `factor` along an axis is averaged over all of it.
+    """
+    steps = [min(factor, n) for n in source.shape]
+    kept = [n // step * step for n, step in zip(source.shape, steps, strict=True)]
+    rows = []
+    for z in range(0, kept[0], steps[0]):
+        slab = source.slices(z, z + steps[0])[:, : kept[1], : kept[2]].mean(0)
+        rows.append(slab.reshape(kept[1] // steps[1], steps[1], kept[2] // steps[2], steps[2]).mean((1, 3)))
+    z0, y0, x0 = (o + (step - 1) / 2 * source.voxel_size for o, step in zip(source.origin, steps, strict=True))
+    return Volume(torch.stack(rows), source.voxel_size * factor, (z0, y0, x0))
+
+
+def in_greys(volume: Volume) -> NDArray[np.uint8]:
+    """`(z, y, x)` as 0 to 255; the `CLIPPED` per cent at either end of the greys are cut off."""
+    data = volume.data.numpy()
+    low, high = np.percentile(data, [CLIPPED, 100 - CLIPPED])
+    scaled = (data - low) * (255 / (high - low or 1.0))
+    greys: NDArray[np.uint8] = np.nan_to_num(np.clip(np.rint(scaled), 0, 255)).astype(np.uint8)
+    return greys
+
+
+def atlas(source: Slices, *, voxels: int) -> Atlas:
+    """The picture of a volume, binned to at most `voxels`."""
+    small = binned(source, binning(source.shape, voxels=voxels))
+    depth, height, width = small.shape
+    columns = max(1, min(depth, round(math.sqrt(depth * height / width))))
+    tiles = np.zeros((math.ceil(depth / columns) * columns, height, width), np.uint8)
+    tiles[:depth] = in_greys(small)
+    rows = tiles.reshape(-1, columns, height, width).transpose(0, 2, 1, 3).reshape(-1, columns * width)
+    file = io.BytesIO()
+    Image.fromarray(rows).save(file, "JPEG", quality=QUALITY)
+    return Atlas(file.getvalue(), columns, small.shape, small.voxel_size, small.origin)

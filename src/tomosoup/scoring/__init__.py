@@ -1,0 +1,1 @@
+"""Picks and truth -> F4, thresholds, intervals, error classes."""

@@ -1,0 +1,74 @@
+"""Picks against truth: a table a species, the weighted score, the best thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tomosoup.core.errors import InputError
+from tomosoup.core.types import NO_PICKS, PicksByRun, Species
+from tomosoup.scoring.matching import MATCH_RADII, Matches, match
+
+
+@dataclass(frozen=True)
+class Score:
+    """Matches by species, pooled over `runs`; `left_out` are the truth's other runs."""
+
+    species: Mapping[str, Matches]
+    weights: Mapping[str, float]
+    runs: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def weighted(self) -> float:
+        """The mean F4 of the species, by weight: the contest's score; species that occur nowhere do not count."""
+        occurring = {name: m for name, m in self.species.items() if m != Matches()}
+        total = sum(self.weights[name] for name in occurring)
+        return sum(self.weights[name] * m.f_beta() for name, m in occurring.items()) / total if total else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """What `tomosoup score --json` prints."""
+        return {
+            "score": self.weighted,
+            "species": {n: {"f4": m.f_beta(), "tp": m.tp, "fp": m.fp, "fn": m.fn} for n, m in self.species.items()},
+            "runs": list(self.runs),
+            "left_out": list(self.left_out),
+        }
+
+
+def score(picks: PicksByRun, truth: PicksByRun, species: Sequence[Species], *, runs: Sequence[str] = ()) -> Score:
+    """The contest's metric: counts pooled over tomograms, F4 a species, weighted mean.
+
+    Scored are `runs`, or the runs of the truth that `picks` knows (a run with an empty entry counts as picked), or all
+    where it knows none.
+    Raises `InputError` where a run or a species of the picks is unknown to the truth.
+    """
+    names = {s.name for s in species}
+    strangers = sorted({n for found in picks.values() for n in found} - names)
+    if strangers:
+        raise InputError(
+            f"The picks hold {', '.join(strangers)}, which the truth does not know: it has {', '.join(sorted(names))}."
+        )
+    chosen = tuple(runs) or tuple(sorted(set(picks) & set(truth) if picks else truth))
+    unknown = [run for run in chosen if run not in truth]
+    if unknown or not chosen:
+        raise InputError(
+            f"The truth has no run {', '.join(unknown) or 'in common with the picks'}: "
+            f"it has {', '.join(sorted(truth))}, the picks have {', '.join(sorted(picks)) or 'none'}."
+        )
+    counts = {
+        s.name: sum(
+            (
+                match(
+                    picks.get(run, {}).get(s.name, NO_PICKS),
+                    truth[run].get(s.name, NO_PICKS),
+                    distance=MATCH_RADII * s.radius,
+                )
+                for run in chosen
+            ),
+            Matches(),
+        )
+        for s in species
+    }
+    return Score(counts, {s.name: s.weight for s in species}, chosen, tuple(sorted(set(truth) - set(chosen))))

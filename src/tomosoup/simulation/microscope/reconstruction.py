@@ -1,0 +1,133 @@
+"""From a tilt series back to volumes: filters on the images, weighted back-projection, and what follows it.
+
+torch-reconstruct-tomogram back-projects patch by patch in Fourier space and agrees (see the tests), but takes minutes
+for a full-size tomogram on two cores. With one tilt axis along y all y are alike, and back-projection is a product with
+one sparse matrix.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from einops import rearrange
+from scipy.sparse import csr_array
+from torch import Tensor
+from torch_tilt_series import TiltSeries
+
+from tomosoup.core.progress import Progress, no_progress
+from tomosoup.simulation.microscope.imaging import contrast_transfer, left_by_exposure
+from tomosoup.simulation.microscope.tilt_series import Acquisition
+from tomosoup.simulation.options import MicroscopeOptions, ReconstructionOptions
+
+RECONSTRUCTING = "Reconstructing"
+"""What `progress` is told."""
+
+
+@dataclass(frozen=True)
+class Processing:
+    """What one run's images go through, with a value for everything that a recipe gives a range of."""
+
+    lowpass: float | None
+    """Å, see the recipe."""
+    stretch: float
+
+
+def draw_processing(recipe: ReconstructionOptions, *, random: np.random.Generator) -> Processing:
+    """Values from the recipe's ranges."""
+    resolution = None if recipe.lowpass is None else float(random.uniform(*recipe.lowpass))
+    return Processing(resolution, float(random.uniform(*recipe.stretch)))
+
+
+def filtered(images: Tensor, factor: Tensor) -> Tensor:
+    """Images `(tilts, y, x)` with their rfft multiplied by `factor` (broadcast to it)."""
+    shape = images.shape[-2], images.shape[-1]
+    result: Tensor = torch.fft.irfft2(torch.fft.rfft2(images) * factor, s=shape)
+    return result
+
+
+def dose_weights(acquisition: Acquisition, recipe: MicroscopeOptions, frequency: Tensor) -> Tensor:
+    """`(tilts, ...)` factors that trust each tilt as far as exposure has spared it; over the tilts their mean square
+    is 1 at every frequency, so that noise keeps its power (Grant and Grigorieff 2015, eq. 9)."""
+    left = left_by_exposure(acquisition, recipe, frequency)
+    return left / left.square().mean(dim=0).sqrt()
+
+
+def wiener(
+    acquisition: Acquisition, recipe: MicroscopeOptions, *, shape: tuple[int, int], pixel: float, snr: float
+) -> Tensor:
+    """`(tilts, y, x // 2 + 1)` filters that undo contrast transfer: ctf / (ctf² + 1 / snr), 1 where ctf is 1."""
+    defocus = torch.tensor(acquisition.defocus, dtype=torch.float32)
+    transfer = contrast_transfer(acquisition, recipe, defocus=defocus, shape=shape, pixel=pixel)
+    return transfer / (transfer**2 + 1 / snr) * (1 + 1 / snr)
+
+
+def image_weights(
+    acquisition: Acquisition,
+    microscope: MicroscopeOptions,
+    recipe: ReconstructionOptions,
+    processing: Processing,
+    frequency: Tensor,
+) -> Tensor:
+    """What the images' frequencies (1/Å) are multiplied by, whatever kind is made of them: `(tilts, *frequency.shape)`.
+
+    Weights by exposure and by tilt, each with a mean of 1, a low-pass and a high-pass, where the recipe has them.
+    """
+    tilted = torch.tensor(np.cos(np.radians(acquisition.angles)) ** recipe.tilt_weighting, dtype=torch.float32)
+    weights = (tilted / tilted.mean()).reshape(-1, *[1] * frequency.ndim).expand(-1, *frequency.shape)
+    if recipe.dose_weighting and microscope.damage:
+        weights = weights * dose_weights(acquisition, microscope, frequency)
+    if processing.lowpass is not None:
+        weights = weights * lowpass(frequency, processing.lowpass)
+    if recipe.highpass is not None:
+        weights = weights * (1 - lowpass(frequency, recipe.highpass))
+    return weights
+
+
+def lowpass(frequency: Tensor, resolution: float) -> Tensor:
+    """Gaussian that has fallen to a half at `resolution` Å."""
+    return torch.exp(-math.log(2) * (frequency * resolution) ** 2)
+
+
+def ramp_filter(images: Tensor) -> Tensor:
+    """`(tilts, y, x)` -> the same, weighted by |frequency| across the tilt axis (1 at the highest)."""
+    width = images.shape[-1]
+    padded = 2 * width
+    spectrum = torch.fft.rfft(images, n=padded)
+    weighted: Tensor = torch.fft.irfft(spectrum * torch.fft.rfftfreq(padded) * 2, n=padded)[..., :width]
+    return weighted
+
+
+def reconstruct(
+    images: Tensor, series: TiltSeries, shape: Sequence[int], *, progress: Progress = no_progress
+) -> Tensor:
+    """Tilt images `(tilts, y, x)` of one tilt axis along y -> the volume `(z, y, x)` of `shape`.
+
+    The centre of every image belongs to the centre of the volume; images must be as high as the volume.
+    """
+    rows = rearrange(ramp_filter(images), "t y u -> (t u) y").contiguous().numpy()
+    depth, height, width = shape
+    volume = torch.empty(depth, height, width)
+    for z in range(depth):
+        matrix = _backprojection(series, z - (depth - 1) / 2, width=width, image_width=images.shape[-1])
+        volume[z] = torch.from_numpy((matrix @ rows).T)
+        progress(RECONSTRUCTING, z + 1, depth)
+    return volume
+
+
+def _backprojection(series: TiltSeries, z_vox: float, *, width: int, image_width: int) -> csr_array:
+    """Sparse `(x, tilts * image_width)`: the pixels that each voxel of a row at height `z_vox` takes its mean from."""
+    across = series.projection_matrices[:, 2].numpy()
+    x_vox = np.arange(width) - (width - 1) / 2
+    u = across[:, 0] * z_vox + x_vox[:, None] * across[:, 2] + (image_width - 1) / 2
+    left = np.clip(np.floor(u), 0, image_width - 2).astype(np.int32)
+    right_share = np.clip(u - left, 0, 1)
+    tilts = len(across)
+    first = left + np.arange(tilts, dtype=np.int32) * image_width
+    columns = np.stack([first, first + 1], axis=-1).ravel()
+    shares = np.stack([1 - right_share, right_share], axis=-1).ravel() / tilts
+    rows = np.arange(width + 1) * (2 * tilts)
+    return csr_array((shares.astype(np.float32), columns, rows), shape=(width, tilts * image_width))

@@ -1,0 +1,1 @@
+"""What is in the ice, and where."""

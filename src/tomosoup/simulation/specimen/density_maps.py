@@ -1,0 +1,78 @@
+"""What a particle looks like: potential maps, whatever they are made from.
+
+Maps are cubes `(n, n, n)`, n odd, with the particle's centre of mass on the middle voxel, in V above water.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from tomosoup.core.errors import InputError
+from tomosoup.core.types import Array, Volume
+from tomosoup.simulation.specimen.built_in import VOLTS_PER_KDA, trimmed
+
+UNITS_PER_KDA = 28.3
+"""Summed density of a kilodalton in the maps that the contest's organisers made."""
+SUPPORT = 0.15
+"""A voxel is part of the particle from this share of its 99th percentile on."""
+
+
+def from_map(density: Volume, *, voxel_size: float, scale: float = 1.0, mass_kda: float | None = None) -> Tensor:
+    """A `(z, y, x)` density map at `voxel_size` (Å), `scale` times as large, its near-zero background removed.
+
+    The particle's whole potential is the same at every voxel size and goes with `scale` cubed (density is kept),
+    unless `mass_kda` says what it must come to. Raises `InputError` for a map of zeros.
+    """
+    values = density.data.double().numpy().copy()
+    values[np.abs(values) < 0.01 * np.abs(values).max()] = 0.0
+    if not values.any():
+        raise InputError("A density map holds zeros only; expected a particle.")
+    values = _resampled(values, scale * density.voxel_size / voxel_size)
+    values *= VOLTS_PER_KDA / (UNITS_PER_KDA * density.voxel_size**3)
+    if mass_kda is not None:
+        values *= VOLTS_PER_KDA * mass_kda / (values.sum() * voxel_size**3)
+    return centred(values)
+
+
+def _resampled(density: Array, zoom: float) -> Array:
+    """The map on a grid `zoom` times as fine, about the same centre, smoothed first where the grid gets coarser."""
+    if abs(zoom - 1) < 1e-3:
+        return density
+    if zoom < 1:
+        density = ndimage.gaussian_filter(density, 0.4 / zoom - 0.4)
+    old = np.array(density.shape)
+    new = np.ceil(old * zoom).astype(int)
+    offset = (old - 1) / 2 - (new - 1) / 2 / zoom
+    resampled: Array = ndimage.affine_transform(density, [1 / zoom] * 3, offset, tuple(new), order=1)
+    return resampled
+
+
+def centred(density: Array) -> Tensor:
+    """Any `(z, y, x)` density -> a cube with its centre of mass on the middle voxel, float32."""
+    centre = np.array(ndimage.center_of_mass(np.abs(density)))
+    half = int(np.ceil(max(np.max(centre), np.max(np.array(density.shape) - 1 - centre)))) + 1
+    cube = np.zeros([2 * half + 1] * 3)
+    low = half - np.floor(centre).astype(int)
+    cube[tuple(slice(a, a + n) for a, n in zip(low, density.shape, strict=True))] = density
+    return torch.from_numpy(trimmed(ndimage.shift(cube, np.floor(centre) - centre, order=1)).astype(np.float32))
+
+
+def support(density: Tensor, *, voxel_size: float, hollow: bool = False) -> Array:
+    """Where a map `(n, n, n)` is matter: `(voxels, 3)` in Å (z, y, x) from its middle voxel.
+
+    What a shell encloses counts as matter, unless `hollow` says that other things may be in there.
+    """
+    strong = density.abs().numpy()
+    matter = strong > SUPPORT * np.percentile(strong[strong > 0], 99)
+    places: Array = (
+        np.argwhere(matter if hollow else ndimage.binary_fill_holes(matter)) - density.shape[0] // 2
+    ).astype(np.float64) * voxel_size
+    return places
+
+
+def support_radius(density: Tensor, *, voxel_size: float) -> float:
+    """Distance (Å) from the centre within which all matter of a map is found."""
+    return float(np.linalg.norm(support(density, voxel_size=voxel_size), axis=1).max())

@@ -1,0 +1,1 @@
+"""Annotated tomograms -> checkpoint; thresholds; the making of soups."""

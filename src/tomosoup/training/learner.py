@@ -1,0 +1,249 @@
+"""A net that learns: its loss, its schedule, its score on a held-out run, as a Lightning module."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor, nn
+
+from tomosoup.core.errors import InputError
+from tomosoup.core.progress import Progress, no_progress
+from tomosoup.core.types import Species, Volume
+from tomosoup.inference.readout.noise_scaling import mean_loudness
+from tomosoup.inference.readout.peaks import find_peaks
+from tomosoup.inference.readout.watershed import probabilities
+from tomosoup.inference.sliding_window import predict_heatmap, read_labels
+from tomosoup.inference.tiling.windows import cut
+from tomosoup.models.nets.build import build_net
+from tomosoup.scoring.thresholds import best_thresholds, steady_thresholds
+from tomosoup.training.batch_norm import estimate_norms
+from tomosoup.training.options import LossOptions, TrainingRecipe
+from tomosoup.training.run.resume import moved, refuse_another
+from tomosoup.training.supervision.augmentation import Mix, draw_mixup
+from tomosoup.training.supervision.crops import Crops, Example, generator, half_overlapping, large_crops, target_of
+from tomosoup.training.supervision.losses import training_loss
+
+HELD_OUT_LOSS = "held_out_loss"
+"""The name, in the log, of the loss on the held-out run."""
+MIXUP = 1
+"""Sets the random numbers of mixup apart from those of the crops, which have one number fewer."""
+
+
+def cosine_with_warmup(update: int, *, warmup: float, total: int) -> float:
+    """Share of the peak learning rate at an update (from 0): linear from 0 over `warmup` updates, then the cosine.
+
+    The cosine runs from update 0 to `total`, so the rate steps down a little where the warm-up ends (as in timm).
+    """
+    if update < warmup:
+        return update / warmup
+    return 0.5 * (1 + math.cos(math.pi * min(update, total) / total))
+
+
+def mixed_loss(net: nn.Module, windows: Tensor, targets: Tensor, *, recipe: LossOptions, mix: Mix | None) -> Tensor:
+    """The loss of `(b, 1, z, y, x)` windows and `(b, c, z, y, x)` targets; with `mix`, of windows mixed in pairs.
+
+    Mixed is the loss, not the target: share * loss against a window's own target + (1 - share) * against its partner's.
+    """
+    if mix is None:
+        return training_loss(net(windows), targets, recipe)
+    order = mix.order.to(windows.device)
+    output = net(mix.share * windows + (1 - mix.share) * windows[order])
+    own, partners = training_loss(output, targets, recipe), training_loss(output, targets[order], recipe)
+    return mix.share * own + (1 - mix.share) * partners
+
+
+def running_average(decay: float, *, after: int) -> Callable[[Tensor, Tensor, int | Tensor], Tensor]:
+    """How the average goes on with an update's weights: it is those weights for `after` updates, then decays."""
+
+    def average(averaged: Tensor, current: Tensor, updates: int | Tensor) -> Tensor:
+        return current if updates < after else decay * averaged + (1 - decay) * current
+
+    return average
+
+
+def tile_loss(output: Volume, example: Example, species: Sequence[Species], recipe: TrainingRecipe) -> float:
+    """The mean loss of a net's output `(c, z, y, x)` for an example, over tiles that cover it, at most a crop large."""
+    losses = []
+    tile = [min(w, n) for w, n in zip(recipe.crop, output.shape, strict=True)]
+    for region in half_overlapping(output.shape, tile, overlap=False):
+        target = target_of(example, region, species, recipe)
+        losses.append(float(training_loss(cut(output.data, region)[None], target[None], recipe.loss)))
+    return sum(losses) / len(losses)
+
+
+class Learner(pl.LightningModule):
+    """A net, its loss, its schedule, and the F4 and the loss of its averaged weights on the held-out run."""
+
+    def __init__(
+        self,
+        recipe: TrainingRecipe,
+        species: Sequence[Species],
+        *,
+        updates_per_epoch: int,
+        identity: Mapping[str, Any],
+        about: Mapping[str, Any],
+        trained_on: Sequence[Example] = (),
+        progress: Progress = no_progress,
+    ) -> None:
+        """`identity` is what a training must have been started with, in JSON's types, to be gone on with; `about` is
+        what a checkpoint of it says besides weights and results (`Checkpoint.about`). `trained_on` is what norms are
+        estimated on, where the recipe says so.
+        """
+        super().__init__()
+        self.recipe, self.species, self.identity, self.about = recipe, tuple(species), dict(identity), dict(about)
+        self.updates_per_epoch, self.progress = updates_per_epoch, progress
+        self.net = build_net(recipe.net, classes=len(self.species))
+        if recipe.encoder_rate == 0:
+            cast(nn.Module, self.net.encoder).requires_grad_(False)
+        multiple: Any = self.net.multiple
+        self.norm_crops = (
+            large_crops(trained_on, self.species, recipe, multiple=multiple) if recipe.norm_crops else None
+        )
+        self.results: dict[str, Any] = {}
+
+    def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
+        """Loss of one batch of crops `(b, 1, z, y, x)` and their targets, mixed in pairs now and then."""
+        windows, targets = batch
+        random = generator(self.recipe.seed, self.current_epoch, index, self.global_rank, MIXUP)
+        mix = draw_mixup(len(windows), self.recipe.augmentation, random=random)
+        loss = mixed_loss(self.net, windows, targets, recipe=self.recipe.loss, mix=mix)
+        if not torch.isfinite(loss):
+            raise InputError(
+                f"The loss became {float(loss)} after {self.global_step} updates: train with a lower --learning-rate."
+            )
+        self.log("loss", loss)
+        self.log("epoch_loss", loss, on_step=False, on_epoch=True)
+        return loss
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """The held-out tomogram stays where it is: its windows are moved one by one."""
+        return batch if isinstance(batch, Example) else super().transfer_batch_to_device(batch, device, dataloader_idx)
+
+    def validation_step(self, held_out: Example, _: int) -> None:
+        """Blended output for the held-out run, its loss, its picks, their best F4, thresholds for runs to come."""
+        recipe = self.recipe
+        if self.norm_crops:
+            estimate_norms(self.net, self.norm_crops, most=recipe.norm_crops, device=self.device)
+        output = predict_heatmap(self.net, held_out.volume, plan=recipe.windows, progress=self._validating)
+        loss = tile_loss(output, held_out, self.species, recipe)
+        if recipe.segments_voxels:
+            picks = read_labels(probabilities(output), self.species, labels=recipe.segmentation, peaks=recipe.peaks)
+        else:
+            picks = find_peaks(output, self.species, peaks=recipe.peaks)
+        result = best_thresholds([(picks, held_out.truth)], self.species)[1]
+        self.results = {
+            "epoch": self.current_epoch + 1,
+            "f4": result.weighted,
+            "loss": loss,
+            "f4_by_species": {name: m.f_beta() for name, m in result.species.items()},
+            "thresholds": steady_thresholds([(picks, held_out.truth)], self.species),
+            "loudness": mean_loudness([picks]),
+        }
+        self.log_dict(
+            {
+                "f4": result.weighted,
+                HELD_OUT_LOSS: loss,
+                **{f"f4/{n}": f for n, f in self.results["f4_by_species"].items()},
+            },
+            batch_size=1,
+        )
+
+        if recipe.schedule == "plateau":
+            plateau: Any = self.lr_schedulers()
+            plateau.step(loss)
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """The validation steps the plateau, so that its epoch is saved with it; Lightning would step it later."""
+        if self.recipe.schedule != "plateau":
+            super().lr_scheduler_step(scheduler, metric)
+
+    def _validating(self, _: str, done: int, total: int) -> None:
+        self.progress("Validating", done, total)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW in one kernel, with the cosine stepped every update or the plateau at every validation."""
+        optimizer = torch.optim.AdamW(self._groups(), weight_decay=self.recipe.weight_decay, fused=True)
+        if self.recipe.schedule == "plateau":
+            assert self.recipe.patience is not None  # the recipe sees to that
+            plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+                optimizer, factor=0.5, patience=self.recipe.patience // 2
+            )
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": HELD_OUT_LOSS}}
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer,
+            lambda update: cosine_with_warmup(
+                update,
+                warmup=self.recipe.warmup_epochs * self.updates_per_epoch,
+                total=self.recipe.epochs * self.updates_per_epoch,
+            ),
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """The parameters that are trained, the encoder's apart where it has a rate of its own."""
+        rate, share = self.recipe.learning_rate, self.recipe.encoder_rate
+        trained = {name: p for name, p in self.net.named_parameters() if p.requires_grad}
+        encoder = [p for name, p in trained.items() if share != 1 and name.startswith("encoder.")]
+        others = [p for name, p in trained.items() if share == 1 or not name.startswith("encoder.")]
+        groups = [{"params": others, "lr": rate}, {"params": encoder, "lr": rate * share}]
+        return [group for group in groups if group["params"]]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what the last validation found beside the weights that it judged."""
+        checkpoint["results"] = self.results
+        checkpoint["about"] = self.about
+        checkpoint["identity"] = self.identity
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up the folder where it now is. Raises `InputError` where the training to resume was another one."""
+        refuse_another(self.identity, checkpoint["identity"])
+        for callback in self.trainer.checkpoint_callbacks:
+            state = checkpoint["callbacks"].get(callback.state_key)
+            if state is not None and isinstance(callback, ModelCheckpoint):
+                old, new = str(state["dirpath"]), str(callback.dirpath)
+                checkpoint["callbacks"][callback.state_key] = moved(state, old, new)
+
+
+class Reporter(pl.Callback):
+    """Tells `progress` how many updates are done."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.says = "Training"
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """One update more."""
+        self.progress(self.says, trainer.global_step, int(trainer.estimated_stepping_batches))
+
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Say the score so far."""
+        if isinstance(module, Learner) and module.results:
+            self.says = f"Training (held-out F4 {module.results['f4']:.3f})"
+            self.progress(self.says, trainer.global_step, int(trainer.estimated_stepping_batches))
+
+
+class ShuffledByEpoch(torch.utils.data.Sampler[int]):
+    """A new order every epoch that depends on seed and epoch alone; Lightning tells the epoch, also when it resumes.
+
+    Where several processes train side by side each draws its own part of the order, all of one length.
+    """
+
+    def __init__(self, crops: Crops, *, devices: int = 1) -> None:
+        self.crops, self.devices = crops, devices
+
+    def set_epoch(self, epoch: int) -> None:
+        """The epoch, from 0, that is about to be drawn."""
+        self.crops.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.crops.per_epoch // self.devices
+
+    def __iter__(self) -> Iterator[int]:
+        rank = torch.distributed.get_rank() if self.devices > 1 else 0
+        order = self.crops.order()
+        return iter(order[rank : len(self) * self.devices : self.devices])

@@ -1,0 +1,1 @@
+"""One training: which run it holds out, how it resumes, what it keeps."""

@@ -1,0 +1,40 @@
+"""The best epochs of a training, as checkpoints, from the folder that it keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+
+from tomosoup.core.errors import InputError, first_line
+from tomosoup.models.checkpoint import Checkpoint
+
+
+def kept_checkpoints(folder: str | Path) -> list[Checkpoint]:
+    """The averaged weights after the best epochs of a training, best first, from the folder that it keeps.
+
+    There are `recipe.keep_best` of them. Raises `InputError` where the folder holds none.
+    """
+    found = []
+    for path in Path(folder).glob("best-*.ckpt"):
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except (RuntimeError, OSError, EOFError, ValueError, UnpicklingError) as error:
+            raise InputError(f"{path} cannot be read ({first_line(error)}): remove it, or train again.") from error
+        about, results = state["about"], dict(state["results"])
+        weights = {k.removeprefix("net."): v for k, v in state["state_dict"].items()}
+        about["thresholds"] = results.pop("thresholds")
+        about["loudness"] = results.pop("loudness", {})
+        about["history"][-1] |= results
+        found.append(Checkpoint.of(weights, about, source=str(path)))
+    if not found:
+        raise InputError(f"{folder} holds no best epochs: expected the folder that `tomosoup train` keeps.")
+    return sorted(found, key=_goodness, reverse=True)
+
+
+def _goodness(checkpoint: Checkpoint) -> tuple[float, int]:
+    """By the measure that its training chose with; of equals the earlier epoch."""
+    event = checkpoint.history[-1]
+    value = event["f4"] if event["recipe"]["best_by"] == "f4" else -event["loss"]
+    return value, -event["epoch"]

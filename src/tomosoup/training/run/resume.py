@@ -1,0 +1,66 @@
+"""What must be the same for a training to go on where it was broken off, and what it finds in its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+
+from tomosoup.core.errors import InputError, first_line
+from tomosoup.models.checkpoint import Checkpoint
+
+
+def identity_of(draft: Checkpoint, start: Checkpoint | None) -> dict[str, Any]:
+    """What must be the same for a training to go on, of the checkpoint that it will make and what it starts from."""
+    event = draft.history[-1]
+    return {
+        **event["recipe"],
+        **event["data"],
+        "runs": event["runs"],
+        "held_out": event["held_out"],
+        "species": [asdict(s) for s in draft.species],
+        "voxel_size": draft.voxel_size,
+        "start": list(start.history) if start else None,
+    }
+
+
+def refuse_another(identity: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
+    """Raises `InputError`, naming what differs, where the `stored` training to resume was another one."""
+    if other := [key for key, value in stored.items() if identity.get(key) != value]:
+        raise InputError(
+            f"The training to resume was started with another {', '.join(other)}: give the same options, or start "
+            "anew with --overwrite."
+        )
+
+
+def stopped_by_itself(last: Path, identity: Mapping[str, Any]) -> bool:
+    """Whether the training whose last epoch `last` is had lost its patience: nothing is left to do.
+
+    Raises `InputError` where it is another training than `identity` says.
+    """
+    try:
+        state = torch.load(last, map_location="cpu", weights_only=True)  # runs nothing from the file
+    except (RuntimeError, OSError, EOFError, ValueError, UnpicklingError) as error:
+        raise InputError(f"{last} cannot be read ({first_line(error)}): train anew with --overwrite.") from error
+    if not any(callback.get("stopped_epoch") for callback in state["callbacks"].values()):
+        return False
+    refuse_another(identity, state["identity"])
+    return True
+
+
+def keep_log(log: Path) -> None:
+    """Set the log of the part that was broken off aside: Lightning starts a new one."""
+    if log.is_file():
+        number = 1 + sum(1 for _ in log.parent.glob("metrics.*.csv"))
+        log.rename(log.with_name(f"metrics.{number}.csv"))
+
+
+def moved(state: Any, old: str, new: str) -> Any:
+    """A callback's state, its paths below `old` now below `new`: the training's folder may have been moved."""
+    if isinstance(state, dict):
+        return {moved(k, old, new): moved(v, old, new) for k, v in state.items()}
+    return new + state[len(old) :] if isinstance(state, str) and state.startswith(old) else state

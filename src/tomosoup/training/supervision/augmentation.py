@@ -1,0 +1,85 @@
+"""Random changes of training windows that leave the answer known: window and target move together."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Generator, Tensor
+
+from tomosoup.training.options import AugmentationOptions
+
+AXES = {"z": -3, "y": -2, "x": -1}
+
+
+def augment(window: Tensor, target: Tensor, recipe: AugmentationOptions, *, random: Generator) -> tuple[Tensor, Tensor]:
+    """Window `(z, y, x)`, normalised, and its target `(c, z, y, x)` -> the same, changed at random by `recipe`.
+
+    Targets of floats are heatmaps; those of integers are labels, which are not interpolated.
+    """
+    for axis in recipe.flip_axes:
+        if _chance(recipe.flip_probability, random):
+            window, target = window.flip(AXES[axis]), target.flip(AXES[axis])
+    if _chance(recipe.affine_probability, random):
+        move = partial(
+            move_in_plane,
+            rotation_degrees=_within(recipe.rotation_degrees, random),
+            scale=1 + _within(recipe.scale, random),
+            shift=(_within(recipe.shift, random), _within(recipe.shift, random)),
+        )
+        window = move(window[None])[0]
+        target = move(target) if target.is_floating_point() else move(target.float(), mode="nearest").to(target)
+    if _chance(recipe.intensity_probability, random):
+        window = window * (1 + _within(recipe.intensity, random)) + _within(recipe.intensity, random)
+    return window, target
+
+
+def move_in_plane(
+    volumes: Tensor, *, rotation_degrees: float, scale: float, shift: tuple[float, float], mode: str = "bilinear"
+) -> Tensor:
+    """`(c, z, y, x)` turned about its centre, enlarged by `scale`, moved by `shift` (y, x) as a share of its size.
+
+    `mode` is how to interpolate, torch's; what comes in from outside is zero.
+    """
+    c, z, y, x = volumes.shape
+    cos, sin = (f(math.radians(rotation_degrees)) / scale for f in (math.cos, math.sin))
+    # affine_grid asks where each output pixel comes from, in units of half the image, x before y.
+    back = torch.tensor([[cos, sin * y / x, 0.0], [-sin * x / y, cos, 0.0]])
+    back[:, 2] = -back[:, :2] @ torch.tensor([2.0 * shift[1], 2.0 * shift[0]])
+    grid = F.affine_grid(back[None], [1, c * z, y, x], align_corners=False)
+    moved = F.grid_sample(rearrange(volumes, "c z y x -> 1 (c z) y x"), grid, mode=mode, align_corners=False)
+    return rearrange(moved, "1 (c z) y x -> c z y x", c=c)
+
+
+@dataclass(frozen=True)
+class Mix:
+    """How a batch is mixed: window i counts `share`, window `order[i]` the rest."""
+
+    order: Tensor
+    share: float
+
+
+def draw_mixup(batch: int, recipe: AugmentationOptions, *, random: Generator) -> Mix | None:
+    """How to mix a batch of so many windows, or None for the batches that stay as they are (mixup, Zhang et al. 2018).
+
+    One share for the whole batch, from Beta(alpha, alpha).
+    """
+    if not _chance(recipe.mixup_probability, random):
+        return None
+    order = torch.randperm(batch, generator=random)
+    seed = int(torch.randint(2**62, (), generator=random))
+    return Mix(order, float(np.random.default_rng(seed).beta(recipe.mixup_alpha, recipe.mixup_alpha)))
+
+
+def _chance(chance: float, random: Generator) -> bool:
+    return float(torch.rand((), generator=random)) < chance
+
+
+def _within(limit: float, random: Generator) -> float:
+    """Uniform between -limit and limit."""
+    return limit * (2 * float(torch.rand((), generator=random)) - 1)

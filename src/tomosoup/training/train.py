@@ -1,0 +1,241 @@
+"""Train a net on annotated tomograms, one run held out: `train`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, WeightAveraging
+from lightning.pytorch.loggers import CSVLogger
+from timm.layers import convert_sync_batchnorm
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from tomosoup.core.errors import InputError
+from tomosoup.core.progress import Progress, no_progress
+from tomosoup.data.options import AnnotatedData, Normalisation
+from tomosoup.data.project import Project, open_project
+from tomosoup.data.volumes.voxel_size import same_voxel_size
+from tomosoup.inference.engines.choice import best_device
+from tomosoup.inference.options.hardware import Hardware
+from tomosoup.models.adapt import for_species
+from tomosoup.models.checkpoint import Checkpoint
+from tomosoup.training.learner import HELD_OUT_LOSS, Learner, Reporter, ShuffledByEpoch, running_average
+from tomosoup.training.options import TrainingRecipe
+from tomosoup.training.run.best_epochs import kept_checkpoints
+from tomosoup.training.run.folds import first_process, hold_out
+from tomosoup.training.run.lightning_adapter import WholeFiles, interrupts_pass, only_our_words
+from tomosoup.training.run.resume import identity_of, keep_log, stopped_by_itself
+from tomosoup.training.supervision.crops import Crops, Example, data_set_normalisation, normalised, read_examples
+
+AUTO = Hardware()
+
+
+def train(
+    project: Project | str | Path,
+    recipe: TrainingRecipe,
+    *,
+    fold: int = 0,
+    folder: str | Path,
+    data: AnnotatedData = AnnotatedData(),  # noqa: B008 - immutable
+    start: Checkpoint | None = None,
+    resume: bool = False,
+    hardware: Hardware = AUTO,
+    progress: Progress = no_progress,
+) -> Checkpoint:
+    """Train on all chosen annotated runs of a project but the `fold`-th (by name), which chooses the best weights.
+
+    The averaged weights are validated on the held-out run by blended whole-volume prediction; the best, by the recipe's
+    measure, are returned, with a threshold a species from the same run. The first weights are those of `start`, if it
+    is given (fine-tuning); its species may be others (`fine_tuning.for_species`). Tomograms are resampled to the voxel
+    size of the recipe or, where it says none, of `start`.
+    `folder` keeps the log (`metrics.csv`), the best epochs (`kept_checkpoints`) and what `resume` goes on from, after a
+    kill at any time, to the same weights as an unbroken training.
+
+    With several devices (Lightning's DDP) the program is started once a device and each process runs this function; all
+    return the same checkpoint, and the one that `folds.first_process` names should write it.
+
+    Raises `InputError` for data that cannot be used or a `start` that does not fit, and `KeyboardInterrupt` on Ctrl-C,
+    with the last finished epoch on disk.
+    """
+    project = project if not isinstance(project, str | Path) else open_project(project)
+    last = (folder := Path(folder)) / "last.ckpt"
+    if resume and not last.is_file():
+        raise InputError(f"There is no training to resume in {folder}: leave out --resume to start one.")
+    voxel_size = recipe.resample_to or (start.voxel_size if start else None)
+    examples, held_out, normalisation = _read(project, recipe, fold, data, voxel_size, progress)
+    crops = Crops(examples, project.species, recipe)
+    event = {
+        "step": "train",
+        "tomosoup": version("tomosoup"),
+        "recipe": recipe.model_dump(mode="json"),
+        "data": data.model_dump(mode="json"),
+        "runs": list(dict.fromkeys(e.run for e in examples)),
+        "held_out": held_out.run,
+    }
+    draft = Checkpoint(
+        weights={},
+        architecture=recipe.net,
+        species=project.species,
+        voxel_size=held_out.volume.voxel_size,
+        windows=recipe.windows,
+        normalisation=normalisation,
+        history=(*(start.history if start else ()), event),
+    )
+    identity = identity_of(draft, start)
+    module, trainer, loader = _assemble(
+        crops, identity=identity, draft=draft, folder=folder, resume=resume, hardware=hardware, progress=progress
+    )
+    if start:
+        module.net.load_state_dict(dict(_fitted(start, draft).weights))
+    if not (resume and stopped_by_itself(last, identity)):
+        with only_our_words(), interrupts_pass(trainer):
+            trainer.fit(
+                module,
+                loader,
+                DataLoader([held_out], batch_size=None),  # type: ignore[arg-type]
+                ckpt_path=last if resume else None,
+                weights_only=True,
+            )
+    return kept_checkpoints(folder)[0]
+
+
+def _read(
+    project: Project,
+    recipe: TrainingRecipe,
+    fold: int,
+    data: AnnotatedData,
+    voxel_size: float | None,
+    progress: Progress,
+) -> tuple[list[Example], Example, Normalisation]:
+    """The tomograms to train on, in all kinds, the held-out one, and what was done to the grey values of both."""
+    examples = read_examples(project, data, voxel_size=voxel_size, progress=progress)
+    held_out = hold_out(examples, fold, project.species)
+    runs = tuple(e.run for e in examples)
+    for kind in recipe.extra_tomo_types:
+        if kind == data.tomo_type:
+            raise InputError(f"{kind} is the main kind of tomogram already: leave it out of --extra-tomo-types.")
+        other = data.model_copy(update={"tomo_type": kind, "runs": runs})
+        others = read_examples(project, other, voxel_size=voxel_size, progress=progress)
+        size = others[0].volume.voxel_size
+        if not same_voxel_size(size, held_out.volume.voxel_size):
+            raise InputError(
+                f"The kind {kind} has voxels of {size:g} Å and the main one of {held_out.volume.voxel_size:g} Å: train "
+                "on kinds of one size."
+            )
+        examples += others
+    normalisation = data_set_normalisation(examples) if recipe.normalisation == "data_set" else Normalisation()
+    return normalised(examples, normalisation), normalised([held_out], normalisation)[0], normalisation
+
+
+def _fitted(start: Checkpoint, draft: Checkpoint) -> Checkpoint:
+    """The weights to start from, in a net for the species of the training.
+
+    Raises `InputError` where they are of another net or voxel size.
+    """
+    if others := replace(start, species=draft.species).differences(draft):
+        raise InputError(
+            f"The weights to start from do not fit this training: they differ in {'; '.join(others)}. Start from a "
+            "checkpoint of the same net and voxel size."
+        )
+    return for_species(start, draft.species)
+
+
+def _assemble(
+    crops: Crops,
+    *,
+    identity: dict[str, Any],
+    draft: Checkpoint,
+    folder: Path,
+    resume: bool,
+    hardware: Hardware,
+    progress: Progress,
+) -> tuple[Learner, pl.Trainer, DataLoader[tuple[Tensor, Tensor]]]:
+    device, recipe = best_device(hardware.device), crops.recipe
+    accelerator, index = device.type, device.index
+    share = shared_batch(crops, accelerator, hardware)
+    torch.manual_seed(recipe.seed)
+    loader = DataLoader(
+        crops,
+        batch_size=share,
+        sampler=ShuffledByEpoch(crops, devices=hardware.devices),
+        num_workers=recipe.workers,
+        drop_last=True,
+    )
+    module = Learner(
+        recipe,
+        crops.species,
+        updates_per_epoch=len(loader),
+        identity=identity,
+        about=draft.about(),
+        trained_on=crops.examples,
+        progress=progress,
+    )
+    if hardware.devices > 1 and accelerator == "cuda":
+        # timm's norms may hold an activation, which torch's own conversion, and so Lightning's, would drop.
+        module.net = convert_sync_batchnorm(module.net)
+    if resume and first_process():
+        keep_log(folder / "metrics.csv")
+    with only_our_words():
+        trainer = pl.Trainer(
+            max_epochs=recipe.epochs,
+            accelerator=accelerator,
+            devices=hardware.devices if index is None or hardware.devices > 1 else [index],
+            strategy="ddp" if hardware.devices > 1 else "auto",
+            use_distributed_sampler=False,
+            precision=_precision(recipe.precision, accelerator),
+            check_val_every_n_epoch=recipe.validate_every,
+            num_sanity_val_steps=0,
+            logger=CSVLogger(folder, name="", version=""),
+            log_every_n_steps=1,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            callbacks=_callbacks(recipe, folder, progress),
+            plugins=[WholeFiles()],
+        )
+    return module, trainer, loader
+
+
+def _callbacks(recipe: TrainingRecipe, folder: Path, progress: Progress) -> list[Callback]:
+    chosen_by = {"f4": ("f4", "max"), "loss": (HELD_OUT_LOSS, "min")}[recipe.best_by]
+    callbacks = [
+        WeightAveraging(avg_fn=running_average(recipe.average_decay, after=recipe.average_after)),
+        ModelCheckpoint(
+            folder,
+            filename="best-{epoch}",
+            auto_insert_metric_name=False,
+            monitor=chosen_by[0],
+            mode=chosen_by[1],
+            save_top_k=recipe.keep_best,
+            enable_version_counter=False,
+        ),
+    ]
+    if recipe.patience is not None:
+        callbacks.append(EarlyStopping(HELD_OUT_LOSS, patience=recipe.patience, check_on_train_epoch_end=False))
+    last = ModelCheckpoint(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
+    return [*callbacks, last, Reporter(progress)]
+
+
+def shared_batch(crops: Crops, accelerator: str, hardware: Hardware) -> int:
+    """Crops of one update on each device. Raises `InputError` where they cannot be shared out alike."""
+    there = torch.cuda.device_count() if accelerator == "cuda" else hardware.devices
+    if hardware.devices > there:
+        raise InputError(f"There are {there} CUDA devices here, {hardware.devices} were asked for: set --devices.")
+    if crops.recipe.batch_size % hardware.devices:
+        raise InputError(
+            f"A batch of {crops.recipe.batch_size} crops cannot be shared by {hardware.devices} devices alike: "
+            "set --batch-size to a multiple of --devices."
+        )
+    share = min(crops.recipe.batch_size, crops.per_epoch) // hardware.devices
+    if not share:
+        raise InputError(f"An epoch has {crops.per_epoch} crops, too few for {hardware.devices} devices: use fewer.")
+    return share
+
+
+def _precision(wanted: str, accelerator: str) -> Any:
+    """fp16 on CUDA, fp32 elsewhere: torch's bf16 gradient of conv3d is wrong on the CPU for maps two voxels deep."""
+    return wanted if wanted != "auto" else "16-mixed" if accelerator == "cuda" else "32-true"

@@ -1,0 +1,213 @@
+"""Thresholds by cross-validation: models pick the run that their training held out, and all picks are pooled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+
+from tomosoup.core.errors import InputError
+from tomosoup.core.progress import Progress, no_progress
+from tomosoup.core.types import NO_PICKS, Array, PicksBySpecies, Species, Volume
+from tomosoup.data.options import AnnotatedData
+from tomosoup.data.project import Project
+from tomosoup.data.tomogram import select_tomogram
+from tomosoup.data.truth import read_truths
+from tomosoup.inference.engines.net_cache import Nets
+from tomosoup.inference.ensemble import AS_TRAINED, all_species, chosen_views, ensemble_heatmap, mixed, read_picks
+from tomosoup.inference.options.hardware import InferenceOptions
+from tomosoup.inference.options.picking import PickingPlan
+from tomosoup.inference.readout.noise_scaling import as_loud, mean_loudness
+from tomosoup.inference.readout.peaks import find_peaks
+from tomosoup.inference.readout.watershed import labels_to_heatmap
+from tomosoup.inference.sliding_window import at_voxel_size
+from tomosoup.models.checkpoint import Checkpoint
+from tomosoup.models.history import held_out_run
+from tomosoup.scoring.bootstrap import Look, bootstrap, f4_at, interval, look
+from tomosoup.scoring.calibration import Calibration, fit_calibration
+from tomosoup.scoring.matching import MATCH_RADII, Matches, match
+from tomosoup.scoring.thresholds import UNTUNED, best_cutoff, ranked, steady_cutoff
+
+FEW = 20
+"""A threshold backed by fewer true particles than this deserves a warning."""
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A species' threshold, what it gives on the pooled out-of-fold picks, and how far chance could move both."""
+
+    threshold: float
+    interval: tuple[float, float]
+    """Of the threshold, over the bootstrap."""
+    f4: float
+    f4_interval: tuple[float, float]
+    """Of the F4 at the threshold, over the bootstrap; the particles that set the threshold are those scored."""
+    particles: int
+    """True particles behind it, each counted once however many views were picked."""
+
+    @property
+    def few(self) -> bool:
+        """Whether too few particles back it."""
+        return self.particles < FEW
+
+
+Fold = tuple[str, PicksBySpecies, PicksBySpecies]
+"""A held-out run, what was picked there by nets that never trained on it, and its truth."""
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """What nets found in runs that they never trained on, an entry a run and view."""
+
+    folds: list[Fold]
+    """Picks as they are read from such nets, all as loud as on average."""
+    peaks: list[Fold]
+    """Peaks of their heatmaps, where those of nets that label voxels are smoothed probabilities: what is calibrated."""
+    loudness: dict[str, float] = field(default_factory=dict)
+    """The average, by species; none where scores do not follow it."""
+
+
+def out_of_fold(
+    project: Project,
+    models: Sequence[Checkpoint],
+    *,
+    data: AnnotatedData = AnnotatedData(),  # noqa: B008 - immutable
+    plan: PickingPlan = AS_TRAINED,
+    inference: InferenceOptions = InferenceOptions(),  # noqa: B008 - immutable
+    progress: Progress = no_progress,
+) -> OutOfFold:
+    """Picks and peaks, above the plan's floor, of every run that models held out: an entry a run and view.
+
+    Models that held out the same run pick it as an ensemble. Views are not averaged: each is one more look at the same
+    particles. `data.runs`, if any are named, leaves out the models that held out other runs. Raises `InputError` for a
+    model whose history names no held-out run, for such a run that the project lacks or has no truth of, for voxel sizes
+    that disagree and for an unknown view.
+    """
+    if plan.model_weights:
+        raise InputError("Models are tuned alike: leave --model-weights to `tomosoup pick`.")
+    as_is = plan.model_copy(update={"views": ()})
+    views = chosen_views(plan.views)
+    groups: dict[str, list[Checkpoint]] = {}
+    for model in models:
+        if not data.runs or held_out_run(model) in data.runs:
+            groups.setdefault(held_out_run(model), []).append(model)
+    lone = [run for run, group in groups.items() if not mixed(group)]
+    if lone and mixed(models):
+        raise InputError(
+            f"Models of both kinds are tuned together, and only one kind held out {', '.join(lone)}: give both kinds "
+            "for the same held-out runs."
+        )
+    if not groups:
+        raise InputError(f"None of the models held out {', '.join(data.runs)}: leave --runs out, or name others.")
+    truths = read_truths(project, data.model_copy(update={"runs": tuple(groups)}))
+    tomograms = {run: select_tomogram(project, run, data) for run in groups}
+    nets = Nets(inference)
+    folds: list[Fold] = []
+    peaks: list[Fold] = []
+    for run, group in groups.items():
+        slices = at_voxel_size(tomograms[run], group, tell=nets.tell_once)
+        volume = Volume(slices.slices(0, slices.shape[0]), slices.voxel_size, slices.origin)
+        for view in views:
+
+            def report(_: str, done: int, total: int, run: str = run) -> None:
+                progress(f"Picking (held-out {run})", len(folds) * total + done, len(groups) * len(views) * total)
+
+            seen = replace(volume, data=view.apply(volume.data))
+            heatmap = ensemble_heatmap(seen, group, plan=as_is, nets=nets, progress=report)
+            back = replace(volume, data=view.undo(heatmap.data))
+            folds.append((run, read_picks(back, group, plan=plan), truths[run]))
+            if all(model.segments_voxels for model in group):
+                species = all_species(group)
+                found = find_peaks(labels_to_heatmap(back, species), species, peaks=plan.peaks)
+                peaks.append((run, found, truths[run]))
+            else:
+                peaks.append(folds[-1])
+    usual = mean_loudness([picks for _, picks, _ in folds]) if plan.noise_correction and not mixed(models) else {}
+    return OutOfFold(
+        [(run, as_loud(picks, usual, power=plan.noise_correction), truth) for run, picks, truth in folds], peaks, usual
+    )
+
+
+def calibrate(peaks: Sequence[Fold], species: Sequence[Species]) -> dict[str, Calibration]:
+    """What a peak's height is worth, by species, from `OutOfFold.peaks`; species of which nothing was hit are left out.
+
+    A peak came out right if it is the best one to hit some particle.
+    """
+    found = {}
+    for kind in species:
+        pairs = [(picks[kind.name], truth.get(kind.name, NO_PICKS)) for _, picks, truth in peaks if kind.name in picks]
+        scores, gains, _ = ranked(pairs, distance=MATCH_RADII * kind.radius)
+        if calibration := fit_calibration(scores, gains):
+            found[kind.name] = calibration
+    return found
+
+
+def tune(
+    folds: Sequence[Fold],
+    species: Sequence[Species],
+    *,
+    softness: float = 0.0,
+    resamples: int = 1000,
+    seed: int = 0,
+    progress: Progress = no_progress,
+) -> dict[str, Tuned]:
+    """The F4-best threshold of each species over the folds whose nets know it, with bootstrap intervals.
+
+    With `softness` the threshold, and the interval with it, is `matching.steady_threshold`'s. Species of which nothing
+    was hit get `UNTUNED` and an empty interval.
+    """
+    rule: Rule = partial(steady_cutoff, softness=softness) if softness else best_cutoff
+    found = {}
+    for i, kind in enumerate(species):
+        distance = MATCH_RADII * kind.radius
+        mine = [
+            (run, picks[kind.name], truth.get(kind.name, NO_PICKS)) for run, picks, truth in folds if kind.name in picks
+        ]
+        threshold = rule(*ranked([(picks, truth) for _, picks, truth in mine], distance=distance))
+        particles = sum({run: len(truth) for run, _, truth in mine}.values())
+        if not np.isfinite(threshold):
+            found[kind.name] = Tuned(UNTUNED, (UNTUNED, UNTUNED), 0.0, (0.0, 0.0), particles)
+            continue
+        runs: dict[str, list[Look]] = {}
+        for run, picks, truth in mine:
+            runs.setdefault(run, []).append(look(picks, truth, distance=distance))
+        drawn = []
+        for j, sample in enumerate(bootstrap(list(runs.values()), resamples=resamples, seed=seed)):
+            drawn.append((rule(*sample), f4_at(threshold, *sample)))
+            progress("Bootstrapping", i * resamples + j + 1, len(species) * resamples)
+        at = sum((match(p.above(threshold), t, distance=distance) for _, p, t in mine), Matches())
+        thresholds, scores = np.array(drawn).T
+        found[kind.name] = Tuned(threshold, interval(thresholds), at.f_beta(), interval(scores), particles)
+    return found
+
+
+Rule = Callable[[Array, Array, int], float]
+"""Scores, best first, the particles that each gains, and all particles -> a threshold."""
+
+
+def with_thresholds(
+    model: Checkpoint,
+    tuned: Mapping[str, Tuned],
+    found: OutOfFold,
+    *,
+    calibration: Mapping[str, Calibration] | None,
+) -> Checkpoint:
+    """The checkpoint with its species' new thresholds, loudness and calibration; its history says from which runs.
+
+    Without a calibration the thresholds are those of picking together with nets of the other kind.
+    """
+    mine = {s.name: tuned[s.name] for s in model.species}
+    event = {
+        "step": "tune",
+        "runs": sorted({run for run, _, _ in found.folds}),
+        "thresholds": {n: {"threshold": t.threshold, "interval": t.interval, "f4": t.f4} for n, t in mine.items()},
+    }
+    thresholds = {name: t.threshold for name, t in mine.items()}
+    tuned_model = replace(model, history=(*model.history, event))
+    if calibration is None:
+        return replace(tuned_model, mixed_thresholds=thresholds)
+    own = {name: calibration[name] for name in mine if name in calibration}
+    usual = {name: found.loudness[name] for name in mine if name in found.loudness}
+    return replace(tuned_model, thresholds=thresholds, calibration=own, loudness=usual)

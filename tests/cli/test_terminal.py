@@ -1,0 +1,263 @@
+"""What commands show: to people, to programs, to files and to shells."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from tomosoup.cli.completion import SHELLS, arguments
+from tomosoup.cli.main import COMMANDS, main, terminal
+from tomosoup.cli.options.commands import ScoreCommand
+from tomosoup.cli.options.output import Voice
+from tomosoup.cli.parse import parse, with_voice
+from tomosoup.cli.progress_bars import LINE_EVERY, Lines
+from tomosoup.cli.tables import failures_table, score_table, tuned_table
+from tomosoup.scoring.matching import Matches
+from tomosoup.scoring.score import Score
+from tomosoup.training.tune import Tuned
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[str, str]]:
+    """Run a command; its standard output and standard error."""
+
+    def run(*words: object) -> tuple[str, str]:
+        main([str(w) for w in words])
+        captured = capsys.readouterr()
+        return captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_an_outcome_to_tell(command: str) -> None:
+    assert "Outcome" in COMMANDS[command][1].__annotations__["return"]
+
+
+def test_one_line_of_result_is_left_when_it_is_quiet(
+    said: Callable[..., tuple[str, str]], project: Path, model: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "p.csv"
+    out, err = said("pick", project, "--model", model, "--output", table, "--runs", "run_000", "--quiet")
+    assert re.fullmatch(rf"\d+ picks in 1 runs: .*; in {table}, copick .*, user tomosoup, session 0\n", out)
+    assert err == ""
+    assert "done already" not in said("pick", project, "--model", model, "--runs", "run_000", "--quiet")[0]
+    out, err = said("threshold", project, "--threshold", "0.2", "--quiet")
+    assert re.fullmatch(r"\d+ picks in 1 runs pass; in copick .*\n", out)
+    assert err == ""
+
+
+def test_json_is_one_object_of_what_was_done(
+    said: Callable[..., tuple[str, str]], project: Path, model: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "p.csv"
+    made = json.loads(said("pick", project, "--model", model, "--output", table, "--runs", "run_000", "--json")[0])
+    assert made.pop("seconds") >= 0
+    assert sum(made["picks"].values()) == len(table.read_text().splitlines()) - 1
+    assert (made["command"], made["runs"], made["session"], made["files"]) == ("pick", 1, "tomosoup/0", [str(table)])
+    out, err = said("pick", project, "--model", model, "--runs", "run_000", "--json")
+    assert json.loads(out)["picks"] == made["picks"]
+    assert "1 of 1 runs are done already" in err  # talk, but not where the object is
+    passing = json.loads(said("threshold", project, "--threshold", "2", "--json")[0])
+    assert sum(passing["picks"].values()) == 0
+
+
+def test_the_score_for_programs_is_as_documented(said: Callable[..., tuple[str, str]], project: Path) -> None:
+    out, _ = said("score", project, project, "--picks-set", "simulation/0", "--json")
+    scored = json.loads(out)
+    assert set(scored) == {"score", "species", "runs", "left_out"}
+    assert scored["score"] == 1.0
+    assert all(set(counts) == {"f4", "tp", "fp", "fn"} for counts in scored["species"].values())
+
+
+def test_runs_that_failed_are_in_the_object_and_in_the_exit_code(
+    capsys: pytest.CaptureFixture[str], project: Path, model: Path
+) -> None:
+    for chunk in (project / "static/ExperimentRuns/run_000").rglob("wbp.zarr/0/**/*"):
+        if chunk.is_file() and not chunk.name.startswith((".", "zarr")):
+            chunk.write_bytes(b"broken")
+    with pytest.raises(SystemExit) as end:
+        main(["pick", str(project), "--model", str(model), "--json", "--quiet"])
+    assert end.value.code == 1
+    captured = capsys.readouterr()
+    made = json.loads(captured.out)
+    assert list(made["failed"]) == ["run_000"]
+    assert made["runs"] == 2
+    assert "1 of 3 runs could not be picked" in captured.err
+
+
+def test_a_failed_command_leaves_standard_output_empty(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["score", "nowhere", "nowhere", "--json"])
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("tomosoup: There is no project at nowhere")
+    assert terminal._voice == Voice()  # the next command speaks as it likes
+
+
+def test_options_come_without_the_voice() -> None:
+    options, voice = parse(ScoreCommand, "score", ["a", "b", "--quiet"])
+    assert options == ScoreCommand(picks=Path("a"), truth=Path("b"))
+    assert type(options) is ScoreCommand
+    assert voice == Voice(quiet=True)
+
+
+def test_a_file_gets_a_line_now_and_then_and_no_bars() -> None:
+    now, lines = [0.0], list[str]()
+    shows = Lines(lines.append, clock=lambda: now[0])
+    shows.report("Picking", 399, 400)  # of another project
+    now[0] += LINE_EVERY - 1
+    for i in range(100, 400):  # a hundred were done before
+        shows.report(f"Picking (run_{i})", i, 400)
+        now[0] += 1.0
+    assert len(lines) == 300 // LINE_EVERY
+    assert lines[0] == "Picking (run_101): 101 of 400 (25 %), about 0:04:59 left"
+
+
+@pytest.mark.usefixtures("narrow")
+@pytest.mark.parametrize("name", ["ribosome", "x" * 100, "[red]bracket", "naïve Å ☃"])
+def test_tables_fit_eighty_columns_and_lose_nothing(name: str) -> None:
+    big = Matches(123456, 1234567, 12345)
+    tables = [
+        score_table(Score({name: big}, {name: 1.0}, tuple(f"run_{i}" for i in range(300)), ("other",) * 300)),
+        tuned_table({name: Tuned(0.123, (0.1, 0.2), 0.9, (0.8, 0.95), 12)}),
+        failures_table({name: "x" * 300}),
+    ]
+    for table in tables:
+        console = Console(width=80, record=True, file=StringIO())
+        console.print(table)
+        text = console.export_text()
+        assert max(map(len, text.splitlines())) <= 80
+        assert text.count(name[0]) >= name.count(name[0])
+        assert "…" not in text
+
+
+@pytest.mark.usefixtures("narrow")
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_fits_eighty_columns(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with suppress(SystemExit):
+        main([*([command] if command else []), "--help"])
+    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("usage:")]
+    assert max(map(len, lines)) <= 80
+    assert not command or any("--json" in line for line in lines)
+
+
+def on_a_terminal(*words: str, **environment: str) -> str:
+    """What a command writes to a terminal of 80 columns."""
+    ours, theirs = pty.openpty()
+    code = "from tomosoup.cli.main import main; main()"
+    env = {**os.environ, "COLUMNS": "80", "TERM": "xterm-256color", **environment}
+    done = subprocess.Popen([sys.executable, "-c", code, *words], stdout=theirs, stderr=theirs, env=env)
+    os.close(theirs)
+    read = bytearray()
+    while True:
+        try:
+            read += os.read(ours, 4096)
+        except OSError:  # the other end is closed
+            break
+    os.close(ours)
+    done.wait()
+    return read.decode()
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> list[str]:
+    """A CSV of picks, to be scored with itself."""
+    table = tmp_path / "p.csv"
+    table.write_text("experiment,particle_type,x,y,z\nr,ribosome,1,2,3\n")
+    return ["score", str(table), str(table)]
+
+
+def test_no_colours_where_none_are_wanted_and_nothing_moves_where_nothing_can(tables: list[str]) -> None:
+    colourless = on_a_terminal(*tables, NO_COLOR="1")
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", colourless)
+    dumb = on_a_terminal(*tables, TERM="dumb")
+    assert "\x1b" not in dumb
+    assert "weighted" in dumb
+
+
+def helped(command: str, capsys: pytest.CaptureFixture[str]) -> set[str]:
+    """The options in a command's help."""
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    lines = re.findall(r"(?m)^[│| ] ?((?:--?\w[^,\n]*, )*--[a-z].*)", capsys.readouterr().out)  # aliases, then the name
+    return {name for line in lines for name in re.findall(r"(?:^|, )(--[a-z][a-z0-9.-]*)", line)} - {"--help"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_shells_complete_the_options_that_help_shows(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    known = {n for names, _ in arguments(with_voice(COMMANDS[command][0])) for n in names if n.startswith("--")}
+    shown = helped(command, capsys)
+    assert {n for n in shown if n not in known and n.rpartition(".")[0] not in known} == set()  # keys of a table
+    unshown = {n for n in known - shown if not any(s.startswith(f"{n}.") for s in shown)}
+    assert all(n.startswith("--net.") for n in unshown)  # of nets that are not the recipe's
+
+
+@pytest.fixture(scope="module")
+def scripts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The completion scripts, by shell."""
+    folder, made = tmp_path_factory.mktemp("shells"), {}
+    for shell in SHELLS:
+        words = [sys.executable, "-m", "tomosoup", "--print-completion", shell]
+        made[shell] = folder / f"tomosoup.{shell}"
+        made[shell].write_bytes(subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout)
+    return made
+
+
+COMPLETE = """
+source "$1"; shift
+compopt() { :; }  # there is no line being typed
+COMP_WORDS=(tomosoup "$@"); COMP_CWORD=$#
+completer=$(complete -p tomosoup | sed 's/.*-F \\([^ ]*\\).*/\\1/')
+$completer tomosoup "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ([""], [*COMMANDS]),
+        (["pi"], ["pick"]),
+        (["pick", "--pla"], ["--plan", "--plane"]),
+        (["pick", "p", "--model", "m", "--over"], ["--overwrite"]),
+        (["pick", "p", "--engine", "o"], ["openvino", "onnx"]),
+        (["score", "{folder}/a"], ["{folder}/a.csv"]),
+        (["score", "a.csv", "{folder}/a"], ["{folder}/a.csv"]),
+        (["pick", "p", "--model", "{folder}/m"], ["{folder}/m.safetensors"]),
+        (["score", "--j"], ["--json"]),
+    ],
+)
+def test_bash_completes(scripts: dict[str, Path], tmp_path: Path, typed: list[str], offered: list[str]) -> None:
+    for file in ("a.csv", "m.safetensors"):
+        (tmp_path / file).touch()
+    words: list[Any] = ["bash", "-c", COMPLETE, "-", scripts["bash"], *(w.format(folder=tmp_path) for w in typed)]
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert said.split() == [w.format(folder=tmp_path) for w in offered]
+
+
+def test_other_shells_are_told_of_the_same_and_unknown_ones_refused(
+    scripts: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert scripts["zsh"].read_text().startswith("#compdef tomosoup")
+    assert "complete tomosoup" in scripts["tcsh"].read_text()
+    assert all("export-onnx" in path.read_text() for path in scripts.values())
+    with pytest.raises(SystemExit) as end:
+        main(["--print-completion", "powershell"])
+    assert end.value.code == 2
+    assert "expected one of bash, zsh, tcsh" in capsys.readouterr().err

@@ -1,0 +1,225 @@
+"""Density maps decide between two species picked at one place, and touch nothing else."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+import pytest
+import torch
+from conftest import refused
+from density import HANDED, blobs
+from scipy import ndimage
+from scipy.spatial.transform import Rotation
+
+from tomosoup.cli.main import main
+from tomosoup.core.errors import InputError
+from tomosoup.core.types import Array, Picks, Species, Volume
+from tomosoup.data.formats.csv_tables import read_csv
+from tomosoup.data.project import open_project
+from tomosoup.inference import pick as picking
+from tomosoup.inference.options.templates import TemplateOptions
+from tomosoup.inference.readout.template_check import grid, orientations, read_maps, second_look
+
+ROD = blobs(*((0.0, 0.0, float(x)) for x in range(-7, 8, 2)), n=21)
+KINDS = (Species("rod", 80.0), Species("tripod", 70.0), Species("other", 70.0))
+MAPS = {"rod": Volume(ROD, 10.0), "tripod": Volume(HANDED, 10.0)}
+FEW = TemplateOptions(orientations=200, tilt_limit=60.0, margin=0.0)
+SHAPE = (40, 100, 150)
+PLACES = np.array([[20, y, x] for y in (20, 50, 80) for x in (20, 57, 94, 131)]) * 10.0
+"""Å: rods at every other, tripods between them."""
+
+
+def turned(density: torch.Tensor, turn: Array) -> Array:
+    """A map about its middle voxel."""
+    middle = np.array(density.shape) // 2
+    whole: Array = ndimage.affine_transform(density.numpy(), turn.T, offset=middle - turn.T @ middle, order=1)
+    return whole
+
+
+def tomogram(*, noise: float, tilt_limit: float = 60.0) -> Volume:
+    """The particles at `PLACES`, dark, with a missing wedge, in noise."""
+    random = np.random.default_rng(3)
+    data = np.zeros(SHAPE, dtype=np.float32)
+    for i, (at, turn) in enumerate(zip(PLACES, Rotation.random(len(PLACES), rng=random).as_matrix(), strict=True)):
+        corner = (at / 10).astype(int) - 10
+        data[tuple(slice(c, c + 21) for c in corner)] -= turned(HANDED if i % 2 else ROD, turn)
+    data += noise * random.normal(size=SHAPE).astype(np.float32)
+    whole, half = [torch.fft.fftfreq(n) for n in SHAPE[:2]], torch.fft.rfftfreq(SHAPE[2])
+    z, _, x = torch.meshgrid(*whole, half, indexing="ij")
+    seen = z.abs() <= np.tan(np.radians(tilt_limit)) * x
+    return Volume(torch.fft.irfftn(torch.fft.rfftn(torch.from_numpy(data)) * seen, s=SHAPE), 10.0)
+
+
+def both(offset: float = 0.0) -> dict[str, Picks]:
+    """Every place picked as both kinds."""
+    return {"rod": Picks.of(PLACES + offset), "tripod": Picks.of(PLACES - offset), "other": Picks.of(PLACES)}
+
+
+def places(picks: Picks) -> set[tuple[float, ...]]:
+    """Where they are."""
+    return set(map(tuple, picks.zyx.tolist()))
+
+
+@pytest.mark.parametrize("offset", [0.0, 8.0])
+def test_the_map_that_fits_better_keeps_its_pick(offset: float) -> None:
+    picks = both(offset)
+    kept = second_look(picks, tomogram(noise=0.3), KINDS, MAPS, FEW)
+    assert places(kept["rod"]) == places(Picks.of(PLACES[::2] + offset))
+    assert places(kept["tripod"]) == places(Picks.of(PLACES[1::2] - offset))
+    assert kept["other"] is picks["other"]
+
+
+def test_with_the_maps_exchanged_the_other_picks_are_kept() -> None:
+    swapped = {"rod": MAPS["tripod"], "tripod": MAPS["rod"]}
+    kept = second_look(both(), tomogram(noise=0.3), KINDS, swapped, FEW)
+    assert places(kept["rod"]) == places(Picks.of(PLACES[1::2]))
+
+
+def test_a_pick_that_stands_alone_stays_however_badly_its_map_fits() -> None:
+    picks = {"rod": Picks.of(PLACES[1::2]), "tripod": Picks.of(PLACES[::2])}
+    kept = second_look(picks, tomogram(noise=0.3), KINDS, MAPS, FEW)
+    assert {name: places(found) for name, found in kept.items()} == {n: places(p) for n, p in picks.items()}
+
+
+def test_a_large_margin_keeps_both() -> None:
+    kept = second_look(both(), tomogram(noise=0.3), KINDS, MAPS, FEW.model_copy(update={"margin": 10.0}))
+    assert len(kept["rod"]) == len(kept["tripod"]) == len(PLACES)
+
+
+def test_finer_voxels_change_nothing() -> None:
+    coarse = tomogram(noise=0.1)
+    fine = Volume(torch.from_numpy(ndimage.zoom(coarse.data.numpy(), 2, order=1, grid_mode=True, mode="nearest")), 5.0)
+    shift = 2.5  # the first coarse voxel's middle, from the first fine one's
+    picks = {name: Picks.of(found.zyx + shift) for name, found in both().items()}
+    kept = second_look(picks, fine, KINDS, MAPS, FEW)
+    assert places(kept["rod"]) == places(Picks.of(PLACES[::2] + shift))
+
+
+def test_orientations_leave_no_gap() -> None:
+    turns = orientations(600)
+    torch.testing.assert_close(np.linalg.det(turns), np.ones(600))
+    anywhere = Rotation.random(300, rng=np.random.default_rng(0)).as_matrix()
+    angles = np.degrees(np.arccos(np.clip((np.einsum("aij,bij->ab", anywhere, turns) - 1) / 2, -1, 1))).min(1)
+    assert angles.max() < 30
+    assert angles.mean() < 20
+
+
+def test_tilts_see_all_but_a_wedge_about_the_beam() -> None:
+    _, seen = grid(33, 45.0)
+    assert not seen[10, 0, 0]
+    assert not seen[10, 10, 3]
+    assert seen[3, 0, 10]
+    assert seen[0, 10, 0]
+
+
+def saved(folder: Path, maps: Mapping[str, torch.Tensor]) -> Path:
+    """A folder of maps."""
+    folder.mkdir(exist_ok=True)
+    for name, density in maps.items():
+        with mrcfile.new(folder / f"{name}.mrc", overwrite=True) as file:
+            file.set_data(density.numpy())
+            file.voxel_size = 10.0
+    return folder
+
+
+def test_maps_are_read_by_the_names_of_species(tmp_path: Path) -> None:
+    maps = read_maps(saved(tmp_path / "maps", {"tripod": HANDED, "rod": ROD}), ["rod", "tripod", "other"])
+    assert list(maps) == ["rod", "tripod"]
+    torch.testing.assert_close(maps["rod"].data, ROD)
+
+
+@pytest.mark.parametrize(
+    ("maps", "said"),
+    [
+        ({"rod": ROD}, "has 1 density maps; expected two or more"),
+        ({"rod": ROD, "tripot": HANDED}, "bears the name of none of the species"),
+        ({"rod": ROD, "tripod": torch.zeros(9, 9, 9)}, "holds zeros only"),
+    ],
+)
+def test_maps_that_cannot_decide_are_refused(tmp_path: Path, maps: dict[str, torch.Tensor], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        read_maps(saved(tmp_path / "maps", maps), ["rod", "tripod"])
+
+
+FEW_PICKS = ("apo-ferritin=0.15", "beta-amylase=0.3")
+"""What leaves some dozens of the untrained net's."""
+
+
+@pytest.fixture
+def words(project: Path, model: Path) -> list[str]:
+    return ["pick", str(project), "--model", str(model), "--threshold", *FEW_PICKS, "--runs", "run_000"]
+
+
+def test_pick_drops_what_its_maps_speak_against(words: list[str], project: Path, tmp_path: Path) -> None:
+    two = [kind.name for kind in open_project(project).species][:2]
+    main([*words, "--output", f"{tmp_path}/all.csv"])
+    folder = saved(tmp_path / "maps", dict(zip(two, (ROD, HANDED), strict=True)))
+    options = ["--templates.folder", str(folder), "--templates.orientations", "60", "--templates.margin", "0"]
+    main([*words, *options, "--session", "maps", "--output", f"{tmp_path}/less.csv"])
+    every, less = read_csv(tmp_path / "all.csv"), read_csv(tmp_path / "less.csv")
+    dropped = 0
+    for run in every:
+        for name in every[run]:
+            assert places(less[run][name]) <= places(every[run][name])
+            dropped += len(every[run][name]) - len(less[run][name])
+            assert name in two or len(every[run][name]) == len(less[run][name])
+    assert dropped > 0
+
+
+def test_other_maps_are_other_settings(words: list[str], project: Path, tmp_path: Path, picked: list[str]) -> None:
+    two = [kind.name for kind in open_project(project).species][:2]
+    folder = saved(tmp_path / "maps", dict(zip(two, (ROD, HANDED), strict=True)))
+    words = [*words, "--templates.folder", str(folder), "--templates.orientations", "24"]
+    main(words)
+    main(words)
+    assert picked == ["run_000"]
+    saved(folder, {two[0]: HANDED.flip(0)})
+    with pytest.raises(SystemExit):
+        main(words)
+
+
+def test_other_thresholds_say_that_the_maps_do_not_look(
+    words: list[str], project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two = [kind.name for kind in open_project(project).species][:2]
+    folder = saved(tmp_path / "maps", dict(zip(two, (ROD, HANDED), strict=True)))
+    main([*words, "--templates.folder", str(folder), "--templates.orientations", "24"])
+    capsys.readouterr()
+    again = ["threshold", str(project), "--threshold", *FEW_PICKS]
+    main(again)
+    assert "do not look at these" in "".join(capsys.readouterr())
+    main(again)
+    assert "do not look at these" not in "".join(capsys.readouterr())
+
+
+def test_a_map_that_is_not_finite_is_refused(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "maps", {"rod": ROD, "tripod": HANDED})
+    with (folder / "rod.mrc").open("r+b") as file:
+        file.seek(2048)
+        file.write(np.float32(np.nan).tobytes())
+    with pytest.raises(InputError, match="not finite"):
+        read_maps(folder, ["rod", "tripod"])
+
+
+def test_maps_that_are_not_there_stop_a_pick_before_it_begins(
+    words: list[str], tmp_path: Path, picked: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "has 0 density maps" in refused([*words, "--templates.folder", str(tmp_path / "none")], capsys)
+    assert not picked
+
+
+def test_python_picks_with_maps_too(project: Path, model: Path, tmp_path: Path) -> None:
+    from tomosoup.data.options import DataOptions
+    from tomosoup.inference.options.picking import PickingPlan
+    from tomosoup.models.checkpoint import load
+
+    two = [kind.name for kind in open_project(project).species][:2]
+    folder = saved(tmp_path / "maps", dict(zip(two, (ROD, HANDED), strict=True)))
+    plan = PickingPlan(templates=TemplateOptions(folder=folder, orientations=60, margin=0.0))
+    some, limits = DataOptions(runs=("run_000",)), dict(zip(two, (0.15, 0.3), strict=True))
+    alone, judged = (
+        picking.pick_project(open_project(project), [load(model)], data=some, plan=plan, thresholds=limits)
+        for plan in (PickingPlan(), plan)
+    )
+    assert sum(map(len, judged["run_000"].values())) < sum(map(len, alone["run_000"].values()))

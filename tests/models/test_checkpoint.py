@@ -1,0 +1,53 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from tomosoup.core.errors import InputError
+from tomosoup.models.checkpoint import KEY, Checkpoint, load
+
+
+def test_a_checkpoint_comes_back_as_it_was(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "a.safetensors")
+    again = load(tmp_path / "a.safetensors")
+    assert replace(again, weights={}) == replace(checkpoint, weights={})
+    x = torch.randn(1, 1, 16, 64, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(again.net()(x), checkpoint.net()(x), atol=0, rtol=0)
+    assert not again.net().training
+
+
+def test_a_failed_save_leaves_the_old_file_and_no_other(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    checkpoint.save(path)
+    before = path.read_bytes()
+    with pytest.raises(TypeError):
+        replace(checkpoint, history=({"unwritable": object()},)).save(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_not_a_checkpoint_is_named_as_such(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    with pytest.raises(InputError, match="There is no checkpoint at"):
+        load(path)
+    path.write_text("id,experiment\n")
+    with pytest.raises(InputError, match="is not a checkpoint"):
+        load(path)
+    save_file({"w": torch.zeros(2)}, path)
+    with pytest.raises(InputError, match="holds tensors but is not a tomosoup checkpoint"):
+        load(path)
+    checkpoint.save(path)
+    save_file(load_file(path), path, metadata={KEY: json.dumps({"format": 99})})
+    with pytest.raises(InputError, match="written by a newer tomosoup"):
+        load(path)
+
+
+def test_weights_of_another_net_are_refused(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    replace(checkpoint, weights={"head.weight": torch.zeros(1)}).save(path)
+    with pytest.raises(InputError, match="do not fit its net"):
+        load(path).net()

@@ -1,0 +1,200 @@
+"""What every net promises."""
+
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+import torch.nn.functional as F
+from pydantic import ValidationError
+from safetensors.torch import save_file
+from small_models import A1, A2, CHANGES
+
+from tomosoup.core.errors import InputError
+from tomosoup.models.nets.build import NETS, build_net
+from tomosoup.models.nets.options import NetOptions
+from tomosoup.models.nets.pyramid_unet import Attention, JointPyramid
+from tomosoup.models.nets.slice_encoder import SliceEncoder, SlicePicker, depth_step
+from tomosoup.models.nets.unet3d import UNet3d
+from tomosoup.training.options import TrainingRecipe
+
+
+@pytest.fixture(params=CHANGES.values(), ids=CHANGES.keys())
+def net(request: pytest.FixtureRequest) -> torch.nn.Module:
+    """A net of five outputs."""
+    built = build_net(request.param, classes=4 if request.param.name == "unet3d" else 5)
+    # Batch norm as after some training: ResNets start with weights of 0 that let no gradient through.
+    for module in built.modules():
+        if isinstance(module, torch.nn.BatchNorm2d | torch.nn.BatchNorm3d):
+            module.running_var.uniform_(0.5, 2)
+            torch.nn.init.ones_(module.weight)
+        if isinstance(module, Attention):  # its few units may all be dead at the start, by chance
+            torch.nn.init.ones_(module.channel[1].bias)
+    return built.eval()
+
+
+@torch.inference_mode()
+def test_output_has_the_size_of_the_input_and_a_channel_a_class(net: torch.nn.Module) -> None:
+    least = tuple(max(8, m) for m in net.multiple)  # instance norm needs more than one voxel a map
+    for shape in ((16, 64, 64), (32, 32, 96), least):
+        assert net(torch.randn(2, 1, *shape)).shape == (2, 5, *shape)
+
+
+@torch.inference_mode()
+def test_windows_of_a_batch_do_not_see_each_other(net: torch.nn.Module) -> None:
+    x = torch.randn(2, 1, 16, 32, 64)
+    torch.testing.assert_close(net(x)[1:], net(x[1:]), atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(net(x), net(x))
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 16, 64, 62), (1, 1, 14, 64, 64), (1, 2, 16, 64, 64), (16, 64, 64)])
+def test_other_sizes_are_refused_with_the_multiples(net: torch.nn.Module, shape: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match=rf"multiples of \({', '.join(map(str, net.multiple))}\)"):
+        net(torch.zeros(shape))
+
+
+def test_a_training_step_reaches_every_learned_weight(net: torch.nn.Module) -> None:
+    net.train()
+    net(torch.randn(2, 1, 32, 64, 64)).square().mean().backward()
+    idle = [n for n, p in net.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
+    assert not idle
+
+
+def test_a_new_net_that_predicts_heatmaps_is_quiet(net: torch.nn.Module) -> None:
+    if isinstance(net, UNet3d):
+        return  # logits
+    assert float(net(torch.randn(1, 1, 16, 64, 64)).detach().std()) < 0.3
+
+
+def test_each_slice_sees_its_neighbours_and_zeros_past_the_ends() -> None:
+    picker = build_net(NetOptions(backbone="mobilenetv3_small_050", decoder_widths=(8, 8, 8)), classes=1).encoder.slices
+    x = torch.randn(1, 1, 4, 2, 2)
+    seen = picker(x)
+    assert seen.shape == (4, 5, 2, 2)
+    torch.testing.assert_close(seen[1, :, 0, 0], torch.cat([torch.zeros(1), x[0, 0, :4, 0, 0]]))
+
+
+def test_real_neighbours_are_those_of_the_whole_volume() -> None:
+    picker, x = SlicePicker(5), torch.randn(1, 1, 12, 4, 6)
+    picker.beyond = 2
+    torch.testing.assert_close(picker(x[:, :, 2:10]), SlicePicker(5)(x)[4:8])
+
+
+def test_slices_are_picked_as_by_the_published_convolution() -> None:
+    picker, x = SlicePicker(5), torch.randn(3, 1, 8, 4, 6)
+    torch.nn.init.normal_(picker.weight)
+    by_formula = F.conv3d(x, picker.weight, padding=(2, 0, 0))
+    torch.testing.assert_close(picker(x), by_formula.transpose(1, 2).flatten(0, 1))
+
+
+def test_an_unknown_backbone_and_too_many_widths_are_refused() -> None:
+    with pytest.raises(InputError, match="timm cannot make backbone 'nonsense'"):
+        build_net(NetOptions(backbone="nonsense"), classes=1)
+    with pytest.raises(InputError, match="4 feature stages and the decoder's 4 widths need 5"):
+        build_net(NetOptions(backbone="edgenext_xx_small", decoder_widths=(8, 8, 8, 8)), classes=1)
+
+
+def test_the_nets_are_all_in_the_contract() -> None:
+    assert {recipe.name for recipe in CHANGES.values()} == set(NETS)
+
+
+@torch.inference_mode()
+def test_average_pooling_takes_the_mean_of_the_slices_and_mixing_of_three() -> None:
+    x = torch.randn(2, 3, 8, 4, 4)
+    pooled = depth_step(A1, channels=3, ratio=2)(x)
+    torch.testing.assert_close(pooled, (x[:, :, ::2] + x[:, :, 1::2]) / 2)
+    mixed = depth_step(A2, channels=3, ratio=1)(x)
+    torch.testing.assert_close(mixed[:, :, 1:-1], (x[:, :, :-2] + x[:, :, 1:-1] + x[:, :, 2:]) / 3)
+    torch.testing.assert_close(depth_step(A1, channels=3, ratio=1)(x), x)
+    strided = depth_step(CHANGES["A1-convolution"], channels=3, ratio=2)
+    assert strided(x).shape == pooled.shape
+    assert not torch.equal(strided(x), pooled)
+
+
+def test_depths_follow_the_papers_strides() -> None:
+    def strides(**changes: object) -> list[tuple[int, int, int]]:
+        return [s.stride for s in SliceEncoder(NetOptions(**changes)).stages]  # type: ignore[arg-type]
+
+    assert strides(backbone="convnext_atto") == [(4, 4, 4), (8, 8, 8), (16, 16, 16), (16, 32, 32)]
+    assert [s[0] for s in strides(backbone="resnet10t")] == [2, 4, 8, 16, 16]
+    assert [s[0] for s in strides(backbone="resnet10t", depth_stride_limit=4)] == [2, 4, 4, 4, 4]
+
+
+@torch.inference_mode()
+def test_the_tattaka_net_at_full_size() -> None:
+    recipe = TrainingRecipe.read("tattaka")
+    net = build_net(recipe.net.model_copy(update={"pretrained": False}), classes=6).eval()
+    assert net.multiple == (4, 32, 32)
+    assert [s.channels for s in net.encoder.stages] == [64, 256, 512, 1024, 2048]
+    assert sum(p.numel() for p in net.parameters()) == 68_490_506
+    assert net(torch.zeros(1, 1, *recipe.windows.shape)).shape == (1, 6, *recipe.windows.shape)
+
+
+@torch.inference_mode()
+def test_attention_scales_by_channel_and_by_place() -> None:
+    attention, x = Attention(4), torch.randn(1, 4, 2, 3, 3)
+    by_channel, by_place = attention.channel(x), attention.spatial(x)
+    assert by_channel.shape == (1, 4, 1, 1, 1)
+    assert by_place.shape == (1, 1, 2, 3, 3)
+    torch.testing.assert_close(attention(x), x * (by_channel + by_place))
+
+
+@torch.inference_mode()
+def test_the_joint_pyramid_has_the_finest_maps_size() -> None:
+    pyramid = JointPyramid([3, 4, 5], 6).eval()
+    maps = [torch.randn(1, c, 4, n, n) for c, n in ((3, 16), (4, 8), (5, 4))]
+    assert pyramid(maps).shape == (1, 24, 4, 16, 16)
+
+
+@pytest.mark.parametrize("ending", [".safetensors", ".pth"])
+def test_backbone_weights_come_from_a_local_file(tmp_path: Path, ending: str) -> None:
+    timm_model = timm.create_model("resnet10t")
+    state = {k: v + 0.25 if v.is_floating_point() else v for k, v in timm_model.state_dict().items()}
+    file = tmp_path / f"weights{ending}"
+    save_file(state, file) if ending == ".safetensors" else torch.save(state, file)
+    recipe = A1.model_copy(update={"backbone_weights": file})
+    loaded = build_net(recipe, classes=2).encoder.backbone.state_dict()
+    for key, value in state.items():
+        if key in loaded and loaded[key].shape == value.shape and "conv1.0" not in key:
+            torch.testing.assert_close(loaded[key], value)
+    assert loaded["conv1.0.weight"].shape[1] == 3
+    torch.testing.assert_close(loaded["layer1.0.conv1.weight"], state["layer1.0.conv1.weight"])
+
+
+def test_backbone_weights_that_cannot_be_had_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(*_: object, **__: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(timm, "create_model", offline)
+    with pytest.raises(InputError, match=r"could not be downloaded \(no network\): go on line once, name a file"):
+        build_net(A1.model_copy(update={"pretrained": True}), classes=2)
+    monkeypatch.undo()
+    file = tmp_path / "w.pth"
+    for content, wrong in ((b"", "cannot be read as weights"), (b"hello", "cannot be read as weights")):
+        file.write_bytes(content)
+        with pytest.raises(InputError, match=wrong):
+            build_net(A1.model_copy(update={"backbone_weights": file}), classes=2)
+    torch.save({"x": torch.zeros(1)}, file)
+    with pytest.raises(InputError, match="does not hold weights of 'resnet10t'"):
+        build_net(A1.model_copy(update={"backbone_weights": file}), classes=2)
+    torch.save([torch.zeros(1)], file)
+    with pytest.raises(InputError, match="holds no table of weights"):
+        build_net(A1.model_copy(update={"backbone_weights": file}), classes=2)
+    with pytest.raises(InputError, match="There are no backbone weights at"):
+        build_net(A1.model_copy(update={"backbone_weights": tmp_path / "none.pth"}), classes=2)
+
+
+@pytest.mark.parametrize("backbone", ["vit_tiny_patch16_224", "hiera_tiny_224", "swin_tiny_patch4_window7_224"])
+def test_a_backbone_that_has_no_stages_to_run_one_by_one_is_refused(backbone: str) -> None:
+    with pytest.raises(InputError, match=rf"Backbone '{backbone}' cannot be run stage by stage"):
+        build_net(A1.model_copy(update={"backbone": backbone}), classes=1)
+
+
+def test_depth_strides_are_powers_of_two() -> None:
+    with pytest.raises(ValidationError, match="depth_stride_limit must be a power of two"):
+        NetOptions(depth_stride_limit=12)
+
+
+def test_decoder_widths_that_do_not_fit_the_pyramid_are_refused() -> None:
+    with pytest.raises(InputError, match="there are 3 upsampling blocks: expected 4 decoder widths"):
+        build_net(A2.model_copy(update={"decoder_widths": (8, 8)}), classes=1)

@@ -1,0 +1,121 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tomosoup.core.species import CONTEST_SPECIES
+from tomosoup.core.thresholds import apply_thresholds
+from tomosoup.core.types import Picks
+from tomosoup.data.formats.csv_tables import read_csv
+from tomosoup.scoring.matching import Matches, match
+from tomosoup.scoring.score import score
+from tomosoup.scoring.thresholds import best_threshold, best_thresholds, steady_threshold
+
+
+def test_the_score_is_the_contests_score(reference: Path) -> None:
+    expected = json.loads((reference / "parts_seed0.json").read_text())["metric"]
+    picks, truth = (read_csv(reference / f"metric_{name}_seed0.csv") for name in ("submission", "solution"))
+    result = score(picks, truth, CONTEST_SPECIES)
+    assert result.weighted == pytest.approx(expected["score"], abs=1e-12)
+    assert {n: {"tp": m.tp, "fp": m.fp, "fn": m.fn} for n, m in result.species.items()} == expected["counts"]
+    assert np.mean([m.f_beta() for m in result.species.values()]) == pytest.approx(expected["unweighted"], abs=1e-12)
+
+
+@pytest.mark.parametrize(("name", "expected"), [("five", 0.7826703), ("seven", 0.4044677)])
+def test_real_predictions_score_what_others_found(real_data: Path, name: str, expected: float) -> None:
+    picks = read_csv(real_data / f"czii_predictions_{name}_runs.csv")
+    truth = read_csv(real_data / "czii_train_picks.csv")
+    result = score(picks, truth, CONTEST_SPECIES)
+    assert result.weighted == pytest.approx(expected, abs=2e-7)
+    assert len(result.runs) == {"five": 5, "seven": 7}[name]
+    if name == "five":
+        everything = score(picks, truth, CONTEST_SPECIES, runs=tuple(truth))
+        assert everything.weighted == pytest.approx(0.5715414, abs=5e-8)  # two runs more, all missed
+
+
+def test_no_picks_at_all_have_missed_everything() -> None:
+    result = score({}, {"r": {"ribosome": Picks.of([[1, 2, 3]])}}, CONTEST_SPECIES)
+    assert result.species["ribosome"] == Matches(0, 0, 1)
+    assert result.weighted == 0
+
+
+def test_one_pick_that_hits_two_particles_counts_two() -> None:
+    picks, truth = Picks.of([[0, 0, 0]]), Picks.of([[0, 0, 5], [0, 0, -5]])
+    assert match(picks, truth, distance=6) == Matches(tp=2, fp=-1, fn=0)
+
+
+def test_a_second_pick_of_one_particle_is_false() -> None:
+    assert match(Picks.of([[0, 0, 0], [0, 0, 1]]), Picks.of([[0, 0, 0]]), distance=2) == Matches(1, 1, 0)
+
+
+def test_the_distance_is_inclusive() -> None:
+    picks, truth = Picks.of([[0, 0, 3]]), Picks.of([[0, 0, 0]])
+    assert match(picks, truth, distance=3).tp == 1
+    assert match(picks, truth, distance=2.999).tp == 0
+
+
+def test_nothing_found_and_nothing_there() -> None:
+    none, one = Picks.of([]), Picks.of([[1, 2, 3]])
+    assert match(none, none, distance=1) == Matches(0, 0, 0)
+    assert match(one, none, distance=1) == Matches(0, 1, 0)
+    assert match(none, one, distance=1) == Matches(0, 0, 1)
+    assert Matches().f_beta() == 0
+
+
+def test_the_best_threshold_is_the_one_that_trying_all_finds() -> None:
+    random = np.random.default_rng(0)
+    for _ in range(20):
+        pairs = []
+        for _ in range(3):
+            truth = Picks.of(random.uniform(0, 100, (8, 3)))
+            zyx = np.vstack([truth.zyx[:5] + random.normal(0, 4, (5, 3)), random.uniform(0, 100, (12, 3))])
+            pairs.append((Picks(zyx, np.round(random.random(17), 1)), truth))  # rounded: equal scores occur
+        threshold, found = best_threshold(pairs, distance=8)
+        tried = {
+            t: sum((match(p.above(t), true, distance=8) for p, true in pairs), Matches()).f_beta()
+            for t in np.unique(np.concatenate([p.score for p, _ in pairs]))
+        }
+        assert found.f_beta() == pytest.approx(max(tried.values()))
+        assert tried[threshold] == pytest.approx(found.f_beta())
+
+
+def test_a_steady_threshold_loses_less_on_particles_to_come() -> None:
+    def run(random: np.random.Generator, particles: int) -> tuple[Picks, Picks]:
+        """Particles with scores about 0.6, five times as many false picks with lower ones, nothing within reach."""
+        places = 100.0 * np.stack(np.meshgrid(*[np.arange(20)] * 3), axis=-1).reshape(-1, 3)[: 6 * particles]
+        scores = [random.normal(0.6, 0.12, particles).clip(0.05), random.exponential(0.1, 5 * particles) + 0.05]
+        return Picks(places, np.concatenate(scores)), Picks.of(places[:particles])
+
+    gains = []
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        few, many = [run(random, 12)], run(random, 1000)
+        f4 = [
+            match(many[0].above(t), many[1], distance=10).f_beta()
+            for t in (steady_threshold(few, distance=10), best_threshold(few, distance=10)[0])
+        ]
+        gains.append(f4[0] - f4[1])
+    assert np.mean(gains) > 0.02
+    hard = steady_threshold([many], distance=10, softness=1e-3)
+    assert match(many[0].above(hard), many[1], distance=10).f_beta() == pytest.approx(
+        best_threshold([many], distance=10)[1].f_beta(), abs=0.01
+    )
+    assert steady_threshold([(few[0][0], Picks.of([]))], distance=10) == np.inf
+
+
+def test_best_thresholds_give_the_score_that_they_promise() -> None:
+    random = np.random.default_rng(1)
+    species = CONTEST_SPECIES[:2]
+    truth = {s.name: Picks.of(random.uniform(0, 500, (20, 3))) for s in species}
+    picks = {
+        s.name: Picks(
+            np.vstack([truth[s.name].zyx[:15] + 5, random.uniform(0, 500, (60, 3))]), np.linspace(0.9, 0.1, 75)
+        )
+        for s in species
+    }
+    thresholds, promised = best_thresholds([(picks, truth)], species)
+    kept = score({"r": apply_thresholds(picks, thresholds)}, {"r": truth}, species)
+    assert kept.species == promised.species
+    assert kept.weighted == pytest.approx(promised.weighted)
+    assert promised.weighted > score({"r": picks}, {"r": truth}, species).weighted

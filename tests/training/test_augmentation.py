@@ -1,0 +1,79 @@
+import numpy as np
+import torch
+from torch import Generator
+
+from tomosoup.training.options import AugmentationOptions
+from tomosoup.training.supervision.augmentation import augment, draw_mixup, move_in_plane
+
+
+def test_moving_by_nothing_changes_nothing() -> None:
+    x = torch.randn(2, 3, 16, 24)
+    torch.testing.assert_close(move_in_plane(x, rotation_degrees=0, scale=1, shift=(0, 0)), x, atol=1e-5, rtol=0)
+
+
+def test_a_quarter_turn_is_a_quarter_turn() -> None:
+    x = torch.randn(2, 3, 16, 16)
+    turned = move_in_plane(x, rotation_degrees=90, scale=1, shift=(0, 0))
+    quarters = [torch.rot90(x, k, dims=(2, 3)) for k in (1, -1)]
+    assert min(float((turned - q).abs().max()) for q in quarters) < 1e-4
+
+
+def test_shift_and_scale_go_where_they_say_also_in_oblong_planes() -> None:
+    x = torch.zeros(1, 1, 20, 40)
+    x[0, 0, 10, 20] = 1.0
+    moved = move_in_plane(x, rotation_degrees=0, scale=1, shift=(0.2, -0.1))
+    assert moved[0, 0].argmax() == (10 + 4) * 40 + 20 - 4
+    pair = torch.zeros(1, 1, 21, 41)
+    pair[0, 0, 10, [15, 25]] = 1.0
+    columns = move_in_plane(pair, rotation_degrees=0, scale=1.6, shift=(0, 0))[0, 0, 10]
+    assert int(columns[20:].argmax()) + 20 - int(columns[:20].argmax()) == 16
+
+
+def test_a_rotation_keeps_lengths_in_oblong_planes() -> None:
+    x = torch.zeros(1, 1, 31, 61)
+    x[0, 0, 15, 40] = 1.0
+    y, z = np.unravel_index(int(move_in_plane(x, rotation_degrees=90, scale=1, shift=(0, 0))[0, 0].argmax()), (31, 61))
+    assert (abs(int(y) - 15), int(z)) == (10, 30)
+
+
+def test_window_and_target_move_together() -> None:
+    recipe = AugmentationOptions(flip_probability=0.5, affine_probability=1.0, intensity_probability=0.0)
+    for seed in range(10):
+        window = torch.rand(8, 32, 32)
+        changed, target = augment(window, window[None] * 2, recipe, random=Generator().manual_seed(seed))
+        torch.testing.assert_close(target[0], changed * 2)
+        assert not torch.allclose(changed, window)
+
+
+def test_intensity_leaves_the_target_alone() -> None:
+    recipe = AugmentationOptions(flip_probability=0, affine_probability=0, intensity_probability=1)
+    window, target = torch.randn(4, 8, 8), torch.rand(1, 4, 8, 8)
+    changed, same = augment(window, target, recipe, random=Generator().manual_seed(0))
+    torch.testing.assert_close(same, target)
+    slope = (changed - changed.mean()).norm() / (window - window.mean()).norm()
+    assert 0.7 <= float(slope) <= 1.3
+    assert not torch.allclose(changed, window)
+
+
+def test_the_same_generator_state_gives_the_same_change() -> None:
+    window, target = torch.randn(4, 8, 8), torch.rand(1, 4, 8, 8)
+    a, b = (augment(window, target, AugmentationOptions(), random=Generator().manual_seed(5)) for _ in range(2))
+    torch.testing.assert_close(a, b)
+
+
+def test_only_the_named_axes_are_mirrored() -> None:
+    recipe = AugmentationOptions(flip_probability=1, flip_axes=("x",), affine_probability=0, intensity_probability=0)
+    window = torch.randn(4, 8, 8)
+    changed, _ = augment(window, window[None], recipe, random=Generator().manual_seed(0))
+    torch.testing.assert_close(changed, window.flip(-1))
+
+
+def test_mixup_comes_as_often_as_asked_and_its_shares_are_uniform() -> None:
+    recipe = AugmentationOptions(mixup_probability=0.5)
+    drawn = [draw_mixup(4, recipe, random=Generator().manual_seed(seed)) for seed in range(400)]
+    mixes = [mix for mix in drawn if mix]
+    assert 160 < len(mixes) < 240
+    shares = np.sort([mix.share for mix in mixes])  # Beta(1, 1) is uniform
+    assert np.abs(shares - np.linspace(0, 1, len(shares))).max() < 0.12
+    assert all(sorted(mix.order.tolist()) == [0, 1, 2, 3] for mix in mixes)
+    assert draw_mixup(4, AugmentationOptions(), random=Generator().manual_seed(0)) is None

@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tomosoup.training.options import LossOptions
+from tomosoup.training.supervision.losses import balanced_loss, training_loss, weighted_loss
+
+
+def test_the_loss_is_the_winners_loss(reference: Path) -> None:
+    parts = np.load(reference / "parts_seed0.npz")
+    ours = training_loss(
+        torch.from_numpy(parts["loss_pred"]), torch.from_numpy(parts["loss_target"]), LossOptions(floor=0.1)
+    )
+    assert float(ours) == pytest.approx(float(parts["loss"]), rel=1e-6)
+
+
+def test_a_miss_on_a_particle_costs_more_than_beside_it() -> None:
+    target = torch.tensor([1.0, 0.0])
+    assert float(weighted_loss(target - torch.tensor([0.5, 0.0]), target)) == pytest.approx(
+        11 * float(weighted_loss(target - torch.tensor([0.0, 0.5]), target))
+    )
+    assert float(weighted_loss(target, target)) == 0
+
+
+def test_the_balanced_loss_is_the_two_regions_weighted_means() -> None:
+    random = np.random.default_rng(0)
+    target, prediction = random.random((2, 3, 4, 5, 6)), random.random((2, 3, 4, 5, 6))
+    recipe = LossOptions(name="balanced", positive_from=0.3, positive_weight=2.0, negative_weight=0.5, eps=1e-9)
+    error = (prediction - target) ** 2
+    on = target >= 0.3
+    expected = 2.0 * error[on].mean() + 0.5 * error[~on].mean()
+    assert float(training_loss(torch.tensor(prediction), torch.tensor(target), recipe)) == pytest.approx(expected)
+
+
+def test_few_particles_weigh_as_much_as_all_the_empty_space() -> None:
+    target = torch.zeros(1000)
+    target[0] = 1.0
+    miss, noise = torch.zeros(1000), target.clone()
+    noise[1:] += 1.0
+    recipe = LossOptions(name="balanced")
+    assert float(balanced_loss(miss, target, recipe)) == pytest.approx(float(balanced_loss(noise, target, recipe)))
+
+
+def test_a_batch_without_particles_has_a_finite_loss() -> None:
+    empty = torch.zeros(2, 1, 2, 2, 2)
+    assert float(balanced_loss(empty + 0.5, empty, LossOptions(name="balanced"))) == pytest.approx(0.25)

@@ -1,0 +1,397 @@
+"""Nets that label voxels: their targets, balanced crops, schedule, early stop, and training in two steps."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY_SIMULATION, TINY_TRAINING
+from pydantic import ValidationError
+
+from tomosoup.cli.main import main
+from tomosoup.cli.options.commands import SimulateCommand
+from tomosoup.core.errors import InputError
+from tomosoup.core.types import Picks, Species, Volume
+from tomosoup.data.options import AnnotatedData
+from tomosoup.data.project import open_project
+from tomosoup.inference.options.picking import PickingPlan, SegmentationOptions
+from tomosoup.models.checkpoint import load
+from tomosoup.models.history import runs_seen
+from tomosoup.models.nets.options import UNet3dOptions
+from tomosoup.models.window_plan import WindowPlan
+from tomosoup.simulation.options import ReconstructionOptions
+from tomosoup.simulation.project import simulate_project
+from tomosoup.training.learner import HELD_OUT_LOSS, Learner, running_average, tile_loss
+from tomosoup.training.options import AugmentationOptions, LossOptions, PretrainingOptions, TrainingRecipe
+from tomosoup.training.run.best_epochs import kept_checkpoints
+from tomosoup.training.run.folds import as_start
+from tomosoup.training.supervision.crops import Crops, Example, about, read_examples
+from tomosoup.training.supervision.losses import training_loss
+from tomosoup.training.train import train
+
+TINY_LABELS = TrainingRecipe(
+    net=UNet3dOptions(channels=(8, 16, 16), strides=(2, 2), residual_units=1, dropout=0.0),
+    loss=LossOptions(name="dice"),
+    windows=WindowPlan(shape=(32, 48, 48), stride=(24, 36, 36), weighting="gaussian", border="inside"),
+    crop_shape=(24, 24, 24),
+    crops_per_tomogram=12,
+    batch_size=6,
+    augmentation=AugmentationOptions(affine_probability=0.0, intensity_probability=0.0),
+    epochs=4,
+    warmup_epochs=0.5,
+    learning_rate=5e-3,
+    average_decay=0.5,
+    segmentation=SegmentationOptions(mask=0.3),
+)
+A, B = Species("a", 50.0), Species("b", 120.0)
+
+
+def example(shape: tuple[int, int, int] = (40, 60, 80)) -> Example:
+    """Five small particles and one large, at 10 Å voxels."""
+    random = np.random.default_rng(0)
+    truth = {"a": Picks.of(random.uniform(100, 350, (5, 3))), "b": Picks.of([[200.0, 300.0, 600.0]])}
+    return Example("r", Volume(torch.randn(shape), 10.0, (5.0, 5.0, 5.0)), truth)
+
+
+def recipe(**changes: Any) -> TrainingRecipe:
+    return TrainingRecipe.model_validate(TINY_LABELS.model_dump() | changes)
+
+
+def test_every_class_is_met_equally_often_at_the_middle_of_a_crop() -> None:
+    """A third of the crops is about background, a third about each species, however rare."""
+    one = example()
+    crops = Crops([one], [A, B], recipe(crop_shape=(9, 9, 9), crops_per_tomogram=300))
+    middles = [int(target[0, 4, 4, 4]) for _, target in (crops[i] for i in range(300))]
+    counts = np.bincount(middles, minlength=3)
+    # A voxel at a ball's surface, or whose crop is moved in from the border, may be of another class.
+    assert (np.abs(counts - 100) < 20).all(), counts
+
+
+def test_a_crop_about_a_particle_covers_its_ball_evenly() -> None:
+    one = replace(example(), truth={"b": Picks.of([[200.0, 300.0, 400.0]])})
+    random = torch.Generator().manual_seed(0)
+    setting = recipe(crop_shape=(2, 2, 2))
+    voxels = []
+    for turn in range(1, 801, 2):
+        region = about(one, [A, B], setting, turn=turn, random=random)
+        voxels.append([s.start + 1 for s in region])
+    distance = np.linalg.norm(one.volume.to_angstrom(voxels) - [200.0, 300.0, 400.0], axis=1)
+    # Half of a ball's volume lies beyond 0.794 of its radius.
+    assert np.median(distance) == pytest.approx(0.794 * 120, abs=5)
+    assert distance.max() < 120 + 10
+
+
+def test_a_tomogram_without_particles_or_smaller_than_a_crop_gives_crops() -> None:
+    empty = replace(example((10, 60, 20)), truth={})
+    window, target = Crops([empty], [A, B], recipe())[5]
+    assert window.shape == target.shape == (1, 24, 24, 24)
+    assert not target.any()
+
+
+def test_an_update_sees_one_tomogram() -> None:
+    crops = Crops([example(), example(), example()], [A, B], recipe(crops_per_tomogram=6))
+    order = crops.order()
+    assert sorted(order) == list(range(18))
+    assert all(len({i // 6 for i in order[first : first + 6]}) == 1 for first in (0, 6, 12))
+    orders = set()
+    for crops.epoch in range(9):
+        orders.add(tuple(crops.order()))
+    assert len(orders) > 2
+
+
+def test_labels_and_window_are_flipped_together() -> None:
+    one = example()
+    shown = Volume((torch.arange(40 * 60 * 80) % 7).reshape(40, 60, 80).float(), 10.0, one.volume.origin)
+    crops = Crops([replace(one, volume=shown)], [A, B], recipe(crop_shape=(40, 60, 80)))
+    unchanged = AugmentationOptions(flip_probability=0, affine_probability=0, intensity_probability=0)
+    plain = Crops([replace(one, volume=shown)], [A, B], recipe(crop_shape=(40, 60, 80), augmentation=unchanged))
+    flipped = set()
+    for i in range(12):
+        window, target = crops[i]
+        for axes in [(), (1,), (2,), (3,), (1, 2), (1, 3), (2, 3), (1, 2, 3)]:
+            if torch.equal(plain[i][0].flip(axes), window):
+                flipped.add(axes)
+                torch.testing.assert_close(plain[i][1].flip(axes), target)
+                break
+        else:
+            pytest.fail("a crop is no flip of its volume")
+    assert len(flipped) > 3
+
+
+def test_turned_labels_stay_labels() -> None:
+    crops = Crops([example()], [A, B], recipe(augmentation=AugmentationOptions(affine_probability=1.0)))
+    for i in range(6):
+        target = crops[i][1]
+        assert target.dtype == torch.uint8
+        assert set(target.unique().tolist()) <= {0, 1, 2}
+
+
+def test_the_loss_is_dice_and_cross_entropy_with_the_background() -> None:
+    logits, labels = torch.randn(2, 3, 4, 5, 6), torch.randint(0, 3, (2, 1, 4, 5, 6))
+    chance = logits.softmax(dim=1)
+    truth = torch.nn.functional.one_hot(labels[:, 0], 3).movedim(-1, 1).float()
+    both, each = (chance * truth).sum(dim=(2, 3, 4)), (chance + truth).sum(dim=(2, 3, 4))
+    dice = (1 - (2 * both + 1e-5) / (each + 1e-5)).mean()
+    entropy = -(truth * chance.log()).sum(dim=1).mean()
+    loss = training_loss(logits, labels, LossOptions(name="dice"))
+    torch.testing.assert_close(loss, dice + entropy)
+
+
+def test_the_loss_over_tiles_is_that_of_the_whole_where_one_tile_covers_it() -> None:
+    one = example((24, 24, 24))
+    output = Volume(torch.randn(3, 24, 24, 24), 10.0, one.volume.origin)
+    (_, target) = Crops(
+        [one], [A, B], recipe(augmentation=AugmentationOptions(flip_probability=0, affine_probability=0))
+    )[0]
+    expected = training_loss(output.data[None], target[None], LossOptions(name="dice"))
+    assert tile_loss(output, one, [A, B], TINY_LABELS) == pytest.approx(float(expected))
+
+
+def test_the_average_is_the_weights_until_it_begins() -> None:
+    average, now, then = running_average(0.9, after=3), torch.tensor(1.0), torch.tensor(0.0)
+    assert [float(average(then, now, n)) for n in range(5)] == pytest.approx([1, 1, 1, 0.1, 0.1])
+
+
+def test_a_net_that_labels_voxels_learns_and_its_checkpoint_is_enough(project_folder: Path, tmp_path: Path) -> None:
+    checkpoint = train(project_folder, recipe(epochs=10), fold=1, folder=tmp_path)
+    log = (tmp_path / "metrics.csv").read_text().splitlines()
+    column = log[0].split(",").index(HELD_OUT_LOSS)
+    losses = [float(v) for row in log[1:] if (v := row.split(",")[column])]
+    assert len(losses) == 10
+    assert losses[-1] < 0.8 * losses[0]
+    assert checkpoint.segments_voxels
+    assert checkpoint.history[-1]["f4"] > 0.5
+    assert checkpoint.net()(torch.randn(1, 1, 16, 16, 16)).shape == (1, 3, 16, 16, 16)
+
+
+def test_the_learning_rate_halves_when_the_held_out_loss_stalls_and_training_stops_early(
+    project_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a loss that never falls: half the rate after half the patience, an end after all of it."""
+    rates: list[float] = []
+
+    def note(self: Learner) -> None:
+        rates.append(self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
+
+    monkeypatch.setattr("tomosoup.training.learner.tile_loss", lambda *_: 1.0)
+    monkeypatch.setattr(Learner, "on_train_epoch_start", note, raising=False)
+    stalled = recipe(schedule="plateau", patience=4, best_by="loss", epochs=50, learning_rate=1e-3)
+    checkpoint = train(project_folder, stalled, folder=tmp_path)
+    assert rates == [1e-3, 1e-3, 1e-3, 1e-3, 5e-4]
+    assert checkpoint.history[-1]["epoch"] == 1  # of equals the first
+    again = train(project_folder, stalled, folder=tmp_path, resume=True)
+    assert len(rates) == 5  # nothing was left to do
+    assert again.history == checkpoint.history
+    with pytest.raises(InputError, match="started with another learning_rate: give the same options"):
+        train(project_folder, stalled.model_copy(update={"learning_rate": 1e-4}), folder=tmp_path, resume=True)
+
+
+def test_a_plateau_training_resumes_to_the_weights_of_an_unbroken_one(
+    project_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Broken in its fifth epoch's validation, after the rate had halved."""
+    falls = {1: 1.0, 2: 2.0, 3: 3.0, 4: 4.0, 5: 5.0, 6: 6.0}
+    count = {"done": 0, "break_at": 0}
+
+    def loss(*_: object) -> float:
+        count["done"] += 1
+        if count["done"] == count["break_at"]:
+            raise KeyboardInterrupt
+        return falls[count["done"]]
+
+    monkeypatch.setattr("tomosoup.training.learner.tile_loss", loss)
+    setting = recipe(schedule="plateau", patience=6, best_by="loss", epochs=6, crops_per_tomogram=6)
+    train(project_folder, setting, folder=tmp_path / "whole")
+    count |= {"done": 0, "break_at": 5}
+    with pytest.raises(KeyboardInterrupt):
+        train(project_folder, setting, folder=tmp_path / "broken")
+    count |= {"done": 4, "break_at": 0}
+    train(project_folder, setting, folder=tmp_path / "broken", resume=True)
+    states = [torch.load(tmp_path / f / "last.ckpt", weights_only=False) for f in ("whole", "broken")]
+    rates = [s["optimizer_states"][0]["param_groups"][0]["lr"] for s in states]
+    assert rates[0] == rates[1] < setting.learning_rate
+    for key, value in states[0]["current_model_state"].items():
+        torch.testing.assert_close(value, states[1]["current_model_state"][key], atol=0, rtol=0)
+
+
+def test_the_best_epochs_are_kept_best_first(
+    project_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([3.0, 1.0, 4.0, 2.0])
+    monkeypatch.setattr("tomosoup.training.learner.tile_loss", lambda *_: next(losses))
+    checkpoint = train(project_folder, recipe(keep_best=3, best_by="loss"), folder=tmp_path)
+    kept = kept_checkpoints(tmp_path)
+    assert [c.history[-1]["epoch"] for c in kept] == [2, 4, 1]
+    assert checkpoint.history == kept[0].history
+    for name, value in kept[0].weights.items():
+        torch.testing.assert_close(checkpoint.weights[name], value)
+    assert any(not torch.equal(kept[1].weights[name], value) for name, value in kept[0].weights.items())
+    main(["soup", str(tmp_path), "-o", str(tmp_path / "soup.safetensors")])
+    assert len(load(tmp_path / "soup.safetensors").history[0]["ingredients"]) == 3
+    with pytest.raises(InputError, match="holds no best epochs"):
+        kept_checkpoints(tmp_path / "nowhere")
+
+
+def test_fine_tuning_starts_from_the_given_weights(project_folder: Path, tmp_path: Path) -> None:
+    first = train(project_folder, recipe(epochs=1), fold=0, folder=tmp_path / "a")
+    still = recipe(
+        epochs=1, learning_rate=1e-12, average_decay=0.0, augmentation=AugmentationOptions(affine_probability=0.0)
+    )
+    second = train(project_folder, still, fold=2, folder=tmp_path / "b", start=first)
+    for name, value in first.weights.items():
+        torch.testing.assert_close(second.weights[name], value, atol=1e-6, rtol=1e-5)
+    assert second.history[0] == first.history[0]
+    assert runs_seen(second).trained == {"run_000", "run_001", "run_002"}
+    other = recipe(net=UNet3dOptions(channels=(8, 16, 8), strides=(2, 2), residual_units=1), epochs=1)
+    with pytest.raises(InputError, match=r"do not fit this training: they differ in net.channels \(\(8, 16, 16\) and"):
+        train(project_folder, other, folder=tmp_path / "c", start=first)
+
+
+@pytest.fixture(scope="module")
+def kinds_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose runs have two kinds of tomogram."""
+    folder = tmp_path_factory.mktemp("kinds") / "project"
+    kinds = TINY_SIMULATION.model_copy(
+        update={"reconstruction": ReconstructionOptions(tomo_types=("denoised", "ctfdeconvolved"))}
+    )
+    simulate_project(SimulateCommand(out=folder, runs=2, simulation=kinds))
+    return folder
+
+
+def test_several_kinds_of_a_run_train_together_and_the_held_out_run_stays_out(
+    kinds_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+
+    class Noted(Crops):
+        def __init__(self, examples: list[Example], *others: Any) -> None:
+            seen.append([e.run for e in examples])
+            super().__init__(examples, *others)
+
+    monkeypatch.setattr("tomosoup.training.train.Crops", Noted)
+    data = AnnotatedData(tomo_type="denoised")
+    both = recipe(epochs=1, extra_tomo_types=("ctfdeconvolved",))
+    checkpoint = train(kinds_folder, both, fold=0, folder=tmp_path / "a", data=data)
+    assert seen == [["run_001", "run_001"]]
+    assert checkpoint.history[-1]["runs"] == ["run_001"]
+    with pytest.raises(InputError, match="expected one tomogram of isonetcorrected at any spacing, found 0"):
+        train(kinds_folder, recipe(extra_tomo_types=("isonetcorrected",)), folder=tmp_path / "b", data=data)
+    with pytest.raises(InputError, match="denoised is the main kind of tomogram already"):
+        train(kinds_folder, recipe(extra_tomo_types=("denoised",)), folder=tmp_path / "c", data=data)
+    with pytest.raises(ValidationError, match="kinds of tomogram differ in their grey values"):
+        recipe(extra_tomo_types=("ctfdeconvolved",), normalisation="data_set")
+
+
+def test_the_command_pretrains_fine_tunes_every_fold_and_soups(
+    project_folder: Path, kinds_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, out = tmp_path / "tiny.toml", tmp_path / "m.safetensors"
+    file.write_text(
+        "epochs = 1\ncrops_per_tomogram = 6\nbatch_size = 6\ncrop_shape = [16, 16, 16]\n"
+        '[net]\nname = "unet3d"\nchannels = [4, 6]\nstrides = [2]\n[loss]\nname = "dice"\n[pretraining]\nepochs = 2\n'
+        '[windows]\nshape = [32, 48, 48]\nstride = [32, 48, 48]\nborder = "inside"\n'
+    )
+    words = ["train", project_folder, "--recipe", file, "--output", out, "--all-folds"]
+    words += ["--pretrain-on", kinds_folder, "--pretraining-data.tomo_type", "denoised"]
+    main([str(w) for w in words])
+    first = load(tmp_path / "m-pretrained.safetensors")
+    assert first.history[-1]["recipe"]["epochs"] == 2
+    folds = [load(tmp_path / f"m-fold{i}.safetensors") for i in range(3)]
+    for fold in folds:
+        assert [e["step"] for e in fold.history] == ["pretrain", "train"]
+        assert fold.history[0]["recipe"] == first.history[0]["recipe"]
+    assert runs_seen(folds[0]).trained == {"run_001", "run_002"}  # not the other project's runs of these names
+    (tmp_path / "m-fold1.safetensors").unlink()
+    before = (tmp_path / "m-pretrained.safetensors").read_bytes()
+    capsys.readouterr()
+    main([*map(str, words), "--resume"])
+    assert capsys.readouterr().out.count("trained before") == 3
+    assert (tmp_path / "m-pretrained.safetensors").read_bytes() == before
+    for name, value in load(tmp_path / "m-fold1.safetensors").weights.items():
+        torch.testing.assert_close(value, folds[1].weights[name], atol=0, rtol=0)
+    for other, message in (
+        ([*words, "--from", tmp_path / "m-fold0.safetensors"], "m-pretrained.safetensors is there already and started"),
+        (words[:7], "m-fold0.safetensors is there already and started from other weights"),
+        (
+            [*words[:9], "--pretraining-data.tomo_type", "ctfdeconvolved"],
+            "m-pretrained.safetensors is there already and was",
+        ),
+        ([*words, "--truth", "simulation/0"], "m-fold0.safetensors is there already and was trained with another data"),
+    ):
+        with pytest.raises(SystemExit):
+            main([*map(str, other), "--resume"])
+        assert message in capsys.readouterr().err
+    files = [str(tmp_path / f"m-fold{i}.safetensors") for i in range(3)]
+    main(["soup", *files, "-o", str(tmp_path / "soup.safetensors")])
+    assert "the mean of 3 checkpoints" in capsys.readouterr().out
+
+
+def test_both_projects_of_a_pretraining_have_the_same_species(
+    project_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = TINY_SIMULATION.model_copy(update={"concentration": {"apo-ferritin": 30000.0}})
+    simulate_project(SimulateCommand(out=tmp_path / "one", runs=2, simulation=one))
+    out = tmp_path / "m.safetensors"
+    with pytest.raises(SystemExit):
+        main(["train", str(project_folder), "--output", str(out), "--pretrain-on", str(tmp_path / "one")])
+    assert "must list the same species" in capsys.readouterr().err
+    assert not list(tmp_path.glob("m*"))
+
+
+def test_a_pretrained_checkpoint_starts_as_one_of_another_project(project_folder: Path, tmp_path: Path) -> None:
+    first = train(project_folder, recipe(epochs=1), fold=0, folder=tmp_path / "a")
+    assert [e["step"] for e in as_start(first).history] == ["pretrain"]
+    assert first.history[0]["step"] == "train"
+
+
+def test_the_four_soup_recipes_hold_the_8th_places_numbers() -> None:
+    found = {n: TrainingRecipe.read(f"soup-{n}") for n in ("tiny", "medium", "big", "big-all")}
+    assert {n: (r.net.channels, r.net.residual_units, r.net.dropout) for n, r in found.items()} == {  # type: ignore[union-attr]
+        "tiny": ((32, 64, 128, 128), 1, 0.3),
+        "medium": ((32, 64, 128, 256), 2, 0.3),
+        "big": ((32, 96, 256, 384), 2, 0.2),
+        "big-all": ((32, 96, 256, 384), 2, 0.2),
+    }
+    assert {n: r.crops_per_tomogram for n, r in found.items()} == {"tiny": 24, "medium": 16, "big": 16, "big-all": 16}
+    assert {n: (r.pretraining.patience, r.patience) for n, r in found.items()} == {
+        "tiny": (30, 32), "medium": (30, 16), "big": (100, 100), "big-all": (100, 100)
+    }  # fmt: skip
+    three = ("ctfdeconvolved", "isonetcorrected")
+    assert {n: r.extra_tomo_types for n, r in found.items()} == {
+        "tiny": (),
+        "medium": three,
+        "big": (),
+        "big-all": three,
+    }
+    for name, r in found.items():
+        assert r.batch_size == r.crops_per_tomogram  # an update is one tomogram
+        assert (r.crop, r.learning_rate, r.schedule, r.best_by) == ((128, 128, 128), 1e-3, "plateau", "loss")
+        assert (r.loss.name, r.normalisation, r.segments_voxels) == ("dice", "volume", True)
+        assert (r.average_decay, r.average_after) == ((0.999, 1000) if "big" in name else (0.0, 0))
+        assert r.augmentation == AugmentationOptions(affine_probability=0.0, intensity_probability=0.0)
+        theirs = WindowPlan(shape=(160, 384, 384), stride=(120, 288, 288), weighting="gaussian", border="inside")
+        assert PickingPlan.read("soup").windows(r.windows) == theirs
+        assert r.for_pretraining().extra_tomo_types == ()
+        assert r.for_pretraining().patience == r.pretraining.patience
+
+
+def test_what_does_not_go_together_in_a_recipe_is_said() -> None:
+    for changes, message in (
+        ({"loss": LossOptions()}, "loss.name must be dice for nets that label voxels"),
+        ({"schedule": "plateau"}, "the plateau schedule needs a patience"),
+    ):
+        with pytest.raises(ValidationError, match=message):
+            recipe(**changes)
+    with pytest.raises(ValidationError, match="weighted or balanced for the others"):
+        TrainingRecipe(net=TINY_TRAINING.net, loss=LossOptions(name="dice"))
+    assert recipe(pretraining=PretrainingOptions(epochs=9)).for_pretraining().epochs == 9
+    plain = recipe(schedule="plateau", patience=3).for_pretraining()
+    assert (plain.epochs, plain.patience) == (TINY_LABELS.epochs, 3)
+
+
+def test_examples_of_a_kind_are_read_for_the_runs_that_are_named(kinds_folder: Path) -> None:
+    project = open_project(kinds_folder)
+    (one,) = read_examples(project, AnnotatedData(tomo_type="ctfdeconvolved", runs=("run_001",)))
+    assert one.run == "run_001"
