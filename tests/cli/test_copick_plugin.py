@@ -12,7 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from tomosoup.cli.main import copick_plugin
+from tomosoup.cli import copick_plugin
 from tomosoup.cli.options.commands import PickCommand, TrainCommand
 from tomosoup.data.project import open_project
 
