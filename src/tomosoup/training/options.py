@@ -80,7 +80,7 @@ class PretrainingOptions(Options):
 class TrainingRecipe(Recipe):
     """One training run, from crops to the averaged weights."""
 
-    FOLDER = "tomosoup.training.train", "recipes"
+    FOLDER = "tomosoup.training", "recipes"
 
     RENAMED: ClassVar = {"also_kinds": "extra_tomo_types", "kept": "keep_best", "labels": "segmentation"}
 
