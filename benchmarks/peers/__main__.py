@@ -1,7 +1,7 @@
-"""tomosoup against other pickers: the same simulated runs, the same CPU minutes of training, one independent scorer.
+"""Measures tomosoup and other pickers: the same simulated runs and CPU minutes of training, one independent scorer.
 
     python -m benchmarks.peers install OUT
-    python -m benchmarks.peers simulate OUT MAPS      # MAPS holds the density maps of `data.MAPS`, 10 Å a voxel
+    python -m benchmarks.peers simulate OUT MAPS      # MAPS is a folder of density maps, 10 Å a voxel
     python -m benchmarks.peers train OUT [--minutes 6] [--seeds 0 1 2] [--peers NAME ...]
     python -m benchmarks.peers recipe OUT NAME FILE   # one more row: tomosoup with a recipe of this name or file
     python -m benchmarks.peers table OUT

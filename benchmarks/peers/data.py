@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.peers import exchange
+from runs.shared.command import print_progress
+from runs.shared.density_maps import MAP_SCALE, density_maps
 from tomosoup.cli.options.commands import SimulateCommand
 from tomosoup.data.options import DataOptions
 from tomosoup.data.project import Project, open_project
@@ -23,14 +25,6 @@ from tomosoup.simulation.options import CONCENTRATION, SimulationRecipe
 from tomosoup.simulation.project import simulate_project
 from tomosoup.simulation.simulate import structure_maps
 
-MAPS = {
-    "apo-ferritin": "8cpv",
-    "beta-galactosidase": "6drv",
-    "ribosome": "6qzp",
-    "thyroglobulin": "7n4y",
-    "virus-like-particle": "6n4v",
-}
-"""Beta-amylase's map is one chain of four, so it keeps its built-in shape."""
 TRAINING, TEST = 5, 2
 """Runs to train on, and to test on in either set."""
 
@@ -39,8 +33,8 @@ def recipes(maps: Path, *, side: int) -> dict[str, SimulationRecipe]:
     """By set, what its runs are made of, `side` voxels wide; `maps` is a folder of 10 Å density maps."""
     contest = SimulationRecipe.read("contest").model_copy(
         update={
-            "maps": {name: maps / f"{code}.mrc" for name, code in MAPS.items()},
-            "map_scale": {"virus-like-particle": 0.7},
+            "maps": density_maps(maps),
+            "map_scale": MAP_SCALE,
             "shape": (96, side, side),
             "concentration": {name: 0.6 * n for name, n in CONCENTRATION.items()},
         }
@@ -60,7 +54,7 @@ def recipes(maps: Path, *, side: int) -> dict[str, SimulationRecipe]:
 
 
 def simulate(out: Path, maps: Path, *, quick: bool) -> None:
-    """Make the three projects, their plain copies and the templates, or go on with them.
+    """Make the three projects, their plain copies and the templates, or resume.
 
     `quick` ones only try the programs: two small runs to train on, and one to test on.
     """
@@ -72,7 +66,7 @@ def simulate(out: Path, maps: Path, *, quick: bool) -> None:
             runs = training + 1 if name == "train" else test
             simulate_project(
                 SimulateCommand(out=folder, runs=runs, seed=seed, simulation=recipe),
-                progress=lambda what, done, total: print(what, f"{done}/{total}", end="\r", flush=True),
+                progress=print_progress,
             )
         copy(open_project(folder), folder / "plain")
     (out / "data" / "templates").mkdir(exist_ok=True)

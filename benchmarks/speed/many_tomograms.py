@@ -1,4 +1,4 @@
-"""Many small tomograms, and how to use a machine's cores: picking by one process and by several, in one run.
+"""Measures picking of many tomograms, and how to use a machine's cores: one process or several, in one run.
 
     python -m benchmarks.speed.many_tomograms runs MODEL OUT [--runs 500] [--figure PNG]    # 32 x 128 x 128 each
     python -m benchmarks.speed.many_tomograms processes MODEL OUT                           # four full-size tomograms

@@ -1,15 +1,15 @@
-"""How large the page of a report is for a full-size run: noise, which compresses worst, and 8,000 candidates a species.
+"""Measures the size of a report page of a full-size run: noise, that compresses worst, with 8,000 candidates a species.
 
 python -m benchmarks.speed.report_size OUT.html
 """
 
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from runs.shared.command import run_script
 from tomosoup.cli.options.report import ReportCommand
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.types import Picks, Species, Volume
@@ -35,20 +35,20 @@ def found(kind: Species, numbers: np.random.Generator) -> Hits:
     return hits(picks, truth, distance=MATCH_RADII * kind.radius)
 
 
-def main(path: Path) -> None:
+def main(page: Path) -> None:
     """Write the page and print its size."""
     numbers = np.random.default_rng(0)
     noise = torch.from_numpy(numbers.standard_normal(SHAPE, dtype=np.float32))
-    options = ReportCommand(project=path)
+    options = ReportCommand(project=page)
     began = time.monotonic()
     picture = atlas(Volume(noise, 10.0, (5.0, 5.0, 5.0)), voxels=options.voxels)
     run = RunReport("noise", True, {s.name: found(s, numbers) for s in CONTEST_SPECIES}, picture)
     thresholds = {s.name: 0.5 for s in CONTEST_SPECIES}
     numbers_of = tuple(range(len(CONTEST_SPECIES)))
-    write_page(path, Report("noise", options, CONTEST_SPECIES, numbers_of, thresholds, (run,), (), ()))
+    write_page(page, Report("noise", options, CONTEST_SPECIES, numbers_of, thresholds, (run,), (), ()))
     print(f"{SHAPE} -> {picture.shape}, JPEG {len(picture.jpeg) / 1e6:.1f} MB")
-    print(f"page {path.stat().st_size / 1e6:.1f} MB, {time.monotonic() - began:.0f} s")
+    print(f"page {page.stat().st_size / 1e6:.1f} MB, {time.monotonic() - began:.0f} s")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    run_script(main, description=__doc__)

@@ -1,4 +1,4 @@
-"""What a simulated run costs: seconds against voxels, tilts and particles, and two processes against one.
+"""Measures what a simulated run costs: seconds against voxels, tilts and particles, and two processes against one.
 
     python -m benchmarks.speed.simulation_cost
 
@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from runs.shared.command import run_script
 from tomosoup.cli.options.commands import SimulateCommand
 from tomosoup.simulation.microscope.tilt_series import tilt_angles
 from tomosoup.simulation.options import MicroscopeOptions, SimulationRecipe
@@ -35,10 +36,12 @@ def seconds(**changes: object) -> tuple[float, int]:
 
 
 def microscope(limit: float) -> MicroscopeOptions:
+    """That of the recipe `contest`, with tilts to a limit in degrees."""
     return CONTEST.microscope.model_copy(update={"tilt_limit": (limit, limit)})
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Print all tables."""
     seconds(**BARE, shape=(32, 64, 64))  # the first call loads libraries
     tilts = len(tilt_angles(45.0, CONTEST.microscope.tilt_step))
     print("voxels, no particles      tilts        s   s per million voxels and tilt")
@@ -66,3 +69,7 @@ if __name__ == "__main__":
             start = time.perf_counter()
             simulate_project(SimulateCommand(out=Path(folder) / str(jobs), runs=6, jobs=jobs, simulation=small))
             print(f"six runs of 92 x 315 x 315, --jobs {jobs}: {time.perf_counter() - start:.1f} s")
+
+
+if __name__ == "__main__":
+    run_script(main, description=__doc__)

@@ -1,22 +1,22 @@
-"""Updates a second: nets by their published formula and as they are here, side by side in one run, and the crops' rate.
+"""Measures updates a second: networks by their published formula and as they are here, and the rate of crops.
 
     python -m benchmarks.speed.training RECIPE [BATCH]
 
 RECIPE is yu4u (A1), tattaka (A2) or small. An update is forward, loss, backward and AdamW on a batch of random crops of
-the recipe's shape. Then: how many crops a second one process prepares from a simulated tomogram in memory, cut,
-augmented, and with their targets drawn (no target volume is ever made). Where that is more than the net takes, workers
-have nothing to add.
+the recipe's shape. Then: how many crops a second one process prepares from a simulated tomogram in memory: cut,
+augmented, and with their targets. Where that is more than the network takes, more workers gain nothing.
 """
 
-import sys
-import time
 from collections.abc import Callable
 
 import torch
+import tyro
 from torch import Tensor, nn
 
-from benchmarks.speed.inference import net_of
+from benchmarks.speed.best_time import best_time
+from benchmarks.speed.inference.sides import net_of
 from benchmarks.speed.plain_nets import plain
+from runs.shared.command import run_script
 from tomosoup.core.runtime import keep_freed_memory
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.data.volumes.normalisation import standardise
@@ -30,16 +30,11 @@ from tomosoup.training.supervision.losses import training_loss
 def rate(work: Callable[[], object], repeats: int = 3) -> float:
     """Calls a second, the best of some, after a first one."""
     work()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return 1 / min(times)
+    return 1 / best_time(work, repeats=repeats)[0]
 
 
 def update(net: nn.Module, x: Tensor, target: Tensor, recipe: TrainingRecipe, *, fused: bool) -> Callable[[], object]:
-    """One step of AdamW; `fused`, in one kernel, as a training of ours has it."""
+    """One step of AdamW; `fused`, in one kernel, as `tomosoup train` does."""
     net.train()
     optimiser = torch.optim.AdamW([p for p in net.parameters() if p.requires_grad], lr=1e-4, fused=fused)
 
@@ -51,7 +46,7 @@ def update(net: nn.Module, x: Tensor, target: Tensor, recipe: TrainingRecipe, *,
     return step
 
 
-def main(name: str, batch: int) -> None:
+def main(name: str, batch: tyro.conf.Positional[int] = 1) -> None:
     """Print both sides, and the crops."""
     net, recipe = net_of(name)
     scene = simulate(SimulationRecipe.read("simulated"), seed=0)
@@ -67,4 +62,4 @@ def main(name: str, batch: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 1)
+    run_script(main, description=__doc__)

@@ -1,16 +1,14 @@
-"""Picks from labels on a full-size volume (184 x 630 x 630): scikit-image, cc3d and scipy side by side.
+"""Measures picks from a segmentation at full size (184 x 630 x 630): scikit-image, cc3d and scipy side by side.
 
     pip install connected-components-3d
     python -m benchmarks.speed.watershed [PICKS.csv]
 
 A probability volume holds the balls of one species at the coordinates of PICKS (czii_train_picks.csv, run TS_99_9), or
-at random places, half of them beside another. Timed are the connected pieces alone (three libraries), and the way from
-probabilities to picks: over the whole volume at once with scikit-image, as the 8th place has it, and piece by piece, as
-`labels.label_picks` has it, with the pieces from scipy or from cc3d. The last line counts the particles of the three.
+at random positions, half of them beside another. Timed are the connected pieces alone (three libraries), and all steps
+from probabilities to picks: over the whole volume at once with scikit-image, as the 8th place does it, and piece by
+piece, as tomosoup does it, with the pieces from scipy or from cc3d. The last line counts the particles of the three.
 """
 
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import patch
@@ -18,11 +16,14 @@ from unittest.mock import patch
 import cc3d
 import numpy as np
 import torch
+import tyro
 from scipy import ndimage
 from skimage.feature import peak_local_max
 from skimage.measure import label, regionprops
 from skimage.segmentation import watershed
 
+from benchmarks.speed.best_time import best_time
+from runs.shared.command import run_script
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.types import Picks, Volume
 from tomosoup.data.formats.csv_tables import read_csv
@@ -36,12 +37,8 @@ RECIPE = SegmentationOptions()
 
 def timed(what: str, work: Callable[[], object], repeats: int = 3) -> object:
     """The result; prints the best of some times."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        result = work()
-        times.append(time.perf_counter() - start)
-    print(f"  {what:<52} {min(times):7.2f} s", flush=True)
+    seconds, result = best_time(work, repeats=repeats)
+    print(f"  {what:<52} {seconds:7.2f} s", flush=True)
     return result
 
 
@@ -62,14 +59,17 @@ def pieces_of_cc3d(inside: np.ndarray, _: object) -> tuple[np.ndarray, int]:
     return found, count
 
 
-def main() -> None:
+def main(picks: tyro.conf.Positional[Path | None] = None) -> None:
+    """Print seconds for each species."""
     random = np.random.default_rng(0)
-    truth = read_csv(Path(sys.argv[1]))["TS_99_9"] if len(sys.argv) > 1 else {}
+    truth = read_csv(picks)["TS_99_9"] if picks else {}
     for species in CONTEST_SPECIES:
-        places = truth[species.name] if truth else Picks.of(random.uniform(100, np.array(SHAPE) * 10 - 100, (30, 3)))
-        beside = places.zyx + random.normal(size=places.zyx.shape) * species.radius / 3 + [0, 1.5 * species.radius, 0]
+        positions = truth[species.name] if truth else Picks.of(random.uniform(100, np.array(SHAPE) * 10 - 100, (30, 3)))
+        beside = (
+            positions.zyx + random.normal(size=positions.zyx.shape) * species.radius / 3 + [0, 1.5 * species.radius, 0]
+        )
         grid = Volume(torch.empty(SHAPE), VOXEL)
-        balls = label_targets({species.name: Picks.of(np.concatenate([places.zyx, beside[::2]]))}, [species], grid)
+        balls = label_targets({species.name: Picks.of(np.concatenate([positions.zyx, beside[::2]]))}, [species], grid)
         chance = as_chances(balls, random)
         radius_vox = species.radius / VOXEL
         least = RECIPE.smallest.get(species.name, RECIPE.smallest_other) * 4 / 3 * np.pi * radius_vox**3
@@ -97,4 +97,4 @@ def as_chances(balls: Volume, random: np.random.Generator) -> Volume:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main, description=__doc__)

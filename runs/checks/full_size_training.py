@@ -1,18 +1,18 @@
-"""The published recipes at full size, started on a CPU: thirty real updates of each, and whether the loss falls.
+"""Measures whether the published recipes learn at full size on a CPU: the loss of thirty updates of each.
 
     python -m runs.checks.full_size_training OUT [RECIPE ...]
 
-Simulates four small runs (64 x 256 x 256) in OUT, then trains each recipe (yu4u, tattaka and soup-tiny unless named)
-for one epoch of 30 updates at batch 2, from scratch and with a short warm-up; all else is as shipped. Prints the mean
-loss of the first and the last ten updates and the seconds that all took.
+Simulates four small runs (64 x 256 x 256) in OUT. Then trains each recipe (yu4u, tattaka and soup-tiny by default) for
+one epoch of 30 updates at batch 2, from scratch and with a short warm-up; all else is as shipped. Prints the mean loss
+of the first and the last ten updates, and the seconds.
 """
 
-import sys
 import time
 from pathlib import Path
 
 import pandas as pd
 
+from runs.shared.command import Words, run_script
 from tomosoup.cli.options.commands import SimulateCommand
 from tomosoup.simulation.project import simulate_project
 from tomosoup.training.options import TrainingRecipe
@@ -20,11 +20,12 @@ from tomosoup.training.train import train
 
 RUNS, UPDATES, BATCH = 4, 30, 2
 
-if __name__ == "__main__":
-    out = Path(sys.argv[1])
+
+def main(out: Path, *names: Words) -> None:
+    """Simulate, train, and print the losses."""
     if not (out / "project").exists():
         simulate_project(SimulateCommand(out=out / "project", runs=RUNS))
-    for name in sys.argv[2:] or ["yu4u", "tattaka", "soup-tiny"]:
+    for name in names or ["yu4u", "tattaka", "soup-tiny"]:
         shipped = TrainingRecipe.read(name)
         balanced = shipped.crops_per_tomogram and UPDATES * BATCH // (RUNS - 1)
         recipe = shipped.model_copy(
@@ -48,3 +49,7 @@ if __name__ == "__main__":
             f"mean loss {loss[:10].mean():.5f} -> {loss[-10:].mean():.5f}",
             flush=True,
         )
+
+
+if __name__ == "__main__":
+    run_script(main, description=__doc__)

@@ -1,10 +1,9 @@
-"""The readers' fuzz tests with as many examples as one has time for.
+"""Measures how the readers end on spoilt files: the fuzz tests of the suite with as many examples as there is time for.
 
     python -m runs.checks.fuzz --examples 20000 [--only CSV MRC]
 
-prints, for each reader, how many spoilt files it was given, how many it read, and how many it refused in a sentence. It
-stops at the first that ends otherwise, and prints that file. The readers and the ways to spoil are those of
-tests/test_hostile.py.
+Prints, for each reader, how many spoilt files it was given, how many it read, and how many it refused with a sentence.
+It stops at the first file that ends otherwise, and prints it. Readers and mutations are those of the tests.
 """
 
 import argparse

@@ -1,16 +1,15 @@
-"""Hold simulated tomograms against real ones: spectra, missing wedge, skew, capsids, layout, and a picture.
+"""Measures how simulated tomograms differ from real ones: spectra, missing wedge, skew, capsids, layout, and a picture.
 
     python -m runs.checks.real_and_simulated DATA OUT [--fit]
 
 DATA holds real_slices/*.npy (128 x 128 slices of one real tomogram, denoised, 10 Å) and czii_train_picks.csv. OUT is a
-PNG: real and simulated slices in random order; OUT with .txt tells which are which. Simulated are RUNS runs of the
-recipe `contest`; of each, the 128 x 128 x 128 voxels with the most ribosomes, as the real slices come from such a
-place. With --fit nothing is compared: GAIN and RESIDUAL of `simulation.microscope.denoising` are fitted to the real
-slices (on other runs than those that are compared) and printed.
+PNG with real and simulated slices in random order; OUT with .txt says which are which. The simulated ones are from RUNS
+runs of the recipe `contest`: of each, the 128 x 128 x 128 voxels with the most ribosomes, as the real slices come from
+such a region. With --fit nothing is compared: the constants GAIN and RESIDUAL of the simulated denoising are fitted to
+the real slices, on other runs than those that are compared, and printed.
 """
 
 import random
-import sys
 import time
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import numpy as np
 import torch
 from scipy.spatial import cKDTree
 
+from runs.shared.command import run_script
 from tomosoup.data.formats.csv_tables import read_csv
 from tomosoup.simulation.microscope import denoising
 from tomosoup.simulation.options import SimulationRecipe
@@ -37,7 +37,7 @@ Slices = dict[str, list[np.ndarray]]
 
 
 def spectrum(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Power, frequency and angle from the second axis of a slice with mean 0 and deviation 1 under a Hann window."""
+    """Power, frequency and angle from the second axis of a slice, standardised, under a Hann window."""
     n = len(plane)
     window = np.outer(np.hanning(n), np.hanning(n))
     power = np.abs(np.fft.fft2((plane - plane.mean()) / plane.std() * window)) ** 2 / (window**2).sum()
@@ -85,7 +85,7 @@ def pooled(many: list[Slices]) -> Slices:
 
 
 def ring_radius(scene: Scene) -> float:
-    """Voxels from a capsid's middle to its darkest ring in xy, averaged over capsids and angles."""
+    """Voxels from a capsid's centre to its darkest ring in xy, averaged over capsids and angles."""
     volume = scene.volume
     y, x = np.mgrid[-20:21, -20:21]
     radius = np.hypot(y, x).round().astype(int)
@@ -98,12 +98,12 @@ def ring_radius(scene: Scene) -> float:
     return float(np.argmin(np.mean(profiles, axis=0)))
 
 
-def layout_row(places: list[np.ndarray]) -> str:
-    """Numbers, nearest neighbours of the kind and depths, over runs; Clark-Evans is 1 where places are random."""
-    near = [cKDTree(p).query(p, 2)[0][:, 1] for p in places if len(p) > 1]
+def layout_row(positions: list[np.ndarray]) -> str:
+    """Numbers, nearest neighbours of the species and depths, over runs; Clark-Evans is 1 for random positions."""
+    near = [cKDTree(p).query(p, 2)[0][:, 1] for p in positions if len(p) > 1]
     expected = [0.55396 * (VOLUME / len(n)) ** (1 / 3) for n in near]
     index = np.mean([n.mean() / e for n, e in zip(near, expected, strict=True)])
-    n, d, z = [len(p) for p in places], np.concatenate(near), np.concatenate([p[:, 0] for p in places])
+    n, d, z = [len(p) for p in positions], np.concatenate(near), np.concatenate([p[:, 0] for p in positions])
     return (
         f"{np.mean(n):5.1f} ({min(n):2d}-{max(n):3d})  {d.min():4.0f} {np.percentile(d, 5):4.0f} {np.median(d):4.0f}  "
         f"{index:.2f}  " + " ".join(f"{v:4.0f}" for v in np.percentile(z, [5, 50, 95]))
@@ -116,6 +116,7 @@ def print_rows(name: str, real: np.ndarray, ours: np.ndarray) -> None:
 
 
 def compare(data: Path, out: Path) -> None:
+    """Print what both are like, and draw slices of both."""
     recipe = SimulationRecipe.read("contest")
     annotated = read_csv(data / "czii_train_picks.csv")
     real, ours, rings, truths = real_slices(data / "real_slices"), [], [], []
@@ -158,7 +159,7 @@ def draw(out: Path, real: Slices, ours: Slices) -> None:
     out.with_suffix(".txt").write_text("\n".join(key) + "\n")
 
 
-def fit(data: Path) -> None:
+def fit_denoising(data: Path) -> None:
     """Print constants that bring the radial powers in xy and xz, and the power in the wedge, to the real ones."""
     recipe = SimulationRecipe.read("contest")
     wbp = recipe.model_copy(
@@ -190,8 +191,13 @@ def fit(data: Path) -> None:
     print(f"GAIN = {tuple(gain.round(4).tolist())}\nRESIDUAL = {residual:.3f}")
 
 
-if __name__ == "__main__":
-    if "--fit" in sys.argv:
-        fit(Path(sys.argv[1]))
+def main(data: Path, out: Path, *, fit: bool = False) -> None:
+    """Compare simulated with real slices, or fit the constants of the denoising."""
+    if fit:
+        fit_denoising(data)
     else:
-        compare(Path(sys.argv[1]), Path(sys.argv[2]))
+        compare(data, out)
+
+
+if __name__ == "__main__":
+    run_script(main, description=__doc__)

@@ -1,16 +1,17 @@
-"""Where each program counts positions from, as docs/formats.md shows it.
+"""Draws where each program counts positions from, for docs/data/formats.md.
 
-    python -m runs.figures.coordinate_frames docs/frames.png
+    python -m runs.figures.coordinate_frames docs/data/frames.png
 
-One small tomogram of 8 x 5 voxels (x to the right, z up; y goes as x), the same particle in every panel. The numbers
+Every panel shows the same particle in a small tomogram of 8 x 5 voxels (x to the right, z up; y goes as x). The numbers
 are those that `tomosoup export` writes.
 """
 
-import sys
+from pathlib import Path
 
 import matplotlib
 import numpy as np
 
+from runs.shared.command import run_script
 from tomosoup.core.types import Grid
 from tomosoup.data.formats.base import Frame
 from tomosoup.data.formats.known_formats import FORMATS
@@ -28,12 +29,12 @@ PANELS = {
     "Warp, crYOLO: voxels\n(RELION 4: unbinned pixels; ChimeraX, M: Å)": FORMATS["warp"].frame,
     "RELION 5: Å from the centre, size / 2\n(EMAN2: the same in unbinned pixels)": FORMATS["relion5"].frame,
     "Dynamo: voxels from the corner\n(its first pixel has index 1)": FORMATS["dynamo"].frame,
-    "IMOD: voxels, from the corner in x and y,\nfrom the middle of the first slice in z": FORMATS["imod"].frame,
+    "IMOD: voxels, from the corner in x and y,\nfrom the centre of the first slice in z": FORMATS["imod"].frame,
 }
 
 
 def draw(axis: plt.Axes, title: str, frame: Frame) -> None:
-    """The voxels, the program's origin and axes, and what it calls the particle's place."""
+    """Draw the voxels, the program's origin and axes, and its coordinates of the particle."""
     grid = Grid(VOXEL, (0.0, 0.0, 0.0), SHAPE)
     deep, _, wide = SHAPE
     for i in range(wide + 1):
@@ -69,7 +70,8 @@ def draw(axis: plt.Axes, title: str, frame: Frame) -> None:
     axis.set_axis_off()
 
 
-if __name__ == "__main__":
+def main(picture: Path) -> None:
+    """Draw all panels."""
     figure, axes = plt.subplots(2, 3, figsize=(15, 8.4), layout="constrained")
     for axis, (title, frame) in zip(axes.flat, PANELS.items(), strict=True):
         draw(axis, title, frame)
@@ -78,4 +80,8 @@ if __name__ == "__main__":
         "x to the right, z up; y goes as x. Row 0 is at the bottom, as in 3dmod and ChimeraX (napari has it on top).",
         fontsize=14,
     )
-    figure.savefig(sys.argv[1], dpi=70)
+    figure.savefig(picture, dpi=70)
+
+
+if __name__ == "__main__":
+    run_script(main, description=__doc__)

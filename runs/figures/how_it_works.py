@@ -1,11 +1,10 @@
-"""The pictures of docs/how-it-works.md, each drawn by the code that it explains.
+"""Draws the pictures of docs/inference/how-it-works.md, each with the code that it explains.
 
-    python -m runs.figures.how_it_works MODEL docs
+    python -m runs.figures.how_it_works MODEL docs/inference
 
 MODEL is a checkpoint that predicts heatmaps, such as the demo's.
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 
+from runs.shared.command import run_script
 from tomosoup.core.thresholds import apply_thresholds
 from tomosoup.data.copick.files import COLOURS
 from tomosoup.inference.ensemble import ensemble_heatmap
@@ -28,8 +28,8 @@ from tomosoup.training.supervision.targets import gaussian_targets
 SHAPE, SEED, SLICE = (48, 256, 256), 77, 24
 
 
-def path_of_a_pick(model: Path, file: Path) -> None:
-    """A slice, what a net is asked for there, what it says, and the picks that are read from that."""
+def path_of_a_pick(model: str, file: Path) -> None:
+    """Draw a slice, the network's target there, its heatmap, and the picks from that."""
     checkpoint = load(model)
     scene = simulate(SimulationRecipe.read("simulated").model_copy(update={"shape": SHAPE}), seed=SEED)
     species, volume = checkpoint.species, scene.volume
@@ -62,7 +62,7 @@ def coloured(maps: torch.Tensor) -> np.ndarray:
 
 
 def circles(axis: Axes, zyx_vox: np.ndarray, radius_vox: float, colour: str) -> None:
-    """Circles where balls about picks meet the slice."""
+    """Draw circles where balls around picks meet the slice."""
     for z, y, x in zyx_vox:
         if abs(z - SLICE) < radius_vox:
             size = float(np.sqrt(radius_vox**2 - (z - SLICE) ** 2))
@@ -70,7 +70,7 @@ def circles(axis: Axes, zyx_vox: np.ndarray, radius_vox: float, colour: str) -> 
 
 
 def windows(file: Path) -> None:
-    """How often a plane's voxels are seen, and one window's weight, by the paper's windows and by larger ones."""
+    """Draw how many windows see each voxel of a plane, for the paper's and larger ones, and a window's weight."""
     figure = Figure(figsize=(13, 4.4), layout="constrained")
     axes = figure.subplots(1, 3)
     side = 630
@@ -94,6 +94,11 @@ def windows(file: Path) -> None:
     figure.savefig(file, dpi=70)
 
 
+def main(model: str, folder: Path) -> None:
+    """Draw both pictures."""
+    path_of_a_pick(model, folder / "how-picks.jpg")
+    windows(folder / "how-windows.png")
+
+
 if __name__ == "__main__":
-    path_of_a_pick(Path(sys.argv[1]), Path(sys.argv[2]) / "how-picks.jpg")
-    windows(Path(sys.argv[2]) / "how-windows.png")
+    run_script(main, description=__doc__)

@@ -1,16 +1,17 @@
-"""The picture in docs/report.md: a report as a browser shows it (needs playwright and Debian's chromium).
+"""Takes the picture of docs/review/report.md: a report as a browser shows it (needs playwright and chromium).
 
     tomosoup pick OUT/project --model OUT/models/small-0.safetensors --runs run_006 run_007
     tomosoup report OUT/project --model OUT/models/small-0.safetensors
-    python -m runs.figures.report_page report.html docs/report.jpg
+    python -m runs.figures.report_page report.html docs/review/report.jpg
 
-OUT is that of runs/quality/speed_plans/: project and model are its own.
+OUT is that of runs/quality/speed_plans, which makes its project and model.
 """
 
-import sys
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
+
+from runs.shared.command import run_script
 
 SWITCHES = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync"
 
@@ -31,4 +32,4 @@ def main(page: Path, picture: Path, *, width: int = 1500, height: int = 1935) ->
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    run_script(main, description=__doc__)

@@ -1,15 +1,16 @@
-"""Slices of simulated tomograms, as docs/simulation.md shows them.
+"""Draws slices of simulated tomograms for docs/simulation/simulate.md.
 
-    python -m runs.figures.simulated_slices OUT
+    python -m runs.figures.simulated_slices docs/simulation/simulated.jpg
 
 One run of each of the recipes `contest` and `cell`, smaller in the plane; xy above, xz below.
 """
 
-import sys
+from pathlib import Path
 
 import matplotlib
 from PIL import Image
 
+from runs.shared.command import run_script
 from tomosoup.simulation.options import SimulationRecipe
 from tomosoup.simulation.simulate import simulate
 
@@ -18,7 +19,9 @@ from matplotlib import pyplot as plt
 
 SIDE = 400
 
-if __name__ == "__main__":
+
+def main(picture: Path) -> None:
+    """Simulate and draw."""
     figure, axes = plt.subplots(2, 2, figsize=(12, 8), height_ratios=[SIDE, 184], layout="constrained")
     for (top, below), name in zip(axes.T, ("contest", "cell"), strict=True):
         recipe = SimulationRecipe.read(name)
@@ -28,5 +31,9 @@ if __name__ == "__main__":
             axis.imshow(plane, cmap="gray", vmin=-4, vmax=3)
             axis.set_axis_off()
         top.set_title(f"--recipe {name}")
-    figure.savefig(sys.argv[1] + ".png", dpi=80)
-    Image.open(sys.argv[1] + ".png").convert("L").save(sys.argv[1], quality=70)
+    figure.savefig(f"{picture}.png", dpi=80)
+    Image.open(f"{picture}.png").convert("L").save(picture, quality=70)
+
+
+if __name__ == "__main__":
+    run_script(main, description=__doc__)

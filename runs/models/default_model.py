@@ -1,37 +1,40 @@
-"""The default model that ships with the package: simulate, train, set thresholds, score. Nothing real is in it.
+"""Makes the default model that ships with the package: simulates, trains, sets thresholds, scores. No data is real.
 
     python -m runs.models.default_model simulate OUT DATA     # DATA holds czii_train_picks.csv and maps_10A/
     python -m runs.models.default_model train OUT
     python -m runs.models.default_model soup OUT              # the small soup of the other system
     python -m runs.models.default_model tune OUT              # sets the thresholds of both, alone and together
-    python -m runs.models.default_model test OUT              # prints the tables of the model card
+    python -m runs.models.default_model test OUT [WAY ...]    # prints the tables of the model card
     python -m runs.models.default_model sample SAMPLE DATA    # the tomogram that `tomosoup demo` picks
 
-`simulate` makes two projects. OUT/train: twenty crowded tomograms of 96 x 448 x 448 voxels under microscopes of every
-kind, with the shapes of maps_10A, and five of full size whose particles stand where five of the contest's seven
-annotated tomograms have them, with the built-in shapes; one of the five, TS_73_6, is held out: it chooses the best
-epoch and sets the thresholds. OUT/test: six of full size that nothing is trained or tuned on, of the recipe `contest`:
-the other two layouts, and four random ones.
+`simulate` makes two projects. OUT/train holds twenty crowded tomograms of 96 x 448 x 448 voxels under many microscopes,
+with the shapes of maps_10A, and five of full size, with the built-in shapes and the particles where five of the
+contest's seven annotated tomograms have them. One of the five, TS_73_6, is held out: it chooses the best epoch and sets
+the thresholds. OUT/test holds six of full size of the recipe `contest`: the other two layouts, and four random ones.
+Nothing is trained or tuned on them.
 
-`train` is the recipe `best`, `soup` the mean of the three best epochs of a 3D U-Net with the options of `SOUP`;
-both can be stopped and started again. `tune` is `tomosoup tune`, on the run that chose the epochs. `test` picks the six
-in several ways (`WAYS`) with the models of OUT or, where there are none, those that ship with the package, and the
-thresholds that they came with; intervals are from a bootstrap over runs, and particles and false picks in them.
+`train` uses the recipe `best`. `soup` averages the three best epochs of a 3D U-Net with the options of `SOUP`. Both can
+be stopped and started again. `tune` is `tomosoup tune`, on the run that chose the epochs. `test` picks the six in
+several ways (`WAYS`) with the models of OUT or, where there are none, those that ship with the package, and with their
+thresholds. Intervals are from a bootstrap over runs, and over particles and false picks in them.
 """
 
 import shutil
-import sys
 from pathlib import Path
 from time import process_time
 
 import numpy as np
 
+from runs.shared.command import Words, print_progress, run_step
+from runs.shared.density_maps import MAP_SCALE, PDB_CODES, density_maps
+from runs.shared.small_unet3d import unet3d_training
 from tomosoup.cli.commands.sample import save_sample
-from tomosoup.cli.main import main as cli
+from tomosoup.cli.main import main
 from tomosoup.cli.options.commands import SimulateCommand, SoupCommand
 from tomosoup.core.runtime import keep_freed_memory
+from tomosoup.core.types import PicksByRun
 from tomosoup.data.options import AnnotatedData, DataOptions
-from tomosoup.data.project import open_project
+from tomosoup.data.project import Project, open_project
 from tomosoup.data.tomogram import select_tomogram
 from tomosoup.data.truth import read_truth
 from tomosoup.inference.engines.net_cache import Nets
@@ -39,8 +42,7 @@ from tomosoup.inference.ensemble import all_thresholds
 from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.inference.pick import chosen, chosen_maps, pick_with
-from tomosoup.models.checkpoint import load
-from tomosoup.models.nets.options import UNet3dOptions
+from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.window_plan import WindowPlan
 from tomosoup.scoring.bootstrap import bootstrap, f4_at, interval, look
 from tomosoup.scoring.matching import MATCH_RADII
@@ -49,17 +51,9 @@ from tomosoup.simulation.options import CONCENTRATION, SampleOptions, Simulation
 from tomosoup.simulation.project import simulate_project
 from tomosoup.simulation.simulate import simulate as simulate_scene
 from tomosoup.training.make_soup import make_soup
-from tomosoup.training.options import AugmentationOptions, LossOptions, TrainingRecipe
-from tomosoup.training.train import train as training
+from tomosoup.training.options import TrainingRecipe
+from tomosoup.training.train import train as train_model
 
-MAPS = {
-    "apo-ferritin": "8cpv",
-    "beta-galactosidase": "6drv",
-    "ribosome": "6qzp",
-    "thyroglobulin": "7n4y",
-    "virus-like-particle": "6n4v",
-}
-"""Beta-amylase's map is one chain of four, so it keeps its built-in shape."""
 HELD_OUT = "TS_73_6"
 LAYOUTS = ("TS_5_4", "TS_69_2", "TS_6_4", "TS_6_6", HELD_OUT)
 TEST_LAYOUTS = ("TS_86_3", "TS_99_9")
@@ -70,10 +64,7 @@ CROWDED, RANDOM = 20, 4
 def recipes(data: Path) -> tuple[SimulationRecipe, SimulationRecipe, SimulationRecipe]:
     """Crowded tomograms to train on; those of the contest's layouts to train on; those to test on."""
     contest = SimulationRecipe.read("contest")
-    maps = {
-        "maps": {name: data / "maps_10A" / f"{code}.mrc" for name, code in MAPS.items()},
-        "map_scale": {"virus-like-particle": 0.7},
-    }
+    maps = {"maps": density_maps(data / "maps_10A"), "map_scale": MAP_SCALE}
     anyone = {
         "sample": SampleOptions(
             thickness=(900, 2200), ice_gradient=(0, 0.2), background_proteins=(10_000, 60_000), gold=(0, 4),
@@ -95,9 +86,8 @@ def recipes(data: Path) -> tuple[SimulationRecipe, SimulationRecipe, SimulationR
     )
 
 
-def simulate(out: Path, paths: list[str]) -> None:
-    """Make both projects, or go on with them."""
-    data = Path(paths[0])
+def simulate(out: Path, data: Path) -> None:
+    """Simulate what is missing of both projects."""
     crowded, like, test = recipes(data)
     for name, seed, runs, random, layouts, placed in (
         ("train", 901, CROWDED, crowded, LAYOUTS, like),
@@ -105,34 +95,33 @@ def simulate(out: Path, paths: list[str]) -> None:
     ):
         folder, aside = out / name, out / f"{name}-placed"
         if not folder.exists():
-            make(SimulateCommand(out=folder, runs=runs, seed=seed, simulation=random))
+            simulate_project(
+                SimulateCommand(out=folder, runs=runs, seed=seed, simulation=random), progress=print_progress
+            )
         home = folder / "static" / "ExperimentRuns"
         if missing := [run for run in layouts if not (home / run).exists()]:
-            make(SimulateCommand(
-                out=aside, like=data / "czii_train_picks.csv", like_runs=tuple(missing), seed=seed + 10,
+            simulate_project(SimulateCommand(
+                out=aside, layout_from=data / "czii_train_picks.csv", layout_runs=tuple(missing), seed=seed + 10,
                 simulation=placed,
-            ))  # fmt: skip
+            ), progress=print_progress)  # fmt: skip
             for run in missing:
                 (aside / "static" / "ExperimentRuns" / run).rename(home / run)
             shutil.rmtree(aside)
     (out / "maps").mkdir(exist_ok=True)
-    for name in MAPS.keys() - test.map_scale.keys():
+    for name in PDB_CODES.keys() - MAP_SCALE.keys():
         shutil.copyfile(test.maps[name], out / "maps" / f"{name}.mrc")
 
 
-def train(out: Path, _: list[str]) -> None:
-    """Train the net, or go on with it, and save it in half precision."""
+def train(out: Path) -> None:
+    """Train the net, or resume its training, and save it in half precision."""
     project = open_project(out / "train")
     fold, folder = project.runs.index(HELD_OUT), out / "default.training"
     begun = (folder / "last.ckpt").is_file()
-    trained = training.train(project, TrainingRecipe.read("best"), fold=fold, folder=folder, resume=begun)
+    trained = train_model(project, TrainingRecipe.read("best"), fold=fold, folder=folder, resume=begun)
     trained.halved().save(out / "default.safetensors")
 
 
-SOUP = TrainingRecipe(
-    net=UNet3dOptions(channels=(16, 32, 64, 64), residual_units=1, dropout=0.1),
-    loss=LossOptions(name="dice"),
-    augmentation=AugmentationOptions(affine_probability=0.0, intensity_probability=0.0),
+SOUP = unet3d_training(
     windows=WindowPlan(shape=(96, 640, 640), stride=(72, 480, 480), weighting="gaussian", border="inside"),
     crop_shape=(64, 96, 96),
     crops_per_tomogram=4,
@@ -145,17 +134,17 @@ SOUP = TrainingRecipe(
     average_decay=0.97,
 )
 LEGS = (SOUP, SOUP.model_copy(update={"epochs": 44}))
-"""The second goes on from the best epoch of the first, its learning rate from the top again."""
+"""The second starts from the best epoch of the first, with its learning rate at the maximum again."""
 
 
-def cook(out: Path, _: list[str]) -> None:
-    """Train the 3D U-Net, or go on with it, and save the soup of its best epochs in half precision."""
+def train_soup(out: Path) -> None:
+    """Train the 3D U-Net, or resume its training, and save the soup of its best epochs in half precision."""
     project, trained = open_project(out / "train"), None
     fold, folder = project.runs.index(HELD_OUT), out
     for number, leg in enumerate(LEGS, start=1):
         folder = out / f"default-soup-{number}.training"
         begun = (folder / "last.ckpt").is_file()
-        trained = training.train(project, leg, fold=fold, folder=folder, start=trained, resume=begun)
+        trained = train_model(project, leg, fold=fold, folder=folder, start=trained, resume=begun)
     options = SoupCommand(
         ingredients=(folder,),
         output=out / "default-soup.safetensors",
@@ -177,35 +166,28 @@ WAYS = {
 """What the test runs are picked by: models (two on their common scale) and plan, its templates the maps of OUT."""
 
 
-def tune(out: Path, _: list[str]) -> None:
+def tune(out: Path) -> None:
     """Set thresholds of both models, alone and together, by the tomogram that chose their epochs."""
     files = [str(out / f"{name}.safetensors") for name in ("default", "default-soup")]
     for models in (files[:1], files[1:], files):
-        cli(["tune", str(out / "train"), "--softness", "0.1", "--model", *models])
+        main(["tune", str(out / "train"), "--softness", "0.1", "--model", *models])
 
 
-def test(out: Path, names: list[str]) -> None:
-    """Pick the unseen runs and print the tables of the model card, or those of `names` alone."""
+def test(out: Path, *ways: Words) -> None:
+    """Pick the unseen runs and print the tables of the model card, or those of some ways alone."""
     project = open_project(out / "test")
     truth = {run: read_truth(project, run) for run in project.runs}
-    for name in names or WAYS:
+    for name in ways or WAYS:
         files, options = WAYS[name]
         models = [load(own if (own := out / f"{file}.safetensors").exists() else file) for file in files]
         if "templates" in options:
             options = {**options, "templates": {"folder": out / "maps"}}
-        plan = PickingPlan.of(options, source=name)
-        species, thresholds, nets = models[0].species, all_thresholds(models), Nets(InferenceOptions(engine="torch"))
-        maps = chosen_maps(plan, models)
-        begun, picks, kept = process_time(), {}, {}
-        for run in project.runs:
-            volume = select_tomogram(project, run, DataOptions())
-            picks[run] = pick_with(nets, volume, models, plan=plan)
-            kept[run] = chosen(picks[run], volume, models, thresholds=thresholds, plan=plan, maps=maps)
-        seconds = (process_time() - begun) / len(picks)
+        kept, seconds = pick_test_runs(project, models, PickingPlan.of(options, source=name))
+        species = models[0].species
         result = score(kept, truth, species)
         print(f"| {name} | F4 | 95 % | hit | false | missed |\n| --- | ---: | ---: | ---: | ---: | ---: |")
         for kind in species:
-            looks = [[look(kept[r][kind.name], truth[r][kind.name], distance=MATCH_RADII * kind.radius)] for r in picks]
+            looks = [[look(kept[r][kind.name], truth[r][kind.name], distance=MATCH_RADII * kind.radius)] for r in kept]
             drawn = bootstrap(looks, resamples=1000, seed=0)
             low, high = interval(np.array([f4_at(0.0, *sample) for sample in drawn]))
             m = result.species[kind.name]
@@ -215,14 +197,21 @@ def test(out: Path, names: list[str]) -> None:
         print(f"\n{seconds:.0f} CPU seconds a tomogram\n", flush=True)
 
 
-def make(command: SimulateCommand) -> None:
-    """Simulate a project."""
-    simulate_project(command, progress=lambda what, done, total: print(what, f"{done}/{total}", end="\r", flush=True))
+def pick_test_runs(project: Project, models: list[Checkpoint], plan: PickingPlan) -> tuple[PicksByRun, float]:
+    """Picks at the thresholds of the models, and CPU seconds a tomogram."""
+    thresholds, nets = all_thresholds(models), Nets(InferenceOptions(engine="torch"))
+    maps = chosen_maps(plan, models)
+    begun, kept = process_time(), {}
+    for run in project.runs:
+        volume = select_tomogram(project, run, DataOptions())
+        picks = pick_with(nets, volume, models, plan=plan)
+        kept[run] = chosen(picks, volume, models, thresholds=thresholds, plan=plan, maps=maps)
+    return kept, (process_time() - begun) / len(kept)
 
 
-def sample(path: Path, paths: list[str]) -> None:
+def sample(path: Path, data: Path) -> None:
     """Simulate the tomogram that ships with the package: crowded, under the test's microscopes."""
-    crowded, _, test = recipes(Path(paths[0]))
+    crowded, _, test = recipes(data)
     recipe = test.model_copy(
         update={"shape": (64, 320, 320), "concentration": crowded.concentration, "layout": crowded.layout}
     )
@@ -232,5 +221,5 @@ def sample(path: Path, paths: list[str]) -> None:
 
 if __name__ == "__main__":
     keep_freed_memory()
-    steps = {"simulate": simulate, "train": train, "soup": cook, "tune": tune, "test": test, "sample": sample}
-    steps[sys.argv[1]](Path(sys.argv[2]), sys.argv[3:])
+    steps = {"simulate": simulate, "train": train, "soup": train_soup, "tune": tune, "test": test, "sample": sample}
+    run_step(steps, description=__doc__)

@@ -1,28 +1,28 @@
-"""The 4th place's choices, one by one, on simulated tomograms laid out as the contest's seven, leaving one run out.
+"""Measures what each choice of the 4th place is worth in F4, on small copies of the contest's tomograms.
 
     python -m runs.quality.ablations train OUT PICKS WEIGHTS [--worker I/N]    # makes what is missing in OUT
-    python -m runs.quality.ablations table OUT                                 # prints the table of docs/ablations.md
+    python -m runs.quality.ablations table OUT                    # prints the table of docs/scoring/ablations.md
 
-PICKS is the table of the contest's true particles (czii_train_picks.csv), WEIGHTS what
+PICKS is the table of the contest's true particles (czii_train_picks.csv). WEIGHTS is the file that
 runs/models/lite0_weights.py makes.
 
-Voxels of 20 Å (92 x 315 x 315) halve the contest's tomograms and leave every particle in place; windows of
-16 x 64 x 64 at stride 24 are the paper's 128 at 48. Everything else is small: an EfficientNet-Lite0 backbone, narrow
-decoders, 120 updates. A row is scored on the held-out runs of the folds with thresholds from the other folds' held-out
-runs, so that no run sets its own. The spread is over seeds and folds.
+The tomograms and the heatmap model are those of runs/shared/small_contest.py; a stride of 24 is the paper's 48. Each
+training holds one run out. A row is scored on the held-out runs of all folds. The thresholds of a run come from the
+held-out runs of the other folds, so no run sets its own. The spread is over seeds and folds.
 """
 
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from tomosoup.cli.options.commands import SimulateCommand
+from runs.shared.command import run_step, share_of
+from runs.shared.saved_picks import picks_from_json, picks_to_json, write_json
+from runs.shared.score_table import ScoreRow, print_scores
+from runs.shared.small_contest import BATCH, SEEDS, UPDATES, VOXEL, heatmap_training, simulate_contest
 from tomosoup.core.thresholds import apply_thresholds
 from tomosoup.core.types import Picks
 from tomosoup.data.options import DataOptions
@@ -33,21 +33,17 @@ from tomosoup.inference.ensemble import ensemble_heatmap
 from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.inference.readout.peaks import find_peaks
 from tomosoup.models.checkpoint import Checkpoint, load
-from tomosoup.models.nets.options import NetOptions
 from tomosoup.models.window_plan import WindowPlan
 from tomosoup.scoring.score import score
 from tomosoup.scoring.thresholds import steady_thresholds
-from tomosoup.simulation.options import MicroscopeOptions, SimulationRecipe
-from tomosoup.simulation.project import simulate_project
 from tomosoup.training.options import AugmentationOptions, LossOptions, TrainingRecipe
 from tomosoup.training.train import train
 
-FOLDS, SEEDS = (0, 3, 6), (0, 1)
-DOSE = 20.0
-"""Electrons per Å² over all tilts: few, so that small particles are hard to see."""
-UPDATES, BATCH = 120, 8
+FOLDS = (0, 3, 6)
 SCORED = slice(None), slice(None), slice(0, 160)
 """The half of a held-out run that is picked and scored, to save time."""
+FoundByFold = dict[tuple[int, int], tuple[str, dict[str, Picks]]]
+"""By fold and seed: the held-out run and its picks."""
 PAPER = PickingPlan(step=(0.5, 0.375, 0.375), weighting="pyramid")
 """As the plan `paper`, with sub-voxel peaks: a voxel of 20 Å is two thirds of the distance that counts as a hit."""
 PLANS = {
@@ -57,8 +53,6 @@ PLANS = {
     "A1, stride 64, no overlap at all": PAPER.model_copy(update={"step": (1.0, 1.0, 1.0)}),
     "A1, windows unweighted": PAPER.model_copy(update={"weighting": "none"}),
 }
-
-
 PLANES = {
     "A1": WindowPlan(shape=(16, 1024, 1024), stride=(8, 1024, 1024), weighting="pyramid", border="inside"),
     "A2": WindowPlan(shape=(32, 1024, 1024), stride=(16, 1024, 1024), weighting="pyramid", border="inside"),
@@ -68,18 +62,8 @@ PLANES = {
 
 def recipes(weights: Path) -> dict[str, TrainingRecipe]:
     """What is trained, by name."""
-    a1 = TrainingRecipe(
-        net=NetOptions(
-            backbone="tf_efficientnet_lite0", backbone_weights=weights, input_slices=5, decoder_widths=(64, 48, 32)
-        ),
-        windows=WindowPlan(shape=(16, 64, 64), stride=(16, 64, 64), weighting="pyramid"),  # one quick validation
-        augmentation=AugmentationOptions(flip_axes=("x",), mixup_probability=0.5),
-        epochs=1,
-        crops_per_epoch=UPDATES * BATCH,
-        warmup_epochs=0.1,
-        batch_size=BATCH,
-        learning_rate=2e-3,
-        average_decay=0.85,  # a memory of 5 % of the training, as 0.999 is of the paper's
+    a1 = heatmap_training(
+        weights, stride=(16, 64, 64), augmentation=AugmentationOptions(flip_axes=("x",), mixup_probability=0.5)
     )
     net = a1.net.model_copy
     a2_net = net(update={
@@ -119,88 +103,78 @@ def write(path: Path, project: Path, models: list[Checkpoint], plan: PickingPlan
     run = models[0].history[-1]["held_out"]
     volume = select_tomogram(open_project(project), run, DataOptions()).read(SCORED)
     picks = find_peaks(ensemble_heatmap(volume, models, plan=plan), models[0].species, peaks=plan.peaks)
-    found = {n: {"zyx": p.zyx.round(1).tolist(), "score": p.score.round(4).tolist()} for n, p in picks.items()}
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps({"run": run, "picks": found}))
+    write_json(path, {"run": run, "picks": picks_to_json(picks)})
 
 
-def work(out: Path, picks: Path, weights: Path, *, worker: int, workers: int) -> None:
-    """Make what is missing of this worker's share."""
+def train_all(out: Path, picks: Path, weights: Path, *, worker: str = "0/1") -> None:
+    """Train and pick what is missing of this worker's share."""
+    number, workers = share_of(worker)
     torch.set_num_threads(1)
-    project = out / "project"
-    if not project.exists():
-        microscope = MicroscopeOptions(dose=(DOSE, DOSE))
-        simulation = SimulationRecipe(shape=(92, 315, 315), voxel_size=20.0, microscope=microscope)
-        simulate_project(SimulateCommand(out=project, like=picks, simulation=simulation, seed=7))
-    for i, (name, fold, seed) in enumerate(jobs()):
-        if i % workers != worker:
-            continue
-        stem = f"{name}-{fold}-{seed}"
-        model, folder = out / "models" / f"{stem}.safetensors", out / "models" / f"{stem}.training"
-        if not model.exists():
-            recipe = recipes(weights)[name].model_copy(update={"seed": seed})
-            train(project, recipe, fold=fold, folder=folder).save(model)
-        checkpoint = load(model)
-        for row, plan in PLANS.items() if name == "A1" else [(name, PAPER)]:
-            write(out / "picks" / f"{row}-{fold}-{seed}.json", project, [checkpoint], plan)
-        if name == "A1":
-            row = f"A1, weights not averaged-{fold}-{seed}.json"
-            write(out / "picks" / row, project, [raw(folder, checkpoint)], PAPER)
-        if windows := PLANES.get(name):
-            row = f"{name}, whole planes-{fold}-{seed}.json"
-            write(out / "picks" / row, project, [replace(checkpoint, windows=windows)], PickingPlan())
-        print(stem, checkpoint.history[-1]["f4"], flush=True)
-    for i, (fold, seed) in enumerate(product(FOLDS, SEEDS)):
-        if i % workers != worker:
-            continue
-        a1, a2 = (load(out / "models" / f"{name}-{fold}-{seed}.safetensors") for name in ("A1", "A2"))
-        write(out / "picks" / f"A1 and A2 together-{fold}-{seed}.json", project, [a1, a2], PAPER)
-        other = load(out / "models" / f"A1-{fold}-{SEEDS[1 - SEEDS.index(seed)]}.safetensors")
-        if seed == SEEDS[0]:
-            write(out / "picks" / f"A1 twice, of both seeds-{fold}-{seed}.json", project, [a1, other], PAPER)
+    simulate_contest(out / "project", picks)
+    for job in list(jobs())[number::workers]:
+        train_one(out, weights, *job)
+    for fold, seed in list(product(FOLDS, SEEDS))[number::workers]:
+        pick_together(out, fold, seed)
+
+
+def train_one(out: Path, weights: Path, name: str, fold: int, seed: int) -> None:
+    """Train a recipe on a fold, and pick its held-out run by every plan."""
+    project, stem = out / "project", f"{name}-{fold}-{seed}"
+    model, folder = out / "models" / f"{stem}.safetensors", out / "models" / f"{stem}.training"
+    if not model.exists():
+        recipe = recipes(weights)[name].model_copy(update={"seed": seed})
+        train(project, recipe, fold=fold, folder=folder).save(model)
+    checkpoint = load(model)
+    for row, plan in PLANS.items() if name == "A1" else [(name, PAPER)]:
+        write(out / "picks" / f"{row}-{fold}-{seed}.json", project, [checkpoint], plan)
+    if name == "A1":
+        row = f"A1, weights not averaged-{fold}-{seed}.json"
+        write(out / "picks" / row, project, [raw(folder, checkpoint)], PAPER)
+    if windows := PLANES.get(name):
+        row = f"{name}, whole planes-{fold}-{seed}.json"
+        write(out / "picks" / row, project, [replace(checkpoint, windows=windows)], PickingPlan())
+    print(stem, checkpoint.history[-1]["f4"], flush=True)
+
+
+def pick_together(out: Path, fold: int, seed: int) -> None:
+    """Pick a fold's held-out run by both models, and by the first model of both seeds."""
+    a1, a2 = (load(out / "models" / f"{name}-{fold}-{seed}.safetensors") for name in ("A1", "A2"))
+    write(out / "picks" / f"A1 and A2 together-{fold}-{seed}.json", out / "project", [a1, a2], PAPER)
+    if seed == SEEDS[0]:
+        other = load(out / "models" / f"A1-{fold}-{SEEDS[1]}.safetensors")
+        write(out / "picks" / f"A1 twice, of both seeds-{fold}-{seed}.json", out / "project", [a1, other], PAPER)
 
 
 def in_half(picks: Picks) -> Picks:
     """The particles of `SCORED`."""
-    return Picks.of(picks.zyx[picks.zyx[:, 2] < SCORED[2].stop * 20.0])
+    return Picks.of(picks.zyx[picks.zyx[:, 2] < SCORED[2].stop * VOXEL])
 
 
 def table(out: Path) -> None:
-    """A row a choice, best first: weighted F4 of the folds' held-out runs together, by seed, then of each run."""
+    """Print a row a choice, best first: weighted F4 of the folds' held-out runs together, by seed, then of each run."""
     project = open_project(out / "project")
-    rows: dict[str, dict[tuple[int, int], tuple[str, dict[str, Picks]]]] = {}
+    found: dict[str, FoundByFold] = {}
     for file in sorted((out / "picks").glob("*.json")):
         row, fold, seed = file.stem.rsplit("-", 2)
-        kept = json.loads(file.read_text())
-        picks = {n: Picks(np.array(p["zyx"]).reshape(-1, 3), np.array(p["score"])) for n, p in kept["picks"].items()}
-        rows.setdefault(row, {})[int(fold), int(seed)] = kept["run"], picks
+        saved = json.loads(file.read_text())
+        found.setdefault(row, {})[int(fold), int(seed)] = saved["run"], picks_from_json(saved["picks"])
     truth = {run: {n: in_half(p) for n, p in read_truth(project, run).items()} for run in project.runs}
-    lines = []
-    for row, found in rows.items():
-        pooled, single = [], []
+    rows = []
+    for name, by_fold in found.items():
+        row = ScoreRow(name)
         for seed in SEEDS:
-            mine = {f: found[f, seed] for f in FOLDS if (f, seed) in found}
+            folds = {f: by_fold[f, seed] for f in FOLDS if (f, seed) in by_fold}
             kept = {}
-            for fold, (run, picks) in mine.items():
-                others = [(p, truth[r]) for f, (r, p) in mine.items() if f != fold]
+            for fold, (run, picks) in folds.items():
+                others = [(p, truth[r]) for f, (r, p) in folds.items() if f != fold]
                 if others:
                     kept[run] = apply_thresholds(picks, steady_thresholds(others, project.species))
-                    single.append(score({run: kept[run]}, truth, project.species).weighted)
+                    row.runs.append(score({run: kept[run]}, truth, project.species).weighted)
             if len(kept) == len(FOLDS):
-                pooled.append(score(kept, truth, project.species).weighted)
-        seeds = " | ".join([*(f"{v:.3f}" for v in pooled), *["-"] * (len(SEEDS) - len(pooled))])
-        spread = f"{np.mean(single):.3f} ± {np.std(single, ddof=1):.3f}"
-        lines.append((np.mean(pooled), f"| {row} | {seeds} | {spread} | {' '.join(f'{v:.2f}' for v in single)} |"))
-    print("| row | " + " | ".join(f"seed {s}" for s in SEEDS) + " | a run: mean ± deviation | runs |")
-    print("| --- |" + " ---: |" * len(SEEDS) + " ---: | --- |")
-    for _, line in sorted(lines, reverse=True):
-        print(line)
+                row.by_seed[seed] = [score(kept, truth, project.species).weighted]
+        rows.append(row)
+    print_scores(rows, SEEDS)
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "table":
-        table(Path(sys.argv[2]))
-    else:
-        out, picks, weights = map(Path, sys.argv[2:5])
-        share = sys.argv[6] if "--worker" in sys.argv else "0/1"
-        work(out, picks, weights, worker=int(share.split("/")[0]), workers=int(share.split("/")[1]))
+    run_step({"train": train_all, "table": table}, description=__doc__)

@@ -1,27 +1,27 @@
-"""How far scores should follow the noise of a tomogram (`PickingPlan.noise_correction`): F4 by its power.
+"""Measures how far scores should follow the noise of a tomogram (`PickingPlan.noise_correction`): F4 by the power.
 
     python -m runs.quality.noise_correction simulate OUT DATA      # DATA holds maps_10A/
     python -m runs.quality.noise_correction measure OUT MODEL      # MODEL: default, default-soup or a checkpoint
 
-Sixteen tomograms of 96 x 320 x 320 voxels, each of its own noise: 8 to 160 electrons per Å², 1000 to 2600 Å of ice,
+Sixteen tomograms of 96 x 320 x 320 voxels differ in their noise: 8 to 160 electrons per Å², 1000 to 2600 Å of ice,
 tilts to 36 to 64 degrees, up to 10 % of the ice filled by other proteins, up to four membranes, half or twice the
-particles. The power that ships was chosen on them. `measure` prints F4 of all sixteen together with the model's
-thresholds, for all species there and for some gone: of these the picks that hit nothing are left, and no true particle.
+particles. They chose the default power. `measure` prints F4 of all sixteen together with the model's thresholds, with
+all species and without some. A species is taken away with its true particles and the picks that hit them.
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
 
-from runs.quality.detection_limits import Level, candidates, recipe
+from runs.quality.detection_limits.levels import Level, recipe
+from runs.shared.candidates import candidates, with_noise_correction
+from runs.shared.command import run_step
 from tomosoup.cli.options.commands import SimulateCommand
 from tomosoup.core.runtime import keep_freed_memory
 from tomosoup.core.thresholds import apply_thresholds
 from tomosoup.core.types import Picks, PicksBySpecies, Species
 from tomosoup.data.project import open_project
 from tomosoup.data.truth import read_truth
-from tomosoup.inference.readout.noise_scaling import as_loud
 from tomosoup.inference.readout.template_check import near
 from tomosoup.models.checkpoint import load
 from tomosoup.scoring.matching import MATCH_RADII
@@ -33,12 +33,12 @@ from tomosoup.simulation.project import simulate_project
 RUNS, SEED = 16, 4711
 POWERS = (0.0, 1.5, 2.0, 2.5, 3.0)
 GONE = (0, 1, 2, 3, 4)
-"""How many of the five species that count are not there."""
+"""How many of the five species that count are taken away."""
 
 
-def simulate(out: Path, data: str) -> None:
-    """Make the project."""
-    usual = recipe(Level("dose", 80, 45), Path(data))
+def simulate(out: Path, data: Path) -> None:
+    """Simulate the project."""
+    usual = recipe(Level("dose", 80, 45), data)
     microscope = {"dose": (8.0, 160.0), "tilt_limit": (36.0, 64.0), "defocus": (2.0, 4.0)}
     sample = {
         "thickness": (1000.0, 2600.0), "crowding": (0.0, 0.1), "membranes": (0.0, 4.0), "gold": (0.0, 3.0),
@@ -60,7 +60,7 @@ def simulate(out: Path, data: str) -> None:
 def without(
     gone: tuple[str, ...], picks: PicksBySpecies, truth: PicksBySpecies, species: tuple[Species, ...]
 ) -> tuple[PicksBySpecies, PicksBySpecies]:
-    """Picks and truth as if some species were not there."""
+    """Picks and truth without some species."""
     left, true = dict(picks), dict(truth)
     for kind in species:
         if kind.name in gone:
@@ -69,13 +69,13 @@ def without(
     return left, true
 
 
-def measure(out: Path, named: str) -> None:
+def measure(out: Path, model: str) -> None:
     """Print the table."""
-    model, project = load(named), open_project(out / "noise")
-    picks = candidates(out / "picks" / Path(named).stem, project, model)
+    checkpoint, project = load(model), open_project(out / "noise")
+    picks = candidates(out / "picks" / Path(model).stem, project, checkpoint)
     truth = {run: read_truth(project, run) for run in picks}
     best = best_thresholds([(picks[run], truth[run]) for run in picks], project.species)[1].weighted
-    print(f"| species gone | {' | '.join(f'power {power:g}' for power in POWERS)} |")
+    print(f"| species taken away | {' | '.join(f'power {power:g}' for power in POWERS)} |")
     print("| ---: |" + " ---: |" * len(POWERS))
     counting = [kind.name for kind in project.species if kind.weight]
     for number in GONE:
@@ -86,15 +86,13 @@ def measure(out: Path, named: str) -> None:
         }
         row = []
         for power in POWERS:
-            kept = {
-                run: apply_thresholds(as_loud(found, model.loudness, power=power), model.thresholds)
-                for run, (found, _) in pairs.items()
-            }
+            left = with_noise_correction({run: found for run, (found, _) in pairs.items()}, checkpoint, power=power)
+            kept = {run: apply_thresholds(found, checkpoint.thresholds) for run, found in left.items()}
             row.append(score(kept, {run: true for run, (_, true) in pairs.items()}, project.species).weighted)
         print(f"| {number} | {' | '.join(f'{value:.3f}' for value in row)} |")
-    print(f"\n{best:.3f} with the best thresholds that all sixteen can share, unmoved")
+    print(f"\n{best:.3f} with the best thresholds that all sixteen can share, without noise correction")
 
 
 if __name__ == "__main__":
     keep_freed_memory()
-    {"simulate": simulate, "measure": measure}[sys.argv[1]](Path(sys.argv[2]), sys.argv[3])
+    run_step({"simulate": simulate, "measure": measure}, description=__doc__)

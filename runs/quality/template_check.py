@@ -1,12 +1,11 @@
-"""The template check with density maps that are not quite right, on unseen simulated runs.
+"""Measures what imperfect density maps do to the template check (`tomosoup.templates`), on unseen simulated runs.
 
     python -m runs.quality.template_check OUT [RUN ...]
 
-OUT is that of `runs/models/default_model.py`, whose maps are the very ones that the particles were simulated with.
-Prints a row for each change to the maps of beta-galactosidase and thyroglobulin, which the default model confuses.
+OUT is that of runs/models/default_model.py; its maps are the ones that the particles were simulated with. Prints a row
+for each change to the maps of beta-galactosidase and thyroglobulin, which the default model confuses.
 """
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from time import process_time
@@ -15,7 +14,8 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from runs.quality.detection_limits import candidates, followed
+from runs.shared.candidates import candidates, with_noise_correction
+from runs.shared.command import Words, run_script
 from tomosoup.core.runtime import keep_freed_memory
 from tomosoup.core.thresholds import apply_thresholds
 from tomosoup.core.types import Volume
@@ -29,7 +29,7 @@ from tomosoup.models.checkpoint import load
 from tomosoup.scoring.score import score
 from tomosoup.simulation.specimen.built_in import built_in
 
-TAKEN = ("beta-galactosidase", "thyroglobulin")
+CONFUSED = ("beta-galactosidase", "thyroglobulin")
 
 
 def blurred(density: Tensor) -> Tensor:
@@ -37,16 +37,16 @@ def blurred(density: Tensor) -> Tensor:
     return torch.from_numpy(ndimage.gaussian_filter(density.numpy(), 1.0))
 
 
-def main(out: Path, runs: list[str]) -> None:
-    """Pick, look again with each set of maps, score."""
+def main(out: Path, *words: Words) -> None:
+    """Pick, check with each set of maps, score."""
     project, model = open_project(out / "test"), load("default")
-    runs = runs or list(project.runs)
-    found = followed(candidates(out / "picks" / "default", project, model), model)
+    runs = words or project.runs
+    found = with_noise_correction(candidates(out / "picks" / "default", project, model), model)
     picks = {run: apply_thresholds(found[run], model.thresholds) for run in runs}
     truth = {run: read_truth(project, run) for run in runs}
     every = read_maps(out / "maps", [kind.name for kind in model.species])
-    maps = {name: every[name] for name in TAKEN}
-    simple = {name: Volume(torch.from_numpy(built_in(name, voxel_size=10.0)).float(), 10.0) for name in TAKEN}
+    maps = {name: every[name] for name in CONFUSED}
+    simple = {name: Volume(torch.from_numpy(built_in(name, voxel_size=10.0)).float(), 10.0) for name in CONFUSED}
     ways: dict[str, tuple[Mapping[str, Volume], dict[str, float]]] = {
         "the simulator's maps": (maps, {}),
         "four species' maps": (every, {}),
@@ -67,7 +67,7 @@ def main(out: Path, runs: list[str]) -> None:
             volume, recipe = select_tomogram(project, run, DataOptions()), TemplateOptions(**options)
             kept[run] = second_look(picks[run], volume, project.species, some, recipe)
         took, result = (process_time() - begun) / len(runs), score(kept, truth, project.species)
-        one, other = (result.species[kind] for kind in TAKEN)
+        one, other = (result.species[kind] for kind in CONFUSED)
         print(
             f"| {name} | {result.weighted:.3f} | {one.fp} | {other.fp} | {one.fn + other.fn} | {took:.0f} |", flush=True
         )
@@ -76,4 +76,4 @@ def main(out: Path, runs: list[str]) -> None:
 if __name__ == "__main__":
     keep_freed_memory()
     torch.set_num_threads(1)
-    main(Path(sys.argv[1]), sys.argv[2:])
+    run_script(main, description=__doc__)

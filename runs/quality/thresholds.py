@@ -1,15 +1,15 @@
-"""Which rule sets thresholds best from one annotated run: scored on eight further simulated runs.
+"""Measures which rule sets thresholds best from one annotated run: F4 on eight further simulated runs.
 
     python -m runs.quality.thresholds DEMO
 
-DEMO is the folder that `tomosoup demo` made: its run_006 sets the thresholds. Nothing was chosen on these eight:
-`matching.SOFTNESS` was on eight others, of the simulator's first form.
+DEMO is the folder that `tomosoup demo` made: its run_006 sets the thresholds. The eight runs chose nothing:
+`matching.SOFTNESS` was chosen on eight others, of the simulator's first form.
 """
 
-import sys
 from pathlib import Path
 
 import tomosoup
+from runs.shared.command import run_script
 from tomosoup.core.thresholds import apply_thresholds
 from tomosoup.data.options import DataOptions
 from tomosoup.data.tomogram import select_tomogram
@@ -19,8 +19,9 @@ from tomosoup.scoring.thresholds import best_thresholds, steady_thresholds
 
 SEEDS = range(100, 108)
 
-if __name__ == "__main__":
-    demo = Path(sys.argv[1])
+
+def main(demo: Path) -> None:
+    """Print weighted F4, and that of each species, for each rule."""
     project, checkpoint = tomosoup.open_project(demo / "project"), tomosoup.load(demo / "model.safetensors")
     seen = select_tomogram(project, "run_006", DataOptions()).read()
     pair = tomosoup.pick(seen, checkpoint), read_truth(project, "run_006")
@@ -39,3 +40,7 @@ if __name__ == "__main__":
         result = score(kept, truth, species)
         by_species = "  ".join(f"{n} {m.f_beta():.3f}" for n, m in result.species.items())
         print(f"{name:<18} weighted {result.weighted:.3f}  {by_species}")
+
+
+if __name__ == "__main__":
+    run_script(main, description=__doc__)

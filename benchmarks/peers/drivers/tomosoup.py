@@ -1,6 +1,6 @@
 """tomosoup: a recipe by name or TOML file (the variant), its epochs and crops fitted to the CPU time.
 
-`training.train` and `inference.pick`, as the commands `train` and `pick` call them. Variant `shipped`:
+It trains and picks as the commands `train` and `pick` do. Variant `shipped`:
 the model that comes with tomosoup, untrained here; only its thresholds are set on the held-out run, as everyone's.
 """
 
@@ -20,7 +20,7 @@ from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.checkpoint import load as load_checkpoint
 from tomosoup.training.options import TrainingRecipe
 from tomosoup.training.supervision.crops import Crops, read_examples
-from tomosoup.training.train import train as training
+from tomosoup.training.train import train as train_model
 
 FEW, MORE = 16, 64
 """Crops of the two trial epochs."""
@@ -33,7 +33,7 @@ def fit(job: Job, recipe: TrainingRecipe, folder: Path) -> tuple[float, Checkpoi
     shutil.rmtree(folder, ignore_errors=True)
     project = open_project(job.training.config)
     start = cpu()
-    trained = training.train(project, recipe, fold=len(project.runs) - 1, folder=folder)
+    trained = train_model(project, recipe, fold=len(project.runs) - 1, folder=folder)
     return cpu() - start, trained
 
 

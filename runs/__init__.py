@@ -1,0 +1,1 @@
+"""The scripts behind the figures of the documentation; see README.md."""

@@ -1,0 +1,66 @@
+"""Which errors of a model cost most."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from runs.shared.candidates import candidates, with_noise_correction
+from runs.shared.command import Words
+from runs.shared.saved_picks import write_json
+from tomosoup.data.project import open_project
+from tomosoup.data.truth import read_truth
+from tomosoup.models.checkpoint import load
+from tomosoup.scoring.error_analysis import Case, counts, groups, judge
+
+
+def errors(out: Path, model: str, *projects: Words) -> None:
+    """Sort the errors of a model on projects into classes, by what each costs; prints tables, writes JSON files."""
+    checkpoint, stem = load(model), Path(model).stem
+    for path in map(Path, projects):
+        project, cases, faces = open_project(path), [], {}
+        picks = candidates(out / "picks" / stem / path.name, project, checkpoint)
+        for run, found in with_noise_correction(picks, checkpoint).items():
+            cases += judge(run, found, read_truth(project, run), project.species, thresholds=checkpoint.thresholds)
+            drawn = json.loads((path / "static" / "ExperimentRuns" / run / "simulation.json").read_text())
+            depth = drawn["recipe"]["shape"][0] * drawn["recipe"]["voxel_size"]
+            faces[run] = (depth, min(drawn["sample"]["thickness"], depth))
+        found_by = {
+            way: [vars(g) for g in groups(cases, project.species, by=by) if g.name] for way, by in ways(faces).items()
+        }
+        total = counts(cases, project.species)
+        write_json(out / "errors" / f"{stem}-{path.name}.json", {
+            "f4": total.weighted, "cases": [vars(c) for c in cases if c.wrong], "groups": found_by,
+        })  # fmt: skip
+        print(f"\n{path.name}: F4 {total.weighted:.4f}")
+        for way, rows in found_by.items():
+            print(f"\n| {way} | particles | missed | false | F4 if gone |\n| --- | ---: | ---: | ---: | ---: |")
+            for g in rows if way in ("neighbour", "z") else sorted(rows, key=lambda g: -g["cost"])[:16]:
+                print(f"| {g['name']} | {g['particles']} | {g['missed']} | {g['false']} | +{g['cost']:.4f} |")
+
+
+def ways(faces: Mapping[str, tuple[float, float]]) -> dict[str, Callable[[Case], str]]:
+    """The classifications of errors. `faces`: by run, the depth of the tomogram and of its ice (Å)."""
+
+    def from_face(case: Case) -> float:
+        depth, ice = faces[case.run]
+        return ice / 2 - abs(case.zyx[0] - depth / 2)
+
+    return {
+        "species": lambda c: c.kind,
+        "error": lambda c: f"{'missed' if c.true else 'false'}: {c.fate}" if c.wrong else "",
+        "species and error": lambda c: f"{c.kind}, {'missed' if c.true else 'false'}: {c.fate}" if c.wrong else "",
+        "confusion": lambda c: (
+            (f"{c.kind} taken for {c.other}" if c.true else f"false {c.kind} on {c.other}") if c.other else ""
+        ),
+        "neighbour": lambda c: classes("nearest particle", (130, 170, 220, 300, 400), c.neighbour) if c.true else "",
+        "z": lambda c: classes("from the ice's nearer face", (75, 150, 300, 450), from_face(c)),
+    }
+
+
+def classes(name: str, edges: Sequence[float], value: float) -> str:
+    """The class between two edges that a value is in, as words that sort by value."""
+    index = int(np.searchsorted(edges, value, side="right"))
+    low, high = (0.0, *edges)[index], (*edges, float("inf"))[index]
+    return f"{name} {low:4.0f} - {high:.0f} Å" if high < float("inf") else f"{name} {low:4.0f} Å and more"

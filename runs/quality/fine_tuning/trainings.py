@@ -1,0 +1,111 @@
+"""Trains in each way and scores; each result is a file."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from time import process_time
+
+from runs.quality.fine_tuning.projects import EACH, SIMULATED, TRAINED, mixed, parts
+from runs.shared.command import Words
+from runs.shared.saved_picks import write_json
+from tomosoup.core.thresholds import apply_thresholds
+from tomosoup.data.options import AnnotatedData, DataOptions
+from tomosoup.data.project import open_project
+from tomosoup.data.tomogram import select_tomogram
+from tomosoup.data.truth import read_truth
+from tomosoup.inference.engines.net_cache import Nets
+from tomosoup.inference.options.hardware import InferenceOptions
+from tomosoup.inference.options.picking import PickingPlan
+from tomosoup.inference.pick import pick_with
+from tomosoup.models.checkpoint import Checkpoint, load
+from tomosoup.scoring.score import score
+from tomosoup.training.options import TrainingRecipe
+from tomosoup.training.run.folds import as_start
+from tomosoup.training.train import train as train_model
+
+PARTICLES = (10, 30, 100, 300)
+SEEDS = (0, 1)
+WAYS = {
+    "scratch": {},
+    "default": {},
+    "default, 4 x": {},
+    "frozen": {"encoder_rate": 0.0},
+    "slow": {"encoder_rate": 0.1},
+    "low rate": {"learning_rate": 3e-4},
+    "simulated": {},
+    "mixed": {},
+}
+"""What the recipe `finetune` is changed by. "scratch" starts from random weights."""
+MORE = {"default, 4 x": 4, "mixed": 2}
+"""Times as many updates."""
+PLAN = PickingPlan(noise_correction=0.0)
+"""All tomograms have the same noise, so scores need no correction."""
+
+
+def first_weights(out: Path, way: str) -> Checkpoint | None:
+    """What a training starts from."""
+    if way.startswith("scratch"):
+        return None
+    if way != "simulated":
+        return load("default")
+    if not (file := out / "simulated.safetensors").exists():
+        recipe = TrainingRecipe.read("finetune").for_pretraining()
+        as_start(train_model(out / "simulated", recipe, folder=out / "simulated-first", start=load("default"))).save(
+            file
+        )
+    return load(file)
+
+
+def rows() -> Iterator[tuple[str, int, int]]:
+    """Every way, number of particles and seed."""
+    for seed in SEEDS:
+        yield from ((way, n, seed) for n in PARTICLES for way in ("default", "scratch"))
+        yield from ((way, 10, seed) for way in ("frozen", "slow", "simulated", "mixed"))
+    yield from (("low rate", 10, 0), ("simulated", 0, 0))
+    yield from (("default, 4 x", n, 0) for n in (10, 300))
+
+
+def train(out: Path, *names: Words) -> None:
+    """Train and score what is missing."""
+    project, nets = open_project(out / "project"), Nets(InferenceOptions(engine="torch"))
+    *_, scored = parts(tuple(project.runs))
+    truth = {run: read_truth(project, run) for run in scored}
+    for way, n, seed in rows():
+        name = f"{way}-{n}-{seed}"
+        if (out / f"{name}.json").exists() or (names and name not in names):
+            continue
+        trained, seconds = train_one(out, way, n, seed)
+        picks = {
+            run: pick_with(nets, select_tomogram(project, run, DataOptions()), [trained], plan=PLAN) for run in scored
+        }
+        kept = {run: apply_thresholds(found, trained.thresholds) for run, found in picks.items()}
+        result = score(kept, truth, trained.species)
+        row = {
+            "way": way, "particles": n, "seed": seed, "f4": result.weighted, "seconds": seconds,
+            "species": {kind: m.f_beta() for kind, m in result.species.items()},
+        }  # fmt: skip
+        write_json(out / f"{name}.json", row)
+        print(json.dumps(row), flush=True)
+
+
+def train_one(out: Path, way: str, n: int, seed: int) -> tuple[Checkpoint, float]:
+    """Train in one way on tomograms with `n` particles a species; the checkpoint and the CPU seconds."""
+    project, folder = open_project(out / "project"), out / f"{way}-{n}-{seed}"
+    to_train, chooses, _ = parts(tuple(project.runs))
+    recipe = TrainingRecipe.read("finetune").model_copy(update={"seed": seed, **WAYS[way]})
+    crops = MORE.get(way, 1) * (recipe.crops_per_epoch or 0)
+    recipe = recipe.model_copy(update={"crops_per_epoch": crops})
+    annotated = to_train[(first := seed * n // EACH % TRAINED) : first + n // EACH]
+    runs = [*annotated, chooses]
+    if way == "mixed":
+        project = mixed(out)
+        runs += project.runs[-SIMULATED:]
+    start = first_weights(out, way)
+    if start is not None and not annotated:
+        return start, 0.0
+    begun = process_time()
+    trained = train_model(
+        project, recipe, fold=len(annotated), folder=folder, data=AnnotatedData(runs=tuple(runs)),
+        start=start, resume=(folder / "last.ckpt").is_file(),
+    )  # fmt: skip
+    return trained, process_time() - begun
