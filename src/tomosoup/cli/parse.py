@@ -90,12 +90,14 @@ def by_todays_names(model: type[Options], words: Sequence[str]) -> list[str]:
 def renamed(model: type[Options], prefix: str = "") -> Iterator[tuple[str, str]]:
     """The old name and today's name of every option that was renamed, as they are typed."""
     for old, name in model.RENAMED.items():
-        yield f"--{prefix}{old.replace('_', '-')}", f"--{prefix}{name.replace('_', '-')}"
-        yield from (
-            (f"--{prefix}{old.replace('_', '-')}.{rest}", f"--{prefix}{name.replace('_', '-')}.{rest}")
-            for section in sections(model.model_fields[name].annotation)
-            for rest in (field.replace("_", "-") for field in section.model_fields)
-        )
+        before, now = f"--{prefix}{old.replace('_', '-')}", f"--{prefix}{name.replace('_', '-')}"
+        yield before, now
+        for section in sections(model.model_fields[name].annotation):
+            fields = {field: field for field in section.model_fields} | section.RENAMED
+            yield from (
+                (f"{before}.{was.replace('_', '-')}", f"{now}.{field.replace('_', '-')}")
+                for was, field in fields.items()
+            )
     for name, field in model.model_fields.items():
         mark = next((mark for mark in field.metadata if hasattr(mark, "aliases")), None)
         called = name.replace("_", "-") if mark is None or mark.name is None else mark.name
