@@ -16,7 +16,7 @@ from tomosoup.core.types import Picks, Species, Volume
 from tomosoup.review.report.collect import Report, RunReport
 from tomosoup.review.report.page import write_page
 from tomosoup.review.report.slice_atlas import atlas
-from tomosoup.scoring.matched_picks import Hits, hits
+from tomosoup.scoring.matched_picks import MatchedPicks
 from tomosoup.scoring.matching import MATCH_RADII
 
 SHAPE = (184, 630, 630)
@@ -28,11 +28,11 @@ def anywhere(number: int, numbers: np.random.Generator) -> np.ndarray:
     return numbers.uniform(0, 10, (number, 3)) * np.array(SHAPE)
 
 
-def found(kind: Species, numbers: np.random.Generator) -> Hits:
+def found(kind: Species, numbers: np.random.Generator) -> MatchedPicks:
     """Candidates with scores of a net's precision, and particles, anywhere."""
     scores = numbers.random(CANDIDATES, dtype=np.float32).astype(float)
     picks, truth = Picks(anywhere(CANDIDATES, numbers), scores), Picks.of(anywhere(PARTICLES, numbers))
-    return hits(picks, truth, distance=MATCH_RADII * kind.radius)
+    return MatchedPicks.of(picks, truth, distance=MATCH_RADII * kind.radius)
 
 
 def main(page: Path) -> None:

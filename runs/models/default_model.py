@@ -44,7 +44,8 @@ from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.inference.pick import chosen, chosen_maps, pick_with
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.window_plan import WindowPlan
-from tomosoup.scoring.bootstrap import bootstrap, f4_at, interval, look
+from tomosoup.scoring.bootstrap import bootstrap, interval
+from tomosoup.scoring.matched_picks import MatchedPicks
 from tomosoup.scoring.matching import MATCH_RADII
 from tomosoup.scoring.score import score
 from tomosoup.simulation.options import CONCENTRATION, SampleOptions, SimulationRecipe
@@ -187,9 +188,10 @@ def test(out: Path, *ways: Words) -> None:
         result = score(kept, truth, species)
         print(f"| {name} | F4 | 95 % | hit | false | missed |\n| --- | ---: | ---: | ---: | ---: | ---: |")
         for kind in species:
-            looks = [[look(kept[r][kind.name], truth[r][kind.name], distance=MATCH_RADII * kind.radius)] for r in kept]
-            drawn = bootstrap(looks, resamples=1000, seed=0)
-            low, high = interval(np.array([f4_at(0.0, *sample) for sample in drawn]))
+            distance = MATCH_RADII * kind.radius
+            matched = [[MatchedPicks.of(kept[r][kind.name], truth[r][kind.name], distance=distance)] for r in kept]
+            drawn = bootstrap(matched, resamples=1000, seed=0)
+            low, high = interval(np.array([sample.at(0.0).f_beta() for sample in drawn]))
             m = result.species[kind.name]
             print(f"| {kind.name} | {m.f_beta():.3f} | {low:.3f}-{high:.3f} | {m.tp} | {m.fp} | {m.fn} |")
         each = [score({run: kept[run]}, truth, species).weighted for run in kept]

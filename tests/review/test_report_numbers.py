@@ -27,7 +27,7 @@ from tomosoup.review.report.collect import gather
 from tomosoup.review.report.learning_curves import POINTS, learning_curves
 from tomosoup.review.report.page import write_page
 from tomosoup.review.report.slice_atlas import atlas, binned, binning
-from tomosoup.scoring.matched_picks import FALSE, HIT, hits
+from tomosoup.scoring.matched_picks import FALSE, HIT, MatchedPicks
 from tomosoup.scoring.matching import match
 from tomosoup.scoring.score import score
 
@@ -45,12 +45,12 @@ places = st.lists(st.tuples(*[st.integers(0, 12)] * 3), max_size=12)
 def test_counts_are_those_of_the_score_at_every_threshold(found: list, true: list, scores: list) -> None:
     picks = Picks(np.array(found, float).reshape(-1, 3), np.array(scores[: len(found)], float))
     truth = Picks.of(true)
-    known = hits(picks, truth, distance=3.0)
+    known = MatchedPicks.of(picks, truth, distance=3.0)
     for threshold in (-np.inf, *range(8), np.inf):
         assert known.at(threshold) == match(picks.above(threshold), truth, distance=3.0)
-    assert (known.kind == HIT).sum() <= len(truth)
+    assert (known.outcome == HIT).sum() <= len(truth)
     near = [any(np.linalg.norm(p - t) <= 3.0 for t in truth.zyx) for p in known.zyx]
-    assert ((known.kind != FALSE) == near).all()
+    assert ((known.outcome != FALSE) == near).all()
 
 
 def test_pooled_counts_are_those_of_the_score(picked: Path) -> None:

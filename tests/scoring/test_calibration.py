@@ -21,7 +21,7 @@ def drawn(truth: Calibration, *, size: int, seed: int = 0) -> tuple[np.ndarray, 
 def test_a_fit_finds_the_calibration_that_made_the_data(truth: Calibration) -> None:
     found = fit_calibration(*drawn(truth, size=20000))
     assert found is not None
-    assert found.middle == pytest.approx(truth.middle, rel=0.05)
+    assert found.centre == pytest.approx(truth.centre, rel=0.05)
     assert found.steepness == pytest.approx(truth.steepness, rel=0.1)
 
 
@@ -55,4 +55,4 @@ def test_only_the_best_of_two_picks_of_a_particle_is_right() -> None:
     folds = [("r", {"a": picks}, {"a": truth})] * 20
     found = calibrate(folds, species)
     assert list(found) == ["a"]  # of b there is nothing to learn from
-    assert 0.2 < found["a"].middle < 0.9
+    assert 0.2 < found["a"].centre < 0.9

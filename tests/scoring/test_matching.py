@@ -8,9 +8,15 @@ from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.thresholds import apply_thresholds
 from tomosoup.core.types import Picks
 from tomosoup.data.formats.csv_tables import read_csv
+from tomosoup.scoring.matched_picks import MatchedPicks, RankedPicks
 from tomosoup.scoring.matching import Matches, match
 from tomosoup.scoring.score import score
 from tomosoup.scoring.thresholds import best_threshold, best_thresholds, steady_threshold
+
+
+def ranked(pairs: list[tuple[Picks, Picks]], *, distance: float) -> RankedPicks:
+    """(picks, truth) of one species, a pair a tomogram, in one ranking."""
+    return RankedPicks.of(MatchedPicks.of(picks, truth, distance=distance) for picks, truth in pairs)
 
 
 def test_the_score_is_the_contests_score(reference: Path) -> None:
@@ -71,7 +77,9 @@ def test_the_best_threshold_is_the_one_that_trying_all_finds() -> None:
             truth = Picks.of(random.uniform(0, 100, (8, 3)))
             zyx = np.vstack([truth.zyx[:5] + random.normal(0, 4, (5, 3)), random.uniform(0, 100, (12, 3))])
             pairs.append((Picks(zyx, np.round(random.random(17), 1)), truth))  # rounded: equal scores occur
-        threshold, found = best_threshold(pairs, distance=8)
+        picks = ranked(pairs, distance=8)
+        threshold = best_threshold(picks)
+        found = picks.at(threshold)
         tried = {
             t: sum((match(p.above(t), true, distance=8) for p, true in pairs), Matches()).f_beta()
             for t in np.unique(np.concatenate([p.score for p, _ in pairs]))
@@ -90,18 +98,14 @@ def test_a_steady_threshold_loses_less_on_particles_to_come() -> None:
     gains = []
     for seed in range(20):
         random = np.random.default_rng(seed)
-        few, many = [run(random, 12)], run(random, 1000)
-        f4 = [
-            match(many[0].above(t), many[1], distance=10).f_beta()
-            for t in (steady_threshold(few, distance=10), best_threshold(few, distance=10)[0])
-        ]
-        gains.append(f4[0] - f4[1])
+        few, many = (ranked([run(random, particles)], distance=10) for particles in (12, 1000))
+        steady, best = (many.at(t).f_beta() for t in (steady_threshold(few), best_threshold(few)))
+        gains.append(steady - best)
     assert np.mean(gains) > 0.02
-    hard = steady_threshold([many], distance=10, softness=1e-3)
-    assert match(many[0].above(hard), many[1], distance=10).f_beta() == pytest.approx(
-        best_threshold([many], distance=10)[1].f_beta(), abs=0.01
-    )
-    assert steady_threshold([(few[0][0], Picks.of([]))], distance=10) == np.inf
+    narrow = many.at(steady_threshold(many, margin=1e-3)).f_beta()
+    assert narrow == pytest.approx(many.at(best_threshold(many)).f_beta(), abs=0.01)
+    nothing_hit = ranked([(Picks.of([[1, 2, 3]]), Picks.of([]))], distance=10)
+    assert steady_threshold(nothing_hit) == best_threshold(nothing_hit) == np.inf
 
 
 def test_best_thresholds_give_the_score_that_they_promise() -> None:

@@ -23,7 +23,8 @@ from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.history import held_out_run
 from tomosoup.models.nets.build import build_net
 from tomosoup.models.nets.options import UNet3dOptions
-from tomosoup.scoring.bootstrap import bootstrap, f4_at, interval, look
+from tomosoup.scoring.bootstrap import bootstrap, interval
+from tomosoup.scoring.matched_picks import MatchedPicks, RankedPicks
 from tomosoup.scoring.matching import match
 from tomosoup.scoring.thresholds import best_thresholds, steady_threshold
 from tomosoup.training.supervision.targets import gaussian_targets, label_targets
@@ -90,8 +91,8 @@ def made_up_draw(seed: int) -> tuple[Picks, Picks]:
 
 def at_fixed_threshold(data: list[Fold], threshold: float) -> tuple[float, float]:
     """Interval of the F4 at a threshold that was not tuned."""
-    runs = [[look(picks["a"], truth["a"], distance=10)] for _, picks, truth in data]
-    return interval(np.array([f4_at(threshold, *sample) for sample in bootstrap(runs, resamples=200, seed=0)]))
+    runs = [[MatchedPicks.of(picks["a"], truth["a"], distance=10)] for _, picks, truth in data]
+    return interval(np.array([sample.at(threshold).f_beta() for sample in bootstrap(runs, resamples=200, seed=0)]))
 
 
 def test_the_same_picks_in_more_views_are_no_more_evidence() -> None:
@@ -117,8 +118,8 @@ def test_a_fold_counts_only_for_the_species_that_its_nets_know() -> None:
 
 def test_softness_gives_the_laxer_threshold_of_training_and_its_interval() -> None:
     strict, soft = (tune(folds(), SPECIES[:1], softness=s, resamples=60)["a"] for s in (0.0, 0.1))
-    pairs = [(picks["a"], truth["a"]) for _, picks, truth in folds()]
-    assert soft.threshold == steady_threshold(pairs, distance=10.0, softness=0.1)
+    ranked = RankedPicks.of(MatchedPicks.of(picks["a"], truth["a"], distance=10.0) for _, picks, truth in folds())
+    assert soft.threshold == steady_threshold(ranked, margin=0.1)
     assert soft.threshold < strict.threshold
     for tuned in (strict, soft):
         assert tuned.interval[0] <= tuned.threshold <= tuned.interval[1]
@@ -290,7 +291,7 @@ def test_both_systems_are_calibrated_alone_and_then_tuned_together(
         main([*tune_all, *files[kind]])
         assert set(load(files[kind][0]).calibration) == {s.name for s in project.species}
     heat, label = load(files["heat"][0]), load(files["label"][0])
-    assert 0.1 < heat.calibration["apo-ferritin"].middle < 0.4
+    assert 0.1 < heat.calibration["apo-ferritin"].centre < 0.4
     alone = [m.history[-1]["thresholds"]["apo-ferritin"]["f4"] for m in (heat, label)]
     main([*tune_all, *files["heat"], *files["label"]])
     mixed = load(files["label"][2])

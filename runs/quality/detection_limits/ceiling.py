@@ -15,9 +15,10 @@ from runs.quality.detection_limits.matched_filters import DRAWS, signal_per_norm
 from tomosoup.core.types import Array, PicksBySpecies, Species
 from tomosoup.data.project import open_project
 from tomosoup.data.truth import read_truth
-from tomosoup.scoring.matching import MATCH_RADII, Matches
+from tomosoup.scoring.matched_picks import RankedPicks
+from tomosoup.scoring.matching import MATCH_RADII
 from tomosoup.scoring.score import Score
-from tomosoup.scoring.thresholds import best_cutoff
+from tomosoup.scoring.thresholds import best_threshold
 
 Ceiling = tuple[float, float, dict[str, float]]
 """The weighted F4 of matched filters, each alone and in competition; and each species' F4, in competition."""
@@ -40,11 +41,8 @@ def ceiling(out: Path, level: Level) -> Ceiling | None:
         for species in project.species:
             parts = [ranked_filter(row, truth[run], project.species, species, competing) for run, row in rows.items()]
             signal, gain = (np.concatenate(part) for part in zip(*parts, strict=True))
-            order = np.argsort(-signal, kind="stable")
-            total = DRAWS * sum(len(truth[run][species.name]) for run in rows)
-            cut = best_cutoff(signal[order], gain[order], total)
-            tp, picked = int(gain[signal >= cut].sum()), int((signal >= cut).sum())
-            found[species.name] = Matches(tp, picked - tp, total - tp)
+            ranked = RankedPicks.sorted(signal, gain, DRAWS * sum(len(truth[run][species.name]) for run in rows))
+            found[species.name] = ranked.at(best_threshold(ranked))
         scores.append(Score(found, {s.name: s.weight for s in project.species}, tuple(rows)))
     alone, together = scores
     return alone.weighted, together.weighted, {name: m.f_beta() for name, m in together.species.items()}

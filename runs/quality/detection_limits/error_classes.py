@@ -12,7 +12,7 @@ from runs.shared.saved_picks import write_json
 from tomosoup.data.project import open_project
 from tomosoup.data.truth import read_truth
 from tomosoup.models.checkpoint import load
-from tomosoup.scoring.error_analysis import Case, counts, groups, judge
+from tomosoup.scoring.error_analysis import Case, error_cases, error_classes, score_of
 
 
 def errors(out: Path, model: str, *projects: Words) -> None:
@@ -22,16 +22,19 @@ def errors(out: Path, model: str, *projects: Words) -> None:
         project, cases, faces = open_project(path), [], {}
         picks = candidates(out / "picks" / stem / path.name, project, checkpoint)
         for run, found in with_noise_correction(picks, checkpoint).items():
-            cases += judge(run, found, read_truth(project, run), project.species, thresholds=checkpoint.thresholds)
+            cases += error_cases(
+                run, found, read_truth(project, run), project.species, thresholds=checkpoint.thresholds
+            )
             drawn = json.loads((path / "static" / "ExperimentRuns" / run / "simulation.json").read_text())
             depth = drawn["recipe"]["shape"][0] * drawn["recipe"]["voxel_size"]
             faces[run] = (depth, min(drawn["sample"]["thickness"], depth))
         found_by = {
-            way: [vars(g) for g in groups(cases, project.species, by=by) if g.name] for way, by in ways(faces).items()
+            way: [vars(g) for g in error_classes(cases, project.species, by=by) if g.name]
+            for way, by in ways(faces).items()
         }
-        total = counts(cases, project.species)
+        total = score_of(cases, project.species)
         write_json(out / "errors" / f"{stem}-{path.name}.json", {
-            "f4": total.weighted, "cases": [vars(c) for c in cases if c.wrong], "groups": found_by,
+            "f4": total.weighted, "cases": [vars(c) for c in cases if c.error], "groups": found_by,
         })  # fmt: skip
         print(f"\n{path.name}: F4 {total.weighted:.4f}")
         for way, rows in found_by.items():
@@ -48,15 +51,24 @@ def ways(faces: Mapping[str, tuple[float, float]]) -> dict[str, Callable[[Case],
         return ice / 2 - abs(case.zyx[0] - depth / 2)
 
     return {
-        "species": lambda c: c.kind,
-        "error": lambda c: f"{'missed' if c.true else 'false'}: {c.fate}" if c.wrong else "",
-        "species and error": lambda c: f"{c.kind}, {'missed' if c.true else 'false'}: {c.fate}" if c.wrong else "",
+        "species": lambda c: c.species,
+        "error": described,
+        "species and error": lambda c: f"{c.species}, {described(c)}" if c.error else "",
         "confusion": lambda c: (
-            (f"{c.kind} taken for {c.other}" if c.true else f"false {c.kind} on {c.other}") if c.other else ""
+            (f"{c.species} taken for {c.other}" if c.is_particle else f"false {c.species} on {c.other}")
+            if c.other
+            else ""
         ),
-        "neighbour": lambda c: classes("nearest particle", (130, 170, 220, 300, 400), c.neighbour) if c.true else "",
+        "neighbour": lambda c: (
+            classes("nearest particle", (130, 170, 220, 300, 400), c.neighbour) if c.is_particle else ""
+        ),
         "z": lambda c: classes("from the ice's nearer face", (75, 150, 300, 450), from_face(c)),
     }
+
+
+def described(case: Case) -> str:
+    """The error of a case; empty where it is none."""
+    return f"{'missed' if case.is_particle else 'false'}: {case.error}" if case.error else ""
 
 
 def classes(name: str, edges: Sequence[float], value: float) -> str:

@@ -173,7 +173,7 @@ def calibrations(models: Sequence[Checkpoint]) -> dict[str, Calibration]:
     found = {}
     for name in (s.name for s in all_species(models)):
         if own := [m.calibration[name] for m in models if name in m.calibration]:
-            found[name] = Calibration(*(geometric_mean([getattr(c, f) for c in own]) for f in ("middle", "steepness")))
+            found[name] = Calibration(*(geometric_mean([getattr(c, f) for c in own]) for f in ("centre", "steepness")))
     return found
 
 

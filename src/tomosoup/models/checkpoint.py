@@ -102,7 +102,7 @@ class Checkpoint:
             "normalisation": self.normalisation.model_dump(mode="json"),
             "thresholds": dict(self.thresholds),
             "mixed_thresholds": dict(self.mixed_thresholds),
-            "calibration": {name: asdict(c) for name, c in self.calibration.items()},
+            "calibration": {name: c.as_metadata() for name, c in self.calibration.items()},
             "loudness": dict(self.loudness),
             "history": list(self.history),
         }
@@ -141,7 +141,7 @@ class Checkpoint:
                 normalisation=Normalisation.of(about.get("normalisation", {}), source=source),
                 thresholds=_numbers(about["thresholds"]),
                 mixed_thresholds=_numbers(about.get("mixed_thresholds", {})),
-                calibration={name: Calibration(**c) for name, c in about.get("calibration", {}).items()},
+                calibration={name: Calibration.from_metadata(c) for name, c in about.get("calibration", {}).items()},
                 loudness={name: _positive(value) for name, value in about.get("loudness", {}).items()},
                 history=tuple(about["history"]),
             )

@@ -13,9 +13,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 
 from tomosoup.core.files import written_aside
-from tomosoup.core.types import NO_PICKS, Array, PicksBySpecies, Species, Volume
+from tomosoup.core.types import NO_PICKS, PicksBySpecies, Species, Volume
 from tomosoup.data.copick.files import COLOURS
-from tomosoup.scoring.matching import MATCH_RADII, first_hits
+from tomosoup.scoring.matched_picks import MatchedPicks
+from tomosoup.scoring.matching import MATCH_RADII
 from tomosoup.scoring.score import Score
 
 AVERAGED = 3
@@ -47,9 +48,10 @@ def draw_overview(
         for axes_, marked in zip(row, (False, True), strict=True):
             _draw_slice(axes_, volume, axis=axis, index=index)
             if marked:
-                for kind, colour in zip(species, COLOURS * len(species), strict=False):
-                    found, true = picks.get(kind.name, NO_PICKS).zyx, truth.get(kind.name, NO_PICKS).zyx
-                    _mark(axes_, volume, found, true, kind, axis=axis, index=index, colour=colour)
+                for one, colour in zip(species, COLOURS * len(species), strict=False):
+                    found, true = picks.get(one.name, NO_PICKS), truth.get(one.name, NO_PICKS)
+                    matched = MatchedPicks.of(found, true, distance=MATCH_RADII * one.radius)
+                    _mark(axes_, volume, matched, radius=one.radius, axis=axis, index=index, colour=colour)
     axes[0][0].set_title(title, loc="left")
     axes[0][1].set_title("circle: found   dashed: missed   cross: false pick", loc="left")
     names = [f"{s.name}  F4 {score.species[s.name].f_beta():.2f}" for s in species if s.name in score.species]
@@ -76,21 +78,18 @@ def _draw_slice(axes: Axes, volume: Volume, *, axis: int, index: int) -> None:
 
 
 def _mark(
-    axes: Axes, volume: Volume, found: Array, true: Array, kind: Species, *, axis: int, index: int, colour: str
+    axes: Axes, volume: Volume, picks: MatchedPicks, *, radius: float, axis: int, index: int, colour: str
 ) -> None:
-    """Mark one species on one slice."""
-    distance = MATCH_RADII * kind.radius
-    radius_vox = kind.radius / volume.voxel_size
-    hit = first_hits(found, true, distance=distance) < len(found)
-    false = found[first_hits(true, found, distance=distance) >= len(true)]
-    for place, was_hit in zip(volume.to_voxel(true), hit, strict=True):
-        off = abs(place[axis] - index)
+    """Mark the particles and false picks of one species, of `radius` Å, on one slice."""
+    radius_vox = radius / volume.voxel_size
+    for position, found in zip(volume.to_voxel(picks.truth), picks.found, strict=True):
+        off = abs(position[axis] - index)
         if off < radius_vox:
             size = float(np.sqrt(radius_vox**2 - off**2))
-            at = np.delete(place, axis)
-            axes.add_patch(_circle((at[1], at[0]), size, colour, dashed=not was_hit))
-    near = np.abs(volume.to_voxel(false)[:, axis] - index) < radius_vox
-    at = np.delete(volume.to_voxel(false)[near], axis, axis=1)
+            at = np.delete(position, axis)
+            axes.add_patch(_circle((at[1], at[0]), size, colour, dashed=not found))
+    false = volume.to_voxel(picks.zyx[~picks.near])
+    at = np.delete(false[np.abs(false[:, axis] - index) < radius_vox], axis, axis=1)
     axes.plot(at[:, 1], at[:, 0], "x", color=colour, markersize=8, markeredgewidth=2)
 
 

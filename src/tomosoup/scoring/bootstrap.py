@@ -1,69 +1,44 @@
-"""How far chance could move a threshold or a score: the same tomograms and particles, drawn anew."""
+"""How far chance could move a threshold or a score: the bootstrap over tomograms and particles."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from tomosoup.core.types import Array, Picks
-from tomosoup.scoring.matching import Matches, first_hits
+from tomosoup.core.types import Array
+from tomosoup.scoring.matched_picks import MatchedPicks, RankedPicks
 
 LEVEL = 0.95
-"""Share of the bootstrap that an interval holds."""
+"""Fraction of the bootstrap that an interval holds."""
 
 
-@dataclass(frozen=True)
-class Look:
-    """One species' picks of one run in one view, as the bootstrap draws them."""
+def bootstrap(runs: Sequence[Sequence[MatchedPicks]], *, resamples: int, seed: int) -> Iterator[RankedPicks]:
+    """Resamples of one species' picks in `runs`; each run holds the picks of one or more views of its tomogram.
 
-    particles: Array
-    """For each true particle, always in the same order, the score of the best pick that hits it; -inf if missed."""
-    false: Array
-    """The scores of the other picks, best first."""
-
-
-def look(picks: Picks, truth: Picks, *, distance: float) -> Look:
-    """What the bootstrap draws of one run and view."""
-    order = np.argsort(-picks.score, kind="stable")
-    score = np.append(picks.score[order], -np.inf)  # where no pick hits, the one past the last stands
-    hit = first_hits(picks.zyx[order], truth.zyx, distance=distance).astype(int)
-    return Look(score[hit], np.delete(score[:-1], hit[hit < len(picks)]))
-
-
-def bootstrap(runs: Sequence[Sequence[Look]], *, resamples: int, seed: int) -> Iterator[tuple[Array, Array, int]]:
-    """Resamples of the looks at each of `runs`: scores, best first, what each gains, and all particles.
-
-    Drawn with replacement are runs, then within each run its particles and its false picks. The views of a run are no
-    new data: in all of them the same particles are drawn, and false picks of the same rank.
+    Runs are drawn with replacement, then the particles and the false picks within each drawn run (Efron and Tibshirani,
+    An Introduction to the Bootstrap, 1993). Views of a run are not new data: all of them get the same particles, and
+    false picks of the same rank. All views of a run list its particles in the same order.
     """
     random = np.random.default_rng(seed)
+    hit_at = [[view.hit_at for view in run] for run in runs]
+    false = [[view.score[view.gain == 0] for view in run] for run in runs]
     for _ in range(resamples):
         scores, gains, total = [], [], 0
         for run in random.integers(len(runs), size=len(runs)):
-            particles = len(runs[run][0].particles)
+            particles = len(hit_at[run][0])
             drawn = random.integers(max(1, particles), size=particles)
-            ranks = random.random(max(len(view.false) for view in runs[run]))
-            for view in runs[run]:
-                hits = view.particles[drawn]
-                false = view.false[(ranks[: len(view.false)] * len(view.false)).astype(int)]
-                scores += [hits[np.isfinite(hits)], false]
-                gains += [np.ones(np.isfinite(hits).sum()), np.zeros(len(false))]
+            ranks = random.random(max(map(len, false[run])))
+            for found_at, others in zip(hit_at[run], false[run], strict=True):
+                hits = found_at[drawn]
+                drawn_false = others[(ranks[: len(others)] * len(others)).astype(int)]
+                scores += [hits[np.isfinite(hits)], drawn_false]
+                gains += [np.ones(np.isfinite(hits).sum()), np.zeros(len(drawn_false))]
                 total += particles
-        score, gain = np.concatenate(scores), np.concatenate(gains)
-        order = np.argsort(-score, kind="stable")
-        yield score[order], gain[order], total
-
-
-def f4_at(threshold: float, score: Array, gain: Array, total: int) -> float:
-    """F4 of the picks that reach a threshold."""
-    passed = score >= threshold
-    tp = int(gain[passed].sum())
-    return Matches(tp, int(passed.sum()) - tp, total - tp).f_beta()
+        yield RankedPicks.sorted(np.concatenate(scores), np.concatenate(gains), total)
 
 
 def interval(values: Array) -> tuple[float, float]:
-    """The middle `LEVEL` of a bootstrap; resamples that hit nothing say nothing."""
+    """The central `LEVEL` of bootstrapped values `(n,)`; resamples that hit nothing are left out (infinite, NaN)."""
     low, high = np.nanquantile(np.where(np.isfinite(values), values, np.nan), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)

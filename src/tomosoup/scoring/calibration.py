@@ -1,7 +1,8 @@
-"""Scores of different nets on one scale: the chance that a peak so high is a particle."""
+"""Scores of different networks on one scale: the probability that a peak of this score is a particle."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,31 +11,40 @@ from torch import Tensor
 from tomosoup.core.types import Array
 
 STEEPNESS = 0.5, 50.0
-"""Limits of a fit: a lower one says that the score tells almost nothing, a higher one that there are too few picks."""
+"""Range of a fit: at the lower end the score says almost nothing, at the upper end there are too few picks."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """A score s is worth 1 / (1 + (middle / s)^steepness): the chance that a peak so high is a particle."""
+    """A peak of score s is a particle with probability 1 / (1 + (centre / s)^steepness)."""
 
-    middle: float
+    centre: float
     """The score at which every second peak is a particle."""
     steepness: float
 
     def apply(self, scores: Tensor) -> Tensor:
-        """Scores of any shape -> chances from 0 to 1, in the same order; scores of 0 and less have none."""
-        ratio = scores.clamp(min=0) / self.middle
+        """Scores of any shape -> probabilities in the same order; 0 for scores of 0 and below."""
+        ratio = scores.clamp(min=0) / self.centre
         powers = ratio.pow(self.steepness)
-        return (powers / (1 + powers)).nan_to_num(nan=1.0)  # of infinity by infinity, for scores far past the middle
+        return (powers / (1 + powers)).nan_to_num(nan=1.0)  # infinity by infinity, for scores far above the centre
+
+    def as_metadata(self) -> dict[str, float]:
+        """What a checkpoint file holds; `middle` is the name that its format 1 gives to the centre."""
+        return {"middle": self.centre, "steepness": self.steepness}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, float]) -> Calibration:
+        """The calibration that a checkpoint file holds. Raises `KeyError` where a number is missing."""
+        return cls(metadata["middle"], metadata["steepness"])
 
 
 def fit_calibration(scores: Array, right: Array) -> Calibration | None:
-    """The calibration under which picks with these `scores` `(n,)` most likely came out `right` `(n,)`, 0 or 1, or so.
+    """The calibration under which picks with these `scores` `(n,)` most likely came out `right` `(n,)`, 0 or above.
 
-    Logistic regression on the logarithm of the score, each of the two kinds with one more imagined pick that came out
-    otherwise (Platt 1999), so that few picks give no certainty. None where nothing was right.
+    Logistic regression on the logarithm of the score. Right and wrong picks each get one imagined pick that came out
+    otherwise (Platt 1999), so that few picks give no certainty. None where no pick was right.
     """
-    from scipy.optimize import minimize  # here, as it takes longer to import than most that picks
+    from scipy.optimize import minimize  # here, as it takes longer to import than most commands run
     from scipy.special import log_expit
 
     logs, hit = np.log(scores[scores > 0]), right[scores > 0] > 0
@@ -49,5 +59,5 @@ def fit_calibration(scores: Array, right: Array) -> Calibration | None:
 
     first = np.array([np.median(logs[hit]), 4.0])
     bounds = [(logs.min() - 3, logs.max() + 3), STEEPNESS]
-    middle, steepness = minimize(cost, first, bounds=bounds, method="L-BFGS-B").x
-    return Calibration(float(np.exp(middle)), float(steepness))
+    centre, steepness = minimize(cost, first, bounds=bounds, method="L-BFGS-B").x
+    return Calibration(float(np.exp(centre)), float(steepness))

@@ -1,16 +1,17 @@
-"""Which picks are right: matching to true positions, F-beta, and the threshold that maximises it."""
+"""Which picks are right: matching to true positions, and F-beta."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from tomosoup.core.types import Array, Picks
 
 BETA = 4.0
-"""The contest's: a missed particle weighs sixteen false picks."""
+"""The contest's beta: one missed particle costs as much as sixteen false picks."""
 MATCH_RADII = 0.5
 """A pick is right within this many radii of a true particle (the contest's rule)."""
 
@@ -40,15 +41,17 @@ def match(picks: Picks, truth: Picks, *, distance: float) -> Matches:
     distinct particles hit and fp = picks - tp: one pick that hits two particles counts two, and a particle's second
     pick is a false one.
     """
-    ranks = first_hits(picks.zyx, truth.zyx, distance=distance)
-    tp = int((ranks < len(picks)).sum())
+    tp = int((first_hits(picks.zyx, truth.zyx, distance=distance) < len(picks)).sum())
     return Matches(tp, len(picks) - tp, len(truth) - tp)
 
 
-def first_hits(zyx: Array, truth: Array, *, distance: float) -> Array:
-    """For each of `truth` `(m, 3)`, the index of the first of `zyx` `(n, 3)` within `distance`; n where none is."""
-    ranks = np.full(len(truth), len(zyx), dtype=float)
+def first_hits(zyx: Array, truth: Array, *, distance: float) -> NDArray[np.int64]:
+    """For each of `truth` `(m, 3)`, the index of the first of `zyx` `(n, 3)` within `distance`; n where none is.
+
+    All positions and the distance are in Å; the distance is inclusive.
+    """
+    first = np.full(len(truth), len(zyx), dtype=np.int64)
     if len(zyx) and len(truth):
         for i, near in enumerate(KDTree(zyx).query_ball_point(truth, r=distance)):
-            ranks[i] = np.min(near, initial=len(zyx))
-    return ranks
+            first[i] = min(near, default=len(zyx))
+    return first

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from tomosoup.core.errors import InputError
 from tomosoup.core.progress import Progress, no_progress
-from tomosoup.core.types import NO_PICKS, Array, PicksBySpecies, Species, Volume
+from tomosoup.core.types import NO_PICKS, PicksBySpecies, Species, Volume
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.project import Project
 from tomosoup.data.tomogram import select_tomogram
@@ -25,10 +25,11 @@ from tomosoup.inference.readout.watershed import labels_to_heatmap
 from tomosoup.inference.sliding_window import at_voxel_size
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.history import held_out_run
-from tomosoup.scoring.bootstrap import Look, bootstrap, f4_at, interval, look
+from tomosoup.scoring.bootstrap import bootstrap, interval
 from tomosoup.scoring.calibration import Calibration, fit_calibration
-from tomosoup.scoring.matching import MATCH_RADII, Matches, match
-from tomosoup.scoring.thresholds import UNTUNED, best_cutoff, ranked, steady_cutoff
+from tomosoup.scoring.matched_picks import MatchedPicks, RankedPicks
+from tomosoup.scoring.matching import MATCH_RADII
+from tomosoup.scoring.thresholds import UNTUNED, best_threshold, steady_threshold
 
 FEW = 20
 """A threshold backed by fewer true particles than this deserves a warning."""
@@ -137,9 +138,8 @@ def calibrate(peaks: Sequence[Fold], species: Sequence[Species]) -> dict[str, Ca
     """
     found = {}
     for kind in species:
-        pairs = [(picks[kind.name], truth.get(kind.name, NO_PICKS)) for _, picks, truth in peaks if kind.name in picks]
-        scores, gains, _ = ranked(pairs, distance=MATCH_RADII * kind.radius)
-        if calibration := fit_calibration(scores, gains):
+        ranked = RankedPicks.of(one for _, one in _matched(peaks, kind))
+        if calibration := fit_calibration(ranked.score, ranked.gain):
             found[kind.name] = calibration
     return found
 
@@ -155,36 +155,41 @@ def tune(
 ) -> dict[str, Tuned]:
     """The F4-best threshold of each species over the folds whose nets know it, with bootstrap intervals.
 
-    With `softness` the threshold, and the interval with it, is `matching.steady_threshold`'s. Species of which nothing
+    With `softness` the threshold and its interval are those of `steady_threshold`. Species of which nothing
     was hit get `UNTUNED` and an empty interval.
     """
-    rule: Rule = partial(steady_cutoff, softness=softness) if softness else best_cutoff
+    rule: Rule = partial(steady_threshold, margin=softness) if softness else best_threshold
     found = {}
     for i, kind in enumerate(species):
-        distance = MATCH_RADII * kind.radius
-        mine = [
-            (run, picks[kind.name], truth.get(kind.name, NO_PICKS)) for run, picks, truth in folds if kind.name in picks
-        ]
-        threshold = rule(*ranked([(picks, truth) for _, picks, truth in mine], distance=distance))
-        particles = sum({run: len(truth) for run, _, truth in mine}.values())
+        runs: dict[str, list[MatchedPicks]] = {}
+        for run, matched in _matched(folds, kind):
+            runs.setdefault(run, []).append(matched)
+        ranked = RankedPicks.of(matched for views in runs.values() for matched in views)
+        threshold = rule(ranked)
+        particles = sum(len(views[0].truth) for views in runs.values())
         if not np.isfinite(threshold):
             found[kind.name] = Tuned(UNTUNED, (UNTUNED, UNTUNED), 0.0, (0.0, 0.0), particles)
             continue
-        runs: dict[str, list[Look]] = {}
-        for run, picks, truth in mine:
-            runs.setdefault(run, []).append(look(picks, truth, distance=distance))
         drawn = []
         for j, sample in enumerate(bootstrap(list(runs.values()), resamples=resamples, seed=seed)):
-            drawn.append((rule(*sample), f4_at(threshold, *sample)))
+            drawn.append((rule(sample), sample.at(threshold).f_beta()))
             progress("Bootstrapping", i * resamples + j + 1, len(species) * resamples)
-        at = sum((match(p.above(threshold), t, distance=distance) for _, p, t in mine), Matches())
         thresholds, scores = np.array(drawn).T
-        found[kind.name] = Tuned(threshold, interval(thresholds), at.f_beta(), interval(scores), particles)
+        f4 = ranked.at(threshold).f_beta()
+        found[kind.name] = Tuned(threshold, interval(thresholds), f4, interval(scores), particles)
     return found
 
 
-Rule = Callable[[Array, Array, int], float]
-"""Scores, best first, the particles that each gains, and all particles -> a threshold."""
+Rule = Callable[[RankedPicks], float]
+"""Ranked picks of one species -> its threshold."""
+
+
+def _matched(folds: Sequence[Fold], species: Species) -> Iterator[tuple[str, MatchedPicks]]:
+    """Run and matched picks of each fold whose nets know the species."""
+    for run, picks, truth in folds:
+        if species.name in picks:
+            true = truth.get(species.name, NO_PICKS)
+            yield run, MatchedPicks.of(picks[species.name], true, distance=MATCH_RADII * species.radius)
 
 
 def with_thresholds(

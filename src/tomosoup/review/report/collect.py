@@ -22,7 +22,7 @@ from tomosoup.data.truth import read_truths
 from tomosoup.models.checkpoint import load
 from tomosoup.review.report.learning_curves import Learning, learning_curves
 from tomosoup.review.report.slice_atlas import Atlas, atlas
-from tomosoup.scoring.matched_picks import Hits, hits
+from tomosoup.scoring.matched_picks import MatchedPicks
 from tomosoup.scoring.matching import MATCH_RADII
 
 Record = tuple[str, Mapping[str, Any]]
@@ -36,7 +36,7 @@ class RunReport:
     name: str
     scored: bool
     """Whether its true particles are known."""
-    hits: Mapping[str, Hits]
+    hits: Mapping[str, MatchedPicks]
     volume: Atlas | None
 
 
@@ -137,9 +137,9 @@ def _named(species: Sequence[Species], *picks: Mapping[str, Any]) -> Sequence[Sp
     return species
 
 
-def _hits(kind: Species, run: str, found: PicksByRun, truths: PicksByRun) -> Hits:
+def _hits(kind: Species, run: str, found: PicksByRun, truths: PicksByRun) -> MatchedPicks:
     candidates, truth = (picks.get(run, {}).get(kind.name, NO_PICKS) for picks in (found, truths))
-    return hits(candidates, truth, distance=MATCH_RADII * kind.radius)
+    return MatchedPicks.of(candidates, truth, distance=MATCH_RADII * kind.radius)
 
 
 def _session(options: ReportCommand, project: Project) -> Session | None:

@@ -26,7 +26,7 @@ from tomosoup.core.types import Array
 from tomosoup.data.copick.files import COLOURS
 from tomosoup.review.report.collect import Report, RunReport
 from tomosoup.review.report.learning_curves import Learning
-from tomosoup.scoring.matched_picks import Hits
+from tomosoup.scoring.matched_picks import MatchedPicks
 
 WEB = files("tomosoup.review.report") / "web"
 SCRIPTS = ("data", "score", "viewer", "controls", "charts", "gallery", "page")
@@ -94,9 +94,13 @@ def _run(run: RunReport, names: list[str]) -> dict[str, Any]:
     return {"name": run.name, "scored": run.scored, "volume": volume, "found": found}
 
 
-def _hits(found: Hits, *, placed: bool) -> dict[str, Any]:
+def _hits(found: MatchedPicks, *, placed: bool) -> dict[str, Any]:
     """Positions are left out where no volume shows them."""
-    places = {"zyx": _packed(found.zyx, "<f4"), "kind": _packed(found.kind, "u1"), "truth": _packed(found.truth, "<f4")}
+    places = {
+        "zyx": _packed(found.zyx, "<f4"),
+        "kind": _packed(found.outcome, "u1"),
+        "truth": _packed(found.truth, "<f4"),
+    }
     return {"score": _packed(found.score), "hitAt": _packed(found.hit_at)} | (places if placed else {})
 
 
