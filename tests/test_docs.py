@@ -37,11 +37,13 @@ def test_there_are_commands_in_the_docs() -> None:
     assert sum(len(commands(page)) for page in PAGES) > 50
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_scripts_of_the_docs_are_there(page: Path) -> None:
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "SECURITY.md"], ids=lambda page: str(page.relative_to(ROOT)))
+def test_scripts_and_tests_named_in_the_docs_are_there(page: Path) -> None:
     for name in re.findall(r"python -m ((?:runs|benchmarks)[.\w]*)", page.read_text()):
         script = ROOT / name.replace(".", "/")
         assert script.with_suffix(".py").is_file() or (script / "__main__.py").is_file(), name
+    tests = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+    assert set(re.findall(r"`(test_\w+)`", page.read_text())) <= tests
 
 
 def test_pages_lie_in_the_rooms_of_the_code_at_most_nine_a_level() -> None:
