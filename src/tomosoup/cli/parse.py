@@ -93,7 +93,7 @@ def renamed(model: type[Options], prefix: str = "") -> Iterator[tuple[str, str]]
         before, now = f"--{prefix}{old.replace('_', '-')}", f"--{prefix}{name.replace('_', '-')}"
         yield before, now
         for section in sections(model.model_fields[name].annotation):
-            fields = {field: field for field in section.model_fields} | section.RENAMED
+            fields = {**{field: field for field in section.model_fields}, **section.RENAMED}
             yield from (
                 (f"{before}.{was.replace('_', '-')}", f"{now}.{field.replace('_', '-')}")
                 for was, field in fields.items()
