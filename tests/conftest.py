@@ -16,7 +16,7 @@ import torch
 from tomosoup.cli.main import main
 from tomosoup.cli.options.commands import SimulateCommand
 from tomosoup.data.project import open_project
-from tomosoup.inference.jobs import job as picking_jobs
+from tomosoup.inference.jobs import run_picker
 from tomosoup.inference.pick import pick_with
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.nets.build import build_net
@@ -124,7 +124,7 @@ def picked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         runs.append(tomogram.run)
         return pick_with(nets, tomogram, *rest, **options)
 
-    monkeypatch.setattr(picking_jobs, "pick_with", noted)
+    monkeypatch.setattr(run_picker, "pick_with", noted)
     return runs
 
 

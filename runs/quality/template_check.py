@@ -24,7 +24,7 @@ from tomosoup.data.project import open_project
 from tomosoup.data.tomogram import select_tomogram
 from tomosoup.data.truth import read_truth
 from tomosoup.inference.options.templates import TemplateOptions
-from tomosoup.inference.readout.template_check import read_maps, second_look
+from tomosoup.inference.readout.template_check import check_with_templates, read_maps
 from tomosoup.models.checkpoint import load
 from tomosoup.scoring.score import score
 from tomosoup.simulation.specimen.built_in import built_in
@@ -65,7 +65,7 @@ def main(out: Path, *words: Words) -> None:
         begun, kept = process_time(), {}
         for run in runs:
             volume, recipe = select_tomogram(project, run, DataOptions()), TemplateOptions(**options)
-            kept[run] = second_look(picks[run], volume, project.species, some, recipe)
+            kept[run] = check_with_templates(picks[run], volume, project.species, some, recipe)
         took, result = (process_time() - begun) / len(runs), score(kept, truth, project.species)
         one, other = (result.species[kind] for kind in CONFUSED)
         print(

@@ -12,7 +12,7 @@ from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.inference.pick import pick_with
-from tomosoup.inference.readout.noise_scaling import as_loud
+from tomosoup.inference.readout.noise_scaling import noise_corrected
 from tomosoup.models.checkpoint import Checkpoint
 
 UNCORRECTED = PickingPlan(noise_correction=0.0)
@@ -37,4 +37,4 @@ def candidates(folder: Path, project: Project, model: Checkpoint, *, kind: str |
 def with_noise_correction(picks: PicksByRun, model: Checkpoint, *, power: float | None = None) -> PicksByRun:
     """The same picks with scores corrected for the noise; the default power is that of `tomosoup pick`."""
     power = PickingPlan().noise_correction if power is None else power
-    return {run: as_loud(found, model.loudness, power=power) for run, found in picks.items()}
+    return {run: noise_corrected(found, model.signal_levels, power=power) for run, found in picks.items()}

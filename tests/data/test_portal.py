@@ -26,7 +26,8 @@ from tomosoup.data.pick_store.store import read_true_picks
 from tomosoup.data.project import open_project
 from tomosoup.data.tomogram import select_tomogram
 from tomosoup.data.truth import read_truth
-from tomosoup.inference.jobs.job import Bench, Recipes, begin_job
+from tomosoup.inference.jobs.job import PickingOptions, begin_job
+from tomosoup.inference.jobs.run_picker import RunPicker
 from tomosoup.inference.pick import pick_project
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.rename import named_for
@@ -275,7 +276,7 @@ def test_a_portal_project_is_gone_on_with_by_a_process_that_opens_it_itself(
 def test_a_job_on_the_portal_travels_without_what_it_has_open_and_asks_the_portal_nothing(
     portal: Portal, portal_config: Path, model: Path
 ) -> None:
-    job = begin_job(portal_config, [model], ["16463"], recipes=Recipes(DataOptions(tomo_type="denoised")))
+    job = begin_job(portal_config, [model], ["16463"], options=PickingOptions(DataOptions(tomo_type="denoised")))
     assert job.store.root.runs
     asked = portal.asked
     assert asked > 0
@@ -283,7 +284,7 @@ def test_a_job_on_the_portal_travels_without_what_it_has_open_and_asks_the_porta
     assert travelled == job
     assert set(vars(travelled.store)) == {"config", "name", "fingerprint"}
     assert set(travelled.species) == set(PORTAL_NAMES.values())
-    outcome = Bench(travelled).pick(Bench(travelled).open("16463"))
+    outcome = RunPicker(travelled).pick(RunPicker(travelled).open("16463"))
     assert outcome.error == ""
     assert travelled.store.done() == ["16463"]
     assert portal.asked == asked  # copick kept what it was told

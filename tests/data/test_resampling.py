@@ -97,7 +97,7 @@ def test_voxels_of_the_models_size_are_left_on_disk(checkpoint: Checkpoint) -> N
     told: list[str] = []
     for size in (10.0, 10.012, 9.85):
         source = Watched(Volume(torch.randn(4, 8, 8), size))
-        assert at_voxel_size(source, [checkpoint], tell=told.append) is source
+        assert at_voxel_size(source, [checkpoint], log=told.append) is source
         assert not source.read
     assert not told
 
@@ -134,9 +134,9 @@ def test_far_sizes_are_doubted() -> None:
 
 def test_resampling_is_told_once(checkpoint: Checkpoint) -> None:
     told: list[str] = []
-    nets = Nets(InferenceOptions(), tell=told.append)
+    nets = Nets(InferenceOptions(), log=told.append)
     for size in (5.0, 5.0, 7.84):
-        at_voxel_size(Volume(torch.zeros(4, 4, 4), size), [checkpoint], tell=nets.tell_once)
+        at_voxel_size(Volume(torch.zeros(4, 4, 4), size), [checkpoint], log=nets.log_once)
     assert [line.split()[2] for line in told] == ["5", "7.84"]
 
 

@@ -22,8 +22,9 @@ from tomosoup.data.pick_store.pick_set import PickSet
 from tomosoup.data.project import open_project
 from tomosoup.data.tomogram import select_tomogram
 from tomosoup.data.truth import read_truth
-from tomosoup.inference.jobs import job as picking_jobs
-from tomosoup.inference.jobs.job import Bench, begin_job
+from tomosoup.inference.jobs import run_picker
+from tomosoup.inference.jobs.job import begin_job
+from tomosoup.inference.jobs.run_picker import RunPicker
 
 ANY = DataOptions()
 DONE = {"settings.json", "run_000.json", "run_001.json", "run_002.json"}
@@ -155,20 +156,20 @@ def test_storage_that_takes_nothing_any_more_ends_the_command_and_the_same_finis
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pick = picking_jobs.pick_with
+    pick = run_picker.pick_with
 
     def pick_and_refuse(nets: Any, tomogram: Any, *rest: Any, **options: Any) -> Any:
         found = pick(nets, tomogram, *rest, **options)
         trust(tomogram.run != "run_001")
         return found
 
-    monkeypatch.setattr(picking_jobs, "pick_with", pick_and_refuse)
+    monkeypatch.setattr(run_picker, "pick_with", pick_and_refuse)
     assert "folder of records picks/mine/tomosoup/0 is refused" in refused(picking, capsys)
     assert picked == ["run_000", "run_001"]  # not run_002, of which nothing could be kept
     assert not (tmp_path / "p.csv").exists()
     trust(True)
     picked.clear()
-    monkeypatch.setattr(picking_jobs, "pick_with", pick)
+    monkeypatch.setattr(run_picker, "pick_with", pick)
     main(picking)
     assert picked == ["run_001", "run_002"]
 
@@ -177,7 +178,7 @@ def test_a_bucket_that_goes_while_runs_are_picked_is_not_made_again(
     s3_config: Path, model: Path, s3: Any, picked: list[str]
 ) -> None:
     job = begin_job(s3_config, [model], ["run_000"])
-    bench = Bench(job)
+    bench = RunPicker(job)
     tomogram = bench.open("run_000")
     for key in keys(s3, "picks"):
         s3.delete_object(Bucket="picks", Key=key)

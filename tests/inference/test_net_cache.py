@@ -25,7 +25,7 @@ def test_a_net_is_made_ready_once_for_all_runs_and_again_for_another(
     build = Checkpoint.net
     monkeypatch.setattr(Checkpoint, "net", lambda model: built.append(model) or build(model))
     told: list[str] = []
-    pick_project(open_project(project_folder), [checkpoint], nets=Nets(tell=told.append))
+    pick_project(open_project(project_folder), [checkpoint], nets=Nets(log=told.append))
     assert len(built) == 1
     assert told == [f"Engine: torch {torch.__version__} on cpu, fp32, 1 threads"]
     volume = Volume(torch.randn(16, 64, 64), 10.0)

@@ -9,10 +9,10 @@ import torch
 
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Picks, Volume
-from tomosoup.inference.ensemble import usual_loudness
+from tomosoup.inference.ensemble import mean_model_signal_levels
 from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.inference.pick import pick
-from tomosoup.inference.readout.noise_scaling import LEAST, as_loud, loudness, mean_loudness
+from tomosoup.inference.readout.noise_scaling import LEAST, mean_signal_levels, noise_corrected, signal_level
 from tomosoup.models.checkpoint import Checkpoint, load
 
 
@@ -22,16 +22,16 @@ def picks(*scores: float) -> Picks:
 
 
 def test_three_picks_tell_how_loud_a_tomogram_is() -> None:
-    assert loudness(picks(0.1, 0.9, 0.6, 0.2, 0.3)) == pytest.approx(0.6)
-    assert loudness(picks(0.9, 0.5)) == pytest.approx(0.7)
-    assert loudness(picks()) == 0
+    assert signal_level(picks(0.1, 0.9, 0.6, 0.2, 0.3)) == pytest.approx(0.6)
+    assert signal_level(picks(0.9, 0.5)) == pytest.approx(0.7)
+    assert signal_level(picks()) == 0
     first, second = {"a": picks(0.9), "b": picks()}, {"a": picks(0.5), "c": picks(0.3)}
-    assert mean_loudness([first, second]) == pytest.approx({"a": 0.7, "c": 0.3})
+    assert mean_signal_levels([first, second]) == pytest.approx({"a": 0.7, "c": 0.3})
 
 
 def test_a_noisier_tomogram_scores_as_a_clear_one() -> None:
     found = {"a": picks(0.4, 0.4, 0.4, 0.1), "b": picks(0.45, 0.45, 0.45), "c": picks(0.3)}
-    louder = as_loud(found, {"a": 0.8, "b": 0.9, "c": 0.9}, power=2.0)  # a half, a half, a third
+    louder = noise_corrected(found, {"a": 0.8, "b": 0.9, "c": 0.9}, power=2.0)  # a half, a half, a third
     np.testing.assert_allclose(louder["a"].score, [1.6, 1.6, 1.6, 0.4])
     np.testing.assert_allclose(louder["c"].score, [1.2])
     np.testing.assert_array_equal(louder["a"].zyx, found["a"].zyx)
@@ -39,17 +39,19 @@ def test_a_noisier_tomogram_scores_as_a_clear_one() -> None:
 
 def test_species_that_are_not_there_do_not_count() -> None:
     found = {"a": picks(0.9), "b": picks(0.9), "c": picks(0.05)}
-    assert as_loud(found, {"a": 0.9, "b": 0.9, "c": 0.9}, power=2.5) == found
-    assert as_loud({**found, "unknown": picks(0.01)}, {"a": 0.9, "b": 0.9}, power=2.5)["unknown"].score == [0.01]
+    assert noise_corrected(found, {"a": 0.9, "b": 0.9, "c": 0.9}, power=2.5) == found
+    assert noise_corrected({**found, "unknown": picks(0.01)}, {"a": 0.9, "b": 0.9}, power=2.5)["unknown"].score == [
+        0.01
+    ]
 
 
 def test_scores_only_rise_and_not_without_end() -> None:
     found = {"a": picks(0.1)}
-    assert as_loud(found, {"a": 0.05}, power=2.5) == found
-    assert as_loud(found, {"a": 0.9}, power=0.0) == found
-    assert as_loud(found, {}, power=2.5) == found
-    np.testing.assert_allclose(as_loud(found, {"a": 0.9}, power=2.5)["a"].score, [0.1 / LEAST])
-    assert len(as_loud({"a": picks()}, {"a": 0.9}, power=2.5)["a"]) == 0
+    assert noise_corrected(found, {"a": 0.05}, power=2.5) == found
+    assert noise_corrected(found, {"a": 0.9}, power=0.0) == found
+    assert noise_corrected(found, {}, power=2.5) == found
+    np.testing.assert_allclose(noise_corrected(found, {"a": 0.9}, power=2.5)["a"].score, [0.1 / LEAST])
+    assert len(noise_corrected({"a": picks()}, {"a": 0.9}, power=2.5)["a"]) == 0
 
 
 VOLUME = Volume(torch.randn(16, 64, 64, generator=torch.Generator().manual_seed(3)), 10.0)
@@ -58,8 +60,8 @@ VOLUME = Volume(torch.randn(16, 64, 64, generator=torch.Generator().manual_seed(
 def test_pick_follows_a_checkpoint_that_knows_how_loud_its_particles_were(checkpoint: Checkpoint) -> None:
     plan = PickingPlan.of({"peaks": {"floor": 0.001}}, source="test")
     plain = pick(VOLUME, checkpoint, plan=plan)
-    usual = {name: 1.5 * loud for name, loud in mean_loudness([plain]).items()}
-    knowing = replace(checkpoint, loudness=usual)
+    usual = {name: 1.5 * loud for name, loud in mean_signal_levels([plain]).items()}
+    knowing = replace(checkpoint, signal_levels=usual)
     followed = pick(VOLUME, knowing, plan=plan)
     for name, found in plain.items():
         np.testing.assert_allclose(followed[name].score, found.score * 1.5**2.5)
@@ -69,9 +71,9 @@ def test_pick_follows_a_checkpoint_that_knows_how_loud_its_particles_were(checkp
 
 
 def test_ensembles_follow_only_where_all_models_know(checkpoint: Checkpoint) -> None:
-    a, b = (replace(checkpoint, loudness={"ribosome": loud}) for loud in (0.6, 0.9))
-    assert usual_loudness([a, b]) == pytest.approx({"ribosome": 0.75})
-    assert usual_loudness([a, checkpoint]) == {}
+    a, b = (replace(checkpoint, signal_levels={"ribosome": loud}) for loud in (0.6, 0.9))
+    assert mean_model_signal_levels([a, b]) == pytest.approx({"ribosome": 0.75})
+    assert mean_model_signal_levels([a, checkpoint]) == {}
 
 
 def test_the_winners_plans_leave_scores_alone() -> None:
@@ -80,9 +82,9 @@ def test_the_winners_plans_leave_scores_alone() -> None:
 
 
 def test_loudness_is_kept_in_the_file_and_checked(checkpoint: Checkpoint, tmp_path: Path) -> None:
-    replace(checkpoint, loudness={"ribosome": 0.5}).save(tmp_path / "m.safetensors")
-    assert load(tmp_path / "m.safetensors").loudness == {"ribosome": 0.5}
-    replace(checkpoint, loudness={"ribosome": -0.5}).save(tmp_path / "m.safetensors")
+    replace(checkpoint, signal_levels={"ribosome": 0.5}).save(tmp_path / "m.safetensors")
+    assert load(tmp_path / "m.safetensors").signal_levels == {"ribosome": 0.5}
+    replace(checkpoint, signal_levels={"ribosome": -0.5}).save(tmp_path / "m.safetensors")
     with pytest.raises(InputError, match="not a tomosoup checkpoint"):
         load(tmp_path / "m.safetensors")
 
@@ -90,4 +92,4 @@ def test_loudness_is_kept_in_the_file_and_checked(checkpoint: Checkpoint, tmp_pa
 def test_the_shipped_models_follow() -> None:
     for name in ("default", "default-soup"):
         model = load(name)
-        assert model.loudness.keys() == model.thresholds.keys()
+        assert model.signal_levels.keys() == model.thresholds.keys()

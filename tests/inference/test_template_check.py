@@ -19,7 +19,7 @@ from tomosoup.data.formats.csv_tables import read_csv
 from tomosoup.data.project import open_project
 from tomosoup.inference import pick as picking
 from tomosoup.inference.options.templates import TemplateOptions
-from tomosoup.inference.readout.template_check import grid, orientations, read_maps, second_look
+from tomosoup.inference.readout.template_check import check_with_templates, grid, orientations, read_maps
 
 ROD = blobs(*((0.0, 0.0, float(x)) for x in range(-7, 8, 2)), n=21)
 KINDS = (Species("rod", 80.0), Species("tripod", 70.0), Species("other", 70.0))
@@ -64,7 +64,7 @@ def places(picks: Picks) -> set[tuple[float, ...]]:
 @pytest.mark.parametrize("offset", [0.0, 8.0])
 def test_the_map_that_fits_better_keeps_its_pick(offset: float) -> None:
     picks = both(offset)
-    kept = second_look(picks, tomogram(noise=0.3), KINDS, MAPS, FEW)
+    kept = check_with_templates(picks, tomogram(noise=0.3), KINDS, MAPS, FEW)
     assert places(kept["rod"]) == places(Picks.of(PLACES[::2] + offset))
     assert places(kept["tripod"]) == places(Picks.of(PLACES[1::2] - offset))
     assert kept["other"] is picks["other"]
@@ -72,18 +72,18 @@ def test_the_map_that_fits_better_keeps_its_pick(offset: float) -> None:
 
 def test_with_the_maps_exchanged_the_other_picks_are_kept() -> None:
     swapped = {"rod": MAPS["tripod"], "tripod": MAPS["rod"]}
-    kept = second_look(both(), tomogram(noise=0.3), KINDS, swapped, FEW)
+    kept = check_with_templates(both(), tomogram(noise=0.3), KINDS, swapped, FEW)
     assert places(kept["rod"]) == places(Picks.of(PLACES[1::2]))
 
 
 def test_a_pick_that_stands_alone_stays_however_badly_its_map_fits() -> None:
     picks = {"rod": Picks.of(PLACES[1::2]), "tripod": Picks.of(PLACES[::2])}
-    kept = second_look(picks, tomogram(noise=0.3), KINDS, MAPS, FEW)
+    kept = check_with_templates(picks, tomogram(noise=0.3), KINDS, MAPS, FEW)
     assert {name: places(found) for name, found in kept.items()} == {n: places(p) for n, p in picks.items()}
 
 
 def test_a_large_margin_keeps_both() -> None:
-    kept = second_look(both(), tomogram(noise=0.3), KINDS, MAPS, FEW.model_copy(update={"margin": 10.0}))
+    kept = check_with_templates(both(), tomogram(noise=0.3), KINDS, MAPS, FEW.model_copy(update={"margin": 10.0}))
     assert len(kept["rod"]) == len(kept["tripod"]) == len(PLACES)
 
 
@@ -92,7 +92,7 @@ def test_finer_voxels_change_nothing() -> None:
     fine = Volume(torch.from_numpy(ndimage.zoom(coarse.data.numpy(), 2, order=1, grid_mode=True, mode="nearest")), 5.0)
     shift = 2.5  # the first coarse voxel's middle, from the first fine one's
     picks = {name: Picks.of(found.zyx + shift) for name, found in both().items()}
-    kept = second_look(picks, fine, KINDS, MAPS, FEW)
+    kept = check_with_templates(picks, fine, KINDS, MAPS, FEW)
     assert places(kept["rod"]) == places(Picks.of(PLACES[::2] + shift))
 
 

@@ -18,7 +18,7 @@ from tomosoup.data.volumes.normalisation import standardise
 from tomosoup.inference.ensemble import all_thresholds
 from tomosoup.inference.options.picking import PeakOptions, PickingPlan
 from tomosoup.inference.pick import pick, pick_project
-from tomosoup.inference.readout.noise_scaling import as_loud, mean_loudness
+from tomosoup.inference.readout.noise_scaling import mean_signal_levels, noise_corrected
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.history import held_out_run
 from tomosoup.models.nets.build import build_net
@@ -134,7 +134,7 @@ def test_each_model_picks_the_run_that_it_held_out(checkpoint: Checkpoint, proje
     project = open_project(project_folder)
     plan = LOW.model_copy(update={"noise_correction": 0.0})
     both = out_of_fold(project, models_of(checkpoint), plan=plan)
-    assert both.loudness == {}
+    assert both.signal_levels == {}
     assert [run for run, _, _ in both.folds] == ["run_000", "run_002"]
     expected = pick(select_tomogram(project, "run_002", AnnotatedData()).read(), checkpoint, plan=plan)
     for name, picks in both.folds[1][1].items():
@@ -146,8 +146,8 @@ def test_each_model_picks_the_run_that_it_held_out(checkpoint: Checkpoint, proje
 def test_the_quieter_run_is_made_as_loud_as_both_are_on_average(checkpoint: Checkpoint, project_folder: Path) -> None:
     found = out_of_fold(open_project(project_folder), models_of(checkpoint), plan=LOW)
     raw = [picks for _, picks, _ in found.peaks]
-    assert found.loudness == mean_loudness(raw)
-    scaled = [as_loud(picks, found.loudness, power=LOW.noise_correction) for picks in raw]
+    assert found.signal_levels == mean_signal_levels(raw)
+    scaled = [noise_corrected(picks, found.signal_levels, power=LOW.noise_correction) for picks in raw]
     gains = []
     for (_, picks, _), before, after in zip(found.folds, raw, scaled, strict=True):
         for name in picks:
@@ -203,7 +203,7 @@ def test_thresholds_are_stored_with_where_they_come_from(checkpoint: Checkpoint)
     found = OutOfFold(data, data, {species[0].name: 0.9, "unknown": 1.0})
     stored = with_thresholds(checkpoint, tuned, found, calibration={})
     assert stored.thresholds == {s.name: tuned[s.name].threshold for s in species}
-    assert stored.loudness == {species[0].name: 0.9}
+    assert stored.signal_levels == {species[0].name: 0.9}
     assert stored.history[-1]["runs"] == ["run_0", "run_1", "run_2"]
     assert stored.history[:-1] == checkpoint.history
 

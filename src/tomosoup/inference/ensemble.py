@@ -44,7 +44,7 @@ def ensemble_heatmap(
     nets = nets or Nets()
     check_volume(volume)
     systems = by_system(models, model_shares(models, plan))
-    volume = at_voxel_size(volume, models, tell=nets.tell_once)
+    volume = at_voxel_size(volume, models, log=nets.log_once)
     if len(systems) == 1:
         return system_map(volume, *systems[0], plan=plan, nets=nets, progress=progress)
     scales = [calibrations(group) for group, _ in systems]
@@ -215,12 +215,12 @@ def all_thresholds(models: Sequence[Checkpoint]) -> dict[str, float]:
     return _means([model.mixed_thresholds if mixed(models) else model.thresholds for model in models])
 
 
-def usual_loudness(models: Sequence[Checkpoint]) -> dict[str, float]:
-    """The mean loudness of each species over the checkpoints that have one for it.
+def mean_model_signal_levels(models: Sequence[Checkpoint]) -> dict[str, float]:
+    """The mean signal level of each species over the checkpoints that have one for it.
 
     None where one of the checkpoints has none, and for models of both kinds together, whose common scale is another.
     """
-    own = [model.loudness for model in models]
+    own = [model.signal_levels for model in models]
     return {} if mixed(models) or not all(own) else _means(own)
 
 

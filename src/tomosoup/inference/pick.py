@@ -19,15 +19,15 @@ from tomosoup.inference.ensemble import (
     check_volume,
     chosen_views,
     ensemble_heatmap,
+    mean_model_signal_levels,
     model_shares,
     model_slabs,
     read_picks,
-    usual_loudness,
 )
 from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.inference.options.picking import PickingPlan
-from tomosoup.inference.readout.noise_scaling import as_loud
-from tomosoup.inference.readout.template_check import Maps, read_maps, second_look
+from tomosoup.inference.readout.noise_scaling import noise_corrected
+from tomosoup.inference.readout.template_check import Maps, check_with_templates, read_maps
 from tomosoup.inference.sliding_window import at_voxel_size, search_peaks
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.rename import named_for
@@ -60,14 +60,14 @@ def pick_with(
     """`pick` with nets that stay ready from one volume to the next."""
     if len(models) == 1 and not models[0].segments_voxels and len(chosen_views(plan.views)) == 1:
         check_volume(volume)
-        volume = at_voxel_size(volume, models, tell=nets.tell_once)
+        volume = at_voxel_size(volume, models, log=nets.log_once)
         model_shares(models, plan)
         slabs = model_slabs(volume, models[0], plan=plan, nets=nets, progress=progress)
         picks = search_peaks(slabs, models[0].species, peaks=plan.peaks)
     else:
         heatmap = ensemble_heatmap(volume, models, plan=plan, nets=nets, progress=progress)
         picks = read_picks(heatmap, models, plan=plan)
-    return as_loud(picks, usual_loudness(models), power=plan.noise_correction)
+    return noise_corrected(picks, mean_model_signal_levels(models), power=plan.noise_correction)
 
 
 def pick_project(
@@ -115,7 +115,7 @@ def chosen(
 ) -> dict[str, Picks]:
     """The candidates that pass the thresholds, and the plan's density maps where there are `maps`."""
     passing = apply_thresholds(candidates, thresholds)
-    return second_look(passing, volume, all_species(models), maps, plan.templates) if maps else passing
+    return check_with_templates(passing, volume, all_species(models), maps, plan.templates) if maps else passing
 
 
 def chosen_maps(plan: PickingPlan, models: Sequence[Checkpoint]) -> dict[str, Volume]:

@@ -161,11 +161,11 @@ def as_shown(source: Slices, model: Checkpoint) -> Standardised:
     return shown
 
 
-def at_voxel_size(source: Slices, models: Sequence[Checkpoint], *, tell: Callable[[str], None]) -> Slices:
+def at_voxel_size(source: Slices, models: Sequence[Checkpoint], *, log: Callable[[str], None]) -> Slices:
     """The source at the voxel size that the models were trained on: as it is where these agree, else `resampled`.
 
-    `tell` hears of it. Raises `InputError` where the models disagree on the size of a voxel, or where the source's is
-    so far from theirs that one of the two must be wrong.
+    `log` gets a line about it. Raises `InputError` where the models disagree on the size of a voxel, or where the
+    source's is so far from theirs that one of the two must be wrong.
     """
     trained = models[0].voxel_size
     for model in models:
@@ -176,5 +176,5 @@ def at_voxel_size(source: Slices, models: Sequence[Checkpoint], *, tell: Callabl
             )
     if same_voxel_size(source.voxel_size, trained):
         return source
-    tell(about_resampling(source.voxel_size, trained))
+    log(about_resampling(source.voxel_size, trained))
     return resampled(source, trained)

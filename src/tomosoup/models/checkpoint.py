@@ -52,8 +52,8 @@ class Checkpoint:
     """The same where it picks together with nets of the other kind, on the scale of `calibration`."""
     calibration: Mapping[str, Calibration] = field(default_factory=dict)
     """By species name: what its scores are worth, where it is averaged with nets of another kind."""
-    loudness: Mapping[str, float] = field(default_factory=dict)
-    """By species name: how loud it was where the thresholds were set (`loudness`)."""
+    signal_levels: Mapping[str, float] = field(default_factory=dict)
+    """By species name: its signal level (`noise_scaling.signal_level`) in the tomograms that set the thresholds."""
     history: tuple[Mapping[str, Any], ...] = ()
     """What made these weights, oldest first: recipe, runs, scores, versions."""
 
@@ -103,7 +103,7 @@ class Checkpoint:
             "thresholds": dict(self.thresholds),
             "mixed_thresholds": dict(self.mixed_thresholds),
             "calibration": {name: c.as_metadata() for name, c in self.calibration.items()},
-            "loudness": dict(self.loudness),
+            "loudness": dict(self.signal_levels),
             "history": list(self.history),
         }
 
@@ -142,7 +142,7 @@ class Checkpoint:
                 thresholds=_numbers(about["thresholds"]),
                 mixed_thresholds=_numbers(about.get("mixed_thresholds", {})),
                 calibration={name: Calibration.from_metadata(c) for name, c in about.get("calibration", {}).items()},
-                loudness={name: _positive(value) for name, value in about.get("loudness", {}).items()},
+                signal_levels={name: _positive(value) for name, value in about.get("loudness", {}).items()},
                 history=tuple(about["history"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:

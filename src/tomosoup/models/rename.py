@@ -30,7 +30,7 @@ def renamed(model: Checkpoint, names: Mapping[str, str]) -> Checkpoint:
         thresholds=_under(names, model.thresholds),
         mixed_thresholds=_under(names, model.mixed_thresholds),
         calibration=_under(names, model.calibration),
-        loudness=_under(names, model.loudness),
+        signal_levels=_under(names, model.signal_levels),
     )
 
 

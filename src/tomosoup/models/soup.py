@@ -19,7 +19,7 @@ def soup(checkpoints: Sequence[Checkpoint], *, weights: Sequence[float] | None =
     """The checkpoint with the mean of the weights of several, alike or in the shares that `weights` gives.
 
     (Model soups: Wortsman et al., arXiv 2203.05482; the 8th place's way to one net out of its folds.) Thresholds
-    and loudness are the mean of the ingredients', where all have them; windows are the first's; calibrations, and
+    and signal levels are the mean of the ingredients', where all have them; windows are the first's; calibrations, and
     thresholds on their scale, are left out. The running statistics of a net with batch norm are averaged, too,
     which does not make them those of the averaged net: see `with_statistics`. The order of the ingredients makes no
     difference. Raises `InputError` where nets, species, voxel sizes or the treatment of grey values differ, naming
@@ -52,7 +52,7 @@ def soup(checkpoints: Sequence[Checkpoint], *, weights: Sequence[float] | None =
         first,
         weights=mean,
         thresholds=averaged([c.thresholds for c in checkpoints]),
-        loudness=averaged([c.loudness for c in checkpoints]),
+        signal_levels=averaged([c.signal_levels for c in checkpoints]),
         mixed_thresholds={},
         calibration={},
         history=(_event(checkpoints, shares),),

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tomosoup.core.errors import InputError
 from tomosoup.core.progress import Progress, no_progress
 from tomosoup.core.types import Species, Volume
-from tomosoup.inference.readout.noise_scaling import mean_loudness
+from tomosoup.inference.readout.noise_scaling import mean_signal_levels
 from tomosoup.inference.readout.peaks import find_peaks
 from tomosoup.inference.readout.watershed import probabilities
 from tomosoup.inference.sliding_window import predict_heatmap, read_labels
@@ -142,7 +142,7 @@ class Learner(pl.LightningModule):
             "loss": loss,
             "f4_by_species": {name: m.f_beta() for name, m in result.species.items()},
             "thresholds": steady_thresholds([(picks, held_out.truth)], self.species),
-            "loudness": mean_loudness([picks]),
+            "loudness": mean_signal_levels([picks]),
         }
         self.log_dict(
             {

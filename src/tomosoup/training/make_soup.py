@@ -18,7 +18,7 @@ from tomosoup.data.truth import read_truths
 from tomosoup.inference.engines.choice import best_device
 from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.ensemble import ensemble_heatmap, read_picks
-from tomosoup.inference.readout.noise_scaling import as_loud, mean_loudness
+from tomosoup.inference.readout.noise_scaling import mean_signal_levels, noise_corrected
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.history import runs_seen
 from tomosoup.models.soup import greedy_soup, mismatches, soup
@@ -104,8 +104,10 @@ def make_soup(options: SoupCommand, *, progress: Progress = no_progress) -> Made
     mean = judge.finished(mean)
     if runs:
         pairs = judge.pairs(mean)
-        usual = mean_loudness([picks for picks, _ in pairs]) if options.picking.noise_correction else {}
-        pairs = [(as_loud(picks, usual, power=options.picking.noise_correction), truth) for picks, truth in pairs]
+        usual = mean_signal_levels([picks for picks, _ in pairs]) if options.picking.noise_correction else {}
+        pairs = [
+            (noise_corrected(picks, usual, power=options.picking.noise_correction), truth) for picks, truth in pairs
+        ]
         value = best_thresholds(pairs, mean.species)[1].weighted
         what = "ingredients and thresholds" if options.greedy else "thresholds"
         notes.append(
@@ -113,7 +115,7 @@ def make_soup(options: SoupCommand, *, progress: Progress = no_progress) -> Made
             "other runs to know how good it is"
         )
         event = {**mean.history[-1], "chosen_on": runs, "f4": value}
-        mean = replace(mean, thresholds=steady_thresholds(pairs, mean.species), loudness=usual, history=(event,))
+        mean = replace(mean, thresholds=steady_thresholds(pairs, mean.species), signal_levels=usual, history=(event,))
     return Made(mean, tuple(notes))
 
 

@@ -19,7 +19,7 @@ from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.ensemble import AS_TRAINED, all_species, chosen_views, ensemble_heatmap, mixed, read_picks
 from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.inference.options.picking import PickingPlan
-from tomosoup.inference.readout.noise_scaling import as_loud, mean_loudness
+from tomosoup.inference.readout.noise_scaling import mean_signal_levels, noise_corrected
 from tomosoup.inference.readout.peaks import find_peaks
 from tomosoup.inference.readout.watershed import labels_to_heatmap
 from tomosoup.inference.sliding_window import at_voxel_size
@@ -66,7 +66,7 @@ class OutOfFold:
     """Picks as they are read from such nets, all as loud as on average."""
     peaks: list[Fold]
     """Peaks of their heatmaps, where those of nets that label voxels are smoothed probabilities: what is calibrated."""
-    loudness: dict[str, float] = field(default_factory=dict)
+    signal_levels: dict[str, float] = field(default_factory=dict)
     """The average, by species; none where scores do not follow it."""
 
 
@@ -108,7 +108,7 @@ def out_of_fold(
     folds: list[Fold] = []
     peaks: list[Fold] = []
     for run, group in groups.items():
-        slices = at_voxel_size(tomograms[run], group, tell=nets.tell_once)
+        slices = at_voxel_size(tomograms[run], group, log=nets.log_once)
         volume = Volume(slices.slices(0, slices.shape[0]), slices.voxel_size, slices.origin)
         for view in views:
 
@@ -125,9 +125,11 @@ def out_of_fold(
                 peaks.append((run, found, truths[run]))
             else:
                 peaks.append(folds[-1])
-    usual = mean_loudness([picks for _, picks, _ in folds]) if plan.noise_correction and not mixed(models) else {}
+    usual = mean_signal_levels([picks for _, picks, _ in folds]) if plan.noise_correction and not mixed(models) else {}
     return OutOfFold(
-        [(run, as_loud(picks, usual, power=plan.noise_correction), truth) for run, picks, truth in folds], peaks, usual
+        [(run, noise_corrected(picks, usual, power=plan.noise_correction), truth) for run, picks, truth in folds],
+        peaks,
+        usual,
     )
 
 
@@ -199,7 +201,7 @@ def with_thresholds(
     *,
     calibration: Mapping[str, Calibration] | None,
 ) -> Checkpoint:
-    """The checkpoint with its species' new thresholds, loudness and calibration; its history says from which runs.
+    """The checkpoint with its species' new thresholds, signal levels and calibration; its history says from which runs.
 
     Without a calibration the thresholds are those of picking together with nets of the other kind.
     """
@@ -214,5 +216,5 @@ def with_thresholds(
     if calibration is None:
         return replace(tuned_model, mixed_thresholds=thresholds)
     own = {name: calibration[name] for name in mine if name in calibration}
-    usual = {name: found.loudness[name] for name in mine if name in found.loudness}
-    return replace(tuned_model, thresholds=thresholds, calibration=own, loudness=usual)
+    usual = {name: found.signal_levels[name] for name in mine if name in found.signal_levels}
+    return replace(tuned_model, thresholds=thresholds, calibration=own, signal_levels=usual)

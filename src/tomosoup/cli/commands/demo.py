@@ -19,7 +19,8 @@ from tomosoup.data.options import AnnotatedData, DataOptions
 from tomosoup.data.project import open_project
 from tomosoup.data.tomogram import select_tomogram
 from tomosoup.data.truth import read_truth
-from tomosoup.inference.jobs.job import begin_job, in_this_process, pick_runs
+from tomosoup.inference.jobs.job import begin_job
+from tomosoup.inference.jobs.run_picker import in_this_process, pick_runs
 from tomosoup.models.checkpoint import load
 from tomosoup.review.overview import draw_overview
 from tomosoup.scoring.score import Score, score

@@ -18,7 +18,7 @@ from tomosoup.cli.terminal import Outcome, Stopped, complain, progress_bars, say
 from tomosoup.core.errors import InputError
 from tomosoup.core.files import refuse_existing, written_aside
 from tomosoup.core.progress import Progress, tracked
-from tomosoup.core.thresholds import apply_thresholds
+from tomosoup.core.thresholds import Thresholds, apply_thresholds
 from tomosoup.data.formats.csv_tables import write_csv
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.pick_store.store import read_candidates, with_thresholds
@@ -26,8 +26,9 @@ from tomosoup.data.project import CopickProject, open_project
 from tomosoup.data.tomogram import chosen_runs
 from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.jobs.dask_cluster import on_cluster, sbatch_script
-from tomosoup.inference.jobs.job import Job, Recipes, Work, begin_job, in_this_process, pick_runs, share
+from tomosoup.inference.jobs.job import Job, PickingOptions, begin_job, share
 from tomosoup.inference.jobs.options import ClusterOptions
+from tomosoup.inference.jobs.run_picker import Workers, in_this_process, pick_runs
 
 
 def pick_command(options: PickCommand) -> Outcome:
@@ -48,8 +49,8 @@ def pick_command(options: PickCommand) -> Outcome:
         runs,
         session=options.session,
         outputs=[path for path in (options.output, options.submission, options.report) if path],
-        limits=lambda names: read_thresholds(options.threshold, names),
-        recipes=Recipes(options.data, options.picking, options.inference),
+        thresholds=Thresholds.read(options.threshold),
+        options=PickingOptions(options.data, options.picking, options.inference),
         overwrite=options.overwrite,
     )
     if options.write_sbatch:
@@ -92,12 +93,12 @@ def page_of_picks(options: PickCommand, job: Job) -> str:
 
 
 @contextmanager
-def workers(options: PickCommand, job: Job, progress: Progress) -> Iterator[Work]:
+def workers(options: PickCommand, job: Job, progress: Progress) -> Iterator[Workers]:
     """What picks the runs: this process, or a cluster for the time of the block."""
     if options.cluster.cluster is None:
-        yield in_this_process(job, tell=say, progress=progress)
+        yield in_this_process(job, log=say, progress=progress)
         return
-    with on_cluster(job, options.cluster, tell=say, progress=progress) as work:
+    with on_cluster(job, options.cluster, log=say, progress=progress) as work:
         yield work
 
 

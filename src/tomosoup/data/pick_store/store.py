@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -87,9 +87,12 @@ def pick_store(
     session: str,
     outputs: Sequence[Path] = (),
     settings: Settings,
+    read_settings: Callable[[Settings], Settings],
     overwrite: bool = False,
 ) -> PickStore:
-    """A session for picks of `runs` made with `settings`, to begin or to go on with.
+    """A session for picks of `runs` made with `settings`, to begin or to resume.
+
+    `read_settings` gives a session's stored settings today's names, so that a session of an older version resumes.
 
     It is in the project itself where that is copick's; else in a copick project of its own beside the first of the
     `outputs`, tables of these picks. With `overwrite`, outputs may be there, and what the session holds of other
@@ -100,8 +103,11 @@ def pick_store(
     copick_files.valid_name(session, what="Session")
     store = PickStore(_home(project, species, outputs), session, fingerprint_of(settings))
     records = store.session if store.config.is_file() else None
-    before, known = (records.settings(), records.outputs()) if records else (None, [])
-    begun = before is not None and fingerprint_of(before) == store.fingerprint
+    stored, known = (records.settings(), records.outputs()) if records else (None, [])
+    before = None if stored is None else read_settings(stored)
+    begun = before == settings
+    if stored is not None and begun and fingerprint_of(stored) != store.fingerprint:
+        store = replace(store, fingerprint=fingerprint_of(stored))  # the one that its records are filed under
     held = [] if begun or not records else _held(project, store)
     if held and not overwrite:
         raise InputError(

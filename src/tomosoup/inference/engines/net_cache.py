@@ -57,15 +57,15 @@ class Nets:
         self,
         inference: InferenceOptions = InferenceOptions(),  # noqa: B008 - immutable
         *,
-        tell: Callable[[str], None] = no_log,
+        log: Callable[[str], None] = no_log,
     ) -> None:
-        """`tell` hears, once, what was chosen, and what int8 did to the output.
+        """`log` gets, once, a line on the engine that was chosen, and on what int8 did to the output.
 
         Raises `InputError` where the options ask for what is not here.
         """
         choose(inference)  # complains now rather than later
-        self.inference, self.tell = inference, tell
-        self._told: set[str] = set()
+        self.inference, self.log = inference, log
+        self._logged: set[str] = set()
         self._last: ReadyNet | None = None
 
     def ready(self, model: Checkpoint, plan: WindowPlan, source: Slices) -> tuple[Engine, WindowPlan]:
@@ -105,22 +105,22 @@ class Nets:
             cache=user_cache(),
             calibration=None if samples is None else samples[HELD_AGAINST:],
         )
-        self.tell_once(f"Engine: {engine.about}")
+        self.log_once(f"Engine: {engine.about}")
         if samples is not None:
             from tomosoup.inference.engines.int8 import compare
 
             found = compare(engine, torch.no_grad()(net), samples[:HELD_AGAINST])
-            self.tell_once(
+            self.log_once(
                 f"int8 changes this net's output by {found.relative_error:.1%} (root mean square), and its peaks by "
                 f"{found.peak_difference:.3f} at most ({found.peaks} peaks in {HELD_AGAINST} windows)"
             )
         return engine
 
-    def tell_once(self, text: str) -> None:
-        """Say what was not said before."""
-        if text not in self._told:
-            self._told.add(text)
-            self.tell(text)
+    def log_once(self, text: str) -> None:
+        """Log a line that was not logged before."""
+        if text not in self._logged:
+            self._logged.add(text)
+            self.log(text)
 
 
 def some_windows(source: Slices, plan: WindowPlan, count: int, *, beyond: int = 0) -> Tensor:

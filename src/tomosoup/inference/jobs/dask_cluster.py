@@ -15,8 +15,9 @@ from typing import Any
 from tomosoup.core.errors import InputError, first_line
 from tomosoup.core.progress import Progress
 from tomosoup.core.runtime import keep_freed_memory
-from tomosoup.inference.jobs.job import Bench, Job, Outcome, Work
+from tomosoup.inference.jobs.job import Job
 from tomosoup.inference.jobs.options import ClusterOptions
+from tomosoup.inference.jobs.run_picker import RunOutcome, RunPicker, Workers
 
 TASKS_AT_ONCE = 2
 """Of one process: while one run is picked the next is read."""
@@ -29,36 +30,38 @@ POLL = 0.2
 """Seconds between two looks at what is finished."""
 
 _opening, _computing = Lock(), Lock()
-_ready: list[Bench] = []
-"""The bench of the last job, in a worker."""
+_ready: list[RunPicker] = []
+"""What a worker has ready of its last job."""
 
 
-def pick_in_worker(job: Job, run: str) -> Outcome:
+def pick_in_worker(job: Job, run: str) -> RunOutcome:
     """The task: pick a run with what this process has ready for the job, one at a time."""
     with _opening:
         if not _ready or _ready[0].job != job:
             keep_freed_memory()
-            _ready[:] = [Bench(job)]
-        bench = _ready[0]
-        tomogram = bench.open(run)
+            _ready[:] = [RunPicker(job)]
+        picker = _ready[0]
+        tomogram = picker.open(run)
     with _computing:
-        return bench.pick(tomogram)
+        return picker.pick(tomogram)
 
 
 @contextmanager
-def on_cluster(job: Job, recipe: ClusterOptions, *, tell: Callable[[str], None], progress: Progress) -> Iterator[Work]:
-    """Work by the processes of a cluster, which is started, or found, for the time of the block.
+def on_cluster(
+    job: Job, options: ClusterOptions, *, log: Callable[[str], None], progress: Progress
+) -> Iterator[Workers]:
+    """The processes of a cluster, which is started, or found, for the time of the block.
 
-    `tell` hears where its dashboard is. Raises `InputError` where the cluster's packages are not installed, or where no
-    scheduler answers.
+    `log` gets the address of its dashboard. Raises `InputError` where the cluster's packages are not installed, or
+    where no scheduler answers.
     """
     with ExitStack() as stack:
-        client = connect(recipe, stack)
-        tell(f"Dashboard: {client.dashboard_link}")
-        yield partial(_work, client, job, progress=progress)
+        client = connect(options, stack)
+        log(f"Dashboard: {client.dashboard_link}")
+        yield partial(_pick_on, client, job, progress=progress)
 
 
-def connect(recipe: ClusterOptions, stack: ExitStack) -> Any:
+def connect(options: ClusterOptions, stack: ExitStack) -> Any:
     """A client of the cluster, which stops with the stack where it was started here. Raises `InputError`."""
     try:
         import dask
@@ -69,7 +72,7 @@ def connect(recipe: ClusterOptions, stack: ExitStack) -> Any:
         from distributed import Client
     except ImportError as error:
         raise InputError(MISSING) from error
-    kind = recipe.cluster or "local"
+    kind = options.cluster or "local"
     if "://" in kind:
         try:
             return stack.enter_context(Client(kind, timeout=ANSWER))
@@ -78,7 +81,7 @@ def connect(recipe: ClusterOptions, stack: ExitStack) -> Any:
                 f"No Dask scheduler answers at {kind} ({first_line(error)}): start one with `dask scheduler`, or "
                 "correct the address."
             ) from error
-    cluster = stack.enter_context(_local(kind) if kind.startswith("local") else batch_system(recipe))
+    cluster = stack.enter_context(_local(kind) if kind.startswith("local") else batch_system(options))
     return stack.enter_context(Client(cluster))
 
 
@@ -114,7 +117,7 @@ def gpus(environment: Mapping[str, str] = os.environ, devices: Path = Path("/dev
     return [str(i) for i in range(len(found))]
 
 
-def batch_system(recipe: ClusterOptions) -> Any:
+def batch_system(options: ClusterOptions) -> Any:
     """Jobs of SLURM, PBS or LSF that ask this machine's scheduler for work, one process each."""
     try:
         from dask_jobqueue import LSFCluster, PBSCluster, SLURMCluster
@@ -123,28 +126,28 @@ def batch_system(recipe: ClusterOptions) -> Any:
     common = {
         "cores": TASKS_AT_ONCE,
         "processes": 1,
-        "memory": recipe.memory,
-        "walltime": recipe.walltime,
-        "queue": recipe.queue,
+        "memory": options.memory,
+        "walltime": options.walltime,
+        "queue": options.queue,
         "scheduler_options": {"dashboard_address": ":0"},
-        "job_script_prologue": [*recipe.setup, f"export OMP_NUM_THREADS={recipe.cores}"],
+        "job_script_prologue": [*options.setup, f"export OMP_NUM_THREADS={options.cores}"],
     }
-    extra = list(recipe.directives)
-    if recipe.cluster == "slurm":
-        extra += ["--gres=gpu:1"] * recipe.gpu
-        cluster = SLURMCluster(**common, account=recipe.account, job_cpu=recipe.cores, job_extra_directives=extra)
-    elif recipe.cluster == "pbs":
-        select = f"select=1:ncpus={recipe.cores}:mem={recipe.memory}" + ":ngpus=1" * recipe.gpu
-        cluster = PBSCluster(**common, account=recipe.account, resource_spec=select, job_extra_directives=extra)
+    extra = list(options.directives)
+    if options.cluster == "slurm":
+        extra += ["--gres=gpu:1"] * options.gpu
+        cluster = SLURMCluster(**common, account=options.account, job_cpu=options.cores, job_extra_directives=extra)
+    elif options.cluster == "pbs":
+        select = f"select=1:ncpus={options.cores}:mem={options.memory}" + ":ngpus=1" * options.gpu
+        cluster = PBSCluster(**common, account=options.account, resource_spec=select, job_extra_directives=extra)
     else:
-        extra += ['-gpu "num=1"'] * recipe.gpu
-        common["walltime"] = ":".join(recipe.walltime.split(":")[:2])  # LSF knows no seconds
-        cluster = LSFCluster(**common, project=recipe.account, ncpus=recipe.cores, job_extra_directives=extra)
-    cluster.scale(jobs=recipe.jobs)
+        extra += ['-gpu "num=1"'] * options.gpu
+        common["walltime"] = ":".join(options.walltime.split(":")[:2])  # LSF knows no seconds
+        cluster = LSFCluster(**common, project=options.account, ncpus=options.cores, job_extra_directives=extra)
+    cluster.scale(jobs=options.jobs)
     return cluster
 
 
-def _work(client: Any, job: Job, runs: Sequence[str], *, progress: Progress) -> Iterator[Outcome]:
+def _pick_on(client: Any, job: Job, runs: Sequence[str], *, progress: Progress) -> Iterator[RunOutcome]:
     """Raises `InputError` where the scheduler has gone."""
     from distributed import CancelledError, as_completed
     from distributed.scheduler import KilledWorker
@@ -157,7 +160,7 @@ def _work(client: Any, job: Job, runs: Sequence[str], *, progress: Progress) -> 
             for future in finished.next_batch(block=False):
                 run = names.pop(future)
                 try:
-                    outcome: Outcome = future.result()
+                    outcome: RunOutcome = future.result()
                 except KilledWorker as error:
                     outcome = _died(job, run, f"{error.allowed_failures + 1} processes died while they picked it.")
                 done += 1
@@ -174,28 +177,28 @@ def _work(client: Any, job: Job, runs: Sequence[str], *, progress: Progress) -> 
         client.cancel(list(names))
 
 
-def _died(job: Job, run: str, text: str) -> Outcome:
+def _died(job: Job, run: str, text: str) -> RunOutcome:
     job.store.session.record_failure(run, job.store.fingerprint, {"run": run, "error": text})
-    return Outcome(run, error=text)
+    return RunOutcome(run, error=text)
 
 
-def sbatch_script(recipe: ClusterOptions, command: str) -> str:
+def sbatch_script(options: ClusterOptions, command: str) -> str:
     """A SLURM job array: each job runs `command` on its share of the runs."""
     lines = [
         "#!/usr/bin/env bash",
         "#SBATCH --job-name=tomosoup",
-        f"#SBATCH --array=1-{recipe.jobs}",
+        f"#SBATCH --array=1-{options.jobs}",
         "#SBATCH --ntasks=1",
-        f"#SBATCH --cpus-per-task={recipe.cores}",
-        f"#SBATCH --mem={recipe.memory.removesuffix('B')}",
-        f"#SBATCH --time={recipe.walltime}",
+        f"#SBATCH --cpus-per-task={options.cores}",
+        f"#SBATCH --mem={options.memory.removesuffix('B')}",
+        f"#SBATCH --time={options.walltime}",
         "#SBATCH --output=tomosoup-%A-%a.log",
         "#SBATCH --requeue",
     ]
-    lines += [f"#SBATCH --partition={recipe.queue}"] if recipe.queue else []
-    lines += [f"#SBATCH --account={recipe.account}"] if recipe.account else []
-    lines += ["#SBATCH --gres=gpu:1"] if recipe.gpu else []
-    lines += [f"#SBATCH {line}" for line in recipe.directives]
-    lines += ["", *recipe.setup, "export OMP_NUM_THREADS=$SLURM_CPUS_PER_TASK"]
-    lines += [f'{command} --shard "$SLURM_ARRAY_TASK_ID/{recipe.jobs}"', ""]
+    lines += [f"#SBATCH --partition={options.queue}"] if options.queue else []
+    lines += [f"#SBATCH --account={options.account}"] if options.account else []
+    lines += ["#SBATCH --gres=gpu:1"] if options.gpu else []
+    lines += [f"#SBATCH {line}" for line in options.directives]
+    lines += ["", *options.setup, "export OMP_NUM_THREADS=$SLURM_CPUS_PER_TASK"]
+    lines += [f'{command} --shard "$SLURM_ARRAY_TASK_ID/{options.jobs}"', ""]
     return "\n".join(lines)

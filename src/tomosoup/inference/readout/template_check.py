@@ -76,7 +76,7 @@ def fingerprints(maps: Maps) -> dict[str, str]:
     }
 
 
-def second_look(
+def check_with_templates(
     picks: PicksBySpecies, source: Slices, species: Sequence[Species], maps: Maps, recipe: TemplateOptions
 ) -> dict[str, Picks]:
     """The picks without those that stand where another species is picked, too, whose map fits better.

@@ -1,0 +1,153 @@
+"""The runs of a job, picked one by one: what each process does."""
+
+from __future__ import annotations
+
+import errno
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import version
+from math import prod
+from typing import Any
+
+from tomosoup.core.errors import InputError, as_sentence
+from tomosoup.core.progress import Progress, no_log, no_progress, part
+from tomosoup.data.copick.remote import of_storage
+from tomosoup.data.project import Project, open_project
+from tomosoup.data.tomogram import Tomogram, select_tomogram
+from tomosoup.inference.engines.net_cache import Nets
+from tomosoup.inference.jobs.job import Job
+from tomosoup.inference.pick import chosen, chosen_maps, pick_with
+from tomosoup.inference.readout.template_check import Maps
+from tomosoup.inference.sliding_window import ahead
+from tomosoup.models.checkpoint import Checkpoint, load
+from tomosoup.models.rename import named_for
+
+READ_AHEAD = 2**27
+"""Voxels of a tomogram that is read whole while the one before is picked: larger ones are read as they are picked."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""A disk that is full or may not be written to fails every further run, too."""
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """What picking a run came to."""
+
+    run: str
+    picks: Mapping[str, int] = field(default_factory=dict)
+    """How many pass the thresholds, by species."""
+    error: str = ""
+    """Why it could not be picked; empty where all went well."""
+    passing: bool = False
+    """The failure may be gone at a second attempt: a file system's, not the data's."""
+    final: bool = False
+    """Nothing more can be written, not even why this run failed: further runs would fail as this one."""
+
+
+class RunPicker:
+    """A job in one process: its project is open, and its nets stay ready from one run to the next."""
+
+    def __init__(self, job: Job, *, log: Callable[[str], None] = no_log) -> None:
+        """`log` gets a line that says which engine was chosen."""
+        self.job, self.log = job, log
+        self.messages: list[str] = []
+        self.nets = Nets(job.options.inference, log=self._note)
+
+    def _note(self, text: str) -> None:
+        self.messages.append(text)
+        self.log(text)
+
+    @cached_property
+    def project(self) -> Project:
+        """The project, opened when it is first needed."""
+        return open_project(self.job.project)
+
+    @cached_property
+    def models(self) -> list[Checkpoint]:
+        """The checkpoints, their species called as the project calls them."""
+        return named_for(self.project, [load(path) for path in self.job.models])
+
+    @cached_property
+    def maps(self) -> Maps:
+        """The density maps of the template check; empty where there is none."""
+        return chosen_maps(self.job.options.plan, self.models)
+
+    def open(self, run: str) -> Tomogram | RunOutcome:
+        """The run's tomogram, in memory unless it is very large; or why it cannot be opened."""
+        try:
+            tomogram = select_tomogram(self.project, run, self.job.options.data)
+            return tomogram.in_memory() if prod(tomogram.shape) <= READ_AHEAD else tomogram
+        except Exception as error:
+            return self._failure(run, error)
+
+    def pick(self, tomogram: Tomogram | RunOutcome, *, progress: Progress = no_progress) -> RunOutcome:
+        """Pick what `open` gave, and write the picks; a failure is recorded and returned, not raised."""
+        if isinstance(tomogram, RunOutcome):
+            return tomogram
+        run, store, plan, began = tomogram.run, self.job.store, self.job.options.plan, time.monotonic()
+        try:
+            candidates = pick_with(self.nets, tomogram, self.models, plan=plan, progress=progress)
+            thresholds = self.job.thresholds
+            picks = chosen(candidates, tomogram, self.models, thresholds=thresholds, plan=plan, maps=self.maps)
+            counts = {name: len(found) for name, found in picks.items()}
+            about = {
+                "run": run,
+                "picks": counts,
+                "candidates": {name: len(found) for name, found in candidates.items()},
+                "tomogram": {"kind": tomogram.kind, "voxel_size": tomogram.voxel_size, "shape": tomogram.shape},
+                "nets": self.messages,
+                "seconds": round(time.monotonic() - began, 3),
+                "tomosoup": version("tomosoup"),
+            }
+            store.write(run, candidates, picks, about=about)
+        except Exception as error:
+            return self._failure(run, error)
+        return RunOutcome(run, counts)
+
+    def _failure(self, run: str, error: Exception) -> RunOutcome:
+        cause = error.__cause__ if isinstance(error, InputError) else error
+        about: dict[str, Any] = {"run": run, "error": as_sentence(error), "tomosoup": version("tomosoup")}
+        if not isinstance(error, InputError):
+            about["traceback"] = traceback.format_exception(error)
+        final = isinstance(cause, OSError) and cause.errno in FULL
+        try:
+            self.job.store.session.record_failure(run, self.job.store.fingerprint, about)
+        except InputError:
+            final = True
+        return RunOutcome(run, error=about["error"], passing=of_storage(cause) and not final, final=final)
+
+
+Workers = Callable[[Sequence[str]], Iterator[RunOutcome]]
+"""Runs -> their outcomes, in any order, as they are finished."""
+
+
+def in_this_process(job: Job, *, log: Callable[[str], None] = no_log, progress: Progress = no_progress) -> Workers:
+    """This process, which picks run after run and reads each while it picks the one before."""
+    picker = RunPicker(job, log=log)
+
+    def work(runs: Sequence[str]) -> Iterator[RunOutcome]:
+        for i, (run, tomogram) in enumerate(zip(runs, ahead(map(picker.open, runs)), strict=True)):
+            yield picker.pick(tomogram, progress=part(progress, i, len(runs), what=f"Picking ({run})"))
+
+    return work
+
+
+def pick_runs(workers: Workers, runs: Sequence[str]) -> Iterator[RunOutcome]:
+    """The outcome of every run. Runs whose files failed are tried once more, after all others.
+
+    It ends early, without the runs that are left, once nothing more can be written.
+    """
+    again = []
+    for outcome in workers(runs):
+        if outcome.passing:
+            again.append(outcome.run)
+        else:
+            yield outcome
+            if outcome.final:
+                return
+    for outcome in workers(again) if again else ():
+        yield outcome
+        if outcome.final:
+            return
