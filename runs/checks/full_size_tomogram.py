@@ -1,10 +1,10 @@
 """Measures time and peak memory of a full-size tomogram from simulation to score: simulate, pick, score.
 
-    python -m runs.checks.full_size_tomogram DATA MODEL OUT [OPTION ...]
+    python -m runs.checks.full_size_tomogram DATA MODEL OUT [-- OPTION ...]
 
-DATA holds czii_train_picks.csv and maps_10A/. MODEL is a checkpoint such as the demo's. OUT is a new folder. OPTIONs go
-to `tomosoup simulate`. The tomogram has 184 x 630 x 630 voxels of 10 Å and the layout of the contest's files. Its
-particles have the annotated coordinates of the contest's run TS_99_9.
+DATA holds czii_train_picks.csv and maps_10A/. MODEL is a checkpoint such as the demo's. OUT is a new folder. OPTIONs,
+after `--`, go to `tomosoup simulate`. The tomogram has 184 x 630 x 630 voxels of 10 Å and the layout of the contest's
+files. Its particles have the annotated coordinates of the contest's run TS_99_9.
 """
 
 import resource
