@@ -19,14 +19,14 @@ UNCORRECTED = PickingPlan(noise_correction=0.0)
 """Scores as the net gives them, without noise correction."""
 
 
-def candidates(folder: Path, project: Project, model: Checkpoint, *, kind: str | None = "denoised") -> PicksByRun:
-    """All peaks of a model in the runs of a project, without noise correction; one file a run in `folder`."""
+def candidates(folder: Path, project: Project, model: Checkpoint) -> PicksByRun:
+    """All peaks of a model in the denoised tomograms of a project, uncorrected; one file a run in `folder`."""
     nets, found = Nets(InferenceOptions(engine="torch", device="cpu")), {}
     for run in project.runs:
         path = folder / f"{run}.json"
         if not path.exists():
             picks = pick_with(
-                nets, select_tomogram(project, run, DataOptions(tomo_type=kind)), [model], plan=UNCORRECTED
+                nets, select_tomogram(project, run, DataOptions(tomo_type="denoised")), [model], plan=UNCORRECTED
             )
             write_json(path, picks_to_json(picks))
             print(path, flush=True)
