@@ -19,6 +19,7 @@ from tomosoup.data.project import open_project
 from tomosoup.inference.jobs import run_picker
 from tomosoup.inference.pick import pick_with
 from tomosoup.models.checkpoint import Checkpoint
+from tomosoup.models.history import Event
 from tomosoup.models.nets.build import build_net
 from tomosoup.models.nets.options import NetOptions
 from tomosoup.models.window_plan import WindowPlan
@@ -90,7 +91,7 @@ def checkpoint(project_folder: Path) -> Checkpoint:
         voxel_size=10.0,
         windows=TINY_PLAN,
         thresholds={s.name: 0.4 for s in species},
-        history=({"step": "made by a test"},),
+        history=(Event(step="made by a test"),),
     )
 
 

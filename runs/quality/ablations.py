@@ -33,6 +33,7 @@ from tomosoup.inference.ensemble import ensemble_heatmap
 from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.inference.readout.peaks import find_peaks
 from tomosoup.models.checkpoint import Checkpoint, load
+from tomosoup.models.history import last_training
 from tomosoup.models.window_plan import WindowPlan
 from tomosoup.scoring.score import score
 from tomosoup.scoring.thresholds import steady_thresholds
@@ -100,7 +101,7 @@ def write(path: Path, project: Path, models: list[Checkpoint], plan: PickingPlan
     """Pick the run that the models held out and keep the candidates as JSON."""
     if path.exists():
         return
-    run = models[0].history[-1]["held_out"]
+    run = last_training(models[0].history).held_out
     volume = select_tomogram(open_project(project), run, DataOptions()).read(SCORED)
     picks = find_peaks(ensemble_heatmap(volume, models, plan=plan), models[0].species, peaks=plan.peaks)
     write_json(path, {"run": run, "picks": picks_to_json(picks)})
@@ -133,7 +134,7 @@ def train_one(out: Path, weights: Path, name: str, fold: int, seed: int) -> None
     if windows := PLANES.get(name):
         row = f"{name}, whole planes-{fold}-{seed}.json"
         write(out / "picks" / row, project, [replace(checkpoint, windows=windows)], PickingPlan())
-    print(stem, checkpoint.history[-1]["f4"], flush=True)
+    print(stem, last_training(checkpoint.history).f4, flush=True)
 
 
 def pick_together(out: Path, fold: int, seed: int) -> None:

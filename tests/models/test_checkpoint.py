@@ -8,6 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from tomosoup.core.errors import InputError
 from tomosoup.models.checkpoint import KEY, Checkpoint, load
+from tomosoup.models.history import Event
 
 
 def test_a_checkpoint_comes_back_as_it_was(checkpoint: Checkpoint, tmp_path: Path) -> None:
@@ -25,7 +26,7 @@ def test_a_failed_save_leaves_the_old_file_and_no_other(checkpoint: Checkpoint, 
     checkpoint.save(path)
     before = path.read_bytes()
     with pytest.raises(TypeError):
-        replace(checkpoint, history=({"unwritable": object()},)).save(path)
+        replace(checkpoint, history=(Event(step="x", rest={"unwritable": object()}),)).save(path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 

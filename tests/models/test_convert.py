@@ -15,6 +15,7 @@ from tomosoup.core.errors import InputError
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.convert import convert
+from tomosoup.models.history import Converted
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +75,10 @@ def test_the_converted_checkpoint_says_how_it_is_used(converted: Checkpoint) -> 
     assert converted.voxel_size == pytest.approx(10.012, abs=1e-3)
     assert converted.windows.shape == (16, 128, 128)
     assert converted.windows.stride == (8, 48, 48)
-    event = converted.history[-1]
-    assert event["averaged"] is True
-    assert event["data"]["first_voxel"] == -0.5
+    (event,) = converted.history
+    assert isinstance(event, Converted)
+    assert event.averaged
+    assert event.data["first_voxel"] == -0.5
 
 
 @pytest.mark.parametrize(("name", "parameters"), [("tiny", 1_489_474), ("medium", 4_536_742), ("big", 11_752_774)])
@@ -98,7 +100,9 @@ def test_the_converted_soups_are_the_winners_nets(
     assert np.abs(output - expected).max() < 1e-4 * np.abs(expected).max()
     assert checkpoint.segments_voxels
     assert [s.name for s in checkpoint.species] == [s.name for s in CONTEST_SPECIES]
-    assert checkpoint.history[-1]["averaged"] is (name == "big")
+    (event,) = checkpoint.history
+    assert isinstance(event, Converted)
+    assert event.averaged is (name == "big")
     assert checkpoint.windows.shape == (160, 384, 384)
 
 

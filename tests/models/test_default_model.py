@@ -17,6 +17,7 @@ from tomosoup.data.project import open_project
 from tomosoup.data.tomogram import select_tomogram
 from tomosoup.data.truth import read_truth
 from tomosoup.models.checkpoint import Checkpoint, load
+from tomosoup.models.history import held_out_run
 from tomosoup.training.options import TrainingRecipe
 
 MODELS = SAMPLE.parent
@@ -61,9 +62,7 @@ def test_the_shipped_models_are_small_whole_and_say_what_made_them(name: str) ->
     assert set(model.species) == set(CONTEST_SPECIES)
     assert set(model.thresholds) == {s.name for s in CONTEST_SPECIES}
     assert all(torch.isfinite(weight).all() for weight in model.weights.values())
-    ingredients = [line for event in model.history for line in event.get("ingredients", [])]
-    events = [event for line in (model.history, *ingredients) for event in line]
-    assert any(event["step"] == "train" and event["held_out"] == "TS_73_6" for event in events)
+    assert held_out_run(model.history) == "TS_73_6"
     assert sum(file.stat().st_size for file in MODELS.glob("*.safetensors")) <= 12 * MIB
     assert SAMPLE.stat().st_size <= 6 * MIB
 

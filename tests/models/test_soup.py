@@ -13,7 +13,7 @@ from tomosoup.core.types import Species
 from tomosoup.data.options import AnnotatedData, Normalisation
 from tomosoup.data.project import open_project
 from tomosoup.models.checkpoint import Checkpoint, load
-from tomosoup.models.history import held_out_run, runs_seen
+from tomosoup.models.history import Trained, held_out_run, runs_seen
 from tomosoup.models.nets.build import build_net
 from tomosoup.models.nets.options import NetOptions, UNet3dOptions
 from tomosoup.models.soup import greedy_soup, soup
@@ -37,7 +37,7 @@ def made(project_folder: Path, seed: int, *, held_out: str = "run_000") -> Check
         voxel_size=10.0,
         windows=WindowPlan(shape=(16, 32, 32), stride=(16, 32, 32), border="inside"),
         thresholds={s.name: 0.1 * (seed + 1) for s in species},
-        history=({"step": "train", "runs": runs, "held_out": held_out, "epoch": 1, "f4": 0.1},),
+        history=(Trained(runs=tuple(runs), held_out=held_out, epoch=1, f4=0.1),),
     )
 
 
@@ -121,20 +121,20 @@ def test_a_greedy_soup_takes_what_raises_the_score_and_leaves_the_rest(three: li
 
 
 def test_no_run_is_unseen_once_every_fold_is_in(three: list[Checkpoint]) -> None:
-    seen = runs_seen(soup(three))
+    seen = runs_seen(soup(three).history)
     assert seen.trained == seen.held_out == {"run_000", "run_001", "run_002"}
-    assert runs_seen(three[0]).trained == {"run_001", "run_002"}
-    pretrained = replace(three[0], history=({"step": "pretrain", "runs": ["x"], "held_out": "y"}, *three[0].history))
-    assert runs_seen(pretrained) == runs_seen(three[0])  # of another project
+    assert runs_seen(three[0].history).trained == {"run_001", "run_002"}
+    pretrained = replace(three[0], history=(Trained(step="pretrain", runs=("x",), held_out="y"), *three[0].history))
+    assert runs_seen(pretrained.history) == runs_seen(three[0].history)  # of another project
     twice = soup([soup(three[:2]), three[2]])
-    assert runs_seen(twice) == seen
+    assert runs_seen(twice.history) == seen
 
 
 def test_a_soup_of_one_trainings_epochs_still_holds_its_run_out(project_folder: Path) -> None:
     epochs = [made(project_folder, seed) for seed in range(2)]
-    assert held_out_run(soup(epochs)) == "run_000"
+    assert held_out_run(soup(epochs).history) == "run_000"
     with pytest.raises(InputError, match="names no held-out run"):
-        held_out_run(soup([epochs[0], made(project_folder, 2, held_out="run_001")]))
+        held_out_run(soup([epochs[0], made(project_folder, 2, held_out="run_001")]).history)
 
 
 BATCH_NORM = NetOptions(backbone="mobilenetv3_small_050", input_slices=3, decoder_widths=(16, 12, 8))
@@ -181,7 +181,7 @@ def test_norms_of_a_soup_are_of_crops_as_large_as_those_of_its_training(
             (16, 96, 96),
         ),
     ):
-        event = {"step": "train", "recipe": recipe.model_dump(mode="json"), "runs": ["run_000"], "held_out": "run_001"}
+        event = Trained(recipe=recipe.model_dump(mode="json"), runs=("run_000",), held_out="run_001")
         mean = replace(checkpoint, history=(event,))
         crops = training_crops(open_project(project_folder), options, mean)
         assert crops.recipe.crop == wanted
@@ -232,7 +232,7 @@ def test_a_greedy_soup_of_the_command_names_the_runs_that_chose_it(
     three: list[Checkpoint], project_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files, out = saved(tmp_path, three), tmp_path / "soup.safetensors"
-    words = ["soup", *files, "-o", str(out), "--greedy", "--labels.by", "peaks"]
+    words = ["soup", *files, "-o", str(out), "--greedy", "--segmentation.by", "peaks"]
     with pytest.raises(SystemExit):
         main(words)
     assert "A greedy soup is chosen by annotated runs: name their --project" in capsys.readouterr().err
@@ -248,28 +248,28 @@ def test_a_greedy_soup_of_the_command_names_the_runs_that_chose_it(
     assert said.count("Kept ") + said.count("Left ") == 3
     assert "on run_001 (best thresholds there), where ingredients and thresholds were chosen" in said
     (event,) = load(out).history
-    assert event["chosen_on"] == ["run_001"]
-    assert len(event["ingredients"]) == said.count("Kept ")
+    assert event.chosen_on == ("run_001",)
+    assert len(event.ingredients) == said.count("Kept ")
 
 
 def test_a_run_that_no_ingredient_saw_sets_the_thresholds(
     project_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    history = ({"step": "train", "runs": ["run_000"], "held_out": "run_001", "epoch": 1, "f4": 0.1},)
+    history = (Trained(runs=("run_000",), held_out="run_001", epoch=1, f4=0.1),)
     two = [replace(made(project_folder, seed), history=history) for seed in range(2)]
     out = tmp_path / "soup.safetensors"
     main(["soup", *saved(tmp_path, two), "-o", str(out), "--project", str(project_folder)])
     said = capsys.readouterr().out
     assert "Seen by no ingredient: run_002." in said
     assert "on run_002 (best thresholds there), where thresholds were chosen" in said
-    assert load(out).history[0]["chosen_on"] == ["run_002"]
-    assert runs_seen(load(out)).held_out == {"run_001", "run_002"}
+    assert load(out).history[0].chosen_on == ("run_002",)
+    assert runs_seen(load(out).history).held_out == {"run_001", "run_002"}
 
 
 def test_a_soup_with_batch_norm_needs_its_training_runs(
     project_folder: Path, checkpoint: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    history = ({"step": "train", "runs": ["run_000", "run_002"], "held_out": "run_001", "epoch": 1, "f4": 0.1},)
+    history = (Trained(runs=("run_000", "run_002"), held_out="run_001", epoch=1, f4=0.1),)
     torch.manual_seed(1)
     other = replace(checkpoint, weights=build_net(checkpoint.architecture, classes=2).state_dict(), history=history)
     files, out = saved(tmp_path, [replace(checkpoint, history=history), other]), tmp_path / "soup.safetensors"

@@ -15,6 +15,7 @@ from tomosoup.core.errors import InputError
 from tomosoup.core.types import Picks, Species, Volume
 from tomosoup.data.formats.csv_tables import read_csv
 from tomosoup.models.checkpoint import load
+from tomosoup.models.history import last_training
 from tomosoup.review.overview import COLOURS, draw_overview
 from tomosoup.scoring.score import score
 
@@ -53,9 +54,9 @@ def test_the_demo_scores_a_run_that_nothing_was_tuned_on(tmp_path: Path) -> None
     options = DemoCommand(out=out, train=True, runs=4, recipe=str(tmp_path / "tiny.toml"), simulation=TINY_SIMULATION)
     result = run_demo(options)
     assert result.runs == ("run_003",)
-    (event,) = load(out / "model.safetensors").history
-    assert event["runs"] == ["run_000", "run_001"]
-    assert event["held_out"] == "run_002"
+    training = last_training(load(out / "model.safetensors").history)
+    assert training.runs == ("run_000", "run_001")
+    assert training.held_out == "run_002"
     assert set(read_csv(out / "picks.csv")) <= {"run_003"}
     assert matplotlib.image.imread(out / "overview.png").std() > 0
     with pytest.raises(InputError, match="exists already: choose another folder, or replace an earlier demo"):

@@ -84,7 +84,7 @@ def test_fine_tuning_by_the_command_line_takes_net_and_recipe(project_folder: Pa
     tuned = load(tmp_path / "tuned.safetensors")
     assert tuned.architecture == TINY_TRAINING.net
     assert [s.name for s in tuned.species] == ["apo-ferritin", "beta-amylase"]
-    used, shipped = TrainingRecipe.of(tuned.history[-1]["recipe"], source="history"), TrainingRecipe.read("finetune")
+    used, shipped = TrainingRecipe.of(tuned.history[-1].recipe, source="history"), TrainingRecipe.read("finetune")
     assert used.learning_rate == shipped.learning_rate
     assert used.windows == shipped.windows
     assert used.net == TINY_TRAINING.net

@@ -162,7 +162,7 @@ def test_a_net_that_labels_voxels_learns_and_its_checkpoint_is_enough(project_fo
     assert len(losses) == 10
     assert losses[-1] < 0.8 * losses[0]
     assert checkpoint.segments_voxels
-    assert checkpoint.history[-1]["f4"] > 0.5
+    assert checkpoint.history[-1].f4 > 0.5
     assert checkpoint.net()(torch.randn(1, 1, 16, 16, 16)).shape == (1, 3, 16, 16, 16)
 
 
@@ -180,7 +180,7 @@ def test_the_learning_rate_halves_when_the_held_out_loss_stalls_and_training_sto
     stalled = recipe(schedule="plateau", patience=4, best_by="loss", epochs=50, learning_rate=1e-3)
     checkpoint = train(project_folder, stalled, folder=tmp_path)
     assert rates == [1e-3, 1e-3, 1e-3, 1e-3, 5e-4]
-    assert checkpoint.history[-1]["epoch"] == 1  # of equals the first
+    assert checkpoint.history[-1].epoch == 1  # of equals the first
     again = train(project_folder, stalled, folder=tmp_path, resume=True)
     assert len(rates) == 5  # nothing was left to do
     assert again.history == checkpoint.history
@@ -223,13 +223,13 @@ def test_the_best_epochs_are_kept_best_first(
     monkeypatch.setattr("tomosoup.training.learner.tile_loss", lambda *_: next(losses))
     checkpoint = train(project_folder, recipe(keep_best=3, best_by="loss"), folder=tmp_path)
     kept = kept_checkpoints(tmp_path)
-    assert [c.history[-1]["epoch"] for c in kept] == [2, 4, 1]
+    assert [c.history[-1].epoch for c in kept] == [2, 4, 1]
     assert checkpoint.history == kept[0].history
     for name, value in kept[0].weights.items():
         torch.testing.assert_close(checkpoint.weights[name], value)
     assert any(not torch.equal(kept[1].weights[name], value) for name, value in kept[0].weights.items())
     main(["soup", str(tmp_path), "-o", str(tmp_path / "soup.safetensors")])
-    assert len(load(tmp_path / "soup.safetensors").history[0]["ingredients"]) == 3
+    assert len(load(tmp_path / "soup.safetensors").history[0].ingredients) == 3
     with pytest.raises(InputError, match="holds no best epochs"):
         kept_checkpoints(tmp_path / "nowhere")
 
@@ -243,7 +243,7 @@ def test_fine_tuning_starts_from_the_given_weights(project_folder: Path, tmp_pat
     for name, value in first.weights.items():
         torch.testing.assert_close(second.weights[name], value, atol=1e-6, rtol=1e-5)
     assert second.history[0] == first.history[0]
-    assert runs_seen(second).trained == {"run_000", "run_001", "run_002"}
+    assert runs_seen(second.history).trained == {"run_000", "run_001", "run_002"}
     other = recipe(net=UNet3dOptions(channels=(8, 16, 8), strides=(2, 2), residual_units=1), epochs=1)
     with pytest.raises(InputError, match=r"do not fit this training: they differ in net.channels \(\(8, 16, 16\) and"):
         train(project_folder, other, folder=tmp_path / "c", start=first)
@@ -275,7 +275,7 @@ def test_several_kinds_of_a_run_train_together_and_the_held_out_run_stays_out(
     both = recipe(epochs=1, extra_tomo_types=("ctfdeconvolved",))
     checkpoint = train(kinds_folder, both, fold=0, folder=tmp_path / "a", data=data)
     assert seen == [["run_001", "run_001"]]
-    assert checkpoint.history[-1]["runs"] == ["run_001"]
+    assert checkpoint.history[-1].runs == ("run_001",)
     with pytest.raises(InputError, match="expected one tomogram of isonetcorrected at any spacing, found 0"):
         train(kinds_folder, recipe(extra_tomo_types=("isonetcorrected",)), folder=tmp_path / "b", data=data)
     with pytest.raises(InputError, match="denoised is the main kind of tomogram already"):
@@ -297,12 +297,12 @@ def test_the_command_pretrains_fine_tunes_every_fold_and_soups(
     words += ["--pretrain-on", kinds_folder, "--pretraining-data.tomo_type", "denoised"]
     main([str(w) for w in words])
     first = load(tmp_path / "m-pretrained.safetensors")
-    assert first.history[-1]["recipe"]["epochs"] == 2
+    assert first.history[-1].recipe["epochs"] == 2
     folds = [load(tmp_path / f"m-fold{i}.safetensors") for i in range(3)]
     for fold in folds:
-        assert [e["step"] for e in fold.history] == ["pretrain", "train"]
-        assert fold.history[0]["recipe"] == first.history[0]["recipe"]
-    assert runs_seen(folds[0]).trained == {"run_001", "run_002"}  # not the other project's runs of these names
+        assert [e.step for e in fold.history] == ["pretrain", "train"]
+        assert fold.history[0].recipe == first.history[0].recipe
+    assert runs_seen(folds[0].history).trained == {"run_001", "run_002"}  # not the other project's runs of these names
     (tmp_path / "m-fold1.safetensors").unlink()
     before = (tmp_path / "m-pretrained.safetensors").read_bytes()
     capsys.readouterr()
@@ -342,8 +342,8 @@ def test_both_projects_of_a_pretraining_have_the_same_species(
 
 def test_a_pretrained_checkpoint_starts_as_one_of_another_project(project_folder: Path, tmp_path: Path) -> None:
     first = train(project_folder, recipe(epochs=1), fold=0, folder=tmp_path / "a")
-    assert [e["step"] for e in as_start(first).history] == ["pretrain"]
-    assert first.history[0]["step"] == "train"
+    assert [e.step for e in as_start(first).history] == ["pretrain"]
+    assert first.history[0].step == "train"
 
 
 def test_the_four_soup_recipes_hold_the_8th_places_numbers() -> None:

@@ -119,9 +119,9 @@ def test_training_learns_and_its_checkpoint_is_enough(project_folder: Path, tmp_
     recipe = TINY_TRAINING.model_copy(update={"epochs": 4})
     checkpoint = train(open_project(project_folder), recipe, fold=1, folder=tmp_path / "t")
     (event,) = checkpoint.history
-    assert event["held_out"] == "run_001"
-    assert event["runs"] == ["run_000", "run_002"]
-    assert TrainingRecipe.of(event["recipe"], source="history") == recipe
+    assert event.held_out == "run_001"
+    assert event.runs == ("run_000", "run_002")
+    assert TrainingRecipe.of(event.recipe, source="history") == recipe
     assert set(checkpoint.thresholds) == {"apo-ferritin", "beta-amylase"}
     log = (tmp_path / "t" / "metrics.csv").read_text().splitlines()
     losses = [float(v) for row in log[1:] if (v := row.split(",")[log[0].split(",").index("epoch_loss")])]
@@ -352,7 +352,7 @@ def test_two_processes_train_side_by_side_to_one_net(project_folder: Path, tmp_p
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("trained on 2 runs") == 1  # one process speaks
     (event,) = load(out).history
-    assert event["held_out"] == "run_000"
+    assert event.held_out == "run_000"
     log = (tmp_path / "m.training" / "metrics.csv").read_text().splitlines()
     steps = {row.split(",")[log[0].split(",").index("step")] for row in log[1:]}
     crops = Crops(

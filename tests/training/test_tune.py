@@ -20,7 +20,7 @@ from tomosoup.inference.options.picking import PeakOptions, PickingPlan
 from tomosoup.inference.pick import pick, pick_project
 from tomosoup.inference.readout.noise_scaling import mean_signal_levels, noise_corrected
 from tomosoup.models.checkpoint import Checkpoint, load
-from tomosoup.models.history import held_out_run
+from tomosoup.models.history import Trained, held_out_run
 from tomosoup.models.nets.build import build_net
 from tomosoup.models.nets.options import UNet3dOptions
 from tomosoup.scoring.bootstrap import bootstrap, interval
@@ -127,7 +127,7 @@ def test_softness_gives_the_laxer_threshold_of_training_and_its_interval() -> No
 
 def models_of(checkpoint: Checkpoint) -> list[Checkpoint]:
     """As trained with each of two runs held out."""
-    return [replace(checkpoint, history=({"step": "train", "held_out": run},)) for run in ("run_000", "run_002")]
+    return [replace(checkpoint, history=(Trained(held_out=run),)) for run in ("run_000", "run_002")]
 
 
 def test_each_model_picks_the_run_that_it_held_out(checkpoint: Checkpoint, project_folder: Path) -> None:
@@ -189,7 +189,7 @@ def test_picks_of_every_view_are_in_the_tomograms_own_frame(
 
 def test_what_has_no_held_out_run_is_refused(checkpoint: Checkpoint, project_folder: Path) -> None:
     with pytest.raises(InputError, match="names no held-out run, so none of its picks are out of fold"):
-        held_out_run(checkpoint)
+        held_out_run(checkpoint.history)
     with pytest.raises(InputError, match="There is no view sideways; expected all, or some of identity, flip_x"):
         out_of_fold(
             open_project(project_folder), models_of(checkpoint), plan=LOW.model_copy(update={"views": ("sideways",)})
@@ -204,7 +204,7 @@ def test_thresholds_are_stored_with_where_they_come_from(checkpoint: Checkpoint)
     stored = with_thresholds(checkpoint, tuned, found, calibration={})
     assert stored.thresholds == {s.name: tuned[s.name].threshold for s in species}
     assert stored.signal_levels == {species[0].name: 0.9}
-    assert stored.history[-1]["runs"] == ["run_0", "run_1", "run_2"]
+    assert stored.history[-1].runs == ("run_0", "run_1", "run_2")
     assert stored.history[:-1] == checkpoint.history
 
 
@@ -217,12 +217,12 @@ def test_the_command_trains_all_folds_and_tunes_them(
     words += ["--windows.shape", 16, 64, 64, "--windows.stride", 16, 64, 64]
     main([str(w) for w in words])
     files = [tmp_path / f"m-fold{i}.safetensors" for i in range(3)]
-    assert [load(f).history[-1]["held_out"] for f in files] == ["run_000", "run_001", "run_002"]
+    assert [load(f).history[-1].held_out for f in files] == ["run_000", "run_001", "run_002"]
     files[1].unlink()
     before = files[0].read_bytes()
     main([*map(str, words), "--resume"])  # only what is missing
     assert files[0].read_bytes() == before
-    assert load(files[1]).history[-1]["held_out"] == "run_001"
+    assert load(files[1]).history[-1].held_out == "run_001"
     assert capsys.readouterr().out.count("trained before") == 2
     with pytest.raises(SystemExit):
         main([*map(str, words), "--resume", "--learning-rate", "1e-5"])
@@ -233,7 +233,7 @@ def test_the_command_trains_all_folds_and_tunes_them(
     assert "Stored in" in said
     again = [load(f) for f in files]
     assert all(m.thresholds == again[0].thresholds for m in again)
-    assert all(m.history[-1]["step"] == "tune" for m in again)
+    assert all(m.history[-1].step == "tune" for m in again)
     assert "Few true particles behind" in said or all(t >= 20 for t in counts(project_folder))
     stored = files[0].read_bytes()
     main(
@@ -277,7 +277,7 @@ def test_both_systems_are_calibrated_alone_and_then_tuned_together(
     recipe = UNet3dOptions(channels=(4, 6), strides=(2,), residual_units=1)
     files: dict[str, list[str]] = {"heat": [], "label": []}
     for run in project.runs:
-        history = ({"step": "train", "held_out": run, "runs": [r for r in project.runs if r != run]},)
+        history = (Trained(held_out=run, runs=tuple(r for r in project.runs if r != run)),)
         heat_model = replace(checkpoint, history=history, thresholds={})
         label_model = replace(heat_model, architecture=recipe, weights=build_net(recipe, classes=2).state_dict())
         for kind, model in (("heat", heat_model), ("label", label_model)):
@@ -292,10 +292,10 @@ def test_both_systems_are_calibrated_alone_and_then_tuned_together(
         assert set(load(files[kind][0]).calibration) == {s.name for s in project.species}
     heat, label = load(files["heat"][0]), load(files["label"][0])
     assert 0.1 < heat.calibration["apo-ferritin"].centre < 0.4
-    alone = [m.history[-1]["thresholds"]["apo-ferritin"]["f4"] for m in (heat, label)]
+    alone = [m.history[-1].thresholds["apo-ferritin"]["f4"] for m in (heat, label)]
     main([*tune_all, *files["heat"], *files["label"]])
     mixed = load(files["label"][2])
-    assert mixed.history[-1]["thresholds"]["apo-ferritin"]["f4"] > max(alone) + 0.1  # what one misses the other finds
+    assert mixed.history[-1].thresholds["apo-ferritin"]["f4"] > max(alone) + 0.1  # what one misses the other finds
     assert mixed.calibration == label.calibration
     assert mixed.thresholds == load(files["label"][1]).thresholds == label.thresholds  # for picking alone, as before
     assert all_thresholds([load(files["heat"][0]), mixed]) == mixed.mixed_thresholds != mixed.thresholds

@@ -12,6 +12,7 @@ from tomosoup.cli.options.commands import SimulateCommand
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.project import open_project
 from tomosoup.models.checkpoint import Checkpoint, load
+from tomosoup.models.history import last_training
 from tomosoup.models.window_plan import WindowPlan
 from tomosoup.simulation.options import MicroscopeOptions, SimulationRecipe
 from tomosoup.simulation.project import simulate_project
@@ -88,7 +89,7 @@ def train_all(out: Path, picks: Path, weights: Path, *, worker: str = "0/1") -> 
             start=start,
         )
         checkpoint.save(model)
-        print(model.stem, checkpoint.history[-1]["f4"], flush=True)
+        print(model.stem, last_training(checkpoint.history).f4, flush=True)
 
 
 def models(out: Path, name: str, seed: int) -> list[Checkpoint]:

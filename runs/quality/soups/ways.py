@@ -15,7 +15,7 @@ from tomosoup.inference.ensemble import ensemble_heatmap, read_picks
 from tomosoup.inference.options.picking import PickingPlan, SegmentationOptions
 from tomosoup.inference.tiling.symmetries import IN_PLANE
 from tomosoup.models.checkpoint import Checkpoint
-from tomosoup.models.history import runs_seen
+from tomosoup.models.history import last_training, runs_seen
 from tomosoup.models.soup import greedy_soup, soup
 from tomosoup.scoring.thresholds import best_thresholds
 from tomosoup.training.make_soup import with_statistics
@@ -52,9 +52,9 @@ def averages(out: Path, project: Project, name: str, seed: int) -> Iterator[Cell
     mean = soup(folds)
     if name == "A":
         yield "A: soup, statistics of batch norm averaged", "-", unseen, [mean], PLAN
-        runs = tuple(sorted(runs_seen(mean).trained))
+        runs = tuple(sorted(runs_seen(mean.history).trained))
         examples = normalised(read_examples(project, AnnotatedData(runs=runs)), mean.normalisation)
-        recipe = TrainingRecipe.of(folds[0].history[-1]["recipe"], source="history")
+        recipe = TrainingRecipe.of(last_training(folds[0].history).recipe, source="history")
         mean = with_statistics(mean, Crops(examples, mean.species, recipe))
     yield f"{name}: soup", "-", unseen, [mean], PLAN
 

@@ -13,7 +13,7 @@ from tomosoup.cli.terminal import shown
 if TYPE_CHECKING:  # --help must not wait for torch
     from tomosoup.review.check.findings import Finding
     from tomosoup.scoring.score import Score
-    from tomosoup.training.tune import Tuned
+    from tomosoup.training.tune import TunedThreshold
 
 
 def table(*headings: str, title: str) -> Table:
@@ -41,7 +41,7 @@ def score_table(result: Score) -> RenderableType:
     return Group(made, f"Left out, as they have no picks: {names}. Count them as missed with --runs all.")
 
 
-def tuned_table(tuned: Mapping[str, Tuned]) -> RenderableType:
+def tuned_table(tuned: Mapping[str, TunedThreshold]) -> RenderableType:
     """A row a species: threshold and F4 with their intervals, particles; then what too few particles back."""
     made = table("species", "particles", "threshold", "95 %", "F4", "95 %", title="Out-of-fold thresholds")
     for name, t in tuned.items():

@@ -21,6 +21,7 @@ from tomosoup.core.files import written_aside
 from tomosoup.core.types import Species
 from tomosoup.data.options import Normalisation
 from tomosoup.data.volumes.voxel_size import same_voxel_size
+from tomosoup.models.history import History, read_history
 from tomosoup.models.nets.build import build_net
 from tomosoup.models.nets.options import Architecture, UNet3dOptions, read_architecture
 from tomosoup.models.window_plan import WindowPlan
@@ -54,7 +55,7 @@ class Checkpoint:
     """By species name: what its scores are worth, where it is averaged with nets of another kind."""
     signal_levels: Mapping[str, float] = field(default_factory=dict)
     """By species name: its signal level (`noise_scaling.signal_level`) in the tomograms that set the thresholds."""
-    history: tuple[Mapping[str, Any], ...] = ()
+    history: History = ()
     """What made these weights, oldest first: recipe, runs, scores, versions."""
 
     @property
@@ -104,7 +105,7 @@ class Checkpoint:
             "mixed_thresholds": dict(self.mixed_thresholds),
             "calibration": {name: c.as_metadata() for name, c in self.calibration.items()},
             "loudness": dict(self.signal_levels),
-            "history": list(self.history),
+            "history": [event.record() for event in self.history],
         }
 
     def fingerprint(self) -> str:
@@ -143,9 +144,9 @@ class Checkpoint:
                 mixed_thresholds=_numbers(about.get("mixed_thresholds", {})),
                 calibration={name: Calibration.from_metadata(c) for name, c in about.get("calibration", {}).items()},
                 signal_levels={name: _positive(value) for name, value in about.get("loudness", {}).items()},
-                history=tuple(about["history"]),
+                history=read_history(about["history"]),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(

@@ -16,6 +16,7 @@ from tomosoup.core.errors import InputError, first_line
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.data.options import Normalisation
 from tomosoup.models.checkpoint import Checkpoint
+from tomosoup.models.history import Converted
 from tomosoup.models.nets.build import build_net
 from tomosoup.models.nets.options import Architecture, NetOptions, UNet3dOptions
 from tomosoup.models.window_plan import WindowPlan
@@ -118,15 +119,14 @@ def _convert_soup(path: Path, state: Mapping[str, Tensor], prefix: str) -> Check
     raise InputError(f"{path} holds a 3D U-Net that is none of the 8th place's ({', '.join(SOUPS)}, 7 outputs).")
 
 
-def _event(path: Path, net: str, *, averaged: bool, first_voxel: float) -> dict[str, Any]:
-    return {
-        "step": "convert",
-        "tomosoup": version("tomosoup"),
-        "file": path.name,
-        "net": net,
-        "averaged": averaged,
-        "data": {"kind": "denoised", "voxel_size": CONTEST_VOXEL_SIZE, "first_voxel": first_voxel},
-    }
+def _event(path: Path, net: str, *, averaged: bool, first_voxel: float) -> Converted:
+    return Converted(
+        tomosoup=version("tomosoup"),
+        file=path.name,
+        net=net,
+        averaged=averaged,
+        data={"kind": "denoised", "voxel_size": CONTEST_VOXEL_SIZE, "first_voxel": first_voxel},
+    )
 
 
 def _fitting(

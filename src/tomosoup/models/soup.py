@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from tomosoup.core.errors import InputError
 from tomosoup.models.checkpoint import Checkpoint
-from tomosoup.models.history import runs_seen
+from tomosoup.models.history import Souped, runs_seen
 
 
 def soup(checkpoints: Sequence[Checkpoint], *, weights: Sequence[float] | None = None) -> Checkpoint:
@@ -71,19 +70,18 @@ def mismatches(a: Checkpoint, b: Checkpoint) -> list[str]:
     return found
 
 
-def _event(checkpoints: Sequence[Checkpoint], shares: Sequence[float]) -> dict[str, Any]:
-    event: dict[str, Any] = {
-        "step": "soup",
-        "tomosoup": version("tomosoup"),
-        "weights": list(shares),
-        "ingredients": [list(c.history) for c in checkpoints],
-    }
-    seen = [runs_seen(c) for c in checkpoints]
-    event["runs"] = sorted(set().union(*(s.trained for s in seen)))
-    held_out = set().union(*(s.held_out for s in seen))
-    if len(held_out) == 1 and not held_out & set(event["runs"]):
-        event["held_out"] = held_out.pop()  # all ingredients chose by this run, and none trained on it
-    return event
+def _event(checkpoints: Sequence[Checkpoint], shares: Sequence[float]) -> Souped:
+    seen = [runs_seen(c.history) for c in checkpoints]
+    trained = frozenset[str]().union(*(s.trained for s in seen))
+    held_out = frozenset[str]().union(*(s.held_out for s in seen))
+    return Souped(
+        tomosoup=version("tomosoup"),
+        weights=tuple(shares),
+        ingredients=tuple(c.history for c in checkpoints),
+        runs=tuple(sorted(trained)),
+        # all ingredients chose by this run, and none trained on it
+        held_out=min(held_out) if len(held_out) == 1 and not held_out & trained else None,
+    )
 
 
 def greedy_soup(

@@ -20,7 +20,7 @@ from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.ensemble import ensemble_heatmap, read_picks
 from tomosoup.inference.readout.noise_scaling import mean_signal_levels, noise_corrected
 from tomosoup.models.checkpoint import Checkpoint, load
-from tomosoup.models.history import runs_seen
+from tomosoup.models.history import Souped, first_training, last_training, runs_seen
 from tomosoup.models.soup import greedy_soup, mismatches, soup
 from tomosoup.scoring.thresholds import Pairs, best_thresholds, steady_thresholds
 from tomosoup.training.batch_norm import estimate_norms, has_batch_norm
@@ -86,7 +86,7 @@ def make_soup(options: SoupCommand, *, progress: Progress = no_progress) -> Made
     runs = list(options.data.runs) or unseen
     if unknown := [run for run in runs if run not in truths]:
         raise InputError(f"{project.path} has no true picks of {shortened(unknown)}: name others with --runs.")
-    if known := [run for run in runs if run in runs_seen(mean).trained]:
+    if known := [run for run in runs if run in runs_seen(mean.history).trained]:
         notes.append(f"an ingredient was trained on {shortened(known)}: what is chosen there flatters")
     crops = training_crops(project, options, mean, progress=progress) if has_batch_norm(mean.net()) else None
     judge = Judge(project, options, runs, crops, progress=progress)
@@ -114,7 +114,9 @@ def make_soup(options: SoupCommand, *, progress: Progress = no_progress) -> Made
             f"weighted F4 {value:.3f} on {shortened(runs)} (best thresholds there), where {what} were chosen: score "
             "other runs to know how good it is"
         )
-        event = {**mean.history[-1], "chosen_on": runs, "f4": value}
+        event = mean.history[-1]
+        assert isinstance(event, Souped)
+        event = replace(event, chosen_on=tuple(runs), f4=value)
         mean = replace(mean, thresholds=steady_thresholds(pairs, mean.species), signal_levels=usual, history=(event,))
     return Made(mean, tuple(notes))
 
@@ -125,7 +127,7 @@ def read_ingredients(paths: Sequence[Path]) -> list[Ingredient]:
     for path in paths:
         if path.is_dir():
             kept = kept_checkpoints(path)
-            found += [Ingredient(f"{path} epoch {c.history[-1]['epoch']}", c) for c in kept]
+            found += [Ingredient(f"{path} epoch {last_training(c.history).epoch}", c) for c in kept]
         else:
             found.append(Ingredient(str(path), load(path)))
     return found
@@ -136,7 +138,7 @@ def seen_by(ingredients: Sequence[Ingredient], runs: Sequence[str] | None) -> tu
 
     Where the runs are not known (None) those stand for them that the ingredients' trainings name.
     """
-    seen = [runs_seen(i.checkpoint) for i in ingredients]
+    seen = [runs_seen(i.checkpoint.history) for i in ingredients]
     trained = frozenset().union(*(s.trained for s in seen))
     held_out = frozenset().union(*(s.held_out for s in seen))
     unseen = [run for run in runs or () if run not in trained | held_out]
@@ -204,7 +206,7 @@ def training_crops(
     project: Project, options: SoupCommand, mean: Checkpoint, *, progress: Progress = no_progress
 ) -> Crops:
     """Crops as the (first) ingredient's norms were of, from the runs that any ingredient was trained on."""
-    runs = tuple(run for run in runs_seen(mean).trained if run in project.runs)
+    runs = tuple(run for run in runs_seen(mean.history).trained if run in project.runs)
     if not runs:
         raise InputError(
             f"{project.path} has none of the runs that the ingredients were trained on, which re-estimate their batch "
@@ -223,12 +225,9 @@ def training_crops(
 
 def _recipe_of(mean: Checkpoint) -> TrainingRecipe:
     """The recipe of the first training in the history, or a plain one for its net and windows."""
-    events: list[dict[str, Any]] = [dict(event) for event in mean.history]
-    while events:
-        event = events.pop(0)
-        if "recipe" in event:
-            return TrainingRecipe.of(event["recipe"], source="The first ingredient's history")
-        events += [dict(e) for history in event.get("ingredients", ())[:1] for e in history]
+    training = first_training(mean.history)
+    if training and training.recipe:
+        return TrainingRecipe.of(training.recipe, source="The first ingredient's history")
     return TrainingRecipe(
         net=mean.architecture,
         windows=mean.windows,

@@ -24,6 +24,7 @@ from tomosoup.inference.engines.choice import best_device
 from tomosoup.inference.options.hardware import Hardware
 from tomosoup.models.adapt import for_species
 from tomosoup.models.checkpoint import Checkpoint
+from tomosoup.models.history import Trained
 from tomosoup.training.learner import HELD_OUT_LOSS, Learner, Reporter, ShuffledByEpoch, running_average
 from tomosoup.training.options import TrainingRecipe
 from tomosoup.training.run.best_epochs import kept_checkpoints
@@ -69,14 +70,13 @@ def train(
     voxel_size = recipe.resample_to or (start.voxel_size if start else None)
     examples, held_out, normalisation = _read(project, recipe, fold, data, voxel_size, progress)
     crops = Crops(examples, project.species, recipe)
-    event = {
-        "step": "train",
-        "tomosoup": version("tomosoup"),
-        "recipe": recipe.model_dump(mode="json"),
-        "data": data.model_dump(mode="json"),
-        "runs": list(dict.fromkeys(e.run for e in examples)),
-        "held_out": held_out.run,
-    }
+    event = Trained(
+        tomosoup=version("tomosoup"),
+        recipe=recipe.model_dump(mode="json"),
+        data=data.model_dump(mode="json"),
+        runs=tuple(dict.fromkeys(e.run for e in examples)),
+        held_out=held_out.run,
+    )
     draft = Checkpoint(
         weights={},
         architecture=recipe.net,
@@ -86,7 +86,7 @@ def train(
         normalisation=normalisation,
         history=(*(start.history if start else ()), event),
     )
-    identity = identity_of(draft, start)
+    identity = identity_of(event, draft, start)
     module, trainer, loader = _assemble(
         crops, identity=identity, draft=draft, folder=folder, resume=resume, hardware=hardware, progress=progress
     )

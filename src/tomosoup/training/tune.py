@@ -24,7 +24,7 @@ from tomosoup.inference.readout.peaks import find_peaks
 from tomosoup.inference.readout.watershed import labels_to_heatmap
 from tomosoup.inference.sliding_window import at_voxel_size
 from tomosoup.models.checkpoint import Checkpoint
-from tomosoup.models.history import held_out_run
+from tomosoup.models.history import Tuned, held_out_run
 from tomosoup.scoring.bootstrap import bootstrap, interval
 from tomosoup.scoring.calibration import Calibration, fit_calibration
 from tomosoup.scoring.matched_picks import MatchedPicks, RankedPicks
@@ -36,7 +36,7 @@ FEW = 20
 
 
 @dataclass(frozen=True)
-class Tuned:
+class TunedThreshold:
     """A species' threshold, what it gives on the pooled out-of-fold picks, and how far chance could move both."""
 
     threshold: float
@@ -92,8 +92,8 @@ def out_of_fold(
     views = chosen_views(plan.views)
     groups: dict[str, list[Checkpoint]] = {}
     for model in models:
-        if not data.runs or held_out_run(model) in data.runs:
-            groups.setdefault(held_out_run(model), []).append(model)
+        if not data.runs or held_out_run(model.history) in data.runs:
+            groups.setdefault(held_out_run(model.history), []).append(model)
     lone = [run for run, group in groups.items() if not mixed(group)]
     if lone and mixed(models):
         raise InputError(
@@ -154,7 +154,7 @@ def tune(
     resamples: int = 1000,
     seed: int = 0,
     progress: Progress = no_progress,
-) -> dict[str, Tuned]:
+) -> dict[str, TunedThreshold]:
     """The F4-best threshold of each species over the folds whose nets know it, with bootstrap intervals.
 
     With `softness` the threshold and its interval are those of `steady_threshold`. Species of which nothing
@@ -170,7 +170,7 @@ def tune(
         threshold = rule(ranked)
         particles = sum(len(views[0].truth) for views in runs.values())
         if not np.isfinite(threshold):
-            found[kind.name] = Tuned(UNTUNED, (UNTUNED, UNTUNED), 0.0, (0.0, 0.0), particles)
+            found[kind.name] = TunedThreshold(UNTUNED, (UNTUNED, UNTUNED), 0.0, (0.0, 0.0), particles)
             continue
         drawn = []
         for j, sample in enumerate(bootstrap(list(runs.values()), resamples=resamples, seed=seed)):
@@ -178,7 +178,7 @@ def tune(
             progress("Bootstrapping", i * resamples + j + 1, len(species) * resamples)
         thresholds, scores = np.array(drawn).T
         f4 = ranked.at(threshold).f_beta()
-        found[kind.name] = Tuned(threshold, interval(thresholds), f4, interval(scores), particles)
+        found[kind.name] = TunedThreshold(threshold, interval(thresholds), f4, interval(scores), particles)
     return found
 
 
@@ -196,7 +196,7 @@ def _matched(folds: Sequence[Fold], species: Species) -> Iterator[tuple[str, Mat
 
 def with_thresholds(
     model: Checkpoint,
-    tuned: Mapping[str, Tuned],
+    tuned: Mapping[str, TunedThreshold],
     found: OutOfFold,
     *,
     calibration: Mapping[str, Calibration] | None,
@@ -206,11 +206,10 @@ def with_thresholds(
     Without a calibration the thresholds are those of picking together with nets of the other kind.
     """
     mine = {s.name: tuned[s.name] for s in model.species}
-    event = {
-        "step": "tune",
-        "runs": sorted({run for run, _, _ in found.folds}),
-        "thresholds": {n: {"threshold": t.threshold, "interval": t.interval, "f4": t.f4} for n, t in mine.items()},
-    }
+    event = Tuned(
+        runs=tuple(sorted({run for run, _, _ in found.folds})),
+        thresholds={n: {"threshold": t.threshold, "interval": list(t.interval), "f4": t.f4} for n, t in mine.items()},
+    )
     thresholds = {name: t.threshold for name, t in mine.items()}
     tuned_model = replace(model, history=(*model.history, event))
     if calibration is None:

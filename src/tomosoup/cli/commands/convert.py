@@ -6,6 +6,7 @@ from tomosoup.cli.options.commands import ConvertCommand
 from tomosoup.cli.terminal import Outcome, say
 from tomosoup.core.files import refuse_existing
 from tomosoup.models.convert import convert
+from tomosoup.models.history import Converted
 
 
 def convert_command(options: ConvertCommand) -> Outcome:
@@ -13,12 +14,12 @@ def convert_command(options: ConvertCommand) -> Outcome:
     refuse_existing(options.output, overwrite=options.overwrite)
     checkpoint = convert(options.published)
     checkpoint.save(options.output)
-    event = checkpoint.history[-1]
-    which = "averaged weights" if event["averaged"] else "last weights, as it holds no averaged ones"
+    (event,) = (e for e in checkpoint.history if isinstance(e, Converted))
+    which = "averaged weights" if event.averaged else "last weights, as it holds no averaged ones"
     species = [s.name for s in checkpoint.species]
     say("No thresholds were published: set them with --threshold when you pick, or with `tomosoup threshold`.")
     return Outcome(
-        f"{options.output}: {event['net']}, {which}; species {', '.join(species)}",
+        f"{options.output}: {event.net}, {which}; species {', '.join(species)}",
         files=[options.output],
-        facts={"net": event["net"], "species": species},
+        facts={"net": event.net, "species": species},
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tomosoup.cli.options.commands import SoupCommand
 from tomosoup.cli.terminal import Outcome, progress_bars, say
 from tomosoup.core.files import refuse_existing
+from tomosoup.models.history import Souped
 from tomosoup.training.make_soup import make_soup
 
 
@@ -16,7 +17,7 @@ def soup_command(options: SoupCommand) -> Outcome:
     made.checkpoint.save(options.output)
     for note in made.notes:
         say(note[0].upper() + note[1:] + ".")
-    count = len(made.checkpoint.history[-1]["ingredients"])
+    count = sum(len(e.ingredients) for e in made.checkpoint.history if isinstance(e, Souped))
     return Outcome(
         f"{options.output}: the mean of {count} checkpoints",
         files=[options.output],

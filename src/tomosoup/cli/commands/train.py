@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from tomosoup.cli.commands.report import as_typed
 from tomosoup.cli.options.commands import TrainCommand
@@ -13,7 +12,7 @@ from tomosoup.core.progress import no_progress
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.project import open_project
 from tomosoup.models.checkpoint import Checkpoint, load
-from tomosoup.models.history import runs_seen
+from tomosoup.models.history import last_training, runs_seen
 from tomosoup.models.rename import named_for
 from tomosoup.training.run.folds import FoldPlan, as_start, check_start, first_process, plan_folds, plan_pretraining
 from tomosoup.training.train import train
@@ -38,7 +37,8 @@ def train_command(options: TrainCommand) -> Outcome | None:
         return None
     models = tuple(fold.file for fold in folds)
     page = ReportCommand(project=options.project, model=models, data=AnnotatedData(truth=options.data.truth))
-    held_out = [{"run": event.get("held_out"), "f4": event.get("f4")} for event in map(training_of, made)]
+    trainings = (last_training(checkpoint.history) for checkpoint in made)
+    held_out = [{"run": training.held_out, "f4": training.f4} for training in trainings]
     return Outcome(
         f"Look at {options.output if len(folds) == 1 else ', '.join(str(fold.file) for fold in folds)}; "
         f"logs are in {', '.join(f'{fold.folder}/' for fold in folds)}",
@@ -46,11 +46,6 @@ def train_command(options: TrainCommand) -> Outcome | None:
         facts={"held_out": held_out},
         look=as_typed(page),
     )
-
-
-def training_of(checkpoint: Checkpoint) -> Mapping[str, Any]:
-    """The last training in a checkpoint's history, which may have been tuned since."""
-    return next((event for event in reversed(checkpoint.history) if event.get("step") == "train"), {})
 
 
 def _trained(
@@ -78,14 +73,14 @@ def _trained(
         raise Stopped(f"Training stopped; its last whole epoch is in {fold.folder}: go on with --resume.") from None
     if first_process():
         checkpoint.save(fold.file)
-    result = checkpoint.history[-1]
+    result = last_training(checkpoint.history)
     tell(
-        f"{fold.file}: trained on {len(result['runs'])} runs; held-out {result['held_out']} weighted F4 "
-        f"{result['f4']:.3f} (best thresholds on that very run), after epoch {result['epoch']}"
+        f"{fold.file}: trained on {len(result.runs)} runs; held-out {result.held_out} weighted F4 "
+        f"{result.f4:.3f} (best thresholds on that very run), after epoch {result.epoch}"
     )
-    if start and result["held_out"] in runs_seen(start).trained:
+    if start and result.held_out in runs_seen(start.history).trained:
         tell(
-            f"The weights that this started from were trained on a run called {result['held_out']}: if it is this one, "
+            f"The weights that this started from were trained on a run called {result.held_out}: if it is this one, "
             "the score above is not a held-out score."
         )
     return checkpoint

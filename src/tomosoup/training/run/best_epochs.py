@@ -9,6 +9,8 @@ import torch
 
 from tomosoup.core.errors import InputError, first_line
 from tomosoup.models.checkpoint import Checkpoint
+from tomosoup.models.history import last_training
+from tomosoup.training.options import TrainingRecipe
 
 
 def kept_checkpoints(folder: str | Path) -> list[Checkpoint]:
@@ -35,6 +37,8 @@ def kept_checkpoints(folder: str | Path) -> list[Checkpoint]:
 
 def _goodness(checkpoint: Checkpoint) -> tuple[float, int]:
     """By the measure that its training chose with; of equals the earlier epoch."""
-    event = checkpoint.history[-1]
-    value = event["f4"] if event["recipe"]["best_by"] == "f4" else -event["loss"]
-    return value, -event["epoch"]
+    training = last_training(checkpoint.history)
+    if training.f4 is None or training.loss is None or training.epoch is None:
+        raise InputError("The folder of a training holds an epoch without its results: train again.")
+    recipe = TrainingRecipe.of(training.recipe, source="The training's recipe")
+    return (training.f4 if recipe.best_by == "f4" else -training.loss), -training.epoch

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from lightning.pytorch.utilities import rank_zero_only
 
 from tomosoup.cli.options.commands import TrainCommand
+from tomosoup.core.config import Options
 from tomosoup.core.errors import InputError
 from tomosoup.core.files import refuse_existing
 from tomosoup.core.types import PicksBySpecies, Species
@@ -19,6 +19,7 @@ from tomosoup.data.options import AnnotatedData
 from tomosoup.data.project import Project, open_project
 from tomosoup.data.truth import read_truths
 from tomosoup.models.checkpoint import Checkpoint, load
+from tomosoup.models.history import Trained, last_training
 from tomosoup.training.options import TrainingRecipe
 from tomosoup.training.supervision.crops import Example
 
@@ -101,7 +102,7 @@ def plan_pretraining(species: Sequence[Species], options: TrainCommand) -> FoldP
 
 def as_start(checkpoint: Checkpoint) -> Checkpoint:
     """A pretrained checkpoint as what a training starts from: its runs belong to another project."""
-    history = [{**event, "step": "pretrain"} if event.get("step") == "train" else event for event in checkpoint.history]
+    history = (replace(e, step="pretrain") if isinstance(e, Trained) else e for e in checkpoint.history)
     return replace(checkpoint, history=tuple(history))
 
 
@@ -137,25 +138,31 @@ def first_process() -> bool:
 
 def check_finished(file: Path, recipe: TrainingRecipe, data: AnnotatedData, runs: Sequence[str], *, fold: int) -> None:
     """Raises `InputError` unless the checkpoint `file` is what training on `runs` but the `fold`-th would make."""
-    event: Mapping[str, Any] = next((e for e in reversed(load(file).history) if e.get("step") == "train"), {})
-    wanted = {
-        "recipe": recipe.model_dump(mode="json"),
-        "data": data.model_dump(mode="json"),
-        "held_out": runs[fold],
-        "runs": [run for run in runs if run != runs[fold]],
+    training = last_training(load(file).history)
+    source = f"The options stored in {file}"
+    same = {
+        "recipe": _as_written(TrainingRecipe.of(training.recipe, source=source)) == _as_written(recipe),
+        "data": _as_written(AnnotatedData.of(training.data, source=source)) == _as_written(data),
+        "held_out": training.held_out == runs[fold],
+        "runs": list(training.runs) == [run for run in runs if run != runs[fold]],
     }
-    if other := [key for key, value in wanted.items() if event.get(key) != value]:
+    if other := [name for name, is_same in same.items() if not is_same]:
         raise InputError(
             f"{file} is there already and was trained with another {', '.join(other)}: give the same options, or "
             "start anew with --overwrite in place of --resume."
         )
 
 
+def _as_written(options: Options) -> dict[str, Any]:
+    """Options as a checkpoint stores them, so that only what it can tell apart makes a difference."""
+    return options.model_dump(mode="json")
+
+
 def check_start(fold: FoldPlan, start: Checkpoint | None) -> None:
     """Raises `InputError` where the finished checkpoint of a fold started from other weights than `start`."""
     history = load(fold.file).history
-    last = max(i for i, event in enumerate(history) if event.get("step") == "train")
-    if json.dumps(history[:last]) != json.dumps(start.history if start else ()):
+    before = history[: history.index(last_training(history))]
+    if before != (start.history if start else ()):
         raise InputError(
             f"{fold.file} is there already and started from other weights: give the same --from or "
             "--pretrain-on, or start anew with --overwrite in place of --resume."

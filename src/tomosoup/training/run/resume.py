@@ -11,30 +11,44 @@ from typing import Any
 import torch
 
 from tomosoup.core.errors import InputError, first_line
+from tomosoup.data.options import AnnotatedData
 from tomosoup.models.checkpoint import Checkpoint
+from tomosoup.models.history import Trained
+from tomosoup.training.options import TrainingRecipe
 
 
-def identity_of(draft: Checkpoint, start: Checkpoint | None) -> dict[str, Any]:
-    """What must be the same for a training to go on, of the checkpoint that it will make and what it starts from."""
-    event = draft.history[-1]
+def identity_of(training: Trained, draft: Checkpoint, start: Checkpoint | None) -> dict[str, Any]:
+    """What must stay the same for a training to resume, in JSON's types.
+
+    `draft` is the checkpoint that it will make, `start` the one that it started from.
+    """
     return {
-        **event["recipe"],
-        **event["data"],
-        "runs": event["runs"],
-        "held_out": event["held_out"],
+        **training.recipe,
+        **training.data,
+        "runs": list(training.runs),
+        "held_out": training.held_out,
         "species": [asdict(s) for s in draft.species],
         "voxel_size": draft.voxel_size,
-        "start": list(start.history) if start else None,
+        "start": [event.record() for event in start.history] if start else None,
     }
 
 
 def refuse_another(identity: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
     """Raises `InputError`, naming what differs, where the `stored` training to resume was another one."""
-    if other := [key for key, value in stored.items() if identity.get(key) != value]:
+    if other := [key for key, value in _in_todays_names(stored).items() if identity.get(key) != value]:
         raise InputError(
             f"The training to resume was started with another {', '.join(other)}: give the same options, or start "
             "anew with --overwrite."
         )
+
+
+def _in_todays_names(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored identity under today's names of options; options that are newer than it have their defaults."""
+    found = dict(stored)
+    for options in (TrainingRecipe, AnnotatedData):
+        own = {name: found.pop(name) for name in {*options.model_fields, *options.RENAMED} & found.keys()}
+        found |= options.of(own, source="The training to resume").model_dump(mode="json")
+    return found
 
 
 def stopped_by_itself(last: Path, identity: Mapping[str, Any]) -> bool:
