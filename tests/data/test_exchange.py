@@ -191,7 +191,7 @@ def test_chimerax_is_given_a_script_beside_the_markers(folder: Path) -> None:
 PIXELS = "--format relion4 --project p --species ribosome -o a.star"
 REFUSED = {
     "export picks.csv --format relion5 -o {species}.star": "name the project that holds the tomograms",
-    "export picks.csv --format relion5 -o {species}.star --voxel-size 10": "--shape Z Y X",
+    "export picks.csv --format relion5 -o {species}.star --voxel-size 10": "z, y, x as --shape",
     f"export picks.csv {PIXELS}": "--pixel-size",
     "export picks.csv --format relion5 --project p -o a.star": "put {species} into the name",
     "export picks.csv --format imod --project p -o a.mod": "put {run} into the name",
@@ -202,17 +202,17 @@ REFUSED = {
     "export picks.csv --format csv -o a.csv --threshold 2": "No picks of picks.csv are left",
     "export picks.csv --format csv -o a.csv --name x": "expected {run} in it",
     "export p --format csv -o a.csv": "holds no picks by tomosoup",
-    "import picks.csv --format csv -o p": "with --user",
+    "import picks.csv --format csv -o p": "add --user NAME",
     "import picks.csv --format csv -o p --user a_b": "cannot be kept by copick",
-    "import picks.csv --format csv -o p --user me --name x{run}": "name runs with --name",
+    "import picks.csv --format csv -o p --user me --name x{run}": "names of runs as --name",
     "import picks.csv --format relion5 -o a.csv": "picks.csv",
     "import nothing.tbl --format dynamo -o a.csv": "nothing.tbl cannot be read",
-    "import TS_1.coords --format cryolo -o a.csv --project p": "--pattern how files are named, or give --species",
+    "import TS_1.coords --format cryolo -o a.csv --project p": "how files are named with --pattern, or give --species",
     "import TS_9.coords --format cryolo -o a.csv --project p --species ribosome": "name the project",
     "import TS_1.coords --format cryolo -o p --user me --species virus": "has no particle virus",
-    "import TS_1.coords --format cryolo -o folder --user me --species ribosome": "is not written to",
+    "import TS_1.coords --format cryolo -o folder --user me --species ribosome": "folder is only read",
     "import picks.csv --format csv -o a.csv --runs TS_9": "no picks of run TS_9 in picks.csv",
-    "export strange.csv --format chimerax --project p -o {run}.cmm": "give a table name,radius with --radii",
+    "export strange.csv --format chimerax --project p -o {run}.cmm": "give a CSV table name,radius as --radii",
     "import empty.coords --format cryolo -o a.csv --species ribosome": "no picks in empty.coords",
 }
 

@@ -148,7 +148,7 @@ def there_and_back(name: str, picks: Picks, folder: Path) -> tuple[Block, Picks]
         (folder / f"picks{ending}").write_bytes(content)
     told = Details(pixel_size=DETAILS.pixel_size if form.frame.unit == "pixel" else None)
     (read,) = form.decode(folder / f"picks{form.endings[0]}", told)
-    here = form.frame.here(read.picks.zyx, GRID, pixel_size=read.pixel_size, shares=read.shares)
+    here = form.frame.here(read.picks.zyx, GRID, pixel_size=read.pixel_size, fractions=read.fractions)
     return read, Picks(here, read.picks.score, read.picks.rotations)
 
 
@@ -277,14 +277,14 @@ def test_relions_shifts_and_subtomogram_angles_count(tmp_path: Path) -> None:
     np.testing.assert_allclose(read.picks.rotations[0], first @ second, atol=1e-5)
 
 
-def test_warps_template_matching_writes_shares_of_the_tomogram(tmp_path: Path) -> None:
+def test_warps_template_matching_writes_fractions_of_the_tomogram(tmp_path: Path) -> None:
     table = pd.DataFrame({"rlnCoordinateX": [0.5], "rlnCoordinateY": [1 / 3], "rlnCoordinateZ": [0.0]})
     table[["rlnMicrographName", "rlnAutopickFigureOfMerit"]] = "r1.tomostar", 7.5
     starfile.write(table, tmp_path / "a.star")
     form = FORMATS["warp"]
     (read,) = form.decode(tmp_path / "a.star", Details())
-    assert (read.shares, read.run, read.picks.score[0]) == (True, "r1.tomostar", 7.5)
-    index = GRID.to_voxel(form.frame.here(read.picks.zyx, GRID, shares=True))
+    assert (read.fractions, read.run, read.picks.score[0]) == (True, "r1.tomostar", 7.5)
+    index = GRID.to_voxel(form.frame.here(read.picks.zyx, GRID, fractions=True))
     np.testing.assert_allclose(index, [[0, SHAPE[1] / 3, SHAPE[2] / 2]], atol=1e-4)
 
 
@@ -432,7 +432,7 @@ def test_what_eman2_knows_beside_picks_is_kept() -> None:
     assert merged["tlt_params"] == old["tlt_params"]
     assert merged["boxes_3d"] == [[1, 2, 3, "manual", 0.5, 3], [7, 8, 9, "tomosoup", 1.0, 4]]
     assert merged["class_list"] == {"3": old["class_list"]["3"], "4": {"name": "ribosome", "boxsize": 120}}
-    with pytest.raises(InputError, match="give its own"):
+    with pytest.raises(InputError, match="give the file's"):
         merge(json.dumps(old | {"apix_unbin": 3}).encode(), new, Path("r1_info.json"))
 
 
@@ -459,7 +459,7 @@ def test_chimeraxs_script_opens_the_volume_where_the_markers_are() -> None:
 
 @given(st.text("ab_.{}0", min_size=1, max_size=5), st.sampled_from(["{run}", "x_{run}_10.00Apx", "{run}.tomostar"]))
 def test_a_template_finds_the_run_that_it_named(run: str, text: str) -> None:
-    template = Template(text, "--name")
+    template = Template(text, "name")
     if run in {".", ".."} or "{" in run:
         return
     assert template.match(template.fill(run=run)) == {"run": run}
@@ -467,11 +467,11 @@ def test_a_template_finds_the_run_that_it_named(run: str, text: str) -> None:
 
 
 def test_templates_tell_apart_runs_and_species_and_refuse_what_is_no_name() -> None:
-    pattern = Template("{run}_{species}.coords", "--pattern")
+    pattern = Template("{run}_{species}.coords", "pattern")
     assert pattern.match("TS_01_ribosome.coords") == {"run": "TS_01", "species": "ribosome"}
     assert pattern.match("TS.cbox") is None
     for text in ("{tomogram}", "{run", "{}"):
         with pytest.raises(InputError, match="no other braces"):
-            Template(text, "--name")
+            Template(text, "name")
     with pytest.raises(InputError, match="Expected the name of a run"):
-        Template("{run}", "--output").fill(run="../x")
+        Template("{run}", "output").fill(run="../x")

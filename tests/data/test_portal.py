@@ -16,13 +16,13 @@ from conftest import changed, refused
 from copick.impl import cryoet_data_portal as copick_portal
 
 from tomosoup.cli.main import main
-from tomosoup.core.aliases import KINDS, PARTICLES, translation
+from tomosoup.core.aliases import PARTICLES, TOMO_TYPES, translation
 from tomosoup.core.errors import InputError
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.types import Picks
 from tomosoup.data.formats.csv_tables import read_csv
 from tomosoup.data.options import AnnotatedData, DataOptions
-from tomosoup.data.pick_store.store import read_true_picks
+from tomosoup.data.pick_store.reading import read_true_picks
 from tomosoup.data.project import open_project
 from tomosoup.data.tomogram import select_tomogram
 from tomosoup.data.truth import read_truth
@@ -179,17 +179,17 @@ def test_particles_of_the_portal_have_the_contests_radii_and_weights(portal_conf
 
 
 @pytest.mark.usefixtures("portal")
-@pytest.mark.parametrize("kind", ["denoised", "wbp-denoised-denoiset-ctfdeconv"])
-def test_a_kind_is_found_on_the_portal_by_the_contests_name(
-    portal_config: Path, project_folder: Path, kind: str
+@pytest.mark.parametrize("tomo_type", ["denoised", "wbp-denoised-denoiset-ctfdeconv"])
+def test_a_tomogram_type_is_found_on_the_portal_by_the_contests_name(
+    portal_config: Path, project_folder: Path, tomo_type: str
 ) -> None:
-    tomogram = select_tomogram(open_project(portal_config), "16463", DataOptions(tomo_type=kind))
+    tomogram = select_tomogram(open_project(portal_config), "16463", DataOptions(tomo_type=tomo_type))
     same = select_tomogram(open_project(project_folder), "run_000", ANY)
     torch.testing.assert_close(tomogram.read().data, same.read().data)
 
 
 @pytest.mark.usefixtures("portal")
-def test_a_kind_that_the_portal_lacks_is_answered_with_those_it_has(portal_config: Path) -> None:
+def test_a_tomogram_type_that_the_portal_lacks_is_answered_with_those_it_has(portal_config: Path) -> None:
     with pytest.raises(InputError, match="wbp-raw-aretomo3-ctfdeconv at"):
         select_tomogram(open_project(portal_config), "16463", DataOptions(tomo_type="isonetcorrected"))
 
@@ -292,8 +292,8 @@ def test_a_job_on_the_portal_travels_without_what_it_has_open_and_asks_the_porta
 
 @pytest.mark.usefixtures("portal")
 def test_runs_that_a_deposition_leaves_out_are_left_out_of_its_truth(portal_config: Path) -> None:
-    assert list(read_true_picks(portal_config, "data-portal/10358")[0]) == ["16463"]
-    assert list(read_true_picks(portal_config, "data-portal/10310")[0]) == ["16463", "16464"]
+    assert list(read_true_picks(portal_config, "data-portal/10358")) == ["16463"]
+    assert list(read_true_picks(portal_config, "data-portal/10310")) == ["16463", "16464"]
     with pytest.raises(InputError, match="no true picks data-portal/1: name another"):
         read_true_picks(portal_config, "data-portal/1")
 
@@ -329,8 +329,8 @@ def test_the_documented_table_of_names_is_the_one_in_use() -> None:
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| ")]
     table = {row[0]: {*row[1].split(", "), row[2]} - {row[0]} for row in rows if row[0] in PARTICLES}
     assert table == {name: set(others) for name, others in PARTICLES.items()}
-    for kind, there in KINDS.items():
-        assert [f"tomogram type `{kind}`", f"tomogram type `{there}`", ""] in rows
+    for tomo_type, there in TOMO_TYPES.items():
+        assert [f"tomogram type `{tomo_type}`", f"tomogram type `{there}`", ""] in rows
 
 
 @pytest.mark.usefixtures("portal")
@@ -340,6 +340,6 @@ def test_a_renamed_model_keeps_channels_radii_and_thresholds(portal_config: Path
     assert [(s.radius, s.weight) for s in model.species] == [(s.radius, s.weight) for s in checkpoint.species]
     assert model.thresholds == {PORTAL_NAMES[name]: value for name, value in checkpoint.thresholds.items()}
     assert named_for(open_project(portal_config), [model]) == [model]
-    data = DataOptions(runs=("16464",), kind="denoised")
+    data = DataOptions(runs=("16464",), tomo_type="denoised")
     picks = pick_project(open_project(portal_config), [checkpoint], data=data)["16464"]
     assert set(picks) == set(PORTAL_NAMES.values())

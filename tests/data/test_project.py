@@ -123,14 +123,14 @@ def test_opening_a_tomogram_reads_no_voxel_and_a_region_only_its_chunks(
     np.testing.assert_allclose(part.to_angstrom([0, 0, 0]), tomogram.read().to_angstrom([1, 0, 2]))
 
 
-def test_an_ambiguous_kind_is_asked_for_and_chosen(project_path: Path) -> None:
+def test_an_ambiguous_type_is_asked_for_and_chosen(project_path: Path) -> None:
     root = open_root(
         copick_files.config_of(CONTEST_SPECIES, static=project_path / "static", overlay=project_path / "static"),
         name="x",
     )
-    copick_files.write_tomogram(root, "a_1", Volume(VOLUME.data + 1, 10.0), kind="wbp")
+    copick_files.write_tomogram(root, "a_1", Volume(VOLUME.data + 1, 10.0), tomo_type="wbp")
     project = open_project(project_path)
-    with pytest.raises(InputError, match=r"found 2 .*denoised at 10.000 Å.*--tomo-type"):
+    with pytest.raises(InputError, match=r"found 2 .*denoised at 10.000 Å.*`tomo_type`"):
         select_tomogram(project, "a_1", ANY)
     chosen = select_tomogram(project, "a_1", DataOptions(tomo_type="wbp"))
     torch.testing.assert_close(chosen.read().data, VOLUME.data + 1)
@@ -150,7 +150,9 @@ def test_the_metadata_say_the_voxel_size_and_the_caller_may_know_better(project_
     rescale(10.012)
     assert select_tomogram(open_project(project_path), "a_1", ANY).voxel_size == pytest.approx(10.012)
     rescale(7.8)
-    with pytest.raises(InputError, match=r"folder says 10 Å a voxel and the file 7.8 Å: say which with --voxel-size"):
+    with pytest.raises(
+        InputError, match=r"folder says 10 Å a voxel and the file 7.8 Å: give the right one as `voxel_size`"
+    ):
         select_tomogram(open_project(project_path), "a_1", ANY)
     assert select_tomogram(open_project(project_path), "a_1", DataOptions(voxel_size=10.012)).voxel_size == 10.012
 
@@ -173,7 +175,7 @@ def test_a_folder_of_mrc_files_is_a_project(tmp_path: Path) -> None:
         read_truth(project, "two")
     with pytest.raises(InputError, match=r"picks.csv has no picks of run two: leave the run out"):
         read_truth(project, "two", str(tmp_path / "picks.csv"))
-    with pytest.raises(InputError, match=r"Run two: the file does not say how large its voxels are: set --voxel-size"):
+    with pytest.raises(InputError, match=r"Run two: the file does not say how large its voxels are: give `voxel_size`"):
         select_tomogram(project, "two", ANY)
     assert select_tomogram(project, "two", DataOptions(voxel_size=8.0)).voxel_size == 8.0
 
@@ -222,7 +224,7 @@ def test_two_sets_of_picks_are_not_guessed_between(project_path: Path) -> None:
     project = open_project(project_path)
     root = project.root  # type: ignore[attr-defined]
     copick_files.write_picks(root.get_run("a_1"), {"ribosome": PLACES}, PickSet("expert", "7"))
-    with pytest.raises(InputError, match=r"found 2 .*expert/7.*--truth"):
+    with pytest.raises(InputError, match=r"found 2 .*expert/7.*`truth`"):
         read_truth(project, "a_1")
     assert len(read_truth(project, "a_1", "expert/7")["ribosome"]) == 2
     with pytest.raises(InputError, match="true picks nobody/1, found 0"):

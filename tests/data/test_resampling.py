@@ -121,12 +121,12 @@ def test_checkpoints_of_two_voxel_sizes_do_not_pick_together(checkpoint: Checkpo
 
 @pytest.mark.parametrize("size", [0.4, 41.0])
 def test_voxel_sizes_that_cannot_be_are_refused(size: float) -> None:
-    with pytest.raises(InputError, match="are not resampled to 10 Å: say how large they are with --voxel-size"):
+    with pytest.raises(InputError, match=r"cannot be resampled to 10 Å.*give the true `voxel_size`"):
         resampled(Volume(torch.zeros(4, 4, 4), size), 10.0)
 
 
 def test_far_sizes_are_doubted() -> None:
-    assert "check whether --voxel-size is right" in about_resampling(2.0, 10.0)
+    assert "check `voxel_size`" in about_resampling(2.0, 10.0)
     assert "bring no detail back" in about_resampling(16.0, 10.0)
     for near in (2.6, 7.84, 14.0):
         assert about_resampling(near, 10.0).endswith("as the net was trained")

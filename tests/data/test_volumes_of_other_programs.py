@@ -40,10 +40,10 @@ def opened(folder: Path, run: str = "t", **data: object) -> Tomogram:
     return select_tomogram(open_project(folder), run, DataOptions.of(data, source="a test"))
 
 
-@pytest.mark.parametrize("kind", [np.int8, np.int16, np.uint16, np.float16, np.float32])
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.uint16, np.float16, np.float32])
 @pytest.mark.parametrize("ending", ["mrc", "rec", "map"])
-def test_every_mode_and_ending_is_read(tmp_path: Path, kind: type, ending: str) -> None:
-    tomogram = opened(folder_of(tmp_path / "f", VALUES.astype(kind), f"t.{ending}"))
+def test_every_mode_and_ending_is_read(tmp_path: Path, dtype: type, ending: str) -> None:
+    tomogram = opened(folder_of(tmp_path / "f", VALUES.astype(dtype), f"t.{ending}"))
     np.testing.assert_array_equal(tomogram.read().data, VALUES)
     assert tomogram.voxel_size == 10.0
 
@@ -69,7 +69,7 @@ def test_numbers_that_are_not_real_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "said"), [((10, 10, 20), "measure 20, 10, 10 Å along z, y, x.*--voxel-size"), (0.0, "--voxel-size")]
+    ("size", "said"), [((10, 10, 20), "measure 20, 10, 10 Å along z, y, x.*`voxel_size`"), (0.0, "`voxel_size`")]
 )
 def test_a_voxel_size_that_is_missing_or_no_cubes_is_asked_for(tmp_path: Path, size: object, said: str) -> None:
     folder = folder_of(tmp_path / "f", VALUES.astype(np.float32), size=size)
@@ -88,7 +88,7 @@ def test_so_it_is_for_ome_zarr(tmp_path: Path, scale: object) -> None:
     store = zarr.DirectoryStore(str(tmp_path / "t.zarr"))
     assert open_omezarr(store, name="t", voxel_size=7.84)[1] == 7.84
     if scale == [20.0, 10.0, 10.0]:
-        with pytest.raises(InputError, match="--voxel-size"):
+        with pytest.raises(InputError, match="`voxel_size`"):
             open_omezarr(store, name="t")
     else:
         assert open_omezarr(store, name="t")[1] == 0.0

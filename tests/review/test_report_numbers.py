@@ -20,7 +20,7 @@ from tomosoup.core.errors import InputError
 from tomosoup.core.types import Picks, Volume
 from tomosoup.data.formats.csv_tables import write_csv
 from tomosoup.data.options import AnnotatedData
-from tomosoup.data.pick_store.store import read_candidates
+from tomosoup.data.pick_store.reading import read_candidates
 from tomosoup.data.project import open_project
 from tomosoup.data.truth import read_truths
 from tomosoup.review.report.collect import gather

@@ -1,9 +1,9 @@
 """What the CryoET Data Portal calls the contest's particles and tomograms.
 
 Names and identifiers: copick's tutorial that rebuilds the contest's data from the portal's dataset 10440
-(docs/examples/tutorials, github.com/copick/copick) and copick-torch's tests on that dataset. copick makes a kind of a
-portal tomogram's method, processing, software and CTF correction; the one below is the tutorial's. `apoferritin` is
-what octopi's examples call their portal object.
+(docs/examples/tutorials, github.com/copick/copick) and copick-torch's tests on that dataset. copick makes the type of
+a portal tomogram of its method, processing, software and CTF correction; the one below is the tutorial's. `apoferritin`
+is what octopi's examples call their portal object.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ PARTICLES: Mapping[str, tuple[str, ...]] = {
     "virus-like-particle": ("virus-like-capsid", "GO:0170047"),
 }
 """The contest's name -> other names and identifiers of the same particle."""
-KINDS: Mapping[str, str] = {"denoised": "wbp-denoised-denoiset-ctfdeconv"}
-"""The contest's kind of tomogram -> the portal's. Its other kinds are on the portal under names not known here."""
+TOMO_TYPES: Mapping[str, str] = {"denoised": "wbp-denoised-denoiset-ctfdeconv"}
+"""The contest's tomogram type -> the portal's. Its other types are on the portal under names not known here."""
 NO_RADIUS = 50.0
-"""The radius that copick gives every object of a portal project (Å): it says nothing of the particle."""
+"""The radius that copick gives every object of a portal project (Å), whatever the particle."""
 
 
 def contest_name(name: str, identifier: str | None = None) -> str:
@@ -57,6 +57,6 @@ def translation(names: Iterable[str], listed: Mapping[str, str]) -> dict[str, st
 
 
 def called_as(species: Sequence[Species], picks: PicksBySpecies) -> dict[str, Picks]:
-    """Picks of the same particles, under the names that `species` has for them (`recipes.portal`)."""
+    """Picks of the same particles, under the names that `species` has for them."""
     names = translation(picks, {s.name: contest_name(s.name) for s in species})
     return {names[name]: found for name, found in picks.items()}

@@ -1,4 +1,4 @@
-"""The one exception that users see, and how they are told of others."""
+"""The one exception that users see, and the sentences for all others."""
 
 
 class InputError(ValueError):
@@ -6,16 +6,16 @@ class InputError(ValueError):
 
 
 def first_line(error: BaseException) -> str:
-    """What an error of a library says, cut to the line that fits into a sentence of ours."""
+    """The first line of a library's message, to stand in one of our sentences."""
     return next(iter(str(error).splitlines()), "") or repr(error)
 
 
 def as_sentence(error: Exception) -> str:
-    """An error as users are told of it."""
+    """An error as one sentence for users."""
     if isinstance(error, InputError):
         return str(error)
     if isinstance(error, MemoryError):
-        return "There is not enough memory: pick with smaller windows (--plane), or on a machine with more."
+        return "There is not enough memory: pick with smaller windows (`plane`), or on a machine with more."
     if isinstance(error, OSError):
         return f"The operating system refused: {error}."
     return f"{type(error).__name__}: {first_line(error)}."

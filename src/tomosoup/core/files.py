@@ -53,10 +53,10 @@ def write_whole(fs: Any, path: str, text: str) -> None:
 
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:
-    """Raises `InputError` if `path` is there already and may not be replaced, or if its folder is a file."""
+    """Raises `InputError` if `path` exists and may not be replaced, or if its folder is a file."""
     if path.is_dir():
         raise InputError(f"Expected a file name for the output, got the folder {path}.")
     if path.exists() and not overwrite:
-        raise InputError(f"{path} exists already: choose another name, or replace it with --overwrite.")
+        raise InputError(f"{path} exists already: choose another name, or replace it with `overwrite=True`.")
     if next(parent for parent in path.absolute().parents if parent.exists()).is_file():
         raise InputError(f"Cannot write {path}: one of its parent folders is a file.")

@@ -31,7 +31,7 @@ class SimulatedRun:
     """What a run of a project of one's own holds. Volumes are `(z, y, x)`; all share one frame with the truth."""
 
     volumes: Mapping[str, Volume]
-    """By kind."""
+    """By tomogram type."""
     truth: PicksBySpecies
     labels: Volume | None = None
     """The number of the species in each voxel, from 1; 0 for none."""
@@ -61,8 +61,8 @@ class NewProject:
         aside = self.folder / f".{run}.{os.getpid()}"
         try:
             root = open_root(copick_files.config_of(self.species, static=aside, overlay=aside), name=str(self.folder))
-            for kind, volume in made.volumes.items():
-                copick_files.write_tomogram(root, run, volume, kind=kind)
+            for tomo_type, volume in made.volumes.items():
+                copick_files.write_tomogram(root, run, volume, tomo_type=tomo_type)
                 first = np.full(3, (-0.5 if self.contest else 0.5) * volume.voxel_size) - np.asarray(volume.origin)
             picks = {n: replace(p, zyx=p.zyx + first) for n, p in made.truth.items()}
             copick_files.write_picks(root.get_run(run), picks, PickSet(TRUTH_USER, "0"))
@@ -106,19 +106,19 @@ def new_project(
     Raises `InputError` if `folder` or what is unfinished is there already and may not be replaced.
     """
     if folder.resolve() == Path.cwd():
-        raise InputError(f"A project cannot take the place of the folder that you are in ({folder}): name another.")
+        raise InputError(f"A project cannot replace the current folder ({folder}): name another.")
     if folder.exists() and not (overwrite and _is_project(folder)) and (folder.is_file() or any(folder.iterdir())):
         raise InputError(
             f"{folder} exists already: choose another folder"
-            + (", or replace the project with --overwrite." if _is_project(folder) else ".")
+            + (", or replace the project with `overwrite=True`." if _is_project(folder) else ".")
         )
     aside = unfinished(folder)
     marker = json.dumps(settings or {}, indent=1, sort_keys=True)
     if _is_project(aside) and (aside / MARKER).read_text() != marker:
         if not overwrite:
             raise InputError(
-                f"{aside} holds an unfinished project with other settings: go on with those, or drop it with "
-                "--overwrite."
+                f"{aside} holds an unfinished project with other settings: use those to resume it, or drop it with "
+                "`overwrite=True`."
             )
         shutil.rmtree(aside)
     try:

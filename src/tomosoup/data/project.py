@@ -24,9 +24,9 @@ from tomosoup.data.volumes.omezarr import open_omezarr
 
 @dataclass(frozen=True)
 class Listing:
-    """A tomogram that a project names: its kind, the spacing its folder is named after, and how to open it."""
+    """A tomogram that a project names: its type, the spacing its folder is named after, and how to open it."""
 
-    kind: str
+    tomo_type: str
     spacing: float
     open: Callable[..., tuple[Any, float]]
     """Gives the array, unread, and its voxel size (Å, or 0): `voxel_size`, if that is given, in place of what the file
@@ -38,7 +38,7 @@ PickSets = dict[PickSet, Callable[[], dict[str, Picks]]]
 
 
 class Project(Protocol):
-    """What every kind of project offers."""
+    """What all projects offer."""
 
     @property
     def path(self) -> Path:
@@ -97,7 +97,7 @@ class CopickProject:
             return copick_files.pick_sets(run_of(self.root, run))
 
     def names_of(self, species: Iterable[str]) -> dict[str, str]:
-        """What the project calls species that go by other names elsewhere (`recipes.portal`), by their names there."""
+        """What the project calls species that go by other names elsewhere (`core.aliases`), by their names there."""
         return translation(species, {o.name: copick_files.called_by_contest(o) for o in self._particles})
 
     @property
@@ -183,11 +183,13 @@ class MrcFolder:
         return read_csv(table) if table.exists() else {}
 
 
-def open_project(path: str | Path) -> Project:
+def open_project(path: str | Path | Project) -> Project:
     """Open a copick configuration, a folder that holds one, a folder in the contest's layout, or a folder of MRC files.
 
-    Raises `InputError` where there is none of these.
+    A project that is open already is returned as it is. Raises `InputError` where there is none of these.
     """
+    if not isinstance(path, str | Path):
+        return path
     path = Path(path)
     if path.is_file():
         return _open_copick(path)

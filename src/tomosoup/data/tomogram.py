@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from tomosoup.core.aliases import KINDS
+from tomosoup.core.aliases import TOMO_TYPES
 from tomosoup.core.errors import InputError, first_line, shortened
-from tomosoup.core.types import Volume
+from tomosoup.core.types import OnGrid, Volume
 from tomosoup.data.copick.remote import StorageErrors
 from tomosoup.data.options import DataOptions
-from tomosoup.data.project import Project
+from tomosoup.data.project import Project, open_project
 from tomosoup.data.volumes.voxel_size import same_voxel_size
 
 
 @dataclass(frozen=True)
-class Tomogram:
-    """A volume on disk: nothing is read before `read`."""
+class Tomogram(OnGrid):
+    """A volume on disk: `read` and `slices` read voxels, nothing else does."""
 
     run: str
-    kind: str
+    tomo_type: str
     voxel_size: float
     origin: tuple[float, float, float]
     array: Any
     inverted: bool = False
-    """Whether its values are shown with the other sign than they are stored with."""
+    """Whether `read` changes the sign of the stored values."""
     _rows: dict[int, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -65,7 +66,7 @@ class Tomogram:
 
     def _read(self, region: Any) -> Any:
         try:
-            with StorageErrors(f"Tomogram {self.run}/{self.kind}"):
+            with StorageErrors(f"Tomogram {self.run}/{self.tomo_type}"):
                 return self.array[region]
         except InputError:
             raise
@@ -73,6 +74,39 @@ class Tomogram:
             raise InputError(
                 f"The voxels of run {self.run} cannot be read ({first_line(error)}): check the file, or copy it again."
             ) from error
+
+
+def open_tomogram(
+    project: Project | str | Path,
+    run: str,
+    *,
+    tomo_type: str | None = None,
+    voxel_spacing: float | None = None,
+    voxel_size: float | None = None,
+    first_voxel: float | None = None,
+    invert: bool = False,
+) -> Tomogram:
+    """A run's tomogram; `read()` gives its voxels as a `Volume` in the project's frame, and `pick` takes either.
+
+    Args:
+        project: Open, or its path.
+        run: The run's name.
+        tomo_type: The tomogram type (denoised, wbp, ...), where the run has several.
+        voxel_spacing: The voxel spacing (Å) by the name of its folder, where the run has several.
+        voxel_size: The true voxel size (Å), in place of the file's.
+        first_voxel: The position of the centre of voxel 0, in voxels: 0.5 (copick) or -0.5 (the contest's data).
+        invert: Change the sign of grey values, where particles are bright.
+
+    Raises `InputError` where no tomogram or more than one is meant, or its voxel size is unknown.
+    """
+    options = {
+        "tomo_type": tomo_type,
+        "voxel_spacing": voxel_spacing,
+        "voxel_size": voxel_size,
+        "first_voxel": first_voxel,
+        "invert": invert,
+    }
+    return select_tomogram(open_project(project), run, DataOptions.of(options, source="open_tomogram"))
 
 
 def chosen_runs(project: Project, data: DataOptions) -> list[str]:
@@ -87,37 +121,36 @@ def chosen_runs(project: Project, data: DataOptions) -> list[str]:
 
 
 def select_tomogram(project: Project, run: str, data: DataOptions) -> Tomogram:
-    """The tomogram of `run` that `data` means, by its kind's name here or in the contest.
+    """The tomogram of `run` that `data` means, by its type's name here or in the contest.
 
     Raises `InputError` where there is none or more than one, where voxel sizes disagree or are unknown.
     """
     everything = project.listings(run)
-    kind = (
-        data.tomo_type
-        if data.tomo_type in {t.kind for t in everything}
-        else KINDS.get(data.tomo_type or "", data.tomo_type)
-    )
+    tomo_type = data.tomo_type
+    if tomo_type not in {t.tomo_type for t in everything}:
+        tomo_type = TOMO_TYPES.get(tomo_type or "", tomo_type)
     found = [
         t
         for t in everything
-        if kind in (None, t.kind)
+        if tomo_type in (None, t.tomo_type)
         and (data.voxel_spacing is None or same_voxel_size(t.spacing, data.voxel_spacing, tolerance=1e-3))
     ]
     if len(found) != 1:
-        has = shortened([f"{t.kind} at {t.spacing:.3f} Å" for t in everything]) or "none"
-        wanted = f"{data.tomo_type or 'any kind'} at {data.voxel_spacing or 'any spacing'}"
+        has = shortened([f"{t.tomo_type} at {t.spacing:.3f} Å" for t in everything]) or "none"
+        wanted = f"{data.tomo_type or 'any type'} at {data.voxel_spacing or 'any spacing'}"
         raise InputError(
             f"Run {run}: expected one tomogram of {wanted}, found {len(found)} (it has {has}): "
-            "set --tomo-type or --voxel-spacing."
+            "give `tomo_type` or `voxel_spacing`."
         )
     array, size = found[0].open(lenient=data.missing_chunks == "zero", voxel_size=data.voxel_size)
     spacing = found[0].spacing
     if data.voxel_size is None and size and spacing and not same_voxel_size(size, spacing):
         raise InputError(
-            f"Run {run}: the folder says {spacing:g} Å a voxel and the file {size:g} Å: say which with --voxel-size."
+            f"Run {run}: the folder says {spacing:g} Å a voxel and the file {size:g} Å: give the right one as "
+            "`voxel_size`."
         )
     voxel_size = data.voxel_size or size or spacing
     if not voxel_size:
-        raise InputError(f"Run {run}: the file does not say how large its voxels are: set --voxel-size (Å).")
+        raise InputError(f"Run {run}: the file does not say how large its voxels are: give `voxel_size` (Å).")
     start = (project.first_voxel if data.first_voxel is None else data.first_voxel) * voxel_size
-    return Tomogram(run, found[0].kind, voxel_size, (start, start, start), array, data.invert)
+    return Tomogram(run, found[0].tomo_type, voxel_size, (start, start, start), array, data.invert)

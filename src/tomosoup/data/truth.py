@@ -8,16 +8,21 @@ from tomosoup.core.errors import InputError, shortened
 from tomosoup.core.types import Picks
 from tomosoup.data.formats.csv_tables import read_csv
 from tomosoup.data.options import AnnotatedData
-from tomosoup.data.project import Project
+from tomosoup.data.project import Project, open_project
 from tomosoup.data.tomogram import chosen_runs
 
 
-def read_truth(project: Project, run: str, source: str | None = None) -> dict[str, Picks]:
-    """True picks of a run: from a CSV file, from the set USER/SESSION, or from the project's only foreign set.
+def read_truth(project: Project | str | Path, run: str, truth: str | None = None) -> dict[str, Picks]:
+    """True picks of a run, by species.
+
+    Args:
+        project: Open, or its path.
+        run: The run's name.
+        truth: A CSV file, or USER/SESSION; by default the project's only set that tomosoup did not make.
 
     Raises `InputError` where the set is missing or more than one could be meant.
     """
-    return read_truths(project, AnnotatedData(runs=(run,), truth=source))[run]
+    return read_truths(open_project(project), AnnotatedData(runs=(run,), truth=truth))[run]
 
 
 def read_truths(project: Project, data: AnnotatedData) -> dict[str, dict[str, Picks]]:
@@ -29,17 +34,19 @@ def read_truths(project: Project, data: AnnotatedData) -> dict[str, dict[str, Pi
     truths = truths_there(project, data)
     missing = [run for run in chosen if run not in truths]
     if missing and (data.runs or not truths) and source is not None and Path(source).is_file():
-        raise InputError(f"{source} has no picks of run {shortened(missing)}: leave the run out (--runs) or add them.")
+        raise InputError(
+            f"{source} has no picks of run {shortened(missing)}: leave the run out of `runs`, or add them."
+        )
     if missing and data.runs:
         has = shortened(list(map(str, project.pick_sets(missing[0])))) or "none"
         raise InputError(
             f"Run {missing[0]}: expected one set of true picks{f' {source}' if source else ''}, found 0 "
-            f"(it has {has}): name a CSV file or USER/SESSION with --truth."
+            f"(it has {has}): give a CSV file or USER/SESSION as `truth`."
         )
     if not truths:
         raise InputError(
             f"No run of {project.path} has true picks{f' {source}' if source else ''} "
-            f"(looked at {shortened(chosen)}): name a CSV file or USER/SESSION with --truth."
+            f"(looked at {shortened(chosen)}): give a CSV file or USER/SESSION as `truth`."
         )
     return truths
 
@@ -61,7 +68,7 @@ def truths_there(project: Project, data: AnnotatedData) -> dict[str, dict[str, P
             has = shortened(list(map(str, sets)))
             raise InputError(
                 f"Run {run}: expected one set of true picks{f' {source}' if source else ''}, found {len(keys)} "
-                f"(it has {has}): name a CSV file or USER/SESSION with --truth."
+                f"(it has {has}): give a CSV file or USER/SESSION as `truth`."
             )
         if keys:
             truths[run] = sets[keys[0]]()

@@ -5,16 +5,27 @@ from __future__ import annotations
 from collections import Counter
 
 from tomosoup.cli.options.exchange import ExportCommand, ImportCommand
-from tomosoup.cli.parse import read_thresholds
 from tomosoup.cli.terminal import Outcome
 from tomosoup.core.errors import shortened
+from tomosoup.core.files import refuse_existing
+from tomosoup.core.thresholds import Thresholds
 from tomosoup.data.formats.export_picks import export_picks
 from tomosoup.data.formats.import_picks import import_picks
+from tomosoup.data.pick_store.writing import write_picks
 
 
 def export_command(options: ExportCommand) -> Outcome:
     """Write picks for another program."""
-    files = export_picks(options, limits=lambda names: read_thresholds(options.threshold, names))
+    files = export_picks(
+        options.picks,
+        options.output,
+        options.format,
+        picks_set=options.picks_set,
+        species=options.species,
+        thresholds=Thresholds.read(options.threshold),
+        options=options,
+        overwrite=options.overwrite,
+    )
     return Outcome(
         f"{options.format}: {shortened([str(file) for file in files])}", files=files, facts={"format": options.format}
     )
@@ -22,7 +33,14 @@ def export_command(options: ExportCommand) -> Outcome:
 
 def import_command(options: ImportCommand) -> Outcome:
     """Read picks of another program."""
-    picks = import_picks(options)
+    to_table = options.output.suffix == ".csv"
+    if to_table:
+        refuse_existing(options.output, overwrite=options.overwrite)
+    frame = options
+    if options.project is None and not to_table:
+        frame = options.model_copy(update={"project": options.output})
+    picks = import_picks(options.files, options.format, species=options.species, pattern=options.pattern, options=frame)
+    write_picks(picks, options.output, user=options.user, session=options.session, overwrite=options.overwrite)
     counts: Counter[str] = Counter()
     for species in picks.values():
         counts.update({name: len(found) for name, found in species.items()})

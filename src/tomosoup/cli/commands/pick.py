@@ -21,7 +21,8 @@ from tomosoup.core.progress import Progress, tracked
 from tomosoup.core.thresholds import Thresholds, apply_thresholds
 from tomosoup.data.formats.csv_tables import write_csv
 from tomosoup.data.options import AnnotatedData
-from tomosoup.data.pick_store.store import read_candidates, with_thresholds
+from tomosoup.data.pick_store.reading import read_candidates
+from tomosoup.data.pick_store.store import with_thresholds
 from tomosoup.data.project import CopickProject, open_project
 from tomosoup.data.tomogram import chosen_runs
 from tomosoup.inference.engines.net_cache import Nets

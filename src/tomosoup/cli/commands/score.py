@@ -12,7 +12,7 @@ from tomosoup.cli.terminal import Outcome, progress_bars
 from tomosoup.core.aliases import called_as
 from tomosoup.core.progress import Progress, no_progress
 from tomosoup.core.thresholds import apply_thresholds
-from tomosoup.data.pick_store.store import read_picks, read_true_picks, species_for
+from tomosoup.data.pick_store.reading import open_source, read_picks, read_true_picks, species_for, species_listed
 from tomosoup.scoring.score import Score, score
 
 
@@ -33,12 +33,14 @@ def score_files(
     options: ScoreCommand, *, limits: Callable[[Sequence[str]], Mapping[str, float]], progress: Progress = no_progress
 ) -> Score:
     """Score what two files or projects hold, as the `score` command is told; `limits` gives thresholds for species."""
-    truth, true_species = read_true_picks(options.truth, options.truth_set, progress=progress)
-    picks, found_species = read_picks(options.picks, options.picks_set, progress=progress)
+    true_source, source = open_source(options.truth), open_source(options.picks)
+    true_species = species_listed(true_source)
+    truth = read_true_picks(true_source, options.truth_set, progress=progress)
+    picks = read_picks(source, options.picks_set, progress=progress)
     if true_species:
         picks = {run: called_as(true_species, found) for run, found in picks.items()}
-    names = {name: None for found in (*truth.values(), *picks.values()) for name in found}
-    species = species_for(names, true_species, found_species, table=options.species)
+    names = {name for found in (*truth.values(), *picks.values()) for name in found}
+    species = species_for(names, true_species, species_listed(source), table=options.species)
     thresholds = limits([s.name for s in species])
     kept = {run: apply_thresholds(found, thresholds) for run, found in picks.items()}
     runs = tuple(truth) if options.runs == ("all",) else options.runs

@@ -223,10 +223,10 @@ def valid_name(name: str, *, what: str) -> str:
     return name
 
 
-def write_tomogram(root: Any, run: str, volume: Volume, *, kind: str) -> None:
+def write_tomogram(root: Any, run: str, volume: Volume, *, tomo_type: str) -> None:
     """Write a `(z, y, x)` volume as multiscale OME-Zarr into the root's overlay, making the run if it is new."""
     spacing = root.new_run(run, exist_ok=True).new_voxel_spacing(volume.voxel_size, exist_ok=True)
-    spacing.new_tomogram(kind, exist_ok=True).from_numpy(volume.data.numpy())
+    spacing.new_tomogram(tomo_type, exist_ok=True).from_numpy(volume.data.numpy())
 
 
 def write_labels(root: Any, run: str, labels: Volume, *, user: str, session: str) -> None:

@@ -25,8 +25,8 @@ class Block:
     picks: Picks
     pixel_size: float | None = None
     """Å a unit of the positions, where the file says."""
-    shares: bool = False
-    """Whether positions are shares of the tomogram's size (Warp's template matching writes those)."""
+    fractions: bool = False
+    """Whether positions are fractions of the tomogram's size (Warp's template matching writes those)."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Details:
         if radius is None:
             raise InputError(
                 f"The radius of {name}, which this format shows, is not known (known: "
-                f"{', '.join(s.name for s in self.species)}): give a table name,radius with --radii."
+                f"{', '.join(s.name for s in self.species)}): give a CSV table name,radius as `radii`."
             )
         return radius
 
@@ -85,12 +85,14 @@ class Frame:
         places: Array = (known.to_voxel(zyx) + self._shift(known)) * (known.voxel_size / self._unit(known, pixel_size))
         return places
 
-    def here(self, places: Array, grid: Grid | None, *, pixel_size: float | None = None, shares: bool = False) -> Array:
-        """The inverse of `there`; `shares` of the tomogram's size are voxels first."""
+    def here(
+        self, places: Array, grid: Grid | None, *, pixel_size: float | None = None, fractions: bool = False
+    ) -> Array:
+        """The inverse of `there`; `fractions` of the tomogram's size become voxels first."""
         if self.first_voxel is None:
             return places
         known = _known(grid)
-        if shares:
+        if fractions:
             return known.to_angstrom(places * _shape(known) - self._shift(known))
         unit = pixel_size if self.unit == "voxel" and pixel_size else self._unit(known, pixel_size)
         return known.to_angstrom(places * (unit / known.voxel_size) - self._shift(known))
@@ -102,7 +104,7 @@ class Frame:
     def _unit(self, grid: Grid, pixel_size: float | None) -> float:
         if self.unit == "pixel" and not pixel_size:
             raise InputError(
-                "This format counts in pixels of the unbinned tilt series: give their size with --pixel-size (Å)."
+                "This format counts in pixels of the unbinned tilt series: give their size as `pixel_size` (Å)."
             )
         return {"Å": 1.0, "voxel": grid.voxel_size, "pixel": pixel_size or 1.0}[self.unit]
 
@@ -110,8 +112,8 @@ class Frame:
 def _known(grid: Grid | None) -> Grid:
     if grid is None:
         raise InputError(
-            "This format counts in the tomogram's voxels: name the project that holds the tomograms with --project, or "
-            "say how large voxels are with --voxel-size (Å)."
+            "This format counts in the tomogram's voxels: name the project that holds the tomograms as `project`, or "
+            "give `voxel_size` (Å)."
         )
     return grid
 
@@ -119,8 +121,8 @@ def _known(grid: Grid | None) -> Grid:
 def _shape(grid: Grid) -> Array:
     if grid.shape is None:
         raise InputError(
-            "This format counts from the tomogram's centre or in shares of its size: name the project that holds the "
-            "tomograms with --project, or say how many voxels they have with --shape Z Y X."
+            "This format counts from the tomogram's centre or in fractions of its size: name the project that holds "
+            "the tomograms as `project`, or give their voxels along z, y, x as `shape`."
         )
     return np.asarray(grid.shape, dtype=float)
 

@@ -17,14 +17,14 @@ class Template:
     """A text in which `{run}` and `{species}` stand for names."""
 
     text: str
-    option: str
-    """The option that it was given with, for errors."""
+    argument: str
+    """The argument that gave it, for errors."""
 
     def __post_init__(self) -> None:
         strangers = set(re.findall(r"\{([^{}]*)\}", self.text)) - set(FIELDS)
         if strangers or re.sub(r"\{[^{}]*\}", "", self.text).count("{"):
             raise InputError(
-                f"{self.option} {self.text}: expected a text with {{run}} and {{species}} in it, and no other braces."
+                f"`{self.argument}` {self.text}: expected a text with {{run}} and {{species}}, and no other braces."
             )
 
     def names(self, field: str) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tomosoup.core.errors import InputError
+
 OWN_USER = "tomosoup"
 """The copick user under which this program writes picks."""
 CANDIDATES = "-candidates"
@@ -16,6 +18,14 @@ class PickSet(NamedTuple):
     user: str
     session: str
 
+    @classmethod
+    def of(cls, text: str) -> PickSet:
+        """The set called USER/SESSION. Raises `InputError` for any other text."""
+        user, _, session = text.partition("/")
+        if not user or not session or "/" in session:
+            raise InputError(f"Expected a set of picks as USER/SESSION, got {text!r}.")
+        return cls(user, session)
+
     @property
     def candidates(self) -> PickSet:
         """The set with all picks above the floor, of which this one holds those that pass the thresholds."""
@@ -25,6 +35,11 @@ class PickSet(NamedTuple):
     def holds_candidates(self) -> bool:
         """Whether it is such a set."""
         return self.session.endswith(CANDIDATES)
+
+    @property
+    def passing(self) -> PickSet:
+        """The set with the picks that pass the thresholds, of which this one holds the candidates; or itself."""
+        return PickSet(self.user, self.session.removesuffix(CANDIDATES))
 
     @property
     def own(self) -> bool:

@@ -1,4 +1,4 @@
-"""Where found picks go, and picks read back for scoring."""
+"""Where found picks go: a session in a copick project, begun, resumed, written run by run."""
 
 from __future__ import annotations
 
@@ -12,16 +12,13 @@ from typing import Any
 from tomosoup.core.errors import InputError, shortened
 from tomosoup.core.files import refuse_existing
 from tomosoup.core.progress import Progress, no_progress, tracked
-from tomosoup.core.species import CONTEST_SPECIES
-from tomosoup.core.types import Picks, PicksByRun, PicksBySpecies, Species
+from tomosoup.core.types import Picks, PicksBySpecies, Species
 from tomosoup.data.copick import files as copick_files
 from tomosoup.data.copick.roots import run_of
-from tomosoup.data.formats.csv_tables import read_csv
 from tomosoup.data.new_project import picks_project
 from tomosoup.data.pick_store.pick_set import OWN_USER, PickSet
 from tomosoup.data.pick_store.records import Session, Settings, fingerprint_of
 from tomosoup.data.project import CopickProject, Project, open_project
-from tomosoup.data.truth import read_truth
 
 
 @dataclass(frozen=True)
@@ -65,8 +62,8 @@ class PickStore:
         """
         if fingerprint_of(self.session.settings() or {}) != self.fingerprint:
             raise InputError(
-                f"Session {self.name} is no longer as this command began it: another process began it anew, or removed "
-                "its records; give the same command again, or another --session."
+                f"Session {self.name} has changed since this command began it (another process began it anew, or "
+                "removed its records): run again, or give another `session`."
             )
         target = run_of(self.root, run)
         copick_files.write_picks(target, candidates, self.picks.candidates)
@@ -115,8 +112,8 @@ def pick_store(
         )
     if left_out := sorted(set(held) - set(runs)):
         raise InputError(
-            f"Session {session} also holds picks made otherwise of run {shortened(left_out)}, which --runs leaves "
-            "out: pick these, too, or choose another --session."
+            f"Session {session} also holds picks of run {shortened(left_out)}, made with other settings, and `runs` "
+            "leaves it out: pick it, too, or choose another `session`."
         )
     for path in outputs:
         refuse_existing(path, overwrite=overwrite or (begun and str(path.absolute()) in known))
@@ -142,7 +139,7 @@ def _home(project: Project, species: Sequence[Species], outputs: Sequence[Path])
     """The configuration of the copick project that picks go to."""
     if not isinstance(project, CopickProject):
         if not outputs:
-            raise InputError(f"{project.path} is not written to: say where the picks go with --output PICKS.csv.")
+            raise InputError(f"{project.path} is only read: give a CSV file for the picks as `output=PICKS.csv`.")
         return outputs[0].absolute().with_suffix(".copick") / "copick_config.json"
     listed = [s.name for s in project.species]
     if missing := [s.name for s in species if s.name not in listed]:
@@ -156,11 +153,11 @@ def _home(project: Project, species: Sequence[Species], outputs: Sequence[Path])
 def _refusal(session: str, before: Settings | None, settings: Settings) -> str:
     """How the sentence ends that says that a session has picks already."""
     if before is None:
-        return ": choose another --session, or replace them with --overwrite."
+        return ": choose another `session`, or replace them with `overwrite=True`."
     other = ", ".join(key for key in settings if before.get(key) != settings[key])
     return (
-        f", made with other settings ({other}): give the same options, choose another --session than {session}, or "
-        "replace them with --overwrite."
+        f", made with other settings ({other}): give the same options, choose another `session` than {session}, or "
+        "replace them with `overwrite=True`."
     )
 
 
@@ -190,68 +187,3 @@ def with_thresholds(
             counts = {name: len(found) for name, found in picks.get(run, {}).items()}
             records.record(run, fingerprint_of(settings), {**about, "picks": counts})
     return bool(before and before.get("maps"))
-
-
-def read_candidates(project: Project, session: str, *, progress: Progress = no_progress) -> dict[str, dict[str, Picks]]:
-    """All picks above the floor that an earlier `pick` left in a project. Raises `InputError` where there are none."""
-    key = PickSet(OWN_USER, session).candidates
-    runs = tracked(progress, "Reading candidates", project.runs)
-    found = {run: sets[key]() for run in runs if key in (sets := project.pick_sets(run))}
-    if not found:
-        raise InputError(f"{project.path} holds no candidates {key}: run `tomosoup pick` on it first.")
-    return found
-
-
-def read_picks(
-    path: Path, chosen: str | None, *, progress: Progress = no_progress
-) -> tuple[PicksByRun, tuple[Species, ...] | None]:
-    """Found picks of a CSV file or a project, and the project's species. Runs without picks are left out."""
-    if path.suffix == ".csv":
-        return read_csv(path), None
-    project = open_project(path)
-    found = {}
-    for run in tracked(progress, "Reading picks", project.runs):
-        sets = project.pick_sets(run)
-        keys = [key for key in sets if (str(key) == chosen if chosen else key.own and not key.holds_candidates)]
-        if len(keys) > 1:
-            raise InputError(
-                f"Run {run} has the picks {shortened([str(key) for key in keys])}: choose with --picks-set."
-            )
-        if keys:
-            found[run] = sets[keys[0]]()
-    if not found:
-        raise InputError(
-            f"{path} holds no picks {chosen or 'by tomosoup'}: name a set (USER/SESSION) with --picks-set."
-        )
-    return found, project.species
-
-
-def read_true_picks(
-    path: Path, chosen: str | None, *, progress: Progress = no_progress
-) -> tuple[PicksByRun, tuple[Species, ...] | None]:
-    """True picks of a CSV file or a project, and the project's species. Runs without any picks are left out."""
-    if path.suffix == ".csv":
-        return read_csv(path), None
-    project = open_project(path)
-    annotated = [
-        run
-        for run in tracked(progress, "Looking for true picks", project.runs)
-        if any(str(key) == chosen if chosen else not key.own for key in project.pick_sets(run))
-    ]
-    if not annotated:
-        raise InputError(f"{path} holds no true picks{f' {chosen}' if chosen else ''}: name another truth.")
-    runs = tracked(progress, "Reading true picks", annotated)
-    return {run: read_truth(project, run, chosen) for run in runs}, project.species
-
-
-def species_for(
-    names: Mapping[str, object], *known: tuple[Species, ...] | None, table: Path | None = None
-) -> tuple[Species, ...]:
-    """The species of a table, or of the first of `known` that is there, or the contest's; they must cover `names`."""
-    species = copick_files.read_species(table) if table else next((k for k in known if k), CONTEST_SPECIES)
-    if strangers := sorted(set(names) - {s.name for s in species}):
-        raise InputError(
-            f"The radius of {', '.join(strangers)} is not known (known: {', '.join(s.name for s in species)}): "
-            "give a table name,radius,weight with --species."
-        )
-    return species

@@ -38,8 +38,8 @@ class Strict(KVStore):  # type: ignore[misc]
         found: Mapping[str, Any] = self._mutable_mapping.getitems(keys, contexts=contexts)
         if missing := [key for key in keys if key not in found]:
             raise InputError(
-                f"{self.name} lacks chunk {missing[0]}: copy the tomogram again, or, if what is missing is meant to be "
-                "zero, pick with --missing-chunks zero."
+                f"{self.name} lacks chunk {missing[0]}: copy the tomogram again, or, if missing chunks are meant to be "
+                "zero, give `missing_chunks=zero`."
             )
         return found
 

@@ -1,4 +1,4 @@
-"""Tomograms on voxels of another size, every place in Å kept."""
+"""Tomograms on voxels of another size; every position in Å stays."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def resampled(source: Slices, voxel_size: float) -> Volume:
     """`(z, y, x)` source of any depth -> the same at voxels of `voxel_size` Å (to `CLOSE`), float32.
 
     The new size is the source's times a simple fraction, so that the grid is exact: the centre of voxel 0 stays where
-    it is, and a place in Å is the same place before and after. Frequencies that the larger voxels cannot hold are
+    it is, and a position in Å is the same before and after. Frequencies that the larger voxels cannot hold are
     filtered out (along each axis SciPy's polyphase filter, a sinc under a Kaiser window; mirrored at the faces). The
     source is read once, a few slices at a time: in memory are these and the result. Raises `InputError` where one of
     the two sizes must be wrong.
     """
     if not WRONG[0] <= voxel_size / source.voxel_size <= WRONG[1]:
         raise InputError(
-            f"Voxels of {source.voxel_size:.4g} Å are not resampled to {voxel_size:.4g} Å: say how large they are with "
-            "--voxel-size, or choose another --voxel-spacing."
+            f"Voxels of {source.voxel_size:.4g} Å cannot be resampled to {voxel_size:.4g} Å, as one of the two must be "
+            "wrong: give the true `voxel_size` (Å), or choose another `voxel_spacing`."
         )
     ratio = simple_fraction(voxel_size / source.voxel_size)
     z, y, x = (weights(n, ratio) for n in source.shape)
@@ -63,9 +63,9 @@ def weights(n: int, ratio: Fraction) -> Tensor:
 
 def about_resampling(size: float, wanted: float) -> str:
     """The sentence for users whose tomograms of `size` Å a voxel are `resampled` to the `wanted` size."""
-    told = f"Tomograms of {size:.4g} Å a voxel are resampled to {wanted:.4g} Å, as the net was trained"
+    text = f"Tomograms of {size:.4g} Å a voxel are resampled to {wanted:.4g} Å, as the net was trained"
     if wanted / size < FAR[0]:
-        return f"{told}: smaller voxels bring no detail back, so look at the picks, and whether --voxel-size is right"
+        return f"{text}: smaller voxels bring no detail back, so look at the picks and check `voxel_size`"
     if wanted / size > FAR[1]:
-        return f"{told}: that is far, so check whether --voxel-size is right"
-    return told
+        return f"{text}: that is a large step, so check `voxel_size`"
+    return text

@@ -18,8 +18,8 @@ def cube(sizes: Iterable[float], *, name: str) -> float:
         return 0.0
     if max(z, y, x) - min(z, y, x) > 0.01 * max(z, y, x):
         raise InputError(
-            f"The voxels of {name} measure {z:g}, {y:g}, {x:g} Å along z, y, x; expected cubes: resample the file, or "
-            "say with --voxel-size how large they are, where it is wrong."
+            f"The voxels of {name} measure {z:g}, {y:g}, {x:g} Å along z, y, x; expected cubes: resample the file, or, "
+            "if its header is wrong, give `voxel_size` (Å)."
         )
     return (z + y + x) / 3
 

@@ -96,7 +96,7 @@ class RunPicker:
                 "run": run,
                 "picks": counts,
                 "candidates": {name: len(found) for name, found in candidates.items()},
-                "tomogram": {"kind": tomogram.kind, "voxel_size": tomogram.voxel_size, "shape": tomogram.shape},
+                "tomogram": {"kind": tomogram.tomo_type, "voxel_size": tomogram.voxel_size, "shape": tomogram.shape},
                 "nets": self.messages,
                 "seconds": round(time.monotonic() - began, 3),
                 "tomosoup": version("tomosoup"),

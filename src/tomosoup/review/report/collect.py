@@ -14,8 +14,8 @@ from tomosoup.core.progress import Progress, no_progress
 from tomosoup.core.types import NO_PICKS, PicksByRun, Species
 from tomosoup.data.options import AnnotatedData, DataOptions
 from tomosoup.data.pick_store.pick_set import OWN_USER
+from tomosoup.data.pick_store.reading import read_candidates, read_picks, read_true_picks
 from tomosoup.data.pick_store.records import Session, Settings, fingerprint_of
-from tomosoup.data.pick_store.store import read_candidates, read_picks, read_true_picks
 from tomosoup.data.project import CopickProject, Project, open_project
 from tomosoup.data.tomogram import chosen_runs, select_tomogram
 from tomosoup.data.truth import read_truths
@@ -102,7 +102,7 @@ def _picks(options: ReportCommand, project: Project) -> PicksByRun:
     """The candidates; none where only a training is to be shown."""
     path = options.picks or options.project
     if options.picks_set or path.suffix == ".csv":
-        found = read_picks(path, options.picks_set)[0]
+        found = read_picks(path, options.picks_set)
     else:
         try:
             found = read_candidates(open_project(path), options.session)
@@ -117,7 +117,7 @@ def _truth(options: ReportCommand, project: Project, runs: Sequence[str]) -> Pic
     """True picks by run, as far as they are known."""
     source = options.data.truth
     if source is not None and Path(source).exists():
-        truths = read_true_picks(Path(source), None)[0]
+        truths = read_true_picks(Path(source))
     elif source is not None:
         truths = read_truths(project, AnnotatedData(truth=source))
     else:

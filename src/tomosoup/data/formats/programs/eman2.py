@@ -45,8 +45,8 @@ def merge(old: bytes, new: bytes, path: Path) -> bytes:
     classes, boxes = _classes(before, path), _boxes(before, path)
     if before.get("apix_unbin", added["apix_unbin"]) != added["apix_unbin"]:
         raise InputError(
-            f"{path} counts in pixels of {before['apix_unbin']} Å (apix_unbin), and --pixel-size says "
-            f"{added['apix_unbin']:g}: give its own."
+            f"{path} counts in pixels of {before['apix_unbin']} Å (apix_unbin), and `pixel_size` is "
+            f"{added['apix_unbin']:g}: give the file's."
         )
     names = {about["name"] for about in added["class_list"].values()}
     kept = {number: about for number, about in classes.items() if about["name"] not in names}

@@ -7,9 +7,9 @@ subtracted; orientations are A_subtomogram A_particle; it makes optics groups of
 Python tools for picking that come with it take index x binning - (size / 2 - 1), in pixels of the unbinned tilt
 series: the frame with voxel 0 at 1 / binning.) Warp's `ts_export_particles`
 (WarpTools/Commands/Tiltseries/ExportParticlesTiltseries.cs): rlnMicrographName is the tilt series' file (.tomostar),
-rlnCoordinate* times --coords_angpix is Å, less rlnOrigin* (pixels) or rlnOrigin*Angst / rlnPixelSize; voxel 0 of its
-tomograms is at 0, as its template matching (WarpLib/TiltSeries.Match) writes whole voxels of them, there as shares of
-the tomogram's size and with the score in rlnAutopickFigureOfMerit. rlnLCCmax is pytom-match-pick's score.
+rlnCoordinate* times its option coords_angpix is Å, less rlnOrigin* (pixels) or rlnOrigin*Angst / rlnPixelSize; voxel
+0 of its tomograms is at 0, as its template matching (WarpLib/TiltSeries.Match) writes whole voxels of them, there as
+fractions of the tomogram's size and with the score in rlnAutopickFigureOfMerit. rlnLCCmax is pytom-match-pick's score.
 """
 
 from __future__ import annotations
@@ -85,10 +85,10 @@ class Star:
         if subtomogram is not None and particle is not None:
             rotations = subtomogram @ particle
         zyx = xyz[:, ::-1] - self._shifts(rows, pixel_size, subtomogram, path)
-        shares = (
+        fractions = (
             self.write_pixel_size and pixel_size is None and len(xyz) > 0 and bool((np.abs(xyz - 0.5) <= 0.5).all())
         )
-        return Block(run, None, Picks(zyx, scores(rows, path), rotations), pixel_size, shares)
+        return Block(run, None, Picks(zyx, scores(rows, path), rotations), pixel_size, fractions)
 
     def _shifts(self, rows: pd.DataFrame, pixel_size: float | None, subtomogram: Array | None, path: Path) -> Array:
         """What is subtracted of the positions (zyx), in their unit."""
@@ -98,7 +98,7 @@ class Star:
             if unit is None and shifts.any():
                 raise InputError(
                     f"{path} has shifts in Å (rlnOriginXAngst) and does not say how large its pixels are: give "
-                    "--pixel-size (Å)."
+                    "`pixel_size` (Å)."
                 )
             shifts = shifts / (unit or 1.0)
         else:
@@ -112,8 +112,8 @@ class Star:
                     sizes = np.unique(columns(table, [name], path))
                     if len(sizes) > 1 or not (sizes > 0).all():
                         raise InputError(
-                            f"{path} gives {len(sizes)} sizes of pixels in {name}; expected one above 0: set "
-                            "--pixel-size (Å)."
+                            f"{path} gives {len(sizes)} pixel sizes in {name}; expected one above 0: give "
+                            "`pixel_size` (Å)."
                         )
                     return float(sizes[0]) if len(sizes) else None
         return None
@@ -151,7 +151,7 @@ def read_particles(path: Path, wanted: Sequence[str]) -> tuple[pd.DataFrame, pd.
         has = ", ".join(sorted({str(column) for table in tables.values() for column in table.columns})[:20])
         raise InputError(
             f"{path} has no table with the columns {', '.join(wanted)} (it has {has or 'none'}): choose another "
-            "--format, or another file."
+            "`format`, or another file."
         )
     return found, tables.get("optics")
 
@@ -172,7 +172,7 @@ def plain(name: str) -> str:
     """`name`, if RELION and Warp can read it in a STAR file; else `InputError`."""
     if any(c.isspace() or c in "\"'#" for c in name) or not name or name.startswith("_"):
         raise InputError(
-            f"STAR files cannot hold the name {name!r}: choose one without spaces, quotes and # with --name."
+            f"STAR files cannot hold the name {name!r}: choose one without spaces, quotes and # with `name`."
         )
     return name
 
