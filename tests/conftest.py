@@ -14,7 +14,6 @@ import pytest
 import torch
 
 from tomosoup.cli.main import main
-from tomosoup.cli.options.commands import SimulateCommand
 from tomosoup.data.project import open_project
 from tomosoup.inference.jobs import run_picker
 from tomosoup.inference.pick import pick_with
@@ -24,7 +23,7 @@ from tomosoup.models.nets.build import build_net
 from tomosoup.models.nets.options import NetOptions
 from tomosoup.models.window_plan import WindowPlan
 from tomosoup.simulation.options import MicroscopeOptions, SimulationRecipe
-from tomosoup.simulation.project import simulate_project
+from tomosoup.simulation.project import simulate
 from tomosoup.training.options import TrainingRecipe
 
 # What is chosen by itself, and so every output, is the same on all CPUs, in other processes, too.
@@ -73,7 +72,7 @@ def real_data() -> Path:
 def project_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A simulated copick project of three small runs; tests that write work on a copy."""
     folder = tmp_path_factory.mktemp("simulated") / "project"
-    simulate_project(SimulateCommand(out=folder, runs=3, simulation=TINY_SIMULATION))
+    simulate(folder, TINY_SIMULATION, runs=3)
     return folder
 
 

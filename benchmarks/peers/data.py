@@ -13,16 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
+import tomosoup
 from benchmarks.peers import exchange
 from runs.shared.command import print_progress
 from runs.shared.density_maps import MAP_SCALE, density_maps
-from tomosoup.cli.options.commands import SimulateCommand
 from tomosoup.data.options import DataOptions
 from tomosoup.data.project import Project, open_project
 from tomosoup.data.tomogram import select_tomogram
 from tomosoup.data.truth import read_truth
 from tomosoup.simulation.options import CONCENTRATION, SimulationRecipe
-from tomosoup.simulation.project import simulate_project
 from tomosoup.simulation.simulate import structure_maps
 
 TRAINING, TEST = 5, 2
@@ -64,10 +63,7 @@ def simulate(out: Path, maps: Path, *, quick: bool) -> None:
         folder = out / "data" / name
         if not folder.exists():
             runs = training + 1 if name == "train" else test
-            simulate_project(
-                SimulateCommand(out=folder, runs=runs, seed=seed, simulation=recipe),
-                progress=print_progress,
-            )
+            tomosoup.simulate(folder, recipe, runs=runs, seed=seed, progress=print_progress)
         copy(open_project(folder), folder / "plain")
     (out / "data" / "templates").mkdir(exist_ok=True)
     for name, density in structure_maps([*made["contest"].concentrations], made["contest"]).items():

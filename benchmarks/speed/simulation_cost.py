@@ -10,12 +10,11 @@ import tempfile
 import time
 from pathlib import Path
 
+import tomosoup
 from runs.shared.command import run_script
-from tomosoup.cli.options.commands import SimulateCommand
 from tomosoup.simulation.microscope.tilt_series import tilt_angles
 from tomosoup.simulation.options import MicroscopeOptions, SimulationRecipe
-from tomosoup.simulation.project import simulate_project
-from tomosoup.simulation.simulate import simulate
+from tomosoup.simulation.simulate import simulate_run
 
 CONTEST = SimulationRecipe.read("contest")
 BARE = {
@@ -30,7 +29,7 @@ CROWDS = (100.0, 1000.0, 10_000.0)
 def seconds(**changes: object) -> tuple[float, int]:
     """Seconds for a run of the contest's recipe with changes, and its particles."""
     start = time.perf_counter()
-    scene = simulate(CONTEST.model_copy(update=changes), seed=0)
+    scene = simulate_run(CONTEST.model_copy(update=changes), seed=0)
     others = scene.parameters["sample"]["counts"].values()
     return time.perf_counter() - start, sum(map(len, scene.truth.values())) + sum(others)
 
@@ -67,7 +66,7 @@ def main() -> None:
         small = CONTEST.model_copy(update={"shape": (92, 315, 315)})
         for jobs in (1, 2):
             start = time.perf_counter()
-            simulate_project(SimulateCommand(out=Path(folder) / str(jobs), runs=6, jobs=jobs, simulation=small))
+            tomosoup.simulate(Path(folder) / str(jobs), small, runs=6, jobs=jobs)
             print(f"six runs of 92 x 315 x 315, --jobs {jobs}: {time.perf_counter() - start:.1f} s")
 
 

@@ -21,7 +21,7 @@ from tomosoup.core.runtime import keep_freed_memory
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.data.volumes.normalisation import standardise
 from tomosoup.simulation.options import SimulationRecipe
-from tomosoup.simulation.simulate import simulate
+from tomosoup.simulation.simulate import simulate_run
 from tomosoup.training.options import TrainingRecipe
 from tomosoup.training.supervision.crops import Crops, Example
 from tomosoup.training.supervision.losses import training_loss
@@ -49,7 +49,7 @@ def update(net: nn.Module, x: Tensor, target: Tensor, recipe: TrainingRecipe, *,
 def main(name: str, batch: tyro.conf.Positional[int] = 1) -> None:
     """Print both sides, and the crops."""
     net, recipe = net_of(name)
-    scene = simulate(SimulationRecipe.read("simulated"), seed=0)
+    scene = simulate_run(SimulationRecipe.read("simulated"), seed=0)
     crops = Crops([Example("run", standardise(scene.volume), scene.truth)], CONTEST_SPECIES, recipe)
     x, target = (torch.stack(parts) for parts in zip(*(crops[i % len(crops)] for i in range(batch)), strict=True))
     slow = rate(update(plain(net), x, target, recipe, fused=False))

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
+import tomosoup
 from runs.shared.command import Words, run_script
-from tomosoup.cli.options.commands import SimulateCommand
-from tomosoup.simulation.project import simulate_project
 from tomosoup.training.options import TrainingRecipe
 from tomosoup.training.train import train
 
@@ -24,7 +23,7 @@ RUNS, UPDATES, BATCH = 4, 30, 2
 def main(out: Path, *names: Words) -> None:
     """Simulate, train, and print the losses."""
     if not (out / "project").exists():
-        simulate_project(SimulateCommand(out=out / "project", runs=RUNS))
+        tomosoup.simulate(out / "project", tomosoup.SimulationRecipe(), runs=RUNS)
     for name in names or ["yu4u", "tattaka", "soup-tiny"]:
         shipped = TrainingRecipe.read(name)
         balanced = shipped.crops_per_tomogram and UPDATES * BATCH // (RUNS - 1)

@@ -22,7 +22,7 @@ from runs.shared.command import run_script
 from tomosoup.data.formats.csv_tables import read_csv
 from tomosoup.simulation.microscope import denoising
 from tomosoup.simulation.options import SimulationRecipe
-from tomosoup.simulation.simulate import Scene, simulate
+from tomosoup.simulation.simulate import Scene, simulate_run
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -122,7 +122,7 @@ def compare(data: Path, out: Path) -> None:
     real, ours, rings, truths = real_slices(data / "real_slices"), [], [], []
     for seed in range(FIRST_SEED, FIRST_SEED + RUNS):
         start = time.perf_counter()
-        scene = simulate(recipe, seed=seed)
+        scene = simulate_run(recipe, seed=seed)
         corner = rich_corner(scene)
         cube = scene.volume.data[tuple(slice(c, c + SIDE) for c in corner)].numpy()
         ours.append(slices_of(cube))
@@ -170,7 +170,7 @@ def fit_denoising(data: Path) -> None:
     in_wedge = np.mean([angular(s)[4:].mean() for s in real["xz"]])
     crops = []
     for seed in range(FIT_SEED, FIT_SEED + RUNS):
-        scene = simulate(wbp, seed=seed)
+        scene = simulate_run(wbp, seed=seed)
         low = np.clip(rich_corner(scene) - 16, 0, np.array(scene.volume.shape) - SIDE - 32)
         crops.append(scene.volume.data[tuple(slice(c, c + SIDE + 32) for c in low)].contiguous())
     gain, residual = np.array(denoising.GAIN), denoising.RESIDUAL

@@ -22,7 +22,7 @@ from tomosoup.inference.tiling.windows import window_regions, window_weight
 from tomosoup.models.checkpoint import load
 from tomosoup.models.window_plan import WindowPlan
 from tomosoup.simulation.options import SimulationRecipe
-from tomosoup.simulation.simulate import simulate
+from tomosoup.simulation.simulate import simulate_run
 from tomosoup.training.supervision.targets import gaussian_targets
 
 SHAPE, SEED, SLICE = (48, 256, 256), 77, 24
@@ -31,7 +31,7 @@ SHAPE, SEED, SLICE = (48, 256, 256), 77, 24
 def path_of_a_pick(model: str, file: Path) -> None:
     """Draw a slice, the network's target there, its heatmap, and the picks from that."""
     checkpoint = load(model)
-    scene = simulate(SimulationRecipe.read("simulated").model_copy(update={"shape": SHAPE}), seed=SEED)
+    scene = simulate_run(SimulationRecipe.read("simulated").model_copy(update={"shape": SHAPE}), seed=SEED)
     species, volume = checkpoint.species, scene.volume
     heatmap = ensemble_heatmap(volume, [checkpoint])
     target = gaussian_targets(scene.truth, species, volume, sigma=[60.0] * len(species))

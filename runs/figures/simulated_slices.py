@@ -12,7 +12,7 @@ from PIL import Image
 
 from runs.shared.command import run_script
 from tomosoup.simulation.options import SimulationRecipe
-from tomosoup.simulation.simulate import simulate
+from tomosoup.simulation.simulate import simulate_run
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -25,7 +25,7 @@ def main(picture: Path) -> None:
     figure, axes = plt.subplots(2, 2, figsize=(12, 8), height_ratios=[SIDE, 184], layout="constrained")
     for (top, below), name in zip(axes.T, ("contest", "cell"), strict=True):
         recipe = SimulationRecipe.read(name)
-        volume = simulate(recipe.model_copy(update={"shape": (recipe.shape[0], SIDE, SIDE)}), seed=3).volume.data
+        volume = simulate_run(recipe.model_copy(update={"shape": (recipe.shape[0], SIDE, SIDE)}), seed=3).volume.data
         middle = volume.shape[0] // 2
         for axis, plane in ((top, volume[middle]), (below, volume[:, SIDE // 2])):
             axis.imshow(plane, cmap="gray", vmin=-4, vmax=3)

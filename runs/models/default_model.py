@@ -25,12 +25,13 @@ from time import process_time
 
 import numpy as np
 
+import tomosoup
 from runs.shared.command import Words, print_progress, run_step
 from runs.shared.density_maps import MAP_SCALE, PDB_CODES, density_maps
 from runs.shared.small_unet3d import unet3d_training
 from tomosoup.cli.commands.sample import save_sample
 from tomosoup.cli.main import main
-from tomosoup.cli.options.commands import SimulateCommand, SoupCommand
+from tomosoup.cli.options.commands import SoupCommand
 from tomosoup.core.runtime import keep_freed_memory
 from tomosoup.core.types import PicksByRun
 from tomosoup.data.options import AnnotatedData, DataOptions
@@ -49,8 +50,8 @@ from tomosoup.scoring.matched_picks import MatchedPicks
 from tomosoup.scoring.matching import MATCH_RADII
 from tomosoup.scoring.score import score
 from tomosoup.simulation.options import CONCENTRATION, SampleOptions, SimulationRecipe
-from tomosoup.simulation.project import simulate_project
-from tomosoup.simulation.simulate import simulate as simulate_scene
+from tomosoup.simulation.project import LayoutFrom
+from tomosoup.simulation.simulate import simulate_run
 from tomosoup.training.make_soup import make_soup
 from tomosoup.training.options import TrainingRecipe
 from tomosoup.training.train import train as train_model
@@ -96,15 +97,11 @@ def simulate(out: Path, data: Path) -> None:
     ):
         folder, aside = out / name, out / f"{name}-placed"
         if not folder.exists():
-            simulate_project(
-                SimulateCommand(out=folder, runs=runs, seed=seed, simulation=random), progress=print_progress
-            )
+            tomosoup.simulate(folder, random, runs=runs, seed=seed, progress=print_progress)
         home = folder / "static" / "ExperimentRuns"
         if missing := [run for run in layouts if not (home / run).exists()]:
-            simulate_project(SimulateCommand(
-                out=aside, layout_from=data / "czii_train_picks.csv", layout_runs=tuple(missing), seed=seed + 10,
-                simulation=placed,
-            ), progress=print_progress)  # fmt: skip
+            layout = LayoutFrom(data / "czii_train_picks.csv", tuple(missing))
+            tomosoup.simulate(aside, placed, runs=layout, seed=seed + 10, progress=print_progress)
             for run in missing:
                 (aside / "static" / "ExperimentRuns" / run).rename(home / run)
             shutil.rmtree(aside)
@@ -217,7 +214,7 @@ def sample(path: Path, data: Path) -> None:
     recipe = test.model_copy(
         update={"shape": (64, 320, 320), "concentration": crowded.concentration, "layout": crowded.layout}
     )
-    scene = simulate_scene(recipe, seed=90300000)
+    scene = simulate_run(recipe, seed=90300000)
     save_sample(path, scene.volume, scene.truth)
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+import tomosoup
 from runs.quality.detection_limits.levels import Level, recipe
 from runs.shared.candidates import candidates, with_noise_correction
 from runs.shared.command import run_step
-from tomosoup.cli.options.commands import SimulateCommand
 from tomosoup.core.runtime import keep_freed_memory
 from tomosoup.core.thresholds import apply_thresholds
 from tomosoup.core.types import Picks, PicksBySpecies, Species
@@ -28,7 +28,6 @@ from tomosoup.scoring.matching import MATCH_RADII
 from tomosoup.scoring.score import score
 from tomosoup.scoring.thresholds import best_thresholds
 from tomosoup.simulation.options import CONCENTRATION
-from tomosoup.simulation.project import simulate_project
 
 RUNS, SEED = 16, 4711
 POWERS = (0.0, 1.5, 2.0, 2.5, 3.0)
@@ -54,7 +53,7 @@ def simulate(out: Path, data: Path) -> None:
             ),
         }
     )
-    simulate_project(SimulateCommand(out=out / "noise", runs=RUNS, seed=SEED, simulation=mixed))
+    tomosoup.simulate(out / "noise", mixed, runs=RUNS, seed=SEED)
 
 
 def without(

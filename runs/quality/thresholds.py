@@ -16,6 +16,7 @@ from tomosoup.data.tomogram import select_tomogram
 from tomosoup.data.truth import read_truth
 from tomosoup.scoring.score import score
 from tomosoup.scoring.thresholds import best_thresholds, steady_thresholds
+from tomosoup.simulation.simulate import simulate_run
 
 SEEDS = range(100, 108)
 
@@ -26,7 +27,7 @@ def main(demo: Path) -> None:
     seen = select_tomogram(project, "run_006", DataOptions()).read()
     pair = tomosoup.pick(seen, checkpoint), read_truth(project, "run_006")
     recipe = tomosoup.SimulationRecipe.read("simulated")
-    scenes = {str(seed): tomosoup.simulate(recipe, seed=seed) for seed in SEEDS}
+    scenes = {str(seed): simulate_run(recipe, seed=seed) for seed in SEEDS}
     picks = {run: tomosoup.pick(scene.volume, checkpoint) for run, scene in scenes.items()}
     truth = {run: scene.truth for run, scene in scenes.items()}
     species = checkpoint.species

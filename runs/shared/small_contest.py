@@ -7,11 +7,10 @@ Voxels of 20 Å (92 x 315 x 315) halve the contest's tomograms and leave every p
 from pathlib import Path
 from typing import Any
 
-from tomosoup.cli.options.commands import SimulateCommand
 from tomosoup.models.nets.options import NetOptions
 from tomosoup.models.window_plan import WindowPlan
 from tomosoup.simulation.options import MicroscopeOptions, SimulationRecipe
-from tomosoup.simulation.project import simulate_project
+from tomosoup.simulation.project import LayoutFrom, simulate
 from tomosoup.training.options import TrainingRecipe
 
 SEEDS = (0, 1)
@@ -27,7 +26,7 @@ def simulate_contest(project: Path, picks: Path) -> None:
     if not project.exists():
         microscope = MicroscopeOptions(dose=(DOSE, DOSE))
         simulation = SimulationRecipe(shape=(92, 315, 315), voxel_size=VOXEL, microscope=microscope)
-        simulate_project(SimulateCommand(out=project, layout_from=picks, simulation=simulation, seed=7))
+        simulate(project, simulation, runs=LayoutFrom(picks), seed=7)
 
 
 def heatmap_training(weights: Path, *, stride: tuple[int, int, int], **options: Any) -> TrainingRecipe:

@@ -20,10 +20,12 @@ from .inference.sliding_window import predict_heatmap as predict_heatmap
 from .models.checkpoint import Checkpoint as Checkpoint
 from .models.checkpoint import load as load
 from .models.soup import soup as soup
+from .review.check.check_project import check as check
 from .scoring.matching import match as match
 from .scoring.score import score as score
 from .simulation.options import SimulationRecipe as SimulationRecipe
-from .simulation.simulate import simulate as simulate
+from .simulation.project import LayoutFrom as LayoutFrom
+from .simulation.project import simulate as simulate
 from .training.options import TrainingRecipe as TrainingRecipe
 from .training.supervision.targets import gaussian_targets as gaussian_targets
 from .training.train import train as train

@@ -13,13 +13,12 @@ import pytest
 import torch
 
 from tomosoup.cli.main import main
-from tomosoup.cli.options.check import CheckCommand
 from tomosoup.core.types import Picks, Species, Volume
 from tomosoup.data.formats.csv_tables import write_csv
 from tomosoup.data.options import AnnotatedData, Normalisation
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.review.check.check_project import check
-from tomosoup.review.check.findings import Report
+from tomosoup.review.check.findings import CheckResult
 from tomosoup.review.check.subtomogram_average import Boxes, contrast, cut_boxes, joined, measured_radius, offset
 
 SHAPE, VOXEL = (28, 80, 80), 10.0
@@ -81,9 +80,9 @@ def made(healthy: Made) -> Made:
     return Made({run: v.copy() for run, v in healthy.volumes.items()}, dict(healthy.sizes), picks, healthy.species)
 
 
-def found_in(made: Made, folder: Path, model: Path | None = None, **data: object) -> Report:
+def found_in(made: Made, folder: Path, model: Path | None = None, **data: object) -> CheckResult:
     options = AnnotatedData.of(data, source="a test")
-    return check(CheckCommand(project=made.write(folder / "p"), model=model, data=options))
+    return check(made.write(folder / "p"), model=model, data=options)
 
 
 def test_a_healthy_project_has_no_findings(made: Made, tmp_path: Path, project_folder: Path) -> None:
@@ -91,7 +90,7 @@ def test_a_healthy_project_has_no_findings(made: Made, tmp_path: Path, project_f
     assert not report.findings
     assert report.measured["particles"] == "dark"
     assert all(abs(v) < 0.1 for v in report.measured["offset_vox"].values())
-    assert not check(CheckCommand(project=project_folder)).findings
+    assert not check(project_folder).findings
 
 
 def nan(made: Made) -> None:
@@ -188,26 +187,26 @@ def elsewhere(made: Made) -> None:
 ALL = ("run_0", "run_1", "run_2")
 FAULTS: list[tuple[Callable[[Made], None], str, str, str, tuple[str, ...]]] = [
     (nan, "error", "grey values", r"NaN or infinite", ("run_1",)),
-    (constant, "error", "grey values", r"All voxels looked at are 3: ", ("run_1",)),
+    (constant, "error", "grey values", r"All checked voxels are 3: ", ("run_1",)),
     (clipped, "warning", "grey values", r"exactly the lowest or the highest value \(.*60\)", ALL),
-    (another_scale, "warning", "grey values", r"of most runs by", ("run_1",)),
-    (bright, "error", "contrast", r"Particles are bright, .* pick with --invert", ()),
-    (bright_without_picks, "warning", "contrast", r"probably bright .*--invert", ()),
-    (other_voxels, "warning", "voxel size", r"Voxels of 9 Å, those of most runs 10", ("run_1",)),
+    (another_scale, "warning", "grey values", r"in most runs", ("run_1",)),
+    (bright, "error", "contrast", r"The particles are bright, .* pick with `invert=True`", ()),
+    (bright_without_picks, "warning", "contrast", r"probably bright .*`invert=True`", ()),
+    (other_voxels, "warning", "voxel size", r"The voxels are 9 Å, those of most runs 10 Å", ("run_1",)),
     (cuboids, "error", "tomogram", r"measure 12, 10, 10 Å along z, y, x.*--voxel-size", ("run_1",)),
-    (outside, "warning", "outside", r"1 of 27 picks lie outside", ("run_2",)),
-    (exchanged, "error", "outside", r"are z and x exchanged", ALL),
-    (in_voxels, "error", "outside", r"if their positions were voxels", ()),
-    (twice, "warning", "twice", r"4 pairs of picks .*, 2 of them at the same place", ("run_0", "run_2")),
-    (two_species, "warning", "two species", r"1 particles are picked as b, too", ("run_0",)),
-    (no_picks_in_a_run, "note", "picks", r"No true picks", ("run_1",)),
+    (outside, "warning", "outside", r"1 of 27 picks are outside", ("run_2",)),
+    (exchanged, "error", "outside", r"whether z and x are exchanged", ALL),
+    (in_voxels, "error", "outside", r"these look like voxels", ()),
+    (twice, "warning", "twice", r"4 pairs of picks are .*, 2 of them at the same position", ("run_0", "run_2")),
+    (two_species, "warning", "two species", r"1 particle is also picked as b", ("run_0",)),
+    (no_picks_in_a_run, "note", "picks", r"no true picks", ("run_1",)),
     (no_picks_of_a_species, "note", "picks", r"No run has picks of b", ()),
-    (strangers, "error", "species", r"does not list it", ("run_0",)),
-    (half_a_voxel_off, "warning", "offset", r"--first-voxel 0 mends it", ()),
+    (strangers, "error", "species", r"does not list this species", ("run_0",)),
+    (half_a_voxel_off, "warning", "offset", r"set `first_voxel=0`", ()),
     (off_along_x, "warning", "offset", r"shift the picks", ()),
     (radius_too_large, "warning", "radius", r"of about \d\d Å, the species one of 190", ()),
     (radius_too_small, "warning", "radius", r"the species one of 35", ()),
-    (elsewhere, "warning", "contrast", r"Nothing dark or bright stands at its", ()),
+    (elsewhere, "warning", "contrast", r"There is no density at its", ()),
 ]
 
 
@@ -234,11 +233,11 @@ def test_a_fault_is_found(
 
 
 @pytest.mark.parametrize("first_voxel", [0.0, -0.5])
-def test_the_first_voxel_that_is_told_mends_the_offset(made: Made, tmp_path: Path, first_voxel: float) -> None:
+def test_the_first_voxel_that_is_named_corrects_the_offset(made: Made, tmp_path: Path, first_voxel: float) -> None:
     shift = (0.5 - first_voxel) * VOXEL
     made.picks = {run: {n: zyx - shift for n, zyx in found.items()} for run, found in made.picks.items()}
     (found,) = found_in(made, tmp_path).findings
-    assert f"--first-voxel {first_voxel:g} mends it" in found.text
+    assert f"set `first_voxel={first_voxel:g}`" in found.text
     shutil.rmtree(tmp_path / "p")
     assert not found_in(made, tmp_path, first_voxel=first_voxel).findings
 
@@ -287,7 +286,12 @@ def test_a_model_is_held_against_the_project(made: Made, checkpoint: Checkpoint,
         ("note", "species", None),
     }
     texts = " ".join(f.text for f in report.findings)
-    for said in ("Voxels of 10 Å, the model's 5 Å", "60 Å here and 80 Å in the model", "finds c, which", "not find b"):
+    for said in (
+        "The voxels are 10 Å, the model's 5 Å",
+        "60 Å here and 80 Å in the model",
+        "finds c, which",
+        "not find b",
+    ):
         assert said in texts
 
 
@@ -295,7 +299,7 @@ def test_a_folders_name_is_held_against_the_file(project: Path) -> None:
     run = project / "static/ExperimentRuns/run_001"
     (run / "VoxelSpacing10.000").rename(run / "VoxelSpacing13.000")
     shutil.rmtree(project / "static/ExperimentRuns/run_002/VoxelSpacing10.000")
-    findings = [f for f in check(CheckCommand(project=project)).findings if f.check == "tomogram"]
+    findings = [f for f in check(project).findings if f.check == "tomogram"]
     assert [(f.check, f.runs) for f in findings] == [("tomogram", ("run_001",)), ("tomogram", ("run_002",))]
     assert "the folder says 13 Å a voxel and the file 10 Å: say which with --voxel-size" in findings[0].text
 

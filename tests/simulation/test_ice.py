@@ -10,14 +10,14 @@ from tomosoup.simulation.microscope.imaging import Field, expected_counts, inter
 from tomosoup.simulation.options import MicroscopeOptions, SampleOptions
 from tomosoup.simulation.specimen.built_in import PROTEIN_VOLUME, VOLTS_PER_KDA
 from tomosoup.simulation.specimen.ice import CARBON_VOLTS, Carbon, Sample, carbon_phase, draw_sample, ice_thickness
-from tomosoup.simulation.specimen.layout import Room
+from tomosoup.simulation.specimen.layout import OccupancyGrid
 
 
 @pytest.mark.parametrize("share", [0.05, 0.25])
 def test_crowding_fills_its_share_of_the_ice(share: float) -> None:
-    room = Room((60, 80, 80), 10.0)
+    grid = OccupancyGrid((60, 80, 80), 10.0)
     options = SampleOptions(crowding=(share, share), thickness=(400.0, 400.0))
-    sample = draw_sample(options, room, random=np.random.default_rng(0))
+    sample = draw_sample(options, grid, random=np.random.default_rng(0))
     masses = {name: float(m.sum()) * 10.0**3 / VOLTS_PER_KDA for name, m in sample.maps.items()}
     assert min(masses.values()) > 30
     assert max(masses.values()) < 150
@@ -27,7 +27,7 @@ def test_crowding_fills_its_share_of_the_ice(share: float) -> None:
 
 def test_bystanders_have_their_concentration_in_the_ice() -> None:
     options = SampleOptions(background_proteins=(50000.0, 50000.0), thickness=(300.0, 300.0))
-    sample = draw_sample(options, Room((60, 80, 80), 10.0), random=np.random.default_rng(0))
+    sample = draw_sample(options, OccupancyGrid((60, 80, 80), 10.0), random=np.random.default_rng(0))
     assert sum(sample.counts.values()) == round(50000 * 300 * 800 * 800 * 1e-12)
     assert sample.slab(np.array([600.0, 800.0, 800.0])) == (150.0, 450.0)
     thick = replace(sample, thickness=900.0)
@@ -70,8 +70,8 @@ def test_fewer_electrons_come_through_the_thick_side() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_carbon_covers_its_share_of_the_field_at_the_bottom_of_the_ice(share: float, seed: int) -> None:
     ahead = PERFECT.model_copy(update={"tilt_limit": (1.0, 1.0)})
-    room = Room((40, 150, 180), 10.0)
-    sample = draw_sample(SampleOptions(carbon=(share, share)), room, random=np.random.default_rng(seed))
+    grid = OccupancyGrid((40, 150, 180), 10.0)
+    sample = draw_sample(SampleOptions(carbon=(share, share)), grid, random=np.random.default_rng(seed))
     assert sample.carbon is not None
     assert sample.carbon.height == pytest.approx(-sample.thickness / 2)
     assert sample.carbon.thickness == 120

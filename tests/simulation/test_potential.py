@@ -14,7 +14,7 @@ from torch_calculate_electrostatic_potential import get_peng_scattering_paramete
 
 from tomosoup.core.errors import InputError
 from tomosoup.simulation.options import MicroscopeOptions, SimulationRecipe
-from tomosoup.simulation.simulate import simulate, structure_maps
+from tomosoup.simulation.simulate import simulate_run, structure_maps
 from tomosoup.simulation.specimen import atomic_models as models
 from tomosoup.simulation.specimen.atomic_models import read_model
 from tomosoup.simulation.specimen.built_in import VOLTS_PER_KDA
@@ -327,7 +327,7 @@ def test_a_model_becomes_a_species_at_the_default_concentration(written: Callabl
         structures={"mine": str(path)},
         microscope=MicroscopeOptions(tilt_step=20.0),
     )
-    assert len(simulate(recipe, seed=0).truth["mine"]) == 2
+    assert len(simulate_run(recipe, seed=0).truth["mine"]) == 2
     (density,) = structure_maps(["mine"], recipe).values()
     assert float(density.sum()) * 1e3 == pytest.approx(integral(alanines(*HANDED)), rel=0.01)
     np.testing.assert_allclose(ndimage.center_of_mass(density.numpy()), density.shape[0] // 2, atol=0.05)

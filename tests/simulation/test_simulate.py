@@ -12,7 +12,7 @@ from scipy import ndimage
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Picks
 from tomosoup.simulation.options import MicroscopeOptions, ReconstructionOptions, SampleOptions, SimulationRecipe
-from tomosoup.simulation.simulate import STEPS, Scene, simulate
+from tomosoup.simulation.simulate import STEPS, Scene, simulate_run
 from tomosoup.simulation.specimen.built_in import PROTEIN_VOLUME, SHAPES, bead, built_in
 from tomosoup.simulation.specimen.density_maps import support
 
@@ -26,13 +26,13 @@ BOTH_HALVES = ReconstructionOptions(half_sets=True)
 
 @pytest.fixture(scope="module")
 def scene() -> Scene:
-    return simulate(SMALL, seed=7)
+    return simulate_run(SMALL, seed=7)
 
 
 @pytest.fixture(scope="module")
 def of_every_kind() -> Scene:
     options = ReconstructionOptions(tomo_types=KINDS, half_sets=True)
-    return simulate(SMALL.model_copy(update={"reconstruction": options}), seed=7)
+    return simulate_run(SMALL.model_copy(update={"reconstruction": options}), seed=7)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_a_particle_of_a_scene_is_darkest_at_its_true_place(map_file: Path) -> N
     microscope = PERFECT.model_copy(update={"dose": (1e6, 1e6)})
     recipe = SimulationRecipe(shape=shape, maps={"a": map_file}, map_mass={"a": 500.0}, microscope=microscope)
     zyx = np.array([(121.0, 113.0, 377.0), (204.0, 346.0, 141.0), (160.0, 160.0, 200.0)])
-    scene = simulate(recipe, seed=0, at={"a": Picks.of(zyx)})
+    scene = simulate_run(recipe, seed=0, at={"a": Picks.of(zyx)})
     assert scene.volume.shape == shape
     # Copick's rule: Å count from the outer corner of the first voxel, whose own centre is half a voxel in.
     expected = zyx / 10.0 - 0.5
@@ -77,7 +77,7 @@ def test_particles_are_dark(kind: str) -> None:
         microscope=MicroscopeOptions(dose=(500.0, 500.0), defocus=(4.0, 4.0)),
         reconstruction=ReconstructionOptions(tomo_types=(kind,), snr=10.0),
     )
-    scene = simulate(recipe, seed=5)
+    scene = simulate_run(recipe, seed=5)
     places = scene.volume.to_voxel(scene.truth["ribosome"].zyx).round().astype(int)
     assert len(places) == 3
     smooth = ndimage.uniform_filter(scene.volume.data.numpy(), 5)
@@ -97,7 +97,7 @@ def test_given_places_and_rotations_are_the_truth() -> None:
     zyx = np.array([(100.1, 111.2, 222.3), (130.0, 300.7, 95.0)])
     given = placed(zyx, poses(2, seed=2))
     bare = Picks.of(zyx[:1] + 30)
-    truth = simulate(SMALL, seed=0, at={"apo-ferritin": given, "beta-amylase": bare}).truth
+    truth = simulate_run(SMALL, seed=0, at={"apo-ferritin": given, "beta-amylase": bare}).truth
     np.testing.assert_array_equal(truth["apo-ferritin"].zyx, zyx)
     np.testing.assert_array_equal(truth["apo-ferritin"].rotations, given.rotations)
     np.testing.assert_array_equal(truth["beta-amylase"].zyx, bare.zyx)
@@ -114,9 +114,9 @@ def test_labels_are_at_the_true_places_and_as_large_as_the_particles(given: bool
     recipe = SimulationRecipe(
         shape=(48, 96, 96), concentration=dict(zip(names, (30000.0, 30000.0, 9000.0), strict=True)), microscope=COARSE
     )
-    scene = simulate(recipe, seed=7)
+    scene = simulate_run(recipe, seed=7)
     if given:
-        scene = simulate(recipe, seed=8, at=scene.truth)
+        scene = simulate_run(recipe, seed=8, at=scene.truth)
     labels = scene.labels.data.numpy()
     assert labels.dtype == np.uint8
     assert (scene.labels.shape, scene.labels.origin) == (scene.volume.shape, scene.volume.origin)
@@ -140,7 +140,7 @@ def test_numbers_follow_the_concentrations_and_those_of_species_without_one_the_
         maps={"a": map_file},
         microscope=COARSE,
     )
-    truth = simulate(recipe, seed=0).truth
+    truth = simulate_run(recipe, seed=0).truth
     assert {name: len(picks) for name, picks in truth.items()} == {"a": 5, "apo-ferritin": 4, "beta-amylase": 0}
 
 
@@ -162,10 +162,10 @@ def test_a_scene_holds_just_the_asked_kinds_in_their_order(of_every_kind: Scene,
 
 def test_half_sets_share_the_particles_and_not_the_noise() -> None:
     recipe = SMALL.model_copy(update={"reconstruction": BOTH_HALVES, "concentration": {}})
-    empty = simulate(recipe, seed=1).volumes
+    empty = simulate_run(recipe, seed=1).volumes
     assert abs(correlation(empty["wbp-half1"].data, empty["wbp-half2"].data)) < 0.05
     particles = {"apo-ferritin": 60000.0}
-    full = simulate(recipe.model_copy(update={"microscope": BRIGHT, "concentration": particles}), seed=1).volumes
+    full = simulate_run(recipe.model_copy(update={"microscope": BRIGHT, "concentration": particles}), seed=1).volumes
     first, second = (full[f"wbp-half{i}"].data for i in (1, 2))
     assert correlation(first, second) > 0.9
     assert correlation(first + second, full["wbp"].data) > 0.99
@@ -175,7 +175,7 @@ def test_contrast_grows_with_the_dose() -> None:
     def agreement(dose: float) -> float:
         microscope = COARSE.model_copy(update={"dose": (dose, dose), "damage": False})
         options = {"microscope": microscope, "reconstruction": BOTH_HALVES}
-        volumes = simulate(SMALL.model_copy(update=options), seed=7).volumes
+        volumes = simulate_run(SMALL.model_copy(update=options), seed=7).volumes
         return correlation(volumes["wbp-half1"].data, volumes["wbp-half2"].data)
 
     # Correlation is s / (s + 1) where s is the signal-to-noise ratio, which is proportional to the dose.
@@ -190,7 +190,7 @@ def test_contrast_grows_with_the_dose() -> None:
 )
 def test_each_weighting_changes_the_tomogram(scene: Scene, options: dict[str, object]) -> None:
     recipe = SMALL.model_copy(update={"reconstruction": ReconstructionOptions.model_validate(options)})
-    assert 0.2 < correlation(simulate(recipe, seed=7).volume.data, scene.volume.data) < 0.98
+    assert 0.2 < correlation(simulate_run(recipe, seed=7).volume.data, scene.volume.data) < 0.98
 
 
 # Seeds.
@@ -202,7 +202,7 @@ def test_the_same_seed_gives_the_same_scene_whatever_the_number_of_threads(
     recipe = SimulationRecipe.model_validate(of_every_kind.parameters["recipe"])
     threads(2)
     meanwhile: set[int] = set()
-    again = simulate(recipe, seed=7, progress=lambda *_: meanwhile.add(torch.get_num_threads()))
+    again = simulate_run(recipe, seed=7, progress=lambda *_: meanwhile.add(torch.get_num_threads()))
     # Volumes too small for threads to matter are the same with any number of them.
     assert meanwhile == {1}
     assert torch.get_num_threads() == 2
@@ -216,11 +216,11 @@ def test_the_same_seed_gives_the_same_scene_whatever_the_number_of_threads(
 
 
 def test_another_seed_gives_other_places_rotations_and_noise(scene: Scene) -> None:
-    other = simulate(SMALL, seed=8)
+    other = simulate_run(SMALL, seed=8)
     one, two = scene.truth["apo-ferritin"], other.truth["apo-ferritin"]
     assert np.abs(one.zyx - two.zyx).min(axis=1).max() > 1
     assert np.abs(one.rotations - two.rotations).max() > 0.1
-    same_places = simulate(SMALL, seed=8, at=scene.truth)
+    same_places = simulate_run(SMALL, seed=8, at=scene.truth)
     assert correlation(scene.volume.data, same_places.volume.data) < 0.5
 
 
@@ -231,7 +231,7 @@ def test_ranges_are_drawn_anew_by_each_seed() -> None:
         microscope=MicroscopeOptions(tilt_limit=(40.0, 60.0), tilt_step=10.0, pretilt=(-9.0, 9.0), dose=(60.0, 120.0)),
         reconstruction=ReconstructionOptions(lowpass=(30.0, 60.0), stretch=(0.9, 1.1)),
     )
-    runs = [simulate(recipe, seed=seed).parameters for seed in range(4)]
+    runs = [simulate_run(recipe, seed=seed).parameters for seed in range(4)]
     for values in [
         [p["acquisition"]["dose"] for p in runs],
         [p["acquisition"]["angles"][0] for p in runs],
@@ -260,7 +260,7 @@ def test_parameters_tell_what_was_drawn_and_survive_json(of_every_kind: Scene) -
 
 def test_progress_goes_through_its_steps_to_their_ends() -> None:
     heard: list[tuple[str, int, int]] = []
-    simulate(SMALL, seed=0, progress=lambda *what: heard.append(what))
+    simulate_run(SMALL, seed=0, progress=lambda *what: heard.append(what))
     assert tuple(dict.fromkeys(what for what, _, _ in heard)) == STEPS
     for step in STEPS:
         dones = [done / total for what, done, total in heard if what == step]
@@ -291,7 +291,7 @@ def test_what_is_in_the_ice_is_seen_and_not_labelled(options: dict[str, object])
         microscope=BRIGHT,
         reconstruction=BOTH_HALVES,
     )
-    scene = simulate(recipe, seed=3)
+    scene = simulate_run(recipe, seed=3)
     halves = [scene.volumes[f"wbp-half{i}"].data for i in (1, 2)]
     assert correlation(*halves) > 0.3
     assert scene.truth == {}
@@ -305,7 +305,7 @@ def test_particles_keep_their_labels_among_other_things() -> None:
     recipe = SimulationRecipe(
         shape=(48, 64, 64), concentration={"apo-ferritin": 20000.0}, sample=sample, microscope=COARSE
     )
-    scene = simulate(recipe, seed=3)
+    scene = simulate_run(recipe, seed=3)
     assert list(scene.truth) == ["apo-ferritin"]
     assert sorted(scene.labels.data.unique().tolist()) == [0, 1]
     one = len(support(torch.from_numpy(built_in("apo-ferritin", voxel_size=10.0)), voxel_size=10.0))
@@ -317,8 +317,8 @@ def test_gold_is_the_darkest_thing() -> None:
     assert float(bead(60.0, voxel_size=10.0).max()) > 2 * strongest
     recipe = SimulationRecipe(shape=(48, 64, 64), concentration={"ribosome": 10000.0}, microscope=BRIGHT)
     at = {"ribosome": placed([(240.0, 320.0, 320.0)], poses(1, seed=0))}
-    bare = simulate(recipe, seed=3, at=at)
-    golden = simulate(recipe.model_copy(update={"sample": SampleOptions(gold=(1.0, 1.0))}), seed=3, at=at)
+    bare = simulate_run(recipe, seed=3, at=at)
+    golden = simulate_run(recipe.model_copy(update={"sample": SampleOptions(gold=(1.0, 1.0))}), seed=3, at=at)
     darkest = [np.unravel_index(int(s.volume.data.argmin()), s.volume.shape) for s in (bare, golden)]
     assert [int(s.labels.data[at]) for s, at in zip((bare, golden), darkest, strict=True)] == [1, 0]
     smooth = ndimage.uniform_filter(golden.volume.data.numpy(), 3)
@@ -330,8 +330,8 @@ def test_gold_is_the_darkest_thing() -> None:
 
 
 def test_a_species_without_a_shape_is_refused() -> None:
-    with pytest.raises(InputError, match=r"'teapot' is not built in .*--maps teapot"):
-        simulate(SimulationRecipe(shape=(8, 16, 16), concentration={"teapot": 1.0}), seed=0)
+    with pytest.raises(InputError, match=r"'teapot' is not built in .* in `maps`"):
+        simulate_run(SimulationRecipe(shape=(8, 16, 16), concentration={"teapot": 1.0}), seed=0)
 
 
 @pytest.mark.parametrize(

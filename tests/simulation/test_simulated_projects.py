@@ -15,7 +15,6 @@ from density import HANDED, PERFECT, correlation
 from scipy import ndimage
 
 from tomosoup.cli.main import main
-from tomosoup.cli.options.commands import SimulateCommand
 from tomosoup.core.errors import InputError
 from tomosoup.data.formats.csv_tables import read_csv
 from tomosoup.data.new_project import unfinished
@@ -28,7 +27,7 @@ from tomosoup.simulation.options import (
     SampleOptions,
     SimulationRecipe,
 )
-from tomosoup.simulation.project import simulate_project
+from tomosoup.simulation.project import LayoutFrom, simulate
 from tomosoup.simulation.simulate import Scene
 from tomosoup.simulation.specimen.density_maps import centred
 
@@ -44,7 +43,7 @@ TS_2,beta-amylase,200.0,200.0,95.5
 
 
 def made(folder: Path, **options: object) -> Path:
-    simulate_project(SimulateCommand(out=folder, simulation=options.pop("simulation", QUICK), **options))
+    simulate(folder, options.pop("simulation", QUICK), **options)
     return folder
 
 
@@ -140,7 +139,7 @@ def test_labels_of_twins_are_the_objects_whatever_species_a_run_has(tmp_path: Pa
     first = made(tmp_path / "first", runs=1, simulation=both)
     (tmp_path / "picks.csv").write_text(PICKS)
     for like in (first, tmp_path / "picks.csv"):
-        folder = made(tmp_path / f"like-{like.stem}", like=like)
+        folder = made(tmp_path / f"like-{like.stem}", runs=LayoutFrom(like))
         root = copick.from_file(str(folder / "copick_config.json"))
         for run in root.runs:
             labels = run.segmentations[0].numpy()
@@ -159,7 +158,7 @@ def test_any_number_of_jobs_makes_the_same_project(tmp_path: Path) -> None:
     assert not np.array_equal(voxels(two, "run_000")["wbp"], voxels(two, "run_001")["wbp"])
 
 
-def test_a_killed_command_goes_on_with_what_it_had_finished(tmp_path: Path) -> None:
+def test_a_killed_command_resumes_with_what_it_had_finished(tmp_path: Path) -> None:
     words = ["--runs", "5", "--shape", "48", "96", "96", "--microscope.tilt-step", "4", "--concentration.ribosome", "0"]
     command = [sys.executable, "-m", "tomosoup", "simulate", str(tmp_path / "p"), *words, "--jobs", "2"]
     process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -229,14 +228,14 @@ def test_a_species_that_copick_cannot_name_is_refused_before_anything_is_made(tm
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_stopped_command_says_that_it_goes_on(
+def test_a_stopped_command_says_that_it_resumes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stop_before_run(1, monkeypatch)
     with pytest.raises(SystemExit) as stopped:
         main(["simulate", str(tmp_path / "p"), "--runs", "2", "--shape", "24", "48", "48", "--recipe", quick(tmp_path)])
     assert stopped.value.code == 130
-    assert "the same command goes on after the last finished run" in capsys.readouterr().err
+    assert "the same command resumes after the last finished run" in capsys.readouterr().err
 
 
 def quick(folder: Path) -> str:
@@ -250,14 +249,14 @@ def stop_before_run(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C as soon as so many runs are made."""
     calls = []
 
-    def simulate(*args: object, **options: object) -> Scene:
+    def stopped(*args: object, **options: object) -> Scene:
         calls.append(1)
         if len(calls) > number:
             raise KeyboardInterrupt
         return original(*args, **options)
 
-    original = projects.simulate
-    monkeypatch.setattr(projects, "simulate", simulate)
+    original = projects.simulate_run
+    monkeypatch.setattr(projects, "simulate_run", stopped)
 
 
 def test_a_process_that_dies_is_told_in_a_sentence(tmp_path: Path) -> None:
@@ -309,7 +308,7 @@ def test_a_first_run_that_fails_leaves_nothing(tmp_path: Path, jobs: int) -> Non
 @pytest.mark.parametrize("contest", [False, True])
 def test_twins_have_their_particles_exactly_where_the_table_says(tmp_path: Path, contest: bool) -> None:
     (tmp_path / "picks.csv").write_text(PICKS)
-    folder = made(tmp_path / "p", like=tmp_path / "picks.csv", contest=contest)
+    folder = made(tmp_path / "p", runs=LayoutFrom(tmp_path / "picks.csv"), contest=contest)
     project = open_project(folder)
     assert project.runs == ["TS_1", "TS_2"]
     for run, wanted in read_csv(tmp_path / "picks.csv").items():
@@ -323,7 +322,9 @@ def test_a_twins_particle_is_where_its_pick_says_by_the_layouts_rule(tmp_path: P
     (tmp_path / "picks.csv").write_text(PICKS)
     microscope = PERFECT.model_copy(update={"dose": (1e5, 1e5)})
     recipe = QUICK.model_copy(update={"microscope": microscope, "sample": SampleOptions(thickness=(100.0, 100.0))})
-    folder = made(tmp_path / "p", like=tmp_path / "picks.csv", like_runs=("TS_2",), contest=contest, simulation=recipe)
+    folder = made(
+        tmp_path / "p", runs=LayoutFrom(tmp_path / "picks.csv", ("TS_2",)), contest=contest, simulation=recipe
+    )
     project = open_project(folder)
     (listing,) = project.listings("TS_2")
     dark = -np.asarray(listing.open()[0])
@@ -334,7 +335,7 @@ def test_a_twins_particle_is_where_its_pick_says_by_the_layouts_rule(tmp_path: P
 
 def test_a_project_can_have_twins_too(tmp_path: Path) -> None:
     first = made(tmp_path / "first", runs=2)
-    twins = made(tmp_path / "twins", like=first, like_runs=("run_001",), seed=5)
+    twins = made(tmp_path / "twins", runs=LayoutFrom(first, ("run_001",)), seed=5)
     assert open_project(twins).runs == ["run_001"]
     a, b = (open_project(p).pick_sets("run_001")["simulation", "0"]()["apo-ferritin"] for p in (first, twins))
     np.testing.assert_allclose(a.zyx, b.zyx, atol=1e-6)
@@ -344,4 +345,4 @@ def test_a_project_can_have_twins_too(tmp_path: Path) -> None:
 def test_a_run_that_is_not_there_has_no_twin(tmp_path: Path) -> None:
     (tmp_path / "picks.csv").write_text(PICKS)
     with pytest.raises(InputError, match=r"picks.csv has no run TS_9; it has TS_1, TS_2"):
-        made(tmp_path / "p", like=tmp_path / "picks.csv", like_runs=("TS_9",))
+        made(tmp_path / "p", runs=LayoutFrom(tmp_path / "picks.csv", ("TS_9",)))

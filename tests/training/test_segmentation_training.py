@@ -11,7 +11,6 @@ from conftest import TINY_SIMULATION, TINY_TRAINING
 from pydantic import ValidationError
 
 from tomosoup.cli.main import main
-from tomosoup.cli.options.commands import SimulateCommand
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Picks, Species, Volume
 from tomosoup.data.options import AnnotatedData
@@ -22,7 +21,7 @@ from tomosoup.models.history import runs_seen
 from tomosoup.models.nets.options import UNet3dOptions
 from tomosoup.models.window_plan import WindowPlan
 from tomosoup.simulation.options import ReconstructionOptions
-from tomosoup.simulation.project import simulate_project
+from tomosoup.simulation.project import simulate
 from tomosoup.training.learner import HELD_OUT_LOSS, Learner, running_average, tile_loss
 from tomosoup.training.options import AugmentationOptions, LossOptions, PretrainingOptions, TrainingRecipe
 from tomosoup.training.run.best_epochs import kept_checkpoints
@@ -256,7 +255,7 @@ def kinds_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     kinds = TINY_SIMULATION.model_copy(
         update={"reconstruction": ReconstructionOptions(tomo_types=("denoised", "ctfdeconvolved"))}
     )
-    simulate_project(SimulateCommand(out=folder, runs=2, simulation=kinds))
+    simulate(folder, kinds, runs=2)
     return folder
 
 
@@ -332,7 +331,7 @@ def test_both_projects_of_a_pretraining_have_the_same_species(
     project_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one = TINY_SIMULATION.model_copy(update={"concentration": {"apo-ferritin": 30000.0}})
-    simulate_project(SimulateCommand(out=tmp_path / "one", runs=2, simulation=one))
+    simulate(tmp_path / "one", one, runs=2)
     out = tmp_path / "m.safetensors"
     with pytest.raises(SystemExit):
         main(["train", str(project_folder), "--output", str(out), "--pretrain-on", str(tmp_path / "one")])

@@ -18,7 +18,7 @@ from conftest import TINY_PLAN, TINY_SIMULATION, TINY_TRAINING
 from pydantic import ValidationError
 from timm.layers import convert_sync_batchnorm
 
-from tomosoup.cli.options.commands import SimulateCommand, TrainCommand
+from tomosoup.cli.options.commands import TrainCommand
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Picks, Species, Volume
 from tomosoup.data.formats.csv_tables import write_csv
@@ -31,7 +31,7 @@ from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.inference.sliding_window import predict_heatmap
 from tomosoup.models.checkpoint import load
 from tomosoup.models.nets.build import build_net
-from tomosoup.simulation.project import simulate_project
+from tomosoup.simulation.project import simulate
 from tomosoup.training.batch_norm import estimate_norms
 from tomosoup.training.learner import ShuffledByEpoch, cosine_with_warmup, mixed_loss
 from tomosoup.training.options import AugmentationOptions, LossOptions, TrainingRecipe
@@ -425,7 +425,7 @@ def test_synchronised_norms_keep_the_activations_that_timm_puts_into_them() -> N
 
 def simulated(folder: Path) -> Path:
     """Two small runs."""
-    simulate_project(SimulateCommand(out=folder / "p", runs=2, simulation=TINY_SIMULATION))
+    simulate(folder / "p", TINY_SIMULATION, runs=2)
     return folder / "p"
 
 

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import tomosoup
 from runs.shared.command import print_progress
 from runs.shared.density_maps import MAP_SCALE, density_maps
-from tomosoup.cli.options.commands import SimulateCommand
 from tomosoup.simulation.options import CONCENTRATION, SimulationRecipe
-from tomosoup.simulation.project import simulate_project
 
 RUNS, MATCHED_RUNS, SEED = 3, 2, 903
 """Runs of a level, those that matched filters search; every level has the same scenes."""
@@ -78,7 +77,4 @@ def simulate(out: Path, data: Path) -> None:
     """Simulate the project of every level that is missing."""
     for level in LEVELS:
         if not (out / level.name).exists():
-            simulate_project(
-                SimulateCommand(out=out / level.name, runs=RUNS, seed=SEED, simulation=recipe(level, data)),
-                progress=print_progress,
-            )
+            tomosoup.simulate(out / level.name, recipe(level, data), runs=RUNS, seed=SEED, progress=print_progress)

@@ -5,10 +5,9 @@ from pathlib import Path
 import mrcfile
 import numpy as np
 
-from tomosoup.cli.options.commands import SimulateCommand
+import tomosoup
 from tomosoup.data.project import Project, open_project
 from tomosoup.simulation.options import SimulationRecipe
-from tomosoup.simulation.project import simulate_project
 from tomosoup.simulation.specimen.built_in import Ellipsoid, Shape, rendered
 
 EACH = 10
@@ -46,7 +45,7 @@ def simulate(out: Path) -> None:
         (out / "simulated", SIMULATED + 1, SEED + 1, other),
     ):
         if not project.exists():
-            simulate_project(SimulateCommand(out=project, runs=runs, seed=seed, simulation=settings))
+            tomosoup.simulate(project, settings, runs=runs, seed=seed)
 
 
 def mixed(out: Path) -> Project:

@@ -5,17 +5,16 @@ from pathlib import Path
 
 import torch
 
+import tomosoup
 from runs.shared.command import share_of
 from runs.shared.small_contest import SEEDS, VOXEL, heatmap_training, simulate_contest
 from runs.shared.small_unet3d import FLIPS_ONLY, unet3d_training
-from tomosoup.cli.options.commands import SimulateCommand
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.project import open_project
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.history import last_training
 from tomosoup.models.window_plan import WindowPlan
 from tomosoup.simulation.options import MicroscopeOptions, SimulationRecipe
-from tomosoup.simulation.project import simulate_project
 from tomosoup.training.options import TrainingRecipe
 from tomosoup.training.train import train
 
@@ -63,7 +62,7 @@ def simulate(out: Path, picks: Path) -> None:
     if not (out / "simulated").exists():
         microscope = MicroscopeOptions(dose=(30.0, 30.0))
         simulation = SimulationRecipe(shape=(64, 192, 192), voxel_size=VOXEL, microscope=microscope)
-        simulate_project(SimulateCommand(out=out / "simulated", runs=9, simulation=simulation, seed=11))
+        tomosoup.simulate(out / "simulated", simulation, runs=9, seed=11)
 
 
 def train_all(out: Path, picks: Path, weights: Path, *, worker: str = "0/1") -> None:

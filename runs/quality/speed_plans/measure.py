@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+import tomosoup
 from runs.quality.speed_plans.trainings import PLANE, Way, trainings
 from runs.shared.command import Words
 from runs.shared.saved_picks import picks_to_json, write_json
-from tomosoup.cli.options.commands import SimulateCommand
 from tomosoup.data.options import AnnotatedData, DataOptions
 from tomosoup.data.project import Project, open_project
 from tomosoup.data.tomogram import select_tomogram
@@ -24,7 +24,6 @@ from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.inference.tiling.windows import window_regions
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.simulation.options import SimulationRecipe
-from tomosoup.simulation.project import simulate_project
 from tomosoup.training.train import train
 
 RUNS, TRAINED, SIMULATION_SEED = 12, 5, 21
@@ -34,7 +33,7 @@ SEEDS = (0,)
 def simulate(out: Path) -> None:
     """Make the project."""
     simulation = SimulationRecipe.read("simulated").model_copy(update={"shape": (48, PLANE, PLANE)})
-    simulate_project(SimulateCommand(out=out / "project", runs=RUNS, seed=SIMULATION_SEED, simulation=simulation))
+    tomosoup.simulate(out / "project", simulation, runs=RUNS, seed=SIMULATION_SEED)
 
 
 def train_all(out: Path, *names: Words) -> None:

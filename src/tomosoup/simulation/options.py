@@ -1,6 +1,6 @@
-"""What a simulated tomogram is made of. Every option of `tomosoup simulate` is a field here.
+"""What a simulated tomogram is made of. Every option of a scene is a field here.
 
-A range is two numbers; each run draws its own value between them, so that nets do not learn one microscope.
+A range is two numbers; each run draws its own value between them, so that networks do not learn one microscope.
 """
 
 from __future__ import annotations
@@ -38,115 +38,115 @@ CONCENTRATION = {
     "thyroglobulin": 3800.0,
     "virus-like-particle": 1900.0,
 }
-"""Five to twenty times the contest's, so that a small volume holds enough of each kind to learn from and to score."""
+"""Five to twenty times the contest's, so that a small volume has enough of each species to learn from and to score."""
 
 
 class LayoutOptions(Options):
-    """How many particles there are and where."""
+    """Numbers and positions of particles."""
 
     variation: dict[str, NotNegative] = Field(default={})
-    """Standard deviation of a species' number between runs, as a share of the number; 0 for species not named."""
+    """Standard deviation of a species' number between runs, as a fraction of the number; 0 for species not named."""
     cluster_size: dict[str, Annotated[float, Ge(1)]] = Field(default={})
-    """How many particles of a species share a cluster on average; species not named stand alone."""
+    """How many particles of a species share a cluster on average; species not named are not clustered."""
     cluster_spread: dict[str, Positive] = Field(default={})
-    """Standard deviation (Å) of a species' particles about the middle of their cluster, along each axis; 100 if not
+    """Standard deviation (Å) of a species' particles around the centre of their cluster, along each axis; 100 if not
     named."""
     depth: dict[str, tuple[Share, Positive]] = Field(default={})
-    """Mean and standard deviation of a species' z, as shares of the tomogram's; species not named stand at any z."""
+    """Mean and standard deviation of a species' z, as fractions of the tomogram's depth; the others are at any z."""
 
 
 class SampleOptions(Options):
-    """What is in the ice besides the particles. Nothing of it is labelled."""
+    """The ice, and what is in it besides the labelled particles."""
 
     RENAMED: ClassVar = {"bystanders": "background_proteins", "bystander_mass": "background_mass"}
 
     thickness: PositiveRange = (1200.0, 1800.0)
-    """Å of ice, in the middle of the tomogram; thicker ice passes fewer electrons."""
+    """Thickness of the ice in Å, in the centre of the tomogram; thicker ice passes fewer electrons."""
     ice_gradient: NotNegativeRange = (0.0, 0.0)
-    """Change of the thickness from one side of the field to the other, as a share of it, in any direction."""
+    """Change of the thickness from one side of the field to the other, as a fraction of it, in any direction."""
     background_proteins: NotNegativeRange = (0.0, 0.0)
-    """Other proteins per cubic micrometre of ice."""
+    """Background proteins per cubic micrometre of ice: not labelled, of no known structure."""
     background_mass: PositiveRange = (30.0, 150.0)
-    """Their masses in kDa."""
+    """Masses of the background proteins in kDa."""
     crowding: Annotated[tuple[Share, Share], AfterValidator(_goes_up)] = (0.0, 0.0)
-    """Share of the ice's volume that other proteins fill, beside `background_proteins`: 0.2 to 0.33 in a cell."""
+    """Fraction of the ice's volume filled by further background proteins: 0.2 to 0.33 in a cell."""
     gold: NotNegativeRange = (0.0, 0.0)
-    """Gold beads in the tomogram."""
+    """Number of gold beads in the tomogram."""
     gold_diameter: PositiveRange = (50.0, 100.0)
-    """Their diameters in Å."""
+    """Diameters of the gold beads in Å."""
     membranes: NotNegativeRange = (0.0, 0.0)
-    """Vesicles and fragments of membrane in the tomogram."""
+    """Number of vesicles and fragments of membrane in the tomogram."""
     membrane_radius: PositiveRange = (150.0, 800.0)
-    """Their radii of curvature in Å; what does not fit into 800 Å is a fragment."""
+    """Radii of curvature of the membranes in Å; what does not fit into 800 Å is a fragment."""
     carbon: ShareRange = (0.0, 0.0)
-    """Share of the field, from one side, that lies on the carbon film of the grid."""
+    """Fraction of the field, from one side, that lies on the carbon film of the grid."""
     carbon_thickness: Positive = 120.0
-    """Å of carbon."""
+    """Thickness of the carbon film in Å."""
 
 
 class MicroscopeOptions(Options):
-    """The tilt series: geometry, dose, contrast transfer, detector, and what alignment leaves behind."""
+    """The tilt series: geometry, dose, contrast transfer, detector, and errors of alignment."""
 
     tilt_limit: Annotated[tuple[Positive, Annotated[float, Gt(0), Lt(90)]], AfterValidator(_goes_up)] = (60.0, 60.0)
-    """Tilts go from minus this many degrees to plus, about y."""
+    """Highest tilt in degrees, to both sides; the tilt axis is y."""
     tilt_step: Positive = 3.0
     """Degrees between tilts."""
     pretilt: Range = (0.0, 0.0)
-    """Degrees that the series is off centre, as of a lamella."""
+    """Degrees by which the centre of the series is tilted, as for a lamella."""
     order: Literal["dose-symmetric", "one-way"] = "dose-symmetric"
-    """Which tilts get the fresh sample: those near the middle, or those at the negative end."""
+    """Which tilts are taken first: those of small angles (dose-symmetric), or those at the negative end (one-way)."""
     dose: PositiveRange = (120.0, 120.0)
     """Electrons per Å² over all tilts."""
     damage: bool = True
-    """Exposure wears fine detail away, as measured by Grant and Grigorieff (2015)."""
+    """Radiation damage removes fine detail, as measured by Grant and Grigorieff (2015)."""
     defocus: NotNegativeRange = (2.0, 4.0)
-    """Underfocus in µm; each particle has its own, by its height in the tilted ice."""
+    """Underfocus in µm on the tilt axis; a particle's own follows from its height in the tilted ice."""
     defocus_error: NotNegative = 0.1
-    """Each tilt departs from the run's defocus by up to this (µm)."""
+    """Largest difference of a tilt's defocus from the run's, in µm."""
     astigmatism: NotNegativeRange = (0.0, 0.05)
     """Half the difference between largest and smallest defocus, in µm."""
     voltage: Positive = 300.0
     """Acceleration voltage in kV."""
     spherical_aberration: NotNegative = 2.7
-    """In mm."""
+    """Spherical aberration in mm."""
     amplitude_contrast: Share = 0.07
-    """Share of the contrast that comes from amplitude."""
+    """Fraction of the contrast that comes from amplitude."""
     mean_free_path: Positive = 3000.0
     """Å of ice after which an energy filter lets 37 % of the electrons pass."""
     detector_pixel: Positive = 1.5
     """Å on the sample that one pixel of the detector sees."""
     mtf: Annotated[float, Gt(0), Le(1)] = 0.5
-    """Modulation transfer of the detector at its own highest frequency, with a Gaussian fall to it."""
+    """Modulation transfer of the detector at its Nyquist frequency; it falls to it as a Gaussian."""
     mtf_file: Path | None = None
-    """A detector's measured transfer in its place, as a RELION STAR file (rlnResolutionInversePixel, rlnMtfValue)."""
+    """A detector's measured transfer in place of `mtf`: a RELION STAR file (rlnResolutionInversePixel, rlnMtfValue)."""
     shift_error: NotNegative = 0.0
-    """What alignment left of each tilt's shift: standard deviation in Å, along each axis."""
+    """Error of each tilt's aligned shift: standard deviation in Å, along each axis."""
     angle_error: NotNegative = 0.0
-    """The same of tilt angle and of rotation in the plane, in degrees."""
+    """Error of each tilt's aligned angle and in-plane rotation: standard deviation in degrees."""
 
 
 class ReconstructionOptions(Options):
-    """From the tilt series to the tomograms that users have."""
+    """From the tilt series to tomograms."""
 
     RENAMED: ClassVar = {"kinds": "tomo_types"}
 
     tomo_types: tuple[TomoType, ...] = Field(default=("wbp",), min_length=1)
-    """wbp: weighted back-projection; ctfdeconvolved: the same after a Wiener filter of each tilt; denoised: low-passed
-    as the contest's denoised tomograms are."""
+    """wbp: weighted back-projection; ctfdeconvolved: the same after a Wiener filter of each tilt; denoised: the
+    first, made to look like the contest's denoised tomograms."""
     half_sets: bool = False
-    """Also two tomograms from half the electrons each, for noise2noise: wbp-half1 and wbp-half2."""
+    """Also write two tomograms from half the electrons each, for noise2noise: wbp-half1 and wbp-half2."""
     dose_weighting: bool = True
-    """Weigh each tilt's frequencies by what exposure has left of them."""
+    """Weight each tilt's frequencies by what radiation damage leaves of them."""
     tilt_weighting: NotNegative = 0.0
-    """Weigh tilts by this power of the cosine of their angle; above 0 trusts high tilts, in thicker ice, less."""
+    """Weight tilts by this power of the cosine of their angle; above 0, high tilts (in thicker ice) count less."""
     lowpass: PositiveRange | None = None
-    """Resolution in Å at which a Gaussian low-pass of the images has fallen to a half; none keeps all."""
+    """Resolution in Å at which a Gaussian low-pass of the images passes a half; without it all frequencies are kept."""
     highpass: Positive | None = None
-    """Length in Å of which a Gaussian high-pass of the images keeps a half; slower changes, as of the ice, go."""
+    """Length in Å at which a Gaussian high-pass of the images passes a half; it removes slow changes, as of the ice."""
     snr: Positive = 10.0
-    """Signal-to-noise ratio (power) that the Wiener filter counts on."""
+    """Signal-to-noise ratio (power) that the Wiener filter assumes."""
     stretch: PositiveRange = (1.0, 1.0)
-    """Factor on the resolution that denoising leaves: above 1 is blurrier than the contest's."""
+    """Factor on the resolution that denoising leaves: above 1 is blurrier than the contest's tomograms."""
 
 
 class SimulationRecipe(Recipe):
@@ -161,7 +161,7 @@ class SimulationRecipe(Recipe):
     concentration: dict[str, NotNegative] = Field(default=CONCENTRATION)
     """Particles per cubic micrometre, by species."""
     default_concentration: NotNegative = 3000.0
-    """The same for species that have a structure or a map and no concentration."""
+    """Particles per cubic micrometre of species that have a structure or a map and no `concentration`."""
     structures: dict[str, str] = Field(default={})
     """By species, in place of the built-in shapes: a PDB or mmCIF file, or a PDB id (8cpv) to download from RCSB."""
     maps: dict[str, Path] = Field(default={})
@@ -169,16 +169,16 @@ class SimulationRecipe(Recipe):
     map_scale: dict[str, Positive] = Field(default={})
     """Enlarge a species' map by this factor, at the same density."""
     map_mass: dict[str, Positive] = Field(default={})
-    """Scale a species' map to this mass (kDa); without it the map's values count as 28.3 a kDa, summed over voxels,
-    as in the maps of the contest's organisers."""
+    """Scale a species' map to this mass (kDa); without it, map values that sum to 28.3 stand for 1 kDa, as in
+    the maps of the contest's organisers."""
     layout: LayoutOptions = LayoutOptions()
-    """Numbers and places."""
+    """Numbers and positions."""
     sample: SampleOptions = SampleOptions()
-    """What else is in the ice."""
+    """Ice and what else is in it."""
     microscope: MicroscopeOptions = MicroscopeOptions()
-    """How it is seen."""
+    """The tilt series."""
     reconstruction: ReconstructionOptions = ReconstructionOptions()
-    """What becomes of the images."""
+    """From the tilt series to tomograms."""
 
     @property
     def concentrations(self) -> dict[str, float]:

@@ -1,86 +1,139 @@
-"""Projects of simulated runs: several at once, resumed after a kill, the same whatever the number of processes."""
+"""Projects of simulated runs: several at once, resumed after a stop, the same whatever the number of processes."""
 
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from tomosoup.cli.options.commands import SimulateCommand
 from tomosoup.core.errors import InputError
 from tomosoup.core.progress import Progress, no_progress
 from tomosoup.core.species import CONTEST_SPECIES
-from tomosoup.core.types import Picks, PicksBySpecies, Species
+from tomosoup.core.types import Picks, PicksByRun, PicksBySpecies, Species
 from tomosoup.data.copick.files import valid_name
 from tomosoup.data.formats.csv_tables import read_csv
 from tomosoup.data.new_project import NewProject, SimulatedRun, new_project
-from tomosoup.data.project import open_project
+from tomosoup.data.project import Project, open_project
 from tomosoup.data.truth import read_truth
 from tomosoup.simulation.options import SimulationRecipe
-from tomosoup.simulation.simulate import STEPS, simulate, structure_maps
+from tomosoup.simulation.simulate import STEPS, simulate_run, structure_maps
 from tomosoup.simulation.specimen.density_maps import support_radius
 
 RUNS_A_SEED = 100_000
 """Projects of neighbouring seeds share no run unless they have more runs than this."""
 PARTS = 100
-"""Parts of a run that its progress is told in, a half for each of its steps."""
+"""Units of progress a run; each of its steps is half of them."""
 
 
-def simulate_project(options: SimulateCommand, *, progress: Progress = no_progress) -> list[str]:
-    """Simulate a project as the `simulate` command is told; returns the names of its runs.
+@dataclass(frozen=True)
+class LayoutFrom:
+    """Runs whose particles are to be simulated again, at exactly the same positions."""
 
-    The folder appears once all runs are written; runs that an earlier, stopped call with the same options has finished
-    are not made again. Raises `InputError` as `simulate` does, where the folder exists, and where a process dies.
+    source: Path
+    """A CSV of picks (experiment,particle_type,x,y,z) or an annotated project."""
+    runs: tuple[str, ...] = ()
+    """Of these runs only; none means all."""
+
+
+def simulate(
+    folder: str | Path,
+    recipe: str | Path | SimulationRecipe = "simulated",
+    *,
+    runs: int | LayoutFrom = 4,
+    seed: int = 0,
+    jobs: int = 1,
+    contest: bool = False,
+    overwrite: bool = False,
+    progress: Progress = no_progress,
+) -> Project:
+    """Simulate a copick project of tomograms with known particles; returns the project.
+
+    The folder appears once all runs are written. A call that was stopped can be repeated: finished runs are kept.
+    Raises `InputError` as `simulate_run` does, where the folder exists, and where a process dies.
+
+    Args:
+        folder: where to make the project.
+        recipe: a recipe that ships with tomosoup ("simulated", "contest", "cell"), a TOML file, or the recipe itself.
+        runs: how many tomograms; or the runs of a table or project whose particle positions are used again.
+        seed: the same seed gives the same tomograms.
+        jobs: how many tomograms to simulate at a time, each in its own process.
+        contest: name files as the contest does instead of as copick does.
+        overwrite: replace a simulated project in `folder`.
+        progress: called as the work advances.
     """
-    recipe = options.simulation
-    names, layouts = _layouts(options)
-    settings = options.model_dump(mode="json", exclude={"out", "jobs", "overwrite", "recipe"})
-    with new_project(
-        options.out,
-        species_of(names, recipe),
-        contest=options.contest,
-        overwrite=options.overwrite,
-        settings={"tomosoup": version("tomosoup"), **settings, "files": _files(options)},
-    ) as project:
+    folder = Path(folder)
+    recipe = recipe if isinstance(recipe, SimulationRecipe) else SimulationRecipe.read(recipe)
+    names, layouts = _layouts(runs, recipe, contest=contest)
+    source = runs.source if isinstance(runs, LayoutFrom) else None
+    settings = {
+        "tomosoup": version("tomosoup"),
+        "runs": list(layouts),
+        "seed": seed,
+        "layout_from": None if source is None else str(source),
+        "contest": contest,
+        "simulation": recipe.model_dump(mode="json"),
+        "files": _files(recipe, source),
+    }
+    species = species_of(names, recipe)
+    with new_project(folder, species, contest=contest, overwrite=overwrite, settings=settings) as project:
         missing = {
-            run: (options.seed * RUNS_A_SEED + i, at)
-            for i, (run, at) in enumerate(layouts.items())
-            if run not in project.runs
+            run: (seed * RUNS_A_SEED + i, at) for i, (run, at) in enumerate(layouts.items()) if run not in project.runs
         }
-        if options.jobs == 1:
-            for i, (run, (seed, at)) in enumerate(missing.items()):
-                _add_run(project, run, recipe, seed, at, _one_of(progress, run, i, len(missing)))
+        if jobs == 1:
+            for i, (run, (its_seed, at)) in enumerate(missing.items()):
+                _add_run(project, run, recipe, its_seed, at, _as_one_of(progress, run, i, len(missing)))
         else:
-            _in_processes(project, recipe, missing, jobs=options.jobs, out=str(options.out), progress=progress)
-    return list(layouts)
+            _in_processes(project, recipe, missing, jobs=jobs, out=str(folder), progress=progress)
+    return open_project(folder)
 
 
-def _layouts(options: SimulateCommand) -> tuple[list[str], dict[str, PicksBySpecies | None]]:
-    """The project's species, and its runs with the places of each species in them, or None for random ones.
+def _layouts(
+    runs: int | LayoutFrom, recipe: SimulationRecipe, *, contest: bool
+) -> tuple[list[str], dict[str, PicksBySpecies | None]]:
+    """The project's species, and by run the picks to simulate particles at, or None for random positions.
 
-    Every run has every species, if only with no particles: labels count them, in this order.
+    Every run has every species, if only with no particles: the labels count them, in this order.
     """
-    if not options.layout_from:
-        return [*options.simulation.concentrations], {f"run_{i:03d}": None for i in range(options.runs)}
-    given = dict(_like(options))
+    if isinstance(runs, int):
+        return [*recipe.concentrations], {f"run_{i:03d}": None for i in range(runs)}
+    given = _read_layout(runs)
     names = sorted({name for at in given.values() for name in at})
-    return names, {run: {name: at.get(name, Picks.of([])) for name in names} for run, at in given.items()}
+    # In the contest's frame voxel 0 is one voxel before where `simulate_run` has it, so the particles move by a voxel.
+    shift = recipe.voxel_size if contest else 0.0
+    moved = {
+        run: {name: replace(picks, zyx=picks.zyx + shift) for name, picks in at.items()} for run, at in given.items()
+    }
+    return names, {run: {name: at.get(name, Picks.of([])) for name in names} for run, at in moved.items()}
 
 
-def _files(options: SimulateCommand) -> dict[str, list[int]]:
-    """Size and time of change of the files that the tomograms are made from: a project is not to mix two versions."""
-    recipe = options.simulation
-    named = [options.layout_from, recipe.microscope.mtf_file, *recipe.maps.values(), *recipe.structures.values()]
+def _read_layout(layout: LayoutFrom) -> PicksByRun:
+    """The picks of the runs of a table or a project."""
+    read: Callable[[str], PicksBySpecies]
+    if layout.source.suffix == ".csv":
+        table = read_csv(layout.source)
+        runs, read = list(table), table.__getitem__
+    else:
+        project = open_project(layout.source)
+        runs, read = project.runs, partial(read_truth, project)
+    if unknown := sorted(set(layout.runs) - set(runs)):
+        raise InputError(f"{layout.source} has no run {', '.join(unknown)}; it has {', '.join(runs)}.")
+    return {run: read(run) for run in layout.runs or runs}
+
+
+def _files(recipe: SimulationRecipe, layout: Path | None) -> dict[str, list[int]]:
+    """Size and time of change of the files that the tomograms are made from, as a project must not mix two versions."""
+    named = [layout, recipe.microscope.mtf_file, *recipe.maps.values(), *recipe.structures.values()]
     paths = [Path(name) for name in named if name is not None]
     return {str(p): [p.stat().st_size, p.stat().st_mtime_ns] for p in paths if p.is_file()}
 
 
 def species_of(names: list[str], recipe: SimulationRecipe) -> list[Species]:
-    """The contest's species by their names; the radius of others is that of their matter."""
+    """The species with these names: the contest's as they are; others with the radius of their matter, weight 1."""
     known = {s.name: s for s in CONTEST_SPECIES}
     maps = structure_maps([valid_name(name, what="Species") for name in names], recipe)
     return [
@@ -88,12 +141,12 @@ def species_of(names: list[str], recipe: SimulationRecipe) -> list[Species]:
     ]
 
 
-def _one_of(progress: Progress, run: str, i: int, runs: int) -> Progress:
-    """The progress of the `i`-th of the runs, told as part of the whole."""
+def _as_one_of(progress: Progress, run: str, i: int, runs: int) -> Progress:
+    """The progress of the `i`-th of the runs, as part of the whole: its steps count differently and weigh the same."""
 
     def report(what: str, done: int, total: int) -> None:
-        share = (done / total + STEPS.index(what)) / len(STEPS)
-        progress(f"Simulating ({run})", round((i + share) * PARTS), runs * PARTS)
+        fraction = (done / total + STEPS.index(what)) / len(STEPS)
+        progress(f"Simulating ({run})", round((i + fraction) * PARTS), runs * PARTS)
 
     return report
 
@@ -106,7 +159,7 @@ def _add_run(
     at: PicksBySpecies | None,
     progress: Progress = no_progress,
 ) -> None:
-    scene = simulate(recipe, seed=seed, at=at, progress=progress)
+    scene = simulate_run(recipe, seed=seed, at=at, progress=progress)
     parameters = {"tomosoup": version("tomosoup"), **scene.parameters}
     project.add_run(run, SimulatedRun(scene.volumes, scene.truth, scene.labels, parameters))
 
@@ -130,27 +183,9 @@ def _in_processes(
                 progress("Simulating", done, len(waiting))
         except BrokenProcessPool as error:
             raise InputError(
-                f"A simulating process died (out of memory?); {len(project.runs)} finished runs are kept: run the same "
-                f"command again to go on with {out}, perhaps with fewer --jobs."
+                f"A simulating process died (out of memory?); {len(project.runs)} finished runs are kept: repeat the "
+                f"simulation of {out} to resume it, with fewer `jobs` if memory is short."
             ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-
-
-def _like(options: SimulateCommand) -> Iterator[tuple[str, dict[str, Picks]]]:
-    """The runs of a table or a project, species by species, as layouts."""
-    assert options.layout_from is not None
-    read: Callable[[str], dict[str, Picks]]
-    if options.layout_from.suffix == ".csv":
-        table = read_csv(options.layout_from)
-        runs, read = list(table), table.__getitem__
-    else:
-        project = open_project(options.layout_from)
-        runs, read = project.runs, lambda run: dict(read_truth(project, run, None))
-    if unknown := sorted(set(options.layout_runs) - set(runs)):
-        raise InputError(f"{options.layout_from} has no run {', '.join(unknown)}; it has {', '.join(runs)}.")
-    # In the contest's frame voxel 0 stands a voxel before where `simulate` has it: there the tomogram is to give way.
-    shift = options.simulation.voxel_size if options.contest else 0.0
-    for run in options.layout_runs or runs:
-        yield run, {name: replace(p, zyx=p.zyx + shift) for name, p in read(run).items()}

@@ -1,4 +1,4 @@
-"""A whole simulated run: from a recipe and a seed to tomograms, their true picks and labels."""
+"""One simulated run: from a recipe and a seed to tomograms, their true picks and labels."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tomosoup.core.progress import Progress, no_progress
-from tomosoup.core.types import Picks, PicksBySpecies, Volume
+from tomosoup.core.progress import Progress, no_progress, part
+from tomosoup.core.types import Array, Picks, PicksBySpecies, Volume
 from tomosoup.data.volumes.mrc import read_mrc
 from tomosoup.data.volumes.normalisation import standardise
 from tomosoup.simulation.microscope.denoising import denoised
@@ -41,22 +41,23 @@ from tomosoup.simulation.specimen.atomic_models import read_model
 from tomosoup.simulation.specimen.built_in import built_in
 from tomosoup.simulation.specimen.density_maps import centred, from_map, support
 from tomosoup.simulation.specimen.ice import Sample, carbon_phase, draw_sample, ice_thickness
-from tomosoup.simulation.specimen.layout import Kind, Room, placed_at, random_layout
+from tomosoup.simulation.specimen.layout import Component, OccupancyGrid, placed_at, random_layout
 from tomosoup.simulation.specimen.potential import potential
 
 UNLABELLED = 255
-"""What the room is marked with where something is that nobody looks for."""
+"""Label, in the occupancy grid, of all that is not a particle of a species."""
 STEPS = (PROJECTING, RECONSTRUCTING)
-"""What `progress` of `simulate` is told, in this order."""
+"""The work that `simulate_run` reports to its `progress`, in this order."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Tomograms and the poses that they were made from, both in Å from the outer corner of voxel 0 (copick's rule)."""
+    """Tomograms and the true picks in them, both in Å from the outer corner of voxel 0 (copick's rule)."""
 
     volumes: dict[str, Volume]
-    """By kind, each `(z, y, x)` with mean 0 and deviation 1, particles dark."""
+    """By tomogram type, each `(z, y, x)` with mean 0 and standard deviation 1, particles dark."""
     truth: dict[str, Picks]
+    """By species, with rotations."""
     labels: Volume
     """`(z, y, x)` uint8: 1 for the matter of the first species of `truth`, and so on; 0 elsewhere."""
     parameters: dict[str, Any] = field(repr=False)
@@ -68,19 +69,24 @@ class Scene:
         return next(iter(self.volumes.values()))
 
 
-def simulate(
+def simulate_run(
     recipe: SimulationRecipe = SimulationRecipe(),  # noqa: B008 - immutable
     *,
     seed: int,
     at: Mapping[str, Picks] | None = None,
     progress: Progress = no_progress,
 ) -> Scene:
-    """Simulate one run; the same recipe and seed give the same voxels.
-
-    Particles are placed by the recipe's concentrations, or `at` given positions, which are taken as they are (turned at
-    random where they bring no orientation). It computes in one thread, whose sums are the same on any number of cores.
+    """Simulate one run. The same recipe and seed give the same voxels, on any number of cores.
 
     Raises `InputError` for species without a shape, files that cannot be read and particles that do not fit.
+
+    Args:
+        recipe: particles, ice, microscope and reconstruction.
+        seed: of all that is drawn.
+        at: true picks by species, where particles are to be. They are used as they are, overlapping or not, and get
+            random rotations where they have none. Without it particles are placed at random, by the recipe's
+            concentrations.
+        progress: called with each of `STEPS`.
     """
     with one_thread():
         return _simulate(recipe, seed=seed, at=at, progress=progress)
@@ -88,7 +94,7 @@ def simulate(
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute in one thread within the block."""
+    """Compute in one thread within the block: sums in several threads depend on their number."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -98,19 +104,19 @@ def one_thread() -> Iterator[None]:
 
 
 def _simulate(recipe: SimulationRecipe, *, seed: int, at: Mapping[str, Picks] | None, progress: Progress) -> Scene:
-    places, surroundings, microscope, noise = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(4))
+    positions, surroundings, microscope, noise = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(4))
     electrons = torch.Generator().manual_seed(int(noise.integers(2**62)))
     names = list(at if at is not None else recipe.concentrations)
-    room = Room(recipe.shape, recipe.voxel_size)
+    grid = OccupancyGrid(recipe.shape, recipe.voxel_size)
     acquisition = draw_acquisition(recipe.microscope, random=microscope)
     processing = draw_processing(recipe.reconstruction, random=microscope)
-    sample = draw_sample(recipe.sample, room, random=surroundings)
+    sample = draw_sample(recipe.sample, grid, random=surroundings)
     maps = structure_maps(names, recipe)
-    truth, others = _lay_out(maps, sample, recipe, room, at=at, random=places)
+    truth, others = _lay_out(maps, sample, recipe, grid, at=at, random=positions)
     phase = _phase(maps | sample.maps, truth | others, sample, acquisition, recipe, random=electrons, progress=progress)
     tomograms = _tomograms(phase, sample, acquisition, processing, recipe, random=electrons, progress=progress)
     half = recipe.voxel_size / 2
-    labels = torch.from_numpy(np.where(room.labels == UNLABELLED, 0, room.labels).astype(np.uint8))
+    labels = torch.from_numpy(np.where(grid.labels == UNLABELLED, 0, grid.labels).astype(np.uint8))
     return Scene(
         {k: standardise(Volume(v, recipe.voxel_size, (half, half, half))) for k, v in tomograms.items()},
         truth,
@@ -126,7 +132,7 @@ def _simulate(recipe: SimulationRecipe, *, seed: int, at: Mapping[str, Picks] | 
 
 
 def structure_maps(names: Sequence[str], recipe: SimulationRecipe) -> dict[str, Tensor]:
-    """A map `(n, n, n)` for each name, in V: from its model or map where the recipe has one, else built in.
+    """A map `(n, n, n)` in V of each species: from the recipe's atomic model or density map, else the built-in one.
 
     Raises `InputError` for files that cannot be read and names without a shape.
     """
@@ -150,34 +156,37 @@ def _lay_out(
     maps: Mapping[str, Tensor],
     sample: Sample,
     recipe: SimulationRecipe,
-    room: Room,
+    grid: OccupancyGrid,
     *,
     at: PicksBySpecies | None,
     random: np.random.Generator,
 ) -> tuple[dict[str, Picks], dict[str, Picks]]:
-    """The poses of labelled and of unlabelled things, in Å from the tomogram's corner; fills the room."""
+    """Poses of the labelled particles and of all else, in Å from the tomogram's corner; marks them in the grid."""
 
-    def kind(name: str, density: Tensor, number: int, label: int = UNLABELLED) -> Kind:
+    def component(name: str, density: Tensor, number: int, label: int = UNLABELLED) -> Component:
         hollow = name in sample.hollow
-        return Kind(name, support(density, voxel_size=recipe.voxel_size, hollow=hollow), number, label)
+        return Component(name, support(density, voxel_size=recipe.voxel_size, hollow=hollow), number, label)
 
-    slab = sample.slab(room.extent)
-    others = [kind(n, m, sample.counts[n]) for n, m in sample.maps.items()]
+    slab = sample.slab(grid.extent)
+    others = [component(n, m, sample.counts[n]) for n, m in sample.maps.items()]
     if at is not None:
-        wanted = [kind(n, m, 0, i + 1) for i, (n, m) in enumerate(maps.items())]
-        truth = placed_at(at, wanted, room, random=random)
-        return truth, random_layout(others, room, random=random, slab=slab)
-    numbers = {n: _number(recipe, n, room, random=random) for n in maps}
-    wanted = [kind(n, m, numbers[n], i + 1) for i, (n, m) in enumerate(maps.items())]
-    found = random_layout([*wanted, *others], room, random=random, recipe=recipe.layout, slab=slab)
+        wanted = [component(n, m, 0, i + 1) for i, (n, m) in enumerate(maps.items())]
+        truth = placed_at(at, wanted, grid, random=random)
+        return truth, random_layout(others, grid, random=random, slab=slab)
+    numbers = {n: particle_number(recipe, n, grid.extent, random=random) for n in maps}
+    wanted = [component(n, m, numbers[n], i + 1) for i, (n, m) in enumerate(maps.items())]
+    found = random_layout([*wanted, *others], grid, random=random, recipe=recipe.layout, slab=slab)
     return {n: found[n] for n in maps}, {n: found[n] for n in sample.maps}
 
 
-def _number(recipe: SimulationRecipe, name: str, room: Room, *, random: np.random.Generator) -> int:
-    """Particles of a species: its concentration, times a log-normal factor of mean 1 where numbers vary."""
+def particle_number(recipe: SimulationRecipe, name: str, extent: Array, *, random: np.random.Generator) -> int:
+    """Particles of a species in a tomogram of `extent` Å (z, y, x).
+
+    Its concentration times the volume, times a log-normal factor of mean 1 where the recipe has numbers vary.
+    """
     spread = math.sqrt(math.log(1 + recipe.layout.variation.get(name, 0.0) ** 2))
     factor = math.exp(spread * random.standard_normal() - spread**2 / 2)
-    return round(recipe.concentrations[name] * float(np.prod(room.extent)) * 1e-12 * factor)
+    return round(recipe.concentrations[name] * float(np.prod(extent)) * 1e-12 * factor)
 
 
 def _phase(
@@ -190,11 +199,11 @@ def _phase(
     random: torch.Generator,
     progress: Progress,
 ) -> Tensor:
-    """Phase contrast `(tilts, y, x)` of all that is in the sample."""
+    """Phase contrast `(tilts, y, x)` in radians of all that is in the sample."""
     extent = np.array(recipe.shape) * recipe.voxel_size
     view = Field.of(recipe.shape, recipe.voxel_size, acquisition)
-    about_middle = {name: Picks(p.zyx - extent / 2, p.score, p.rotations) for name, p in particles.items()}
-    phase = project(maps, about_middle, acquisition, recipe.microscope, field=view, progress=progress)
+    from_centre = {name: Picks(p.zyx - extent / 2, p.score, p.rotations) for name, p in particles.items()}
+    phase = project(maps, from_centre, acquisition, recipe.microscope, field=view, progress=progress)
     if sample.carbon is not None:
         phase += carbon_phase(sample.carbon, acquisition, recipe.microscope, field=view, random=random)
     return phase
@@ -210,7 +219,7 @@ def _tomograms(
     random: torch.Generator,
     progress: Progress,
 ) -> dict[str, Tensor]:
-    """The recipe's kinds of tomogram, and the halves where it asks for them, `(z, y, x)` each."""
+    """The recipe's tomograms `(z, y, x)` by type, with half-set tomograms where it asks for them."""
     options, pixel = recipe.reconstruction, recipe.voxel_size
     view = Field((phase.shape[1], phase.shape[2]), pixel)
     extent = np.array(recipe.shape) * pixel
@@ -222,17 +231,14 @@ def _tomograms(
     images = {"": normalised(halves[0] + halves[1])}
     if options.half_sets:
         images |= {f"-half{i + 1}": normalised(half) for i, half in enumerate(halves)}
-    jobs = [("wbp" + name, filtered(image, weights)) for name, image in images.items()]
+    stacks = {"wbp" + half: filtered(image, weights) for half, image in images.items()}
     if "ctfdeconvolved" in options.tomo_types:
         undo = wiener(acquisition, recipe.microscope, shape=view.shape, pixel=pixel, snr=options.snr)
-        jobs.append(("ctfdeconvolved", filtered(images[""], weights * undo)))
+        stacks["ctfdeconvolved"] = filtered(images[""], weights * undo)
     made: dict[str, Tensor] = {}
-    for i, (kind, stack) in enumerate(jobs):
-
-        def report(what: str, done: int, total: int, i: int = i) -> None:
-            progress(what, i * total + done, len(jobs) * total)
-
-        made[kind] = reconstruct(stack, acquisition.aligned(), recipe.shape, progress=report)
+    for i, (tomo_type, stack) in enumerate(stacks.items()):
+        one = part(progress, i, len(stacks))
+        made[tomo_type] = reconstruct(stack, acquisition.aligned(), recipe.shape, progress=one)
     if "denoised" in options.tomo_types:
         made["denoised"] = denoised(made["wbp"], voxel_size=pixel, stretch=processing.stretch, random=random)
-    return {kind: made[kind] for kind in (*options.tomo_types, *(k for k in made if "half" in k))}
+    return {name: made[name] for name in (*options.tomo_types, *(n for n in made if "half" in n))}

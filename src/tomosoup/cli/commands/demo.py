@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tomosoup.cli.commands.report import write_report
 from tomosoup.cli.commands.sample import sample_project
-from tomosoup.cli.options.commands import DemoCommand, SimulateCommand
+from tomosoup.cli.options.commands import DemoCommand
 from tomosoup.cli.options.report import ReportCommand
 from tomosoup.cli.tables import score_table
 from tomosoup.cli.terminal import Outcome, Stopped, progress_bars
@@ -24,7 +24,7 @@ from tomosoup.inference.jobs.run_picker import in_this_process, pick_runs
 from tomosoup.models.checkpoint import load
 from tomosoup.review.overview import draw_overview
 from tomosoup.scoring.score import Score, score
-from tomosoup.simulation.project import simulate_project
+from tomosoup.simulation.project import simulate
 from tomosoup.training.options import TrainingRecipe
 from tomosoup.training.train import train
 
@@ -104,12 +104,12 @@ def _make_room(options: DemoCommand) -> None:
 def _trained(options: DemoCommand, progress: Progress) -> str:
     """Simulate runs and train on them, the last but one chooses weights and thresholds; returns the last."""
     recipe = TrainingRecipe.read(options.recipe)
-    simulation = SimulateCommand(
-        out=options.out / "project", runs=options.runs, seed=options.seed, simulation=options.simulation
+    project = simulate(
+        options.out / "project", options.simulation, runs=options.runs, seed=options.seed, progress=progress
     )
-    *seen, unseen = simulate_project(simulation, progress=progress)
+    *seen, unseen = project.runs
     checkpoint = train(
-        open_project(options.out / "project"),
+        project,
         recipe,
         fold=len(seen) - 1,
         folder=options.out / "model.training",

@@ -1,4 +1,4 @@
-"""Findings on picks and densities together: contrast, half-voxels, radii."""
+"""Findings on picks and densities together: contrast, half-voxel shifts, radii."""
 
 from __future__ import annotations
 
@@ -15,94 +15,103 @@ from tomosoup.review.check.subtomogram_average import Boxes, contrast, joined, m
 from tomosoup.review.check.volumes import usual_voxel_size
 
 SURE = 5.0
-"""A contrast of so many standard errors is one."""
+"""A contrast above so many standard errors is significant."""
 FEW = 10
-"""Fewer picks make no average."""
+"""Fewer picks are too few for an average."""
 SKEWED = 0.15
-"""Skewness of grey values that tells dark particles (below) from bright ones (above)."""
+"""Skewness of grey values: below minus this, particles are dark; above this, they are bright."""
 OFF = 0.25
-"""Voxels between picks and densities that are worth a word."""
+"""Voxels between picks and densities that are worth a finding."""
 LEAST_ERROR = 0.02
-"""Voxels: no species' offset is known better, its own middle being a matter of taste."""
+"""Voxels: no species' offset is known better, as its centre is a matter of definition."""
 RADII = 0.5, 1.4
-"""The species' radius and the average's agree within these ratios."""
+"""The measured radius and the species' agree if their ratio is within these."""
+
+RADIUS_SIGNAL = 20.0
+"""A contrast of fewer standard errors is too low to measure a radius: TODO"""
 
 
 @dataclass(frozen=True)
 class Average:
-    """What the boxes of one species, of all runs, say."""
+    """The boxes of one species in all runs."""
 
     species: Species
     boxes: Boxes
     contrast: float
+    """As `subtomogram_average.contrast` measures it."""
     error: float
+    """Its standard error."""
 
     @property
-    def sure(self) -> bool:
+    def significant(self) -> bool:
         """Whether there is a density at the picks."""
         return len(self.boxes) >= FEW and abs(self.contrast) > SURE * self.error
 
 
 def averages(surveys: Sequence[Survey], species: Sequence[Species]) -> list[Average]:
-    """Of each species that has boxes, those of runs of the usual voxel size."""
+    """The average of each species that has boxes, from the runs of the usual voxel size."""
     usual = usual_voxel_size(surveys)
     found = []
-    for kind in species:
+    for one in species:
         parts = [
-            s.boxes[kind.name]
-            for s in surveys
-            if kind.name in s.boxes and same_voxel_size(s.tomogram.voxel_size, usual)
+            s.boxes[one.name] for s in surveys if one.name in s.boxes and same_voxel_size(s.tomogram.voxel_size, usual)
         ]
         if parts:
             boxes = joined(parts)
-            found.append(Average(kind, boxes, *contrast(boxes)))
+            found.append(Average(one, boxes, *contrast(boxes)))
     return found
 
 
 def sign(found: Sequence[Average], surveys: Sequence[Survey]) -> tuple[str, list[Finding]]:
-    """Whether particles are "dark", "bright" or "unknown", and what to do about it."""
+    """Whether particles are "dark", "bright" or "unknown", and findings where networks expect something else."""
     inverted = surveys[0].tomogram.inverted
-    sure = [a for a in found if a.sure]
+    significant = [a for a in found if a.significant]
     findings = [
         Finding(
             "warning",
             "contrast",
-            f"Nothing dark or bright stands at its {len(a.boxes)} picks ({a.contrast:.2f} ± {a.error:.2f} deviations): "
-            "are positions in Å, is the voxel size true?",
+            f"There is no density at its {len(a.boxes)} picks (contrast {a.contrast:.2f} ± {a.error:.2f} standard "
+            "deviations): check that positions are in Å and that `voxel_size` is right.",
             species=a.species.name,
         )
         for a in found
-        if not a.sure and len(a.boxes) > 2 * FEW
+        if not a.significant and len(a.boxes) > 2 * FEW
     ]
-    if sure:
-        verdict = "dark" if sum(a.contrast / a.error for a in sure) < 0 else "bright"
+    if significant:
+        verdict = "dark" if sum(a.contrast / a.error for a in significant) < 0 else "bright"
         if verdict == "bright":
-            cure = "leave --invert out" if inverted else "train, tune and pick with --invert"
-            text = f"Particles are bright, and nets expect dark ones: {cure}."
+            cure = "do not set `invert`" if inverted else "train, tune and pick with `invert=True`"
+            text = f"The particles are bright, and networks expect dark ones: {cure}."
             findings.append(Finding("error", "contrast", text))
         return verdict, findings
     skewness = float(np.mean([s.grey.skewness for s in surveys]))
     if abs(skewness) < SKEWED:
-        text = "Whether particles are dark, as nets expect, is not known without picks: look, else use --invert."
+        text = "Networks expect dark particles. Without picks this cannot be checked: look at a tomogram, and set "
+        text += "`invert=True` if they are bright."
         return "unknown", [*findings, Finding("note", "contrast", text)]
     if skewness > 0:
-        text = f"Particles are probably bright (skewness {skewness:.2f}) and nets expect dark ones: look, use --invert."
+        text = f"The particles are probably bright (skewness {skewness:.2f}), and networks expect dark ones: look at a "
+        text += "tomogram, and set `invert=True`."
         return "bright", [*findings, Finding("warning", "contrast", text)]
     return "dark", findings
 
 
 @dataclass(frozen=True)
 class Offsets:
-    """Where densities lie as seen from their picks, in voxels along z, y, x, with standard errors."""
+    """Offsets of densities from their picks: voxels along z, y, x, with standard errors, `(3,)` each."""
 
     offset: Array
     error: Array
     by_species: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
+    """Offset and standard error of each species."""
 
 
 def offsets(found: Sequence[Average], voxel_size: float) -> Offsets | None:
-    """Of each species with a sure density, and their mean, the species' own scatter counted (DerSimonian and Laird)."""
-    own = {a.species.name: offset(a.boxes) for a in found if a.sure}
+    """Offsets of the species with a significant density, and their mean, which counts the scatter between species.
+
+    Random-effects mean of DerSimonian and Laird (1986). None where no density is significant.
+    """
+    own = {a.species.name: offset(a.boxes) for a in found if a.significant}
     if not own:
         return None
     vox = {name: (o / voxel_size, np.maximum(e / voxel_size, LEAST_ERROR)) for name, (o, e) in own.items()}
@@ -118,7 +127,7 @@ def offsets(found: Sequence[Average], voxel_size: float) -> Offsets | None:
 
 
 def half_voxels(found: Offsets | None, species: Sequence[Species], *, first: float, voxel_size: float) -> list[Finding]:
-    """An offset that is there, and the first voxel (from `first`, now) that mends it where all axes share it."""
+    """A significant offset; where all axes share it, with the first voxel (now `first`) that corrects it."""
     if found is None:
         return []
     there = (np.abs(found.offset) > OFF) & (np.abs(found.offset) > 3 * found.error)
@@ -126,12 +135,12 @@ def half_voxels(found: Offsets | None, species: Sequence[Species], *, first: flo
         return []
     grave = np.abs(found.offset[there]).max() * voxel_size > 0.25 * min(s.radius for s in species)
     z, y, x = found.offset
-    text = f"Densities lie {z:.2f}, {y:.2f}, {x:.2f} voxels (z y x, ± {found.error.max():.2f}) from their picks: "
+    text = f"Densities are {z:.2f}, {y:.2f}, {x:.2f} voxels (z y x, ± {found.error.max():.2f}) from their picks: "
     mean = float((found.offset / found.error**2).sum() / (1 / found.error**2).sum())
     if (np.abs(found.offset - mean) < np.maximum(3 * found.error, OFF)).all():
         wanted = first - mean
         halves = round(2 * wanted) / 2
-        text += f"--first-voxel {halves if abs(halves - wanted) < 0.1 else round(wanted, 2):g} mends it."
+        text += f"set `first_voxel={halves if abs(halves - wanted) < 0.1 else round(wanted, 2):g}`."
     else:
         text += "shift the picks, or check how the tomogram was cut."
     return [Finding("error" if grave else "warning", "offset", text)]
@@ -140,19 +149,28 @@ def half_voxels(found: Offsets | None, species: Sequence[Species], *, first: flo
 def radii(
     found: Sequence[Average], measured: Offsets | None, *, voxel_size: float
 ) -> tuple[dict[str, float], list[Finding]]:
-    """The radius of each average (Å), and the species whose own does not go with it."""
+    """The radius of each average (Å), and findings where it disagrees with the species'."""
     sizes, findings = {}, []
     for a in found:
-        if not a.sure or measured is None or len(a.boxes) < 2 * FEW:
+        if not a.significant or measured is None or len(a.boxes) < 2 * FEW:
             continue
         size = measured_radius(a.boxes, measured.by_species[a.species.name][0] * voxel_size)
         if size is None:
             continue
         sizes[a.species.name] = size
         if not RADII[0] < size / a.species.radius < RADII[1]:
-            text = (
-                f"The average of {len(a.boxes)} picks has a radius of about {size:.0f} Å, the species one of "
-                f"{a.species.radius:g}: correct the project's."
-            )
-            findings.append(Finding("warning", "radius", text, species=a.species.name))
+            findings.append(_other_radius(a, size))
     return sizes, findings
+
+
+def _other_radius(average: Average, size: float) -> Finding:
+    """A warning where the average shows its radius well, else a note."""
+    name, picks = average.species.name, len(average.boxes)
+    if abs(average.contrast) < RADIUS_SIGNAL * average.error:
+        text = f"The average of {picks} picks is too noisy to check the radius of {average.species.radius:g} Å."
+        return Finding("note", "radius", text, species=name)
+    text = (
+        f"The average of {picks} picks has a radius of about {size:.0f} Å, the species one of "
+        f"{average.species.radius:g} Å: correct the species' radius if this is not the particle's."
+    )
+    return Finding("warning", "radius", text, species=name)

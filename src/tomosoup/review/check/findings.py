@@ -1,4 +1,4 @@
-"""What a check found, and how much it matters."""
+"""What a check found, and how serious it is."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not as it should be, in a sentence that says what to do."""
+    """One problem, in a sentence that says what to do."""
 
     severity: Severity
-    """An error makes results wrong or a command fail; a warning may cost particles; a note is to be known."""
+    """An error makes results wrong or a command fail; a warning may cost particles; a note is good to know."""
     check: str
-    """What was looked at: "voxel size", "contrast", ..."""
+    """What was checked: "voxel size", "contrast", ..."""
     text: str
     runs: tuple[str, ...] = ()
     """The runs concerned; none means all."""
@@ -25,15 +25,15 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Report:
-    """All findings, the gravest first, and what was measured on the way."""
+class CheckResult:
+    """All findings, the most serious first, and what was measured."""
 
     findings: tuple[Finding, ...]
     measured: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, findings: Sequence[Finding], measured: Mapping[str, Any]) -> Report:
-        """The findings by severity, else in the order in which they were found."""
+    def of(cls, findings: Sequence[Finding], measured: Mapping[str, Any]) -> CheckResult:
+        """The findings sorted by severity; those of one severity stay in their order."""
         return cls(tuple(sorted(findings, key=lambda f: SEVERITIES.index(f.severity))), measured)
 
     @property
@@ -42,5 +42,5 @@ class Report:
         return any(f.severity == "error" for f in self.findings)
 
     def as_dict(self) -> dict[str, Any]:
-        """What `tomosoup check --json` prints."""
+        """The findings and measures in JSON's types."""
         return {"findings": [asdict(f) for f in self.findings], "measured": dict(self.measured)}

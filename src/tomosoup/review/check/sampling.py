@@ -1,4 +1,4 @@
-"""What the checks look at: one tomogram after the other, a sample of its voxels, the boxes about some of its picks."""
+"""What the checks read of each run: a sample of its voxels, and sub-volumes at some of its picks."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from tomosoup.data.tomogram import Tomogram, select_tomogram
 from tomosoup.review.check.subtomogram_average import Boxes, cut_boxes
 
 BLOCK = (32, 96, 96)
-"""Voxels (z, y, x) of each of the 27 blocks, spread from face to face, that stand for a tomogram's grey values."""
+"""Voxels (z, y, x) of each of 27 blocks, spread from face to face, whose grey values are sampled."""
 WHOLE = 2**27
-"""Voxels of a tomogram that is read at once where there are picks: larger ones are read box by box."""
+"""Largest tomogram, in voxels, that is read at once where there are picks; larger ones are read box by box."""
 ENOUGH = 240
-"""Picks of a species, of all runs together, that an average is made of."""
+"""Picks of a species, of all runs together, that are enough for an average."""
 
 
 @dataclass(frozen=True)
 class GreyValues:
-    """A sample of a tomogram's grey values in numbers."""
+    """Statistics of a sample of a tomogram's grey values."""
 
     mean: float
-    deviation: float
+    standard_deviation: float
     skewness: float
     bad: float
-    """Share that is NaN or infinite; the other numbers are of the rest."""
+    """Fraction that is NaN or infinite; the other numbers are of the rest."""
     lowest: float
     highest: float
     at_ends: float
-    """Share that is exactly the lowest or the highest value, whichever is more."""
+    """Fraction that is exactly the lowest or the highest value, whichever is larger."""
 
     @property
     def usable(self) -> bool:
-        """Whether there is anything to see."""
-        return self.bad == 0 and self.deviation > 0
+        """Whether all values are numbers and not all the same."""
+        return self.bad == 0 and self.standard_deviation > 0
 
 
 @dataclass(frozen=True)
@@ -53,18 +53,18 @@ class Survey:
     grey: GreyValues
     picks: PicksBySpecies = field(default_factory=dict)
     boxes: Mapping[str, Boxes] = field(default_factory=dict)
-    """By species, about some of the picks."""
+    """By species, at some of the picks."""
 
-    def places(self, species: str) -> Array:
+    def positions_vox(self, species: str) -> Array:
         """A species' picks `(n, 3)` as fractional voxel indices."""
-        places: Array = (self.picks[species].zyx - np.array(self.tomogram.origin)) / self.tomogram.voxel_size
-        return places
+        zyx_vox: Array = (self.picks[species].zyx - np.array(self.tomogram.origin)) / self.tomogram.voxel_size
+        return zyx_vox
 
 
 def survey(
     project: Project, run: str, data: DataOptions, picks: PicksBySpecies, species: Sequence[Species], *, most: int
 ) -> Survey:
-    """Read what the checks need of a run: boxes about at most `most` picks a species.
+    """Read what the checks need of a run, with boxes at `most` picks a species or fewer.
 
     Raises `InputError` where there is no such tomogram or it cannot be read.
     """
@@ -76,35 +76,35 @@ def survey(
     if not grey.usable:
         return found
     random = np.random.default_rng(0)
-    for kind in species:
-        if kind.name not in picks or not len(picks[kind.name]):
+    for one in species:
+        if one.name not in picks or not len(picks[one.name]):
             continue
-        places = found.places(kind.name)
-        inside = places[within(places, tomogram.shape)]
+        zyx_vox = found.positions_vox(one.name)
+        inside = zyx_vox[within(zyx_vox, tomogram.shape)]
         if len(inside):
             some = random.permutation(len(inside))[:most]
             boxes = cut_boxes(
                 tomogram.read,
                 tomogram.shape,
                 inside[some],
-                radius=kind.radius,
+                radius=one.radius,
                 voxel_size=tomogram.voxel_size,
-                scale=(grey.mean, grey.deviation),
+                scale=(grey.mean, grey.standard_deviation),
             )
-            found = Survey(run, tomogram, grey, picks, {**found.boxes, kind.name: boxes})
+            found = Survey(run, tomogram, grey, picks, {**found.boxes, one.name: boxes})
     return found
 
 
-def within(places: Array, shape: Sequence[int]) -> NDArray[np.bool_]:
-    """Which of the places `(n, 3)`, in voxels, lie inside a volume of `shape`, its outermost voxels whole."""
-    inside: NDArray[np.bool_] = np.all((places >= -0.5) & (places <= np.array(shape) - 0.5), axis=1)
+def within(zyx_vox: Array, shape: Sequence[int]) -> NDArray[np.bool_]:
+    """`(n,)`: which positions `(n, 3)` (voxel indices) are inside a volume of `shape`, up to its voxels' outer faces."""
+    inside: NDArray[np.bool_] = np.all((zyx_vox >= -0.5) & (zyx_vox <= np.array(shape) - 0.5), axis=1)
     return inside
 
 
 def grey_values(tomogram: Tomogram) -> GreyValues:
-    """The numbers of 27 blocks (of the whole, where it is smaller)."""
+    """Statistics of 27 blocks, or of the whole tomogram where it is smaller."""
     starts = [
-        sorted({round(share * (n - min(n, size))) for share in (0, 0.5, 1)})
+        sorted({round(part * (n - min(n, size))) for part in (0, 0.5, 1)})
         for n, size in zip(tomogram.shape, BLOCK, strict=True)
     ]
     blocks = []
@@ -116,8 +116,8 @@ def grey_values(tomogram: Tomogram) -> GreyValues:
     bad = 1 - len(good) / len(values)
     if not len(good):
         return GreyValues(0.0, 0.0, 0.0, bad, 0.0, 0.0, 0.0)
-    mean, deviation = float(good.mean(dtype=np.float64)), float(good.std(dtype=np.float64))
+    mean, spread = float(good.mean(dtype=np.float64)), float(good.std(dtype=np.float64))
     lowest, highest = float(good.min()), float(good.max())
-    third = float((((good - mean) / deviation) ** 3).mean(dtype=np.float64)) if deviation else 0.0
+    third = float((((good - mean) / spread) ** 3).mean(dtype=np.float64)) if spread else 0.0
     at_ends = max(float((good == end).mean()) for end in (lowest, highest))
-    return GreyValues(mean, deviation, third, bad, lowest, highest, at_ends)
+    return GreyValues(mean, spread, third, bad, lowest, highest, at_ends)

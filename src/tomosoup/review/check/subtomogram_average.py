@@ -1,4 +1,4 @@
-"""Sub-volumes about picks and their average: contrast, where its middle lies, how large it is."""
+"""Sub-volumes at picks and their average: its contrast, its centre, its radius."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ Read = Callable[[tuple[slice, slice, slice]], Volume]
 REACH = 2.0
 """A box reaches so many radii to every side."""
 STEPS = 7
-"""A radius has about so many samples: boxes of large particles in small voxels are binned."""
+"""Samples in a radius, about: boxes of large particles in small voxels are binned."""
 BALL = 1.4
-"""So many radii about the middle an average is looked at to find its middle; what is further off is background."""
+"""The centre of an average is found in a ball of so many radii; what is outside is background."""
 REACH_OF_OFFSETS = 4
-"""Offsets are looked for up to so many samples."""
+"""Samples up to which offsets are searched."""
 EDGE = 0.1
-"""Share of its contrast that is left of an average at its radius: of simulated particles that is 0.7 (an elongated one)
-to 1.15 times the contest's radius."""
+"""Fraction of an average's contrast that is left at its radius. For simulated particles that radius is 0.7 (an elongated
+one) to 1.15 times the contest's radius."""
 RESAMPLES = 32
-"""Of the bootstrap behind an offset's error."""
+"""Resamples of the bootstrap that estimates an offset's error."""
 
 
 @dataclass(frozen=True)
 class Boxes:
-    """Sub-volumes of picks of one species, sampled so that the pick is exactly the middle sample.
+    """Sub-volumes of picks of one species, sampled so that the pick is exactly the centre sample.
 
     `data` is `(n, m, m, m)`, 0 where a box lies outside its tomogram; `there` `(n, m, m, m)` is False there.
     """
@@ -41,13 +41,13 @@ class Boxes:
     step: float
     """Å from sample to sample."""
     radius: float
-    """The species', in Å."""
+    """The species' radius in Å."""
 
     def __len__(self) -> int:
         return len(self.data)
 
     def average(self, picks: Floats | None = None) -> Array:
-        """The mean `(..., m, m, m)` of the boxes, each as often as `picks` `(..., n)` says, where they are there."""
+        """The mean `(..., m, m, m)` of the boxes, each weighted by `picks` `(..., n)`; outside tomograms it is not counted."""
         often = np.ones(len(self), np.float32) if picks is None else picks
         flat = (often @ part.reshape(len(self), -1) for part in (self.data, self.there.astype(np.float32)))
         total, count = (np.asarray(f, dtype=float).reshape(*often.shape[:-1], *self.data.shape[1:]) for f in flat)
@@ -56,14 +56,14 @@ class Boxes:
 
     @property
     def distance(self) -> Array:
-        """`(m, m, m)`: Å from the middle."""
-        return from_middle(self.data.shape[1], [0.0, 0.0, 0.0]) * self.step
+        """`(m, m, m)`: Å from the centre."""
+        return from_centre(self.data.shape[1], [0.0, 0.0, 0.0]) * self.step
 
 
-def from_middle(m: int, middle: Sequence[float]) -> Array:
-    """`(m, m, m)`: the distance, in samples, from a point that is given from the middle sample."""
+def from_centre(m: int, point: Sequence[float]) -> Array:
+    """`(m, m, m)`: the distance, in samples, from a point that is given relative to the centre sample."""
     at = np.arange(m) - m // 2
-    z, y, x = np.meshgrid(*(at - shift for shift in middle), indexing="ij")
+    z, y, x = np.meshgrid(*(at - shift for shift in point), indexing="ij")
     distance: Array = np.sqrt(z**2 + y**2 + x**2)
     return distance
 
@@ -73,15 +73,22 @@ def cut_boxes(
 ) -> Boxes:
     """The boxes of picks at `zyx_vox` `(n, 3)` (fractional voxels) of a volume of `shape`.
 
-    `read` gives the voxels of a region; by `scale`, (mean, deviation), values become (value - mean) / deviation.
-    Between voxels they are interpolated linearly.
+    Values between voxels are interpolated linearly.
+
+    Args:
+        read: gives the voxels of a region (z, y, x).
+        shape: of the volume.
+        zyx_vox: positions of the picks.
+        radius: of the species, Å.
+        voxel_size: Å.
+        scale: mean and standard deviation of the tomogram; values become (value - mean) / standard deviation.
     """
     size = max(1, round(radius / voxel_size / STEPS))
     half = int(np.ceil(REACH * radius / voxel_size / size))
     samples = (2 * half + 1 + 1) * size
     data, there = [], []
-    for place in zyx_vox:
-        from_first = place - (size - 1) / 2
+    for position in zyx_vox:
+        from_first = position - (size - 1) / 2
         first = np.floor(from_first).astype(int) - half * size
         inside = [slice(max(a, 0), min(a + samples, n)) for a, n in zip(first, shape, strict=True)]
         box, known = np.zeros((samples,) * 3, np.float32), np.zeros((samples,) * 3, np.float32)
@@ -105,7 +112,7 @@ def _binned(box: Floats, size: int) -> Floats:
 
 
 def _between(box: Floats, part: Array) -> Floats:
-    """`(n, n, n)` -> `(n - 1, n - 1, n - 1)`: the values so large a part of a sample further along z, y, x."""
+    """`(n, n, n)` -> `(n - 1, n - 1, n - 1)`: the values a fraction `part` `(3,)` of a sample further along z, y, x."""
     for axis, p in enumerate(part):
         n = box.shape[axis]
         box = (1 - p) * box.take(range(n - 1), axis) + p * box.take(range(1, n), axis)
@@ -113,7 +120,7 @@ def _between(box: Floats, part: Array) -> Floats:
 
 
 def joined(parts: Sequence[Boxes]) -> Boxes:
-    """The boxes of one species in several tomograms, cut down to the smallest; the steps are the first's."""
+    """The boxes of one species in several tomograms, cut to the smallest; the step is the first's."""
     m = min(p.data.shape[1] for p in parts)
     cuts = [slice((p.data.shape[1] - m) // 2, (p.data.shape[1] - m) // 2 + m) for p in parts]
     data = [p.data[:, c, c, c] for p, c in zip(parts, cuts, strict=True)]
@@ -122,7 +129,7 @@ def joined(parts: Sequence[Boxes]) -> Boxes:
 
 
 def contrast(boxes: Boxes) -> tuple[float, float]:
-    """How much brighter picks are than what is around them, in deviations of the tomogram, and its standard error."""
+    """How much brighter picks are than their surroundings, in standard deviations of the tomogram; its standard error."""
     near, far = boxes.distance <= boxes.radius, boxes.distance > 1.4 * boxes.radius
     counts = [(boxes.there & part).sum(axis=(1, 2, 3)) for part in (near, far)]
     whole = (counts[0] > 0) & (counts[1] > 0)
@@ -136,24 +143,25 @@ def contrast(boxes: Boxes) -> tuple[float, float]:
 
 
 def offset(boxes: Boxes, *, seed: int = 0) -> tuple[Array, Array]:
-    """Where the density's middle lies as seen from the picks, `(3,)` Å along z, y, x, and the standard errors of that.
+    """The centre of the density relative to the picks, `(3,)` Å along z, y, x, and its standard errors `(3,)`.
 
-    Particles in many orientations average to something that is its own point reflection, about its middle: twice the
-    way to it is where the average's convolution with itself is greatest. Errors are of a bootstrap over the picks.
+    Particles in many orientations average to a density that is its own point reflection through its centre. The
+    convolution of the average with itself is therefore largest at twice the offset of the centre. The errors are from a
+    bootstrap over the picks.
     """
     random = np.random.default_rng(seed)
-    middle = np.zeros(3)
+    centre = np.zeros(3)
     for _ in range(4):
-        middle = _middles(boxes, boxes.average()[None], middle)[0]
+        centre = _centres(boxes, boxes.average()[None], centre)[0]
     drawn = random.multinomial(len(boxes), np.full(len(boxes), 1 / len(boxes)), size=RESAMPLES).astype(np.float32)
-    spread = _middles(boxes, boxes.average(drawn), middle).std(axis=0, ddof=1)
-    return middle * boxes.step, spread * boxes.step
+    spread = _centres(boxes, boxes.average(drawn), centre).std(axis=0, ddof=1)
+    return centre * boxes.step, spread * boxes.step
 
 
-def _middles(boxes: Boxes, averages: Array, about: Array) -> Array:
-    """Middles `(k, 3)`, in samples, of averages `(k, m, m, m)`, of which a soft ball `about` a point is looked at."""
+def _centres(boxes: Boxes, averages: Array, around: Array) -> Array:
+    """Centres `(k, 3)`, in samples, of averages `(k, m, m, m)`, found in a soft ball around a point."""
     m = averages.shape[-1]
-    distance = from_middle(m, about.tolist()) * boxes.step
+    distance = from_centre(m, around.tolist()) * boxes.step
     ball = np.clip((BALL * boxes.radius - distance) / (0.4 * boxes.radius), 0, 1)
     level = averages[:, ball == 0].mean(axis=1)[:, None, None, None] if (ball == 0).any() else 0.0
     reach = min(m // 2, int(np.ceil(BALL * boxes.radius / boxes.step)) + REACH_OF_OFFSETS)
@@ -169,7 +177,7 @@ def _middles(boxes: Boxes, averages: Array, about: Array) -> Array:
 
 
 def _top(values: Array, peak: Array) -> Array:
-    """The top `(3,)` of the parabolas through the greatest value and its neighbours along each axis."""
+    """The maxima `(3,)` of the parabolas through the largest value and its neighbours along each axis."""
     top = peak.astype(float)
     for axis, at in enumerate(peak):
         line = np.moveaxis(values, axis, 0)[(slice(None), *np.delete(peak, axis))]
@@ -180,10 +188,10 @@ def _top(values: Array, peak: Array) -> Array:
     return top
 
 
-def measured_radius(boxes: Boxes, middle: Array) -> float | None:
-    """Å from its middle (in Å) to where the average has fallen to `EDGE` of its strongest shell; None if nowhere."""
+def measured_radius(boxes: Boxes, centre: Array) -> float | None:
+    """Å from the centre (in Å) to where the average has fallen to `EDGE` of its strongest shell; None if nowhere."""
     average = boxes.average()
-    distance = from_middle(average.shape[0], (middle / boxes.step).tolist())
+    distance = from_centre(average.shape[0], (centre / boxes.step).tolist())
     near = ((distance >= r - 0.5) & (distance < r + 0.5) for r in range(average.shape[0] // 2 + 1))
     shells = [shell for shell in near if shell.any()]
     at, profile = (np.array([values[shell].mean() for shell in shells]) for values in (distance, average))

@@ -1,4 +1,4 @@
-"""Findings on tomograms: voxel size, grey values, what a model expects."""
+"""Findings on tomograms: voxel size, grey values, and differences from what a model was trained on."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from tomosoup.review.check.findings import Finding
 from tomosoup.review.check.sampling import Survey
 
 CLIPPED = 0.005
-"""A share of voxels at exactly the lowest or highest value that is no accident."""
+"""A larger fraction of voxels at exactly the lowest or highest value is no accident."""
 OTHER_SCALE = 5.0
-"""A run whose grey values deviate so many times more or less than the others' is of another kind."""
+"""A run is of another tomogram type if its grey values spread so many times more or less than the others'."""
+OTHER_RADIUS = 0.1
+"""Relative difference of two radii that is worth a warning."""
 
 
 def usual_voxel_size(surveys: Sequence[Survey]) -> float:
@@ -28,26 +30,26 @@ def usual_voxel_size(surveys: Sequence[Survey]) -> float:
 
 
 def voxel_sizes(surveys: Sequence[Survey]) -> Iterator[Finding]:
-    """Runs that differ from the others."""
+    """Runs whose voxel size differs from the others'."""
     usual = usual_voxel_size(surveys)
     for size in sorted({s.tomogram.voxel_size for s in surveys}):
         if not same_voxel_size(size, usual):
             yield Finding(
                 "warning",
                 "voxel size",
-                f"Voxels of {size:.4g} Å, those of most runs {usual:.4g}: training needs --resample-to, and picking "
-                "resamples; is it true? (--voxel-size)",
+                f"The voxels are {size:.4g} Å, those of most runs {usual:.4g} Å. If that is wrong, set `voxel_size`. If "
+                "it is right, train with `resample_to`; picking resamples by itself.",
                 tuple(s.run for s in surveys if s.tomogram.voxel_size == size),
             )
 
 
 def grey_values(surveys: Sequence[Survey]) -> Iterator[Finding]:
-    """Voxels that are no numbers, all the same or clipped; runs on another scale than the others."""
+    """Voxels that are not numbers, all the same or clipped; runs on another scale than the others."""
     if some := [s for s in surveys if s.grey.bad]:
-        text = f"Up to {100 * max(s.grey.bad for s in some):.2g} % of the voxels looked at are NaN or infinite: repair "
-        yield Finding("error", "grey values", f"{text}the tomogram, or leave it out.", names(some))
-    if some := [s for s in surveys if not s.grey.bad and not s.grey.deviation]:
-        text = f"All voxels looked at are {some[0].grey.mean:g}: copy the tomogram again, or leave it out."
+        text = f"Up to {100 * max(s.grey.bad for s in some):.2g} % of the checked voxels are NaN or infinite: "
+        yield Finding("error", "grey values", f"{text}repair the tomogram, or leave it out.", names(some))
+    if some := [s for s in surveys if not s.grey.bad and not s.grey.standard_deviation]:
+        text = f"All checked voxels are {some[0].grey.mean:g}: copy the tomogram again, or leave it out."
         yield Finding("error", "grey values", text, names(some))
     good = [s for s in surveys if s.grey.usable]
     if some := [s for s in good if s.grey.at_ends > CLIPPED]:
@@ -55,14 +57,16 @@ def grey_values(surveys: Sequence[Survey]) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "grey values",
-            f"Up to {worst.grey.at_ends:.1%} of the voxels are exactly the lowest or the highest value "
-            f"({worst.grey.lowest:g}, {worst.grey.highest:g}): clipped or padded: export as 16 or 32 bits, unpadded.",
+            f"Up to {worst.grey.at_ends:.1%} of the voxels have exactly the lowest or the highest value "
+            f"({worst.grey.lowest:g}, {worst.grey.highest:g}): they were clipped or padded. Export the tomogram with 16 "
+            "or 32 bits, without padding.",
             names(some),
         )
-    usual = median(s.grey.deviation for s in good) if len(good) > 2 else math.nan
-    if some := [s for s in good if abs(math.log(s.grey.deviation / usual)) > math.log(OTHER_SCALE)]:
-        text = f"Grey values deviate by {some[0].grey.deviation:.3g}, those of most runs by {usual:.3g}: of another "
-        yield Finding("warning", "grey values", f"{text}kind? Train with --normalisation volume.", names(some))
+    usual = median(s.grey.standard_deviation for s in good) if len(good) > 2 else math.nan
+    if some := [s for s in good if abs(math.log(s.grey.standard_deviation / usual)) > math.log(OTHER_SCALE)]:
+        text = f"The standard deviation of grey values is {some[0].grey.standard_deviation:.3g}, in most runs {usual:.3g}: "
+        cure = "use tomograms of one type, or train with `normalisation=volume`."
+        yield Finding("warning", "grey values", text + cure, names(some))
 
 
 def names(surveys: Sequence[Survey]) -> tuple[str, ...]:
@@ -73,7 +77,7 @@ def names(surveys: Sequence[Survey]) -> tuple[str, ...]:
 def against_model(
     project: Project, species: Sequence[Species], surveys: Sequence[Survey], model: Checkpoint
 ) -> Iterator[Finding]:
-    """What the model was trained on and this is not."""
+    """Differences of the project from what the model was trained on: voxel size, grey values, species."""
     size = usual_voxel_size(surveys)
     ratio = model.voxel_size / size
     if not same_voxel_size(model.voxel_size, size):
@@ -81,37 +85,37 @@ def against_model(
         yield Finding(
             "error" if wrong else "warning" if far else "note",
             "voxel size",
-            f"Voxels of {size:.4g} Å, the model's {model.voxel_size:.4g} Å: "
-            + ("too far to resample" if wrong else "picking resamples")
-            + ("; check --voxel-size." if far else "."),
+            f"The voxels are {size:.4g} Å, the model's {model.voxel_size:.4g} Å: "
+            + ("that is too different to resample" if wrong else "picking resamples")
+            + ("; check `voxel_size`." if far else "."),
         )
     if expected := model.normalisation.deviation:
-        off = [s for s in surveys if s.grey.usable and not 1 / SCALES < s.grey.deviation / expected < SCALES]
+        off = [s for s in surveys if s.grey.usable and not 1 / SCALES < s.grey.standard_deviation / expected < SCALES]
         if off:
             yield Finding(
                 "error",
                 "grey values",
-                f"They deviate by {median(s.grey.deviation for s in off):.3g}, and the model expects about "
-                f"{expected:.3g}: pick the kind of tomogram that it was trained on.",
-                tuple(s.run for s in off),
+                f"Their standard deviation is {median(s.grey.standard_deviation for s in off):.3g}, the model expects "
+                f"about {expected:.3g}: choose tomograms of the type that it was trained on.",
+                names(off),
             )
-    named = named_for(project, [model])[0].species
+    yield from _species_against_model(project, species, model)
+
+
+def _species_against_model(project: Project, species: Sequence[Species], model: Checkpoint) -> Iterator[Finding]:
+    """Species that only one of project and model knows, and radii that differ."""
+    named = {s.name: s for s in named_for(project, [model])[0].species}
     listed = {s.name: s for s in species}
-    missing = [s.name for s in named if s.name not in listed]
-    if missing:
+    if unlisted := [name for name in named if name not in listed]:
         yield Finding(
             "error" if isinstance(project, CopickProject) else "note",
             "species",
-            f"The model finds {', '.join(missing)}, which the project does not list: add them to its objects.",
+            f"The model finds {', '.join(unlisted)}, which the project does not list: add them to its pickable objects.",
         )
-    for s in named:
-        if s.name in listed and abs(listed[s.name].radius / s.radius - 1) > 0.1:
-            yield Finding(
-                "warning",
-                "species",
-                f"Its radius is {listed[s.name].radius:g} Å here and {s.radius:g} Å in the model: scores match within "
-                "half of it.",
-                species=s.name,
-            )
-    if unknown := [name for name in listed if name not in {s.name for s in named}]:
+    for name in (name for name in named if name in listed):
+        here, there = listed[name].radius, named[name].radius
+        if abs(here / there - 1) > OTHER_RADIUS:
+            text = f"Its radius is {here:g} Å here and {there:g} Å in the model; scores count picks within half of it."
+            yield Finding("warning", "species", text, species=name)
+    if unknown := [name for name in listed if name not in named]:
         yield Finding("note", "species", f"The model does not find {', '.join(unknown)}.")

@@ -1,8 +1,8 @@
 """What makes a weighted back-projection look like the contest's denoised tomograms.
 
-Those come from a net. Seen from outside it does four things, measured on slices of a real tomogram by
-`runs/checks/real_and_simulated.py --fit`: it keeps a part of each frequency, it keeps finer detail along the tilt axis,
-it flattens what is brighter than the ice, and it puts a little power into the missing wedge.
+Those come from a neural network. It has four effects, which `runs/checks/real_and_simulated.py` measures on slices of a
+real tomogram: it keeps a fraction of each frequency; it keeps finer detail along the tilt axis; it flattens what is
+brighter than the ice; and it adds a little power to the missing wedge.
 """
 
 from __future__ import annotations
@@ -18,37 +18,37 @@ BAND = 0.05 / len(GAIN)
 ALONG_AXIS = 0.85
 """Frequencies along the tilt axis (y) count this much."""
 BRIGHTEST = 2.2
-"""Where brightness levels off, in deviations of the noise."""
+"""Where brightness levels off, in standard deviations of the noise."""
 RESIDUAL = 0.180
-"""Noise of the net's own, without a missing wedge: its deviation as a share of the tomogram's noise."""
+"""Noise that denoising adds, without a missing wedge: its standard deviation as a fraction of the tomogram's noise."""
 
 
 def denoised(volume: Tensor, *, voxel_size: float, random: Generator, stretch: float = 1.0) -> Tensor:
-    """A tomogram `(z, y, x)`, dark particles on ice of 0, as the contest's are; `stretch` makes it so much blurrier.
+    """A tomogram `(z, y, x)`, dark particles on ice of 0, as the contest's denoised tomograms are.
 
-    Frequencies are in 1/Å: other voxel sizes get the same resolution.
+    Frequencies are in 1/Å, so other voxel sizes (Å) get the same resolution; `stretch` above 1 makes it blurrier.
     """
     smooth = _kept(volume, voxel_size=voxel_size, stretch=stretch)
     own = _kept(torch.randn(volume.shape, generator=random), voxel_size=voxel_size, stretch=stretch)
-    deviation = _noise(smooth)
-    smooth += own.mul_(RESIDUAL * deviation / own.std())
-    smooth /= deviation
+    noise = _noise(smooth)
+    smooth += own.mul_(RESIDUAL * noise / own.std())
+    smooth /= noise
     return torch.where(smooth > 0, BRIGHTEST * torch.tanh(smooth / BRIGHTEST), smooth)
 
 
 def _kept(volume: Tensor, *, voxel_size: float, stretch: float) -> Tensor:
-    """The part of every frequency that denoising keeps."""
+    """The volume `(z, y, x)` with the fraction of every frequency that denoising keeps."""
     spectrum = torch.fft.rfftn(volume)
     kz, ky = (torch.fft.fftfreq(n, voxel_size) for n in volume.shape[:2])
     in_plane = torch.hypot(ALONG_AXIS * ky[:, None], torch.fft.rfftfreq(volume.shape[2], voxel_size))
-    middles = (np.arange(len(GAIN)) + 0.5) * BAND
+    centres = (np.arange(len(GAIN)) + 0.5) * BAND
     for plane, k in zip(spectrum, kz, strict=True):
         at = torch.hypot(in_plane, k) * stretch
-        plane *= torch.from_numpy(np.interp(at.numpy(), middles, GAIN)).float()
+        plane *= torch.from_numpy(np.interp(at.numpy(), centres, GAIN)).float()
     smooth: Tensor = torch.fft.irfftn(spectrum, s=volume.shape)
     return smooth
 
 
 def _noise(volume: Tensor) -> Tensor:
-    """The deviation of the noise, by the median of every 7th voxel's size: particles are few."""
+    """Standard noise of the noise, from the median magnitude of every 7th voxel: few voxels are particle."""
     return 1.4826 * volume.flatten()[::7].abs().median()

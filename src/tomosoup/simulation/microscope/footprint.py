@@ -1,4 +1,4 @@
-"""What one particle alone puts into a weighted back-projection: the template that a matched filter would want."""
+"""One particle in a weighted back-projection without noise: the template of a matched filter."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tomosoup.simulation.microscope.tilt_series import Acquisition
 from tomosoup.simulation.options import SimulationRecipe
 
 
-def seen_at(acquisition: Acquisition, place: Array) -> Acquisition:
-    """The tilt series as a particle at `place` (Å from the tomogram's middle, z, y, x) sees it, put into the middle.
+def seen_at(acquisition: Acquisition, zyx: Array) -> Acquisition:
+    """The tilt series that images a particle in the centre as `acquisition` does one at `zyx` (Å from the centre).
 
-    Its height along the beam goes into the defocus, and what errors of angle and rotation move it by into the shifts.
+    The particle's height along the beam changes the defocus. Errors of angle and rotation become shifts.
     """
-    point = np.append(place, 1.0)
+    point = np.append(zyx, 1.0)
     true, aligned = (
         s.projection_matrices.double().numpy() @ point for s in (acquisition.true(), acquisition.aligned())
     )
@@ -29,7 +29,7 @@ def seen_at(acquisition: Acquisition, place: Array) -> Acquisition:
 
 def footprint(
     density: Tensor,
-    turn: Array,
+    rotation: Array,
     offset: Array,
     *,
     recipe: SimulationRecipe,
@@ -37,15 +37,22 @@ def footprint(
     processing: Processing,
     side: int,
 ) -> Tensor:
-    """The `wbp` of a particle alone, without noise: a cube of `side` voxels `(z, y, x)` about `offset` Å from it.
+    """The weighted back-projection `(side, side, side)` of one particle, without noise.
 
-    `density` is a structure's map `(n, n, n)` in V, turned by `turn` `(3, 3)`, as `simulate` has them; of
-    `recipe` the microscope, the reconstruction and the voxel size count. The scale is
-    that of the contrast (counts over their mean, less 1), before a tomogram is standardised.
+    The scale is that of the contrast (counts over their mean, minus 1), before a tomogram is standardised.
+
+    Args:
+        density: the structure's map `(n, n, n)` in V, as `structure_maps` makes it.
+        rotation: `(3, 3)`, acting on zyx column vectors.
+        offset: Å (z, y, x) of the particle from the centre of the cube.
+        recipe: its microscope, reconstruction and voxel size are used.
+        acquisition: the tilt series, as `seen_at` gives it.
+        processing: the run's filters.
+        side: voxels.
     """
     shape, microscope, voxel_size = (side, side, side), recipe.microscope, recipe.voxel_size
     field = Field.of(shape, voxel_size, acquisition)
-    picks = {"it": Picks(offset[None], np.ones(1), turn[None])}
+    picks = {"it": Picks(offset[None], np.ones(1), rotation[None])}
     phase = project({"it": density}, picks, acquisition, microscope, field=field)
     counts, empty = (
         expected_counts(p, acquisition, microscope, thickness=torch.tensor(0.0), pixel=voxel_size)

@@ -23,7 +23,7 @@ from tomosoup.simulation.microscope.tilt_series import Acquisition
 from tomosoup.simulation.options import MicroscopeOptions
 
 PROJECTING = "Projecting particles"
-"""What `progress` is told."""
+"""What `project` reports to its `progress`."""
 CHUNK = 500_000
 """Complex numbers held at once while particles are projected."""
 
@@ -45,7 +45,7 @@ def interaction(voltage: float) -> float:
 
 @dataclass(frozen=True)
 class Field:
-    """Images `(tilts, y, x)` of a tomogram's field of view: pixel sizes are Å, the middle pixel sees the middle."""
+    """Images `(tilts, y, x)` of a tomogram's field of view: pixel sizes are Å, the centre pixel sees the centre."""
 
     shape: tuple[int, int]
     """Pixels (y, x)."""
@@ -91,9 +91,9 @@ def project(
     """Phase contrast `(tilts, y, x)` of all particles: radians, after contrast transfer, dark counted positive.
 
     `maps` are cubes `(n, n, n)` in V above water with voxels as large as the field's pixels. `particles` stand at Å
-    from the middle of the tomogram and are turned by their `rotations`. Each is projected by its own central slices
+    from the centre of the tomogram, with their `rotations`. Each is projected by its own central slices
     (torch-fourier-slice), gets the contrast transfer of its own height along the beam (1 Å nearer to the source: 1 Å
-    less underfocus), and is moved to its sub-pixel place by a phase ramp.
+    less underfocus), and is moved to its sub-pixel position by a phase ramp.
     """
     margin = max((m.shape[0] + 2 for m in maps.values()), default=0)
     canvas = torch.zeros(len(acquisition), field.shape[0] + 2 * margin, field.shape[1] + 2 * margin)
@@ -131,14 +131,14 @@ def _add_particles(
     points = torch.tensor(picks.zyx[some].copy(), dtype=torch.float32)
     poses = torch.tensor(picks.rotations[some].copy(), dtype=torch.float32)
     seen = torch.einsum("tij,pj->pti", beam[:, :3, :3], points) + beam[:, :3, 3]
-    # A slice through the transform of the map, at the slice's frequencies turned back into the map's frame.
-    turn = rearrange(torch.einsum("tij,pjk->ptik", beam[:, :3, :3], poses), "p t scope map -> p t map scope")
-    patches = _projections(density, turn)
+    # A slice through the transform of the map, at the slice's frequencies rotated back into the map's frame.
+    rotation = rearrange(torch.einsum("tij,pjk->ptik", beam[:, :3, :3], poses), "p t scope map -> p t map scope")
+    patches = _projections(density, rotation)
     n = patches.shape[-1]
-    places = seen[..., 1:] / field.pixel + (torch.tensor(field.shape) - 1) / 2 + margin
-    whole = places.round()
+    positions = seen[..., 1:] / field.pixel + (torch.tensor(field.shape) - 1) / 2 + margin
+    whole = positions.round()
     defocus = torch.tensor(acquisition.defocus, dtype=torch.float32) - seen[..., 0] * 1e-4
-    spectrum = torch.fft.rfft2(patches) * phase_ramp((n, n), places - whole)
+    spectrum = torch.fft.rfft2(patches) * phase_ramp((n, n), positions - whole)
     # The library corrects for the blur of sampling between frequencies; 0 is none of those, and 5 to 10 % too strong.
     spectrum[..., 0, 0] = density.sum()
     spectrum *= contrast_transfer(acquisition, recipe, defocus=defocus, shape=(n, n), pixel=field.pixel)
@@ -152,18 +152,18 @@ def _add_particles(
                 image[y0:y1, x0:x1] += patch[y0 - y : y1 - y, x0 - x : x1 - x]
 
 
-def _projections(density: Tensor, turn: Tensor) -> Tensor:
+def _projections(density: Tensor, rotation: Tensor) -> Tensor:
     """Projections `(..., m, m)` of a cube with an even side, `m` so much larger that contrast transfer stays inside."""
     n = density.shape[0]
-    room = TRANSFER_REACH + TRANSFER_REACH % 2
+    margin = TRANSFER_REACH + TRANSFER_REACH % 2
     images: Tensor = project_3d_to_2d(
-        F.pad(density, (room,) * 6), turn, pad_factor=max(1.0, 2 * n / (n + 2 * room)), zyx_matrices=True
+        F.pad(density, (margin,) * 6), rotation, pad_factor=max(1.0, 2 * n / (n + 2 * margin)), zyx_matrices=True
     )
     return images
 
 
 def phase_ramp(shape: tuple[int, int], by: Tensor) -> Tensor:
-    """What moves an image of `shape` by `by` `(..., 2)` (y, x) pixels: a factor `(..., y, x // 2 + 1)` on its rfft."""
+    """Factors `(..., y, x // 2 + 1)` on the rfft of an image of `shape` that move it `by` `(..., 2)` pixels (y, x)."""
     ky, kx = torch.fft.fftfreq(shape[0]), torch.fft.rfftfreq(shape[1])
     phase = by[..., 0, None, None] * ky[:, None] + by[..., 1, None, None] * kx
     return torch.polar(torch.ones_like(phase), -2 * math.pi * phase)
@@ -175,7 +175,7 @@ def frequencies(shape: tuple[int, int], pixel: float) -> Tensor:
 
 
 def left_by_exposure(acquisition: Acquisition, recipe: MicroscopeOptions, frequency: Tensor) -> Tensor:
-    """What radiation has left of each frequency half-way through each tilt: `(tilts, ...)` factors on amplitudes.
+    """What radiation damage leaves of each frequency half-way through each tilt: factors `(tilts, ...)` on amplitudes.
 
     exp(-N / 2 Ne) after N electrons per Å², with the critical exposures Ne of Grant and Grigorieff (2015), eLife
     4:e06980, at 300 kV; slower electrons do more damage (at 200 kV a quarter more, as they measured).
@@ -194,7 +194,7 @@ def modulation_transfer(recipe: MicroscopeOptions, frequency: Tensor) -> Tensor:
         at, values = read_mtf(str(recipe.mtf_file))
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
-            f"{recipe.mtf_file} is no RELION table of a detector's transfer; expected a STAR file with the columns "
+            f"{recipe.mtf_file} is not a RELION table of a detector's transfer; expected a STAR file with the columns "
             "rlnResolutionInversePixel and rlnMtfValue."
         ) from error
     return torch.from_numpy(np.interp(relative, at, values)).float()
@@ -205,8 +205,8 @@ def expected_counts(
 ) -> Tensor:
     """Electrons `(tilts, y, x)` that each pixel counts on average, from phase contrast in radians.
 
-    I = I0 (1 - 2 phase), where radiation damage and the detector have worn the phase, and I0 is the dose that passes
-    ice of `thickness` Å (broadcast to the images) along the tilted beam unscattered.
+    I = I0 (1 - 2 phase). Radiation damage and the detector weaken the phase first. I0 is the dose that passes ice of
+    `thickness` Å (broadcast to the images) along the tilted beam unscattered.
     """
     shape = phase.shape[-2], phase.shape[-1]
     frequency = frequencies(shape, pixel)
@@ -221,7 +221,7 @@ def expected_counts(
 
 
 def count(expected: Tensor, *, random: Generator) -> tuple[Tensor, Tensor]:
-    """Two halves of the electrons of `expected` images, as frames taken in turn would count them."""
+    """Two halves of the electrons of `expected` images, as even and odd frames would count them."""
     return torch.poisson(expected / 2, random), torch.poisson(expected / 2, random)
 
 
@@ -229,6 +229,6 @@ def normalised(counts: Tensor) -> Tensor:
     """Counts `(tilts, y, x)` -> contrast: each image's mean becomes 0, and no electrons at all -1."""
     mean = counts.mean(dim=(1, 2), keepdim=True)
     if not bool((mean > 0).all()):
-        raise InputError("Some tilts counted no electrons at all: raise --microscope.dose or thin the ice.")
+        raise InputError("Some tilts counted no electrons at all: raise the `microscope.dose` or thin the ice.")
     contrast: Tensor = counts / mean - 1
     return contrast

@@ -24,12 +24,12 @@ from tomosoup.simulation.microscope.tilt_series import Acquisition
 from tomosoup.simulation.options import MicroscopeOptions, ReconstructionOptions
 
 RECONSTRUCTING = "Reconstructing"
-"""What `progress` is told."""
+"""What `reconstruct` reports to its `progress`."""
 
 
 @dataclass(frozen=True)
 class Processing:
-    """What one run's images go through, with a value for everything that a recipe gives a range of."""
+    """How one run's images are processed: a value for everything that a recipe gives a range of."""
 
     lowpass: float | None
     """Å, see the recipe."""
@@ -50,8 +50,8 @@ def filtered(images: Tensor, factor: Tensor) -> Tensor:
 
 
 def dose_weights(acquisition: Acquisition, recipe: MicroscopeOptions, frequency: Tensor) -> Tensor:
-    """`(tilts, ...)` factors that trust each tilt as far as exposure has spared it; over the tilts their mean square
-    is 1 at every frequency, so that noise keeps its power (Grant and Grigorieff 2015, eq. 9)."""
+    """Factors `(tilts, ...)` that weight each tilt by what radiation damage leaves of it; over the tilts their mean
+    square is 1 at every frequency, so that noise keeps its power (Grant and Grigorieff 2015, eq. 9)."""
     left = left_by_exposure(acquisition, recipe, frequency)
     return left / left.square().mean(dim=0).sqrt()
 
@@ -72,7 +72,7 @@ def image_weights(
     processing: Processing,
     frequency: Tensor,
 ) -> Tensor:
-    """What the images' frequencies (1/Å) are multiplied by, whatever kind is made of them: `(tilts, *frequency.shape)`.
+    """Factors `(tilts, *frequency.shape)` on the images' frequencies (1/Å), for every tomogram type.
 
     Weights by exposure and by tilt, each with a mean of 1, a low-pass and a high-pass, where the recipe has them.
     """
@@ -119,15 +119,15 @@ def reconstruct(
 
 
 def _backprojection(series: TiltSeries, z_vox: float, *, width: int, image_width: int) -> csr_array:
-    """Sparse `(x, tilts * image_width)`: the pixels that each voxel of a row at height `z_vox` takes its mean from."""
+    """Sparse `(x, tilts * image_width)`: the pixels whose mean is each voxel of a row at height `z_vox`."""
     across = series.projection_matrices[:, 2].numpy()
     x_vox = np.arange(width) - (width - 1) / 2
     u = across[:, 0] * z_vox + x_vox[:, None] * across[:, 2] + (image_width - 1) / 2
     left = np.clip(np.floor(u), 0, image_width - 2).astype(np.int32)
-    right_share = np.clip(u - left, 0, 1)
+    right_weight = np.clip(u - left, 0, 1)
     tilts = len(across)
     first = left + np.arange(tilts, dtype=np.int32) * image_width
     columns = np.stack([first, first + 1], axis=-1).ravel()
-    shares = np.stack([1 - right_share, right_share], axis=-1).ravel() / tilts
+    weights = np.stack([1 - right_weight, right_weight], axis=-1).ravel() / tilts
     rows = np.arange(width + 1) * (2 * tilts)
-    return csr_array((shares.astype(np.float32), columns, rows), shape=(width, tilts * image_width))
+    return csr_array((weights.astype(np.float32), columns, rows), shape=(width, tilts * image_width))

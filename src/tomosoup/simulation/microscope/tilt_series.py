@@ -1,4 +1,4 @@
-"""One run's tilt series as it was taken: a value for everything that a recipe gives a range of."""
+"""One run's tilt series: a value for everything that a recipe gives a range of."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Acquisition:
     """A tilt series about the y axis. Arrays have a row a tilt, from the most negative to the most positive."""
 
     angles: Array
-    """`(tilts,)` degrees, as the microscope reports them and the reconstruction believes them."""
+    """`(tilts,)` degrees, as the microscope reports them and the reconstruction uses them."""
     exposure: Array
     """`(tilts,)` electrons per Å² that had passed before each tilt was taken."""
     dose: float
@@ -34,7 +34,7 @@ class Acquisition:
     angle_errors: Array
     """`(tilts,)` degrees by which the true tilts differ."""
     rotation_errors: Array
-    """`(tilts,)` degrees by which the true images are turned."""
+    """`(tilts,)` degrees by which the true images are rotated."""
     shift_errors: Array
     """`(tilts, 2)` Å (y, x) by which the true images are shifted."""
 

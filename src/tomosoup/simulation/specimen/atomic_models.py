@@ -24,7 +24,9 @@ def read_model(file_or_id: str) -> gemmi.Structure:
     path = Path(file_or_id)
     if not path.is_file():
         if not PDB_ID.fullmatch(file_or_id):
-            raise InputError(f"{file_or_id} is neither a file nor a PDB id; expected a PDB or mmCIF file, or 8cpv.")
+            raise InputError(
+                f"{file_or_id} is neither a file nor a PDB id; expected a PDB or mmCIF file, or an id such as 8cpv."
+            )
         path = download(file_or_id)
     try:
         structure = gemmi.read_structure(str(path))
@@ -32,7 +34,7 @@ def read_model(file_or_id: str) -> gemmi.Structure:
         if structure.assemblies:
             structure.transform_to_assembly(structure.assemblies[0].name, gemmi.HowToNameCopiedChain.Short)
     except (RuntimeError, ValueError, IndexError, OSError) as error:
-        raise InputError(f"{path} is not a model that gemmi can read ({first_line(error)}).") from error
+        raise InputError(f"{path} is not an atomic model that gemmi can read ({first_line(error)}).") from error
     structure.remove_waters()
     structure.remove_empty_chains()
     if not len(structure) or not structure[0].count_atom_sites():
@@ -41,7 +43,7 @@ def read_model(file_or_id: str) -> gemmi.Structure:
 
 
 def download(pdb_id: str) -> Path:
-    """The model from RCSB, kept in the user's cache for the next time."""
+    """The path of a model from RCSB, which is kept in the user's cache."""
     path = user_cache() / f"{pdb_id.lower()}.cif.gz"
     if path.exists():
         return path

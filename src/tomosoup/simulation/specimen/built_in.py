@@ -1,4 +1,4 @@
-"""Particles that need no file: the contest's six, and what else floats in the ice.
+"""Particles that need no file: the contest's six, and what else is in the ice.
 
 Potentials are in V above that of water. The built-in proteins have the right mass, size, symmetry and hollowness, and
 a grain like that of protein domains; they have no fold.
@@ -34,8 +34,8 @@ Wang, Bose and Sigworth 2006, PNAS 103, 18528)."""
 HEAD_DISTANCE = 38.0
 """Å between the two layers of head groups of a membrane (Nagle and Tristram-Nagle 2000)."""
 GRAIN, GRAIN_SIZE = 0.4, 11.0
-"""How uneven the inside of a built-in protein is (standard deviation as a share of the mean) and over which length it
-and the surface change (Å, standard deviation of a Gaussian)."""
+"""How uneven the inside of a built-in protein is (standard deviation as a fraction of the mean), and over which length
+it and the surface change (Å, standard deviation of a Gaussian)."""
 
 Vector = tuple[float, float, float]
 PointGroup = Literal["C1", "C2", "D2", "O", "I"]
@@ -43,7 +43,7 @@ PointGroup = Literal["C1", "C2", "D2", "O", "I"]
 
 @dataclass(frozen=True)
 class Ellipsoid:
-    """A soft-edged solid: half axes and centre (z, y, x) in Å; `hollow` is the share of each axis that is empty."""
+    """A soft-edged solid: half axes and centre (z, y, x) in Å; `hollow` is the fraction of each axis that is empty."""
 
     axes: Vector
     centre: Vector = (0.0, 0.0, 0.0)
@@ -86,8 +86,8 @@ def built_in(name: str, *, voxel_size: float) -> Array:
     """
     if name not in SHAPES:
         raise InputError(
-            f"{name!r} is not built in ({', '.join(SHAPES)}): give it a model with --structures {name} FILE_OR_PDB_ID "
-            f"or a map with --maps {name} FILE."
+            f"{name!r} is not built in ({', '.join(SHAPES)}): give it an atomic model in `structures`, "
+            "or a density map in `maps`."
         )
     return rendered(SHAPES[name], voxel_size=voxel_size, seed=zlib.crc32(name.encode()))
 
@@ -113,31 +113,31 @@ def rendered(shape: Shape, *, voxel_size: float, seed: int) -> Array:
 
 
 def _grid(half: int, voxel_size: float) -> Array:
-    """Places `(2 half + 1,) * 3 + (3,)` in Å (z, y, x) from the middle voxel."""
+    """Positions `(2 half + 1,) * 3 + (3,)` in Å (z, y, x) from the centre voxel."""
     axis = np.arange(-half, half + 1) * voxel_size
     return np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
 
 
 def _add_lumps(grain: Array, centres: Array, signs: Array, voxel_size: float) -> None:
-    """Add a Gaussian of `GRAIN_SIZE` at each of the centres (Å from the middle), in place."""
+    """Add a Gaussian of `GRAIN_SIZE` at each of the centres (Å from the centre), in place."""
     spread = np.zeros_like(grain)
-    middle = grain.shape[0] // 2
-    at = centres / voxel_size + middle
+    centre = grain.shape[0] // 2
+    at = centres / voxel_size + centre
     low = np.floor(at).astype(int)
     for corner in np.ndindex(2, 2, 2):
         place = low + corner
-        share = np.prod(1 - np.abs(at - place), axis=1)
+        weight = np.prod(1 - np.abs(at - place), axis=1)
         ok = ((place >= 0) & (place < grain.shape[0])).all(axis=1)
-        np.add.at(spread, tuple(place[ok].T), (signs * share)[ok])
+        np.add.at(spread, tuple(place[ok].T), (signs * weight)[ok])
     grain += ndimage.gaussian_filter(spread, GRAIN_SIZE / voxel_size, mode="constant")
 
 
 def _evened(grain: Array) -> Array:
-    """The same grain with deviation 1 at every distance from the middle, where a point group would heap it up."""
-    middle = grain.shape[0] // 2
-    shell = np.linalg.norm(np.indices(grain.shape).T - middle, axis=-1).astype(int).T // 2
-    deviation = np.sqrt(ndimage.mean(grain**2, shell, np.arange(shell.max() + 1)))
-    evened: Array = grain / np.maximum(deviation, 0.1 * deviation.max())[shell]
+    """The same grain with standard deviation 1 at every distance from the centre: a point group adds it up there."""
+    centre = grain.shape[0] // 2
+    shell = np.linalg.norm(np.indices(grain.shape).T - centre, axis=-1).astype(int).T // 2
+    spread_by_shell = np.sqrt(ndimage.mean(grain**2, shell, np.arange(shell.max() + 1)))
+    evened: Array = grain / np.maximum(spread_by_shell, 0.1 * spread_by_shell.max())[shell]
     return evened
 
 
@@ -148,7 +148,7 @@ def _point_group(symmetry: PointGroup) -> list[Array]:
 
 
 def _depth(solid: Ellipsoid, zyx: Array) -> Array:
-    """About how many Å each place is below the solid's surface, or its cavity's; negative outside."""
+    """About how many Å each position is below the solid's surface, or its cavity's; negative outside."""
     radius, scale = np.linalg.norm((zyx - solid.centre) / solid.axes, axis=-1), np.mean(solid.axes)
     below = (1 - radius) * scale
     inside: Array = np.minimum(below, (radius - solid.hollow) * scale) if solid.hollow else below
@@ -157,14 +157,14 @@ def _depth(solid: Ellipsoid, zyx: Array) -> Array:
 
 def trimmed(cube: Array) -> Array:
     """A cube with an odd side, without the empty layers all round it but one."""
-    middle = cube.shape[0] // 2
-    far = np.abs(np.argwhere(cube != 0) - middle).max(initial=0) + 1
-    low, high = max(middle - far, 0), middle + far + 1
+    centre = cube.shape[0] // 2
+    far = np.abs(np.argwhere(cube != 0) - centre).max(initial=0) + 1
+    low, high = max(centre - far, 0), centre + far + 1
     return cube[low:high, low:high, low:high]
 
 
 def globule(mass_kda: float, *, voxel_size: float, random: np.random.Generator) -> Array:
-    """A protein of no particular kind: one to four overlapping ellipsoids of the right volume, grain and all."""
+    """A background protein: one to four overlapping ellipsoids of the right volume, with grain."""
     radius = (mass_kda * PROTEIN_VOLUME * 3 / (4 * np.pi)) ** (1 / 3)
     parts = random.integers(1, 5)
     solids = tuple(

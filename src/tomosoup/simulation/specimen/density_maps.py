@@ -1,6 +1,6 @@
-"""What a particle looks like: potential maps, whatever they are made from.
+"""Potential maps of particles, from density maps or atomic models.
 
-Maps are cubes `(n, n, n)`, n odd, with the particle's centre of mass on the middle voxel, in V above water.
+Maps are cubes `(n, n, n)`, n odd, with the particle's centre of mass on the centre voxel, in V above water.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from tomosoup.simulation.specimen.built_in import VOLTS_PER_KDA, trimmed
 UNITS_PER_KDA = 28.3
 """Summed density of a kilodalton in the maps that the contest's organisers made."""
 SUPPORT = 0.15
-"""A voxel is part of the particle from this share of its 99th percentile on."""
+"""A voxel is part of the particle if it reaches this fraction of the map's 99th percentile."""
 
 
 def from_map(density: Volume, *, voxel_size: float, scale: float = 1.0, mass_kda: float | None = None) -> Tensor:
     """A `(z, y, x)` density map at `voxel_size` (Å), `scale` times as large, its near-zero background removed.
 
     The particle's whole potential is the same at every voxel size and goes with `scale` cubed (density is kept),
-    unless `mass_kda` says what it must come to. Raises `InputError` for a map of zeros.
+    unless `mass_kda` is given: then it is that of so much protein. Raises `InputError` for a map of zeros.
     """
     values = density.data.double().numpy().copy()
     values[np.abs(values) < 0.01 * np.abs(values).max()] = 0.0
@@ -51,7 +51,7 @@ def _resampled(density: Array, zoom: float) -> Array:
 
 
 def centred(density: Array) -> Tensor:
-    """Any `(z, y, x)` density -> a cube with its centre of mass on the middle voxel, float32."""
+    """Any `(z, y, x)` density -> a cube with its centre of mass on the centre voxel, float32."""
     centre = np.array(ndimage.center_of_mass(np.abs(density)))
     half = int(np.ceil(max(np.max(centre), np.max(np.array(density.shape) - 1 - centre)))) + 1
     cube = np.zeros([2 * half + 1] * 3)
@@ -61,16 +61,16 @@ def centred(density: Array) -> Tensor:
 
 
 def support(density: Tensor, *, voxel_size: float, hollow: bool = False) -> Array:
-    """Where a map `(n, n, n)` is matter: `(voxels, 3)` in Å (z, y, x) from its middle voxel.
+    """The voxels of a map `(n, n, n)` that are matter: `(voxels, 3)` in Å (z, y, x) from the centre voxel.
 
-    What a shell encloses counts as matter, unless `hollow` says that other things may be in there.
+    What a shell encloses counts as matter, unless it is `hollow`: then other things may be inside.
     """
     strong = density.abs().numpy()
     matter = strong > SUPPORT * np.percentile(strong[strong > 0], 99)
-    places: Array = (
+    positions: Array = (
         np.argwhere(matter if hollow else ndimage.binary_fill_holes(matter)) - density.shape[0] // 2
     ).astype(np.float64) * voxel_size
-    return places
+    return positions
 
 
 def support_radius(density: Tensor, *, voxel_size: float) -> float:

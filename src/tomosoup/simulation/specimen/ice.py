@@ -1,4 +1,4 @@
-"""What is in the ice besides the particles that are looked for, and the ice itself."""
+"""The ice, and what is in it besides the labelled particles: other proteins, gold, membranes, carbon."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from tomosoup.simulation.microscope.reconstruction import filtered
 from tomosoup.simulation.microscope.tilt_series import Acquisition
 from tomosoup.simulation.options import MicroscopeOptions, SampleOptions
 from tomosoup.simulation.specimen.built_in import PROTEIN_VOLUME, bead, globule, membrane
-from tomosoup.simulation.specimen.layout import Room
+from tomosoup.simulation.specimen.layout import OccupancyGrid
 
 VARIETIES = 8
-"""Different bystanders in a run, at most."""
+"""Different background proteins in a run."""
 LARGEST_MEMBRANE = 800.0
-"""Å across; wider vesicles are fragments."""
+"""Å across; of wider vesicles a fragment is simulated."""
 HOLE_RADIUS = 6000.0
 """Å: the edge of the carbon film is that of a hole of 1.2 µm."""
 CARBON_VOLTS = 4.5
 """Mean inner potential of amorphous carbon, about 9 V (Harscher and Lichte 1998), above that of water."""
 CARBON_GRAIN = 9.0
-"""V Å: deviation of the projected potential of 10 x 10 Å of a film 100 Å thick. By chance its 1000 atoms of 120 V Å³
-would make 38; they keep apart, which we take to leave a quarter (our estimate)."""
+"""V Å: standard deviation of the projected potential of 10 x 10 Å of a film 100 Å thick. If its 1000 atoms of 120 V Å³
+were placed at random, it would be 38. Atoms keep apart; we estimate that this leaves a quarter."""
 
 
 @dataclass(frozen=True)
@@ -38,25 +38,25 @@ class Carbon:
     thickness: float
     """Å."""
     height: float
-    """Å (z) of the film from the middle of the tomogram."""
-    middle: tuple[float, float]
-    """Å (y, x) of the hole's middle from the tomogram's."""
+    """Å (z) of the film from the centre of the tomogram."""
+    centre: tuple[float, float]
+    """Å (y, x) of the hole's centre from the tomogram's."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """The ice of one run and all that is in it without a label."""
+    """The ice of one run and all unlabelled things in it."""
 
     thickness: float
     """Å."""
     gradient: tuple[float, float]
-    """Change of the thickness, as a share of it, from one side of the field to the other, along y and x."""
+    """Change of the thickness, as a fraction of it, from one side of the field to the other, along y and x."""
     maps: dict[str, Tensor]
     """Potential of each unlabelled thing, by name."""
     counts: dict[str, int]
-    """How often it is there."""
+    """Number of each, by name."""
     hollow: frozenset[str]
-    """Those that other things may be inside of."""
+    """Names of those that may have other things inside."""
     carbon: Carbon | None
 
     def as_metadata(self) -> dict[str, Any]:
@@ -65,14 +65,14 @@ class Sample:
         return {"thickness": self.thickness, "gradient": self.gradient, "counts": self.counts, "carbon": carbon}
 
     def slab(self, extent: Array) -> tuple[float, float]:
-        """Where the ice begins and ends (z) in a tomogram of `extent` Å."""
+        """Lowest and highest z (Å) of the ice in a tomogram of `extent` Å (z, y, x)."""
         half = min(self.thickness, extent[0]) / 2
         return float(extent[0] / 2 - half), float(extent[0] / 2 + half)
 
 
-def draw_sample(recipe: SampleOptions, room: Room, *, random: np.random.Generator) -> Sample:
+def draw_sample(recipe: SampleOptions, grid: OccupancyGrid, *, random: np.random.Generator) -> Sample:
     """Ice and unlabelled things for a tomogram, with values from the recipe's ranges."""
-    voxel_size, extent = room.voxel_size, room.extent
+    voxel_size, extent = grid.voxel_size, grid.extent
     thickness = float(random.uniform(*recipe.thickness))
     direction, change = random.uniform(0, 2 * np.pi), random.uniform(*recipe.ice_gradient)
     ice = min(thickness, extent[0]) * extent[1] * extent[2]
@@ -106,20 +106,20 @@ def draw_sample(recipe: SampleOptions, room: Room, *, random: np.random.Generato
 def _draw_carbon(
     recipe: SampleOptions, extent: Array, thickness: float, *, random: np.random.Generator
 ) -> Carbon | None:
-    share, angle = random.uniform(*recipe.carbon), random.uniform(0, 2 * np.pi)
-    if share == 0:
+    fraction, angle = random.uniform(*recipe.carbon), random.uniform(0, 2 * np.pi)
+    if fraction == 0:
         return None
     towards = np.array([np.sin(angle), np.cos(angle)])
-    # How far out (on the axis `towards`) the film's edge may be for each place of the field to be covered.
+    # How far out, on the axis `towards`, the film's edge may be to cover each position of the field.
     grid = np.stack(np.meshgrid(*(((np.arange(64) + 0.5) / 64 - 0.5) * n for n in extent[1:]), indexing="ij"), axis=-1)
     aside = grid @ np.array([-towards[1], towards[0]])
     edges = grid @ towards + HOLE_RADIUS - np.sqrt(np.clip(HOLE_RADIUS**2 - aside**2, 0, None))
-    middle = (np.quantile(edges, 1 - share) - HOLE_RADIUS) * towards
-    return Carbon(recipe.carbon_thickness, -thickness / 2, (float(middle[0]), float(middle[1])))
+    centre = (np.quantile(edges, 1 - fraction) - HOLE_RADIUS) * towards
+    return Carbon(recipe.carbon_thickness, -thickness / 2, (float(centre[0]), float(centre[1])))
 
 
 def ice_thickness(sample: Sample, acquisition: Acquisition, *, field: Field, extent: Array) -> Tensor:
-    """Å of ice `(tilts, y, x)` (or of a shape that broadcasts to it) along the normal where each pixel looks."""
+    """Thickness of the ice (Å) that each pixel sees, along the ice's normal: `(tilts, y, x)`, or a scalar."""
     if sample.gradient == (0.0, 0.0):
         return torch.tensor(sample.thickness)
     y, x = (torch.from_numpy((np.arange(n) - (n - 1) / 2) * field.pixel).float() for n in field.shape)
@@ -132,22 +132,22 @@ def ice_thickness(sample: Sample, acquisition: Acquisition, *, field: Field, ext
 def carbon_phase(
     carbon: Carbon, acquisition: Acquisition, recipe: MicroscopeOptions, *, field: Field, random: Generator
 ) -> Tensor:
-    """Phase contrast `(tilts, y, x)` in radians of a thin, grainy film, after contrast transfer."""
+    """Phase contrast `(tilts, y, x)` in radians of a thin, grainy carbon film, after contrast transfer."""
     rows = acquisition.true().projection_matrices.float()[:, 1:3]
     y, x = ((torch.arange(n) - (n - 1) / 2) * field.pixel for n in field.shape)
     seen = torch.stack(torch.meshgrid(y, x, indexing="ij"), dim=-1)
-    # Where on the film, at its height, each pixel looks: the projection of (z, y, x) solved for (y, x).
+    # The position on the film, at its height, that each pixel sees: the projection of (z, y, x) solved for (y, x).
     moved = seen - (rows[:, :, 0] * carbon.height + rows[:, :, 3])[:, None, None]
-    places = torch.einsum("tij,tyxj->tyxi", torch.linalg.inv(rows[:, :, 1:3]), moved)
-    reach = places.abs().amax(dim=(0, 1, 2)) / field.pixel
+    positions = torch.einsum("tij,tyxj->tyxi", torch.linalg.inv(rows[:, :, 1:3]), moved)
+    reach = positions.abs().amax(dim=(0, 1, 2)) / field.pixel
     grain = torch.randn([1, 1, *(2 * reach.ceil().int() + 1).tolist()], generator=random)
-    at = places.flip(-1) / field.pixel / reach.ceil().flip(0)
+    at = positions.flip(-1) / field.pixel / reach.ceil().flip(0)
     texture = F.grid_sample(grain.expand(len(at), -1, -1, -1), at, align_corners=True)[:, 0]
-    from_middle = torch.linalg.norm(places - torch.tensor(carbon.middle), dim=-1)
-    covered = ((from_middle - HOLE_RADIUS) / field.pixel + 0.5).clamp(0, 1)
+    from_centre = torch.linalg.norm(positions - torch.tensor(carbon.centre), dim=-1)
+    covered = ((from_centre - HOLE_RADIUS) / field.pixel + 0.5).clamp(0, 1)
     slant = torch.tensor(1 / np.cos(np.radians(acquisition.angles)), dtype=torch.float32)[:, None, None]
-    deviation = CARBON_GRAIN * (carbon.thickness / 100) ** 0.5 * 10 / field.pixel
-    volts = covered * (CARBON_VOLTS * carbon.thickness * slant + deviation * slant.sqrt() * texture)
+    spread = CARBON_GRAIN * (carbon.thickness / 100) ** 0.5 * 10 / field.pixel
+    volts = covered * (CARBON_VOLTS * carbon.thickness * slant + spread * slant.sqrt() * texture)
     defocus = torch.tensor(acquisition.defocus, dtype=torch.float32)
     transfer = contrast_transfer(acquisition, recipe, defocus=defocus, shape=field.shape, pixel=field.pixel)
     return filtered(volts * interaction(recipe.voltage), transfer)

@@ -1,4 +1,4 @@
-"""Where particles are and how they lie, none in another's place."""
+"""Positions and rotations of particles that do not overlap."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from tomosoup.core.types import Array, Picks
 from tomosoup.simulation.options import LayoutOptions
 
 TRIES = 2000
-"""Places and turns tried for one particle before the volume counts as full."""
+"""Poses that are tried for one particle before the tomogram counts as full."""
 BATCH = 16
-"""Of these, drawn at once."""
+"""Poses that are drawn at once."""
 CLUSTER_SPREAD = 100.0
 """Å, where the recipe does not say."""
 
 
 @dataclass(frozen=True)
-class Room:
-    """The voxels of a tomogram `(z, y, x)` and what they hold: 0 for nothing, else a label."""
+class OccupancyGrid:
+    """What each voxel of a tomogram `(z, y, x)` holds: 0 for nothing, else a label."""
 
     shape: tuple[int, int, int]
     voxel_size: float
@@ -42,13 +42,13 @@ class Room:
         return np.floor(points / self.voxel_size).astype(np.int32)
 
     def is_free(self, points: Array) -> bool:
-        """Whether all points (Å) are inside and nothing is there."""
+        """Whether all points `(n, 3)` (Å) are inside the tomogram and their voxels hold nothing."""
         at = self.voxels(points)
         inside = bool((at >= 0).all() and (at < self.shape).all())
         return inside and not self.labels[tuple(at.T)].any()
 
-    def put(self, points: Array, label: int) -> None:
-        """Label the voxels at the points, those outside left out, gaps between turned points closed."""
+    def mark(self, points: Array, label: int) -> None:
+        """Label the voxels at points `(n, 3)` (Å). Points outside are left out, gaps between rotated points closed."""
         at = self.voxels(points)
         low, high = np.maximum(at.min(axis=0) - 1, 0), np.minimum(at.max(axis=0) + 2, self.shape)
         if (high <= low).any():
@@ -61,117 +61,143 @@ class Room:
 
 
 @dataclass(frozen=True)
-class Kind:
-    """What is to be placed: its matter about its centre (Å, `structures.support`), how often, and as which label."""
+class Component:
+    """What is to be placed: a species of particle, or something else in the ice."""
 
     name: str
     matter: Array
+    """`(voxels, 3)` Å from its centre, as `density_maps.support` gives them."""
     count: int
     label: int = 255
+    """Its label in the occupancy grid."""
 
 
 Proposals = Callable[[int], Array]
-"""`n` places `(n, 3)` in Å to try."""
+"""`n` -> `n` positions `(n, 3)` in Å to try."""
 
 
 def random_layout(
-    kinds: Sequence[Kind],
-    room: Room,
+    components: Sequence[Component],
+    grid: OccupancyGrid,
     *,
     random: np.random.Generator,
     recipe: LayoutOptions = LayoutOptions(),  # noqa: B008 - immutable
     slab: tuple[float, float] | None = None,
 ) -> dict[str, Picks]:
-    """Particles of each kind at random places and in random orientations, where the room has space for their shape.
+    """Particles of each component in random poses, none overlapping another; the largest are placed first.
 
-    Places are Å from the tomogram's corner; all of a particle is inside. The largest are placed first. `slab` bounds
-    the centres' z; clusters and depths are the recipe's. Raises `InputError` where particles do not fit.
+    Positions are Å from the tomogram's corner; all of a particle is inside. Raises `InputError` where particles do not
+    fit.
+
+    Args:
+        components: what to place, and how often.
+        grid: the voxels that are taken already; the new particles are marked in it.
+        random: draws the poses.
+        recipe: clusters and depths.
+        slab: lowest and highest z (Å) of the particles' centres; the whole depth without it.
     """
     found: dict[str, Picks] = {}
-    for kind in sorted(kinds, key=lambda k: -len(k.matter)):
-        propose = _proposals(kind, room, recipe, random=random, slab=slab)
-        found[kind.name] = _place(kind, room, propose, random=random)
-    return {kind.name: found[kind.name] for kind in kinds}
+    for component in sorted(components, key=lambda c: -len(c.matter)):
+        propose = _proposals(component, grid, recipe, random=random, slab=slab)
+        found[component.name] = _place(component, grid, propose, random=random)
+    return {component.name: found[component.name] for component in components}
 
 
 def _proposals(
-    kind: Kind, room: Room, recipe: LayoutOptions, *, random: np.random.Generator, slab: tuple[float, float] | None
+    component: Component,
+    grid: OccupancyGrid,
+    recipe: LayoutOptions,
+    *,
+    random: np.random.Generator,
+    slab: tuple[float, float] | None,
 ) -> list[Proposals]:
-    """Where to try: in clusters (a Thomas process) if the kind has any, and, where those are full, anywhere."""
-    extent = room.extent
+    """Where to try: in clusters (a Thomas process) if the recipe has any, and anywhere once those are full."""
+    extent = grid.extent
     low_z, high_z = slab or (0.0, extent[0])
 
     def anywhere(n: int) -> Array:
-        places = random.random((n, 3)) * extent
-        if kind.name in recipe.depth:
-            mean, deviation = recipe.depth[kind.name]
-            places[:, 0] = extent[0] * (mean + deviation * random.standard_normal(n))
+        positions = random.random((n, 3)) * extent
+        if component.name in recipe.depth:
+            mean, spread = recipe.depth[component.name]
+            positions[:, 0] = extent[0] * (mean + spread * random.standard_normal(n))
         else:
-            places[:, 0] = low_z + (high_z - low_z) * random.random(n)
-        return places
+            positions[:, 0] = low_z + (high_z - low_z) * random.random(n)
+        return positions
 
-    size = recipe.cluster_size.get(kind.name, 1.0)
-    if size <= 1.0 or not kind.count:
+    size = recipe.cluster_size.get(component.name, 1.0)
+    if size <= 1.0 or not component.count:
         return [anywhere]
-    middles = anywhere(max(1, random.poisson(kind.count / size)))
-    spread = recipe.cluster_spread.get(kind.name, CLUSTER_SPREAD)
+    centres = anywhere(max(1, random.poisson(component.count / size)))
+    spread = recipe.cluster_spread.get(component.name, CLUSTER_SPREAD)
 
     def in_clusters(n: int) -> Array:
-        about = middles[random.integers(len(middles), size=n)]
-        places: Array = about + spread * random.standard_normal((n, 3))
-        return places
+        around = centres[random.integers(len(centres), size=n)]
+        positions: Array = around + spread * random.standard_normal((n, 3))
+        return positions
 
     return [in_clusters, anywhere]
 
 
-def _place(kind: Kind, room: Room, proposals: Sequence[Proposals], *, random: np.random.Generator) -> Picks:
-    """The kind's particles, each put into the room."""
-    places: list[Array] = []
-    turns: list[Array] = []
-    for _ in range(kind.count):
-        tried = (_free_pose(kind.matter, room, propose, random=random) for propose in proposals)
+def _place(
+    component: Component, grid: OccupancyGrid, proposals: Sequence[Proposals], *, random: np.random.Generator
+) -> Picks:
+    """The component's particles, each marked in the grid."""
+    positions: list[Array] = []
+    rotations: list[Array] = []
+    for _ in range(component.count):
+        tried = (_free_pose(component.matter, grid, propose, random=random) for propose in proposals)
         pose = next((found for found in tried if found is not None), None)
         if pose is None:
+            extent = " x ".join(f"{e:.0f}" for e in grid.extent)
             raise InputError(
-                f"Only {len(places)} of {kind.count} {kind.name} particles fit into "
-                f"{' x '.join(f'{e:.0f}' for e in room.extent)} Å beside the others: ask for fewer, or enlarge --shape."
+                f"Only {len(positions)} of {component.count} {component.name} particles fit into {extent} Å beside the "
+                "others: lower the `concentration`, or enlarge the `shape`."
             )
-        places.append(pose[0])
-        turns.append(pose[1])
-        room.put(kind.matter @ pose[1].T + pose[0], kind.label)
-    return Picks(np.array(places).reshape(-1, 3), np.ones(len(places)), np.array(turns).reshape(-1, 3, 3))
+        positions.append(pose[0])
+        rotations.append(pose[1])
+        grid.mark(component.matter @ pose[1].T + pose[0], component.label)
+    zyx, matrices = np.array(positions).reshape(-1, 3), np.array(rotations).reshape(-1, 3, 3)
+    return Picks(zyx, np.ones(len(zyx)), matrices)
 
 
 def _free_pose(
-    matter: Array, room: Room, propose: Proposals, *, random: np.random.Generator
+    matter: Array, grid: OccupancyGrid, propose: Proposals, *, random: np.random.Generator
 ) -> tuple[Array, Array] | None:
+    """A position and rotation at which matter fits; None after `TRIES`."""
     for _ in range(TRIES // BATCH):
-        for place, turn in zip(propose(BATCH), Rotation.random(BATCH, rng=random).as_matrix(), strict=True):
-            middle = room.voxels(place)
-            if (middle < 0).any() or (middle >= room.shape).any() or room.labels[tuple(middle)]:
+        for position, rotation in zip(propose(BATCH), Rotation.random(BATCH, rng=random).as_matrix(), strict=True):
+            centre = grid.voxels(position)
+            if (centre < 0).any() or (centre >= grid.shape).any() or grid.labels[tuple(centre)]:
                 continue
-            if room.is_free(matter @ turn.T + place):
-                return place, turn
+            if grid.is_free(matter @ rotation.T + position):
+                return position, rotation
     return None
 
 
 def placed_at(
-    given: Mapping[str, Picks], kinds: Sequence[Kind], room: Room, *, random: np.random.Generator
+    given: Mapping[str, Picks],
+    components: Sequence[Component],
+    grid: OccupancyGrid,
+    *,
+    random: np.random.Generator,
 ) -> dict[str, Picks]:
-    """Particles exactly where `given` has them, overlapping or not; turned at random where it has no orientations."""
+    """Particles exactly at the `given` picks of each component, overlapping or not.
+
+    Picks without rotations get random ones. The particles are marked in the grid.
+    """
     found = {}
-    for kind in kinds:
-        picks = given[kind.name]
+    for component in components:
+        picks = given[component.name]
         if picks.rotations is None:
-            picks = with_random_orientations(picks.zyx, random=random)
+            picks = with_random_rotations(picks.zyx, random=random)
         assert picks.rotations is not None
-        for place, turn in zip(picks.zyx, picks.rotations, strict=True):
-            room.put(kind.matter @ turn.T + place, kind.label)
-        found[kind.name] = picks
+        for position, rotation in zip(picks.zyx, picks.rotations, strict=True):
+            grid.mark(component.matter @ rotation.T + position, component.label)
+        found[component.name] = picks
     return found
 
 
-def with_random_orientations(zyx: Array, *, random: np.random.Generator) -> Picks:
-    """True picks at `zyx` `(n, 3)` Å, each turned uniformly at random."""
+def with_random_rotations(zyx: Array, *, random: np.random.Generator) -> Picks:
+    """True picks at `zyx` `(n, 3)` Å, each with a rotation drawn uniformly from all."""
     rotations = Rotation.random(len(zyx), rng=random).as_matrix() if len(zyx) else np.empty((0, 3, 3))
     return Picks(zyx, np.ones(len(zyx)), rotations)

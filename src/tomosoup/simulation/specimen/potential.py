@@ -29,9 +29,9 @@ HEAVIEST = 98
 def potential(structure: gemmi.Structure, *, voxel_size: float) -> Array:
     """The electrostatic potential `(z, y, x)` of a model's first conformation, in V above that of water.
 
-    Peng's (1996) elastic scattering factors by torch-calculate-electrostatic-potential; hydrogens that the file leaves
-    out are counted in with the atoms of their residue, and from each residue is taken the potential of the water that
-    it displaces. The sum over voxels does not depend on `voxel_size` (Å).
+    Peng's (1996) elastic scattering factors by torch-calculate-electrostatic-potential. Hydrogens that the file leaves
+    out are added to the atoms of their residue, and the potential of the water that a residue displaces is subtracted.
+    The sum over voxels does not depend on `voxel_size` (Å).
     """
     zyx, numbers, weights = _atoms(structure[0])
     per_voxel = int(np.ceil(voxel_size / FINE - 1e-6))
@@ -59,15 +59,15 @@ def potential(structure: gemmi.Structure, *, voxel_size: float) -> Array:
 
 def _atoms(model: gemmi.Model) -> tuple[Array, np.ndarray, Array]:
     """Positions `(n, 3)` (z, y, x), atomic numbers, and what each atom's scattering is multiplied by."""
-    places, numbers, weights = [], [], []
+    positions, numbers, weights = [], [], []
     for chain in model:
         for residue in chain:
-            share = _above_water(residue)
+            factor = _above_water(residue)
             for atom in residue:
-                places.append((atom.pos.z, atom.pos.y, atom.pos.x))
+                positions.append((atom.pos.z, atom.pos.y, atom.pos.x))
                 numbers.append(_number(atom))
-                weights.append(atom.occ * share)
-    return np.array(places), np.array(numbers), np.array(weights)
+                weights.append(atom.occ * factor)
+    return np.array(positions), np.array(numbers), np.array(weights)
 
 
 def _number(atom: gemmi.Atom) -> int:
@@ -77,7 +77,7 @@ def _number(atom: gemmi.Atom) -> int:
 
 
 def _above_water(residue: gemmi.Residue) -> float:
-    """The factor on the atoms of a residue that adds lost hydrogens and takes the displaced water away."""
+    """The factor on a residue's atoms that adds hydrogens missing in the file and subtracts the displaced water."""
     known = gemmi.find_tabulated_residue(residue.name)
     listed = any(atom.is_hydrogen() for atom in residue)
     there = sum(atom.occ for atom in residue) / len({atom.name for atom in residue})
