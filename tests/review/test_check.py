@@ -18,8 +18,17 @@ from tomosoup.data.formats.csv_tables import write_csv
 from tomosoup.data.options import AnnotatedData, Normalisation
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.review.check.check_project import check
+from tomosoup.review.check.densities import RADII, Average, Offsets, radii
 from tomosoup.review.check.findings import CheckResult
-from tomosoup.review.check.subtomogram_average import Boxes, contrast, cut_boxes, joined, measured_radius, offset
+from tomosoup.review.check.subtomogram_average import (
+    Boxes,
+    contrast,
+    cut_boxes,
+    from_centre,
+    joined,
+    measured_radius,
+    offset,
+)
 
 SHAPE, VOXEL = (28, 80, 80), 10.0
 SPECIES = (Species("a", 60.0), Species("b", 70.0))
@@ -240,6 +249,30 @@ def test_the_first_voxel_that_is_named_corrects_the_offset(made: Made, tmp_path:
     assert f"set `first_voxel={first_voxel:g}`" in found.text
     shutil.rmtree(tmp_path / "p")
     assert not found_in(made, tmp_path, first_voxel=first_voxel).findings
+
+
+def noisy_average(signal: float, random: np.random.Generator) -> Average:
+    """The average of 20 balls of 51 Å in white noise, of a species of 60 Å; `signal` in standard deviations."""
+    side = 25
+    distance = from_centre(side, [0.0, 0.0, 0.0]) * VOXEL
+    ball = -1 / (1 + np.exp((distance - 51) / 6))
+    data = (random.standard_normal((20, side, side, side)) + signal * ball).astype(np.float32)
+    boxes = Boxes(data, np.ones(data.shape, dtype=bool), VOXEL, 60.0)
+    return Average(SPECIES[0], boxes, *contrast(boxes))
+
+
+def test_noise_is_not_taken_for_a_small_particle() -> None:
+    random = np.random.default_rng(0)
+    at_centre = Offsets(np.zeros(3), np.zeros(3), {"a": (np.zeros(3), np.zeros(3))})
+    far_off = []
+    for signal in np.repeat([0.04, 0.07, 0.1, 0.2], 12):
+        average = noisy_average(float(signal), random)
+        if average.significant:
+            sizes, findings = radii([average], at_centre, voxel_size=VOXEL)
+            assert not [f for f in findings if f.severity != "note"]
+            far_off.append(bool(findings))
+            assert far_off[-1] != (RADII[0] < sizes["a"] / 60 < RADII[1])
+    assert sum(far_off) >= 3
 
 
 def region_of(volume: Volume, region: tuple[slice, slice, slice]) -> Volume:

@@ -138,9 +138,9 @@ def test_given_particles_stay_where_they_are_even_on_top_of_each_other_and_acros
     assert drawn is not None
     np.testing.assert_allclose(drawn[0] @ drawn[0].T, np.eye(3), atol=1e-9)
     assert np.abs(drawn[0] - np.eye(3)).max() > 0.1
-    assert grid.segments_voxels[15, 15, 15] == 1
-    assert grid.segments_voxels[0, 15, 28] == 1
-    assert grid.segments_voxels[6, 6, 6] == 2
+    assert grid.labels[15, 15, 15] == 1
+    assert grid.labels[0, 15, 28] == 1
+    assert grid.labels[6, 6, 6] == 2
 
 
 def test_given_particles_are_labelled_as_they_are_turned() -> None:
@@ -149,10 +149,10 @@ def test_given_particles_are_labelled_as_they_are_turned() -> None:
     given = {"rod": Picks(np.array([[255.0, 255.0, 255.0]]), np.ones(1), turn[None])}
     placed_at(given, [Component("rod", ROD, 0, 1)], grid, random=np.random.default_rng(0))
     end = np.array([255.0, 255.0, 255.0]) + 140 * turn @ (0, 0, 1)
-    assert grid.segments_voxels[tuple((end / 10).astype(int))] == 1
-    y, x = np.nonzero(grid.segments_voxels[25])
+    assert grid.labels[tuple((end / 10).astype(int))] == 1
+    y, x = np.nonzero(grid.labels[25])
     assert np.polyfit(x, y, 1)[0] == pytest.approx(-np.tan(1.0), abs=0.1)
-    assert set(np.nonzero(grid.segments_voxels)[0]) == {25}
+    assert set(np.nonzero(grid.labels)[0]) == {25}
 
 
 def test_what_is_outside_is_not_labelled_at_the_border() -> None:
@@ -161,15 +161,15 @@ def test_what_is_outside_is_not_labelled_at_the_border() -> None:
     given = {"a": Picks(zyx, np.ones(1), np.eye(3)[None])}
     placed_at(given, [Component("a", ball(50.0), 0, 1)], grid, random=np.random.default_rng(0))
     wanted = {v for v in map(tuple, np.floor((ball(50.0) + zyx) / 10).astype(int)) if min(v) >= 0 and max(v) < 30}
-    assert set(map(tuple, np.argwhere(grid.segments_voxels))) == wanted
+    assert set(map(tuple, np.argwhere(grid.labels))) == wanted
 
 
 def test_labels_have_the_volume_of_the_shape_at_any_turn() -> None:
     brick = np.stack(np.meshgrid(*(np.arange(-n, n + 1) * 10.0 for n in (2, 5, 8)), indexing="ij"), axis=-1)
     for matter in (ball(80.0), brick.reshape(-1, 3)):
         _, grid = laid(Component("a", matter, 5, 3))
-        assert (grid.segments_voxels == 3).sum() / 5 == pytest.approx(len(matter), rel=0.1)
-        assert set(np.unique(grid.segments_voxels)) == {0, 3}
+        assert (grid.labels == 3).sum() / 5 == pytest.approx(len(matter), rel=0.1)
+        assert set(np.unique(grid.labels)) == {0, 3}
 
 
 def test_numbers_vary_about_the_concentration_as_the_recipe_says() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from tomosoup.review.check.sampling import Survey
 from tomosoup.review.check.subtomogram_average import Boxes, contrast, joined, measured_radius, offset
 from tomosoup.review.check.volumes import usual_voxel_size
 
-SURE = 5.0
+SIGNIFICANT = 5.0
 """A contrast above so many standard errors is significant."""
 FEW = 10
 """Fewer picks are too few for an average."""
@@ -26,9 +26,6 @@ LEAST_ERROR = 0.02
 """Voxels: no species' offset is known better, as its centre is a matter of definition."""
 RADII = 0.5, 1.4
 """The measured radius and the species' agree if their ratio is within these."""
-
-RADIUS_SIGNAL = 20.0
-"""A contrast of fewer standard errors is too low to measure a radius: TODO"""
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,7 @@ class Average:
     @property
     def significant(self) -> bool:
         """Whether there is a density at the picks."""
-        return len(self.boxes) >= FEW and abs(self.contrast) > SURE * self.error
+        return len(self.boxes) >= FEW and abs(self.contrast) > SIGNIFICANT * self.error
 
 
 def averages(surveys: Sequence[Survey], species: Sequence[Species]) -> list[Average]:
@@ -164,9 +161,15 @@ def radii(
 
 
 def _other_radius(average: Average, size: float) -> Finding:
-    """A warning where the average shows its radius well, else a note."""
+    """A warning where the average shows the measured radius (Å) well, else a note.
+
+    A peak of noise looks like a small particle, so the contrast within the measured radius must be significant, too. Of
+    119 averages of 20 balls in white noise, 24 measured radii were far off (`RADII`): all had a contrast of less than 5
+    standard errors within that radius; of the others, 2 had.
+    """
     name, picks = average.species.name, len(average.boxes)
-    if abs(average.contrast) < RADIUS_SIGNAL * average.error:
+    value, error = contrast(replace(average.boxes, radius=size))
+    if abs(value) < SIGNIFICANT * error:
         text = f"The average of {picks} picks is too noisy to check the radius of {average.species.radius:g} Å."
         return Finding("note", "radius", text, species=name)
     text = (

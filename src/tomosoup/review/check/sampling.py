@@ -96,7 +96,7 @@ def survey(
 
 
 def within(zyx_vox: Array, shape: Sequence[int]) -> NDArray[np.bool_]:
-    """`(n,)`: which positions `(n, 3)` (voxel indices) are inside a volume of `shape`, up to its voxels' outer faces."""
+    """`(n,)`: which positions `(n, 3)` (voxel indices) are inside a volume of `shape`, to its voxels' outer faces."""
     inside: NDArray[np.bool_] = np.all((zyx_vox >= -0.5) & (zyx_vox <= np.array(shape) - 0.5), axis=1)
     return inside
 

@@ -23,8 +23,8 @@ BALL = 1.4
 REACH_OF_OFFSETS = 4
 """Samples up to which offsets are searched."""
 EDGE = 0.1
-"""Fraction of an average's contrast that is left at its radius. For simulated particles that radius is 0.7 (an elongated
-one) to 1.15 times the contest's radius."""
+"""Fraction of an average's contrast that is left at its radius. Of simulated particles that radius is 0.7 (an elongated
+one) to 1.15 times the contest's."""
 RESAMPLES = 32
 """Resamples of the bootstrap that estimates an offset's error."""
 
@@ -47,7 +47,7 @@ class Boxes:
         return len(self.data)
 
     def average(self, picks: Floats | None = None) -> Array:
-        """The mean `(..., m, m, m)` of the boxes, each weighted by `picks` `(..., n)`; outside tomograms it is not counted."""
+        """The mean `(..., m, m, m)` of the boxes, weighted by `picks` `(..., n)`, without what is outside tomograms."""
         often = np.ones(len(self), np.float32) if picks is None else picks
         flat = (often @ part.reshape(len(self), -1) for part in (self.data, self.there.astype(np.float32)))
         total, count = (np.asarray(f, dtype=float).reshape(*often.shape[:-1], *self.data.shape[1:]) for f in flat)
@@ -129,7 +129,7 @@ def joined(parts: Sequence[Boxes]) -> Boxes:
 
 
 def contrast(boxes: Boxes) -> tuple[float, float]:
-    """How much brighter picks are than their surroundings, in standard deviations of the tomogram; its standard error."""
+    """How much brighter picks are than what surrounds them, in the tomogram's standard deviations; standard error."""
     near, far = boxes.distance <= boxes.radius, boxes.distance > 1.4 * boxes.radius
     counts = [(boxes.there & part).sum(axis=(1, 2, 3)) for part in (near, far)]
     whole = (counts[0] > 0) & (counts[1] > 0)

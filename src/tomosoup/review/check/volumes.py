@@ -37,8 +37,8 @@ def voxel_sizes(surveys: Sequence[Survey]) -> Iterator[Finding]:
             yield Finding(
                 "warning",
                 "voxel size",
-                f"The voxels are {size:.4g} Å, those of most runs {usual:.4g} Å. If that is wrong, set `voxel_size`. If "
-                "it is right, train with `resample_to`; picking resamples by itself.",
+                f"The voxels are {size:.4g} Å, those of most runs {usual:.4g} Å. If that is wrong, set `voxel_size`; "
+                "if it is right, train with `resample_to`. Picking resamples.",
                 tuple(s.run for s in surveys if s.tomogram.voxel_size == size),
             )
 
@@ -58,15 +58,16 @@ def grey_values(surveys: Sequence[Survey]) -> Iterator[Finding]:
             "warning",
             "grey values",
             f"Up to {worst.grey.at_ends:.1%} of the voxels have exactly the lowest or the highest value "
-            f"({worst.grey.lowest:g}, {worst.grey.highest:g}): they were clipped or padded. Export the tomogram with 16 "
-            "or 32 bits, without padding.",
+            f"({worst.grey.lowest:g}, {worst.grey.highest:g}): they were clipped or padded. Export the tomogram as 16- "
+            "or 32-bit numbers, without padding.",
             names(some),
         )
     usual = median(s.grey.standard_deviation for s in good) if len(good) > 2 else math.nan
     if some := [s for s in good if abs(math.log(s.grey.standard_deviation / usual)) > math.log(OTHER_SCALE)]:
-        text = f"The standard deviation of grey values is {some[0].grey.standard_deviation:.3g}, in most runs {usual:.3g}: "
-        cure = "use tomograms of one type, or train with `normalisation=volume`."
-        yield Finding("warning", "grey values", text + cure, names(some))
+        own = some[0].grey.standard_deviation
+        text = f"The standard deviation of grey values is {own:.3g}, in most runs {usual:.3g}: use tomograms of one "
+        text += "type, or train with `normalisation=volume`."
+        yield Finding("warning", "grey values", text, names(some))
 
 
 def names(surveys: Sequence[Survey]) -> tuple[str, ...]:
@@ -110,7 +111,7 @@ def _species_against_model(project: Project, species: Sequence[Species], model: 
         yield Finding(
             "error" if isinstance(project, CopickProject) else "note",
             "species",
-            f"The model finds {', '.join(unlisted)}, which the project does not list: add them to its pickable objects.",
+            f"The model finds {', '.join(unlisted)}, which the project does not list: add them to its objects.",
         )
     for name in (name for name in named if name in listed):
         here, there = listed[name].radius, named[name].radius
