@@ -134,7 +134,7 @@ def test_without_a_project_voxels_are_as_the_options_say(folder: Path) -> None:
     for options, index in (
         ("--voxel-size 10", (5, 4, 3)),
         ("--voxel-size 10 --first-voxel -0.5", (6, 5, 4)),
-        ("--voxel-size 10 --their-first-voxel 1", (6, 5, 4)),
+        ("--voxel-size 10 --other-first-voxel 1", (6, 5, 4)),
     ):
         command(f"export one.csv --format warp -o a.star --overwrite {options}")
         table = starfile.read(folder / "a.star")
@@ -146,7 +146,7 @@ def test_relions_own_picker_has_another_centre(folder: Path) -> None:
     index, binning, pixel = np.array([5, 4, 3]), 4, 2.5
     theirs = (index * binning - (np.array([12, 10, 8]) * binning / 2 - 1)) * pixel
     write_csv(folder / "one.csv", {"TS_1": {"ribosome": Picks.of([[35.0, 45.0, 55.0]])}})
-    options = "--voxel-size 10 --shape 8 10 12 --their-first-voxel 0.25"
+    options = "--voxel-size 10 --shape 8 10 12 --other-first-voxel 0.25"
     command(f"export one.csv --format relion5 -o a.star {options}")
     table = starfile.read(folder / "a.star")
     np.testing.assert_allclose(table[[f"rlnCenteredCoordinate{a}Angst" for a in "XYZ"]], [theirs])

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
+from tomosoup.cli.arguments.files import check_files
+from tomosoup.cli.arguments.help import command_help, overview
+from tomosoup.cli.arguments.messages import as_options
+from tomosoup.cli.arguments.words import BadOption
 from tomosoup.cli.options.check import CheckCommand
-from tomosoup.cli.options.commands import (
-    ConvertCommand,
-    DemoCommand,
-    ExportOnnxCommand,
-    PickCommand,
-    ScoreCommand,
-    SimulateCommand,
-    SoupCommand,
-    ThresholdCommand,
-    TrainCommand,
-    TuneCommand,
-)
+from tomosoup.cli.options.convert import ConvertCommand
+from tomosoup.cli.options.demo import DemoCommand
 from tomosoup.cli.options.exchange import ExportCommand, ImportCommand
+from tomosoup.cli.options.onnx import ExportOnnxCommand
+from tomosoup.cli.options.output import Voice
+from tomosoup.cli.options.pick import PickCommand
 from tomosoup.cli.options.report import ReportCommand
+from tomosoup.cli.options.score import ScoreCommand
+from tomosoup.cli.options.simulate import SimulateCommand
+from tomosoup.cli.options.soup import SoupCommand
+from tomosoup.cli.options.threshold import ThresholdCommand
+from tomosoup.cli.options.train import TrainCommand
+from tomosoup.cli.options.tune import TuneCommand
 from tomosoup.cli.options.view import ViewCommand
-from tomosoup.cli.parse import overview, parse
+from tomosoup.cli.parse import defaults, parse
 from tomosoup.cli.terminal import Outcome, Stopped, conclude, fail, say, speaking, stopwatch, wait
+from tomosoup.core.config import Options
 from tomosoup.core.errors import InputError
 from tomosoup.core.runtime import keep_freed_memory, look_for_garbage_less
 
@@ -61,24 +66,45 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not words or words[0] not in COMMANDS:
         without_command(words)
         return
-    model = COMMANDS[words[0]][0]
-    keep_freed_memory()
-    look_for_garbage_less()
+    name, *words = words
+    model = COMMANDS[name][0]
     try:
-        options, voice = parse(model, words[0], words[1:])
-        seconds = stopwatch()
-        with speaking(voice):
-            wait(f"tomosoup {words[0]}")
-            outcome = command(words[0])(options)
-        conclude(outcome, voice, command=words[0], seconds=seconds())
+        if asked := HELP.intersection(words):
+            say(help_of(model, words, all_="--help-all" in asked))
+            return
+        options, voice = parse(model, name, words)
+        run(name, options, voice)
+    except BadOption as error:
+        fail(str(error), 2)
     except InputError as error:
-        fail(str(error), 1)
+        fail(as_options(str(error), model), 1)
     except Stopped as stop:
-        fail(str(stop), 130)
+        fail(as_options(str(stop), model), 130)
     except KeyboardInterrupt:
-        fail("Stopped; what was being written is gone, the rest untouched.", 130)
+        fail("Stopped. Files that were being written are removed; the others are unchanged.", 130)
     except OSError as error:
         fail(f"The operating system refused: {error}.", 1)
+
+
+HELP = {"--help", "-h", "--help-all"}
+
+
+def help_of(model: type[Options], words: Sequence[str], *, all_: bool) -> str:
+    """The help of a command, with the defaults of the recipe that the words name."""
+    recipe, values = defaults(model, words)
+    return command_help(model, Voice, recipe=recipe, values=values, all_=all_)
+
+
+def run(name: str, options: Options, voice: Voice) -> None:
+    """Run a command and show what it did. Its files are looked at first: importing torch takes seconds."""
+    check_files(options)
+    keep_freed_memory()
+    look_for_garbage_less()
+    seconds = stopwatch()
+    with speaking(voice):
+        wait(f"tomosoup {name}")
+        outcome = command(name)(options)
+    conclude(outcome, voice, command=name, seconds=seconds())
 
 
 def without_command(words: Sequence[str]) -> None:
@@ -92,10 +118,12 @@ def without_command(words: Sequence[str]) -> None:
 
             say(f"tomosoup {version('tomosoup')}")
         case ["--print-completion", shell]:
-            from tomosoup.cli.completion import SHELLS, completion_script
+            from tomosoup.cli.arguments.completion import SHELLS, completion_script
 
             if shell not in SHELLS:
                 fail(f"There is no completion for {shell!r}; expected one of {', '.join(SHELLS)}.", 2)
             sys.stdout.write(completion_script(shell, models))
         case _:
-            fail(f"There is no command {words[0]!r}; expected one of {', '.join(COMMANDS)}.", 2)
+            near = get_close_matches(words[0], COMMANDS, n=1)
+            meant = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(COMMANDS)}."
+            fail(f"There is no command {words[0]!r}; {meant}", 2)

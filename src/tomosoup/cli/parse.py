@@ -2,116 +2,29 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from shutil import get_terminal_size
-from textwrap import fill
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Any, TypeVar
 
-import tyro
-from pydantic import Field, ValidationError, create_model
+from pydantic import ValidationError
 
-from tomosoup.cli.options.commands import (
-    UNPREFIXED,
-    PickCommand,
-    SimulateCommand,
-    SoupCommand,
-    TrainCommand,
-    TuneCommand,
-)
+from tomosoup.cli.arguments.fields import Option, options_of, value_at
+from tomosoup.cli.arguments.messages import as_options
+from tomosoup.cli.arguments.words import BadOption, by_todays_names, split
 from tomosoup.cli.options.output import Voice
-from tomosoup.core.config import Options, Recipe
+from tomosoup.cli.options.pick import PickCommand
+from tomosoup.cli.options.simulate import SimulateCommand
+from tomosoup.cli.options.soup import SoupCommand
+from tomosoup.cli.options.train import TrainCommand
+from tomosoup.cli.options.tune import TuneCommand
+from tomosoup.core.config import Options, Recipe, merged, problem
 from tomosoup.core.errors import InputError
+from tomosoup.core.thresholds import Thresholds
 from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.simulation.options import SimulationRecipe
 from tomosoup.training.options import TrainingRecipe
 
 Taken = TypeVar("Taken", bound=Options)
-
-
-def overview(models: Mapping[str, type[Options]]) -> str:
-    """What `tomosoup --help` prints."""
-    about = {name: " ".join((model.__doc__ or "").split()) for name, model in models.items()} | {
-        "--version": "",
-        "--print-completion bash|zsh|tcsh": "Print what the shell is to source to complete commands and options.",
-    }
-    lines = [
-        fill(f"  {name:<11} {text}", _width(), subsequent_indent=" " * 14).rstrip() for name, text in about.items()
-    ]
-    first = "tomosoup finds particles in cryo-electron tomograms."
-    return "\n".join([first, "", "usage: tomosoup COMMAND [--help]", "", *lines])
-
-
-def _width() -> int:
-    return min(80, get_terminal_size().columns)
-
-
-def with_voice(model: type[Taken]) -> type[Taken]:
-    """A command's options and, as field `voice`, those that all commands share."""
-    shared: Any = (Annotated[Voice, UNPREFIXED], Field(Voice(), description=Voice.__doc__))
-    return create_model(model.__name__, __base__=model, __doc__=model.__doc__, voice=shared)
-
-
-def parse(model: type[Taken], name: str, words: Sequence[str]) -> tuple[Taken, Voice]:
-    """The options of a command, and how much it says. Bad ones end the program with a line that names them."""
-    words = by_todays_names(model, words)
-    default: Any = tyro.MISSING
-    asked = with_voice(model)
-    if recipe := RECIPES.get(model):
-        named_by, field, kind = recipe
-        usual = FINE_TUNING if model is TrainCommand and _starts_from(words) else model.model_fields[named_by].default
-        chosen = _last_value(f"--{named_by}", words) or usual
-        values: dict[str, Any] = {n: tyro.MISSING for n, f in model.model_fields.items() if f.is_required()}
-        values |= {named_by: chosen, field: kind.read(chosen)}
-        default = asked.model_construct(None, **values)
-    about = fill(" ".join((model.__doc__ or "").split()), _width(), subsequent_indent=" ")  # else tyro joins its lines
-    try:
-        said: Any = tyro.cli(
-            asked,
-            prog=f"tomosoup {name}",
-            description=about,
-            args=words,
-            default=default,
-            config=(tyro.conf.FlagCreatePairsOff,),
-        )
-    except ValidationError as error:  # of options that do not go together; tyro tells of single ones
-        raise InputError(model.what_is_wrong(error)) from error
-    return model.model_construct(None, **{n: getattr(said, n) for n in model.model_fields}), said.voice
-
-
-def by_todays_names(model: type[Options], words: Sequence[str]) -> list[str]:
-    """The words with options that were renamed under today's names: old ones stay valid for a release."""
-    todays = dict(renamed(model))
-    split = ((word.partition("=")) for word in words)
-    return [todays.get(option, option) + equals + value for option, equals, value in split]
-
-
-def renamed(model: type[Options], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """The old name and today's name of every option that was renamed, as they are typed."""
-    for old, name in model.RENAMED.items():
-        before, now = f"--{prefix}{old.replace('_', '-')}", f"--{prefix}{name.replace('_', '-')}"
-        yield before, now
-        for section in sections(model.model_fields[name].annotation):
-            fields = {**{field: field for field in section.model_fields}, **section.RENAMED}
-            yield from (
-                (f"{before}.{was.replace('_', '-')}", f"{now}.{field.replace('_', '-')}")
-                for was, field in fields.items()
-            )
-    for name, field in model.model_fields.items():
-        mark = next((mark for mark in field.metadata if hasattr(mark, "aliases")), None)
-        called = name.replace("_", "-") if mark is None or mark.name is None else mark.name
-        for section in sections(field.annotation):
-            yield from renamed(section, f"{prefix}{called}." if called else prefix)
-
-
-def sections(annotation: Any) -> Iterator[type[Options]]:
-    """The sets of options in the type of a field."""
-    if isinstance(annotation, type) and issubclass(annotation, Options):
-        yield annotation
-    for inner in get_args(annotation):
-        yield from sections(inner)
-
 
 RECIPES: dict[Any, tuple[str, str, type[Recipe]]] = {
     TrainCommand: ("recipe", "training", TrainingRecipe),
@@ -120,19 +33,98 @@ RECIPES: dict[Any, tuple[str, str, type[Recipe]]] = {
     TuneCommand: ("plan", "picking", PickingPlan),
     SoupCommand: ("plan", "picking", PickingPlan),
 }
-"""Commands with a --recipe or --plan: that option, and the field that it fills, so that --help shows its values and
-options change them."""
-
-
+"""Commands with a --recipe or --plan: that option, and the field that it fills."""
 FINE_TUNING = "finetune"
 """The recipe of a training that starts from weights, if it names none."""
 
 
-def _starts_from(words: Sequence[str]) -> bool:
-    return bool(_last_value("--from", words) or _last_value("--start-from", words))
+def parse(model: type[Taken], name: str, words: Sequence[str]) -> tuple[Taken, Voice]:
+    """The options of a command, and how much it says. Raises `BadOption`, one sentence, for any that are not valid."""
+    options = list(options_of(model))
+    shared = list(options_of(Voice))
+    typed = split(by_todays_names(model, words), [*options, *shared], name)
+    voices = {option.path for option in shared}
+    said = {path: value for path, value in typed.items() if path in voices}
+    own = {path: value for path, value in typed.items() if path not in voices}
+    missing = [o for o in options if o.field.is_required() and o.path not in own]
+    if missing:
+        raise BadOption(missing_sentence(missing[0], name))
+    return filled(model, nested(own), options), filled(Voice, nested(said), shared)
 
 
-def _last_value(option: str, words: Sequence[str]) -> str | None:
+def missing_sentence(option: Option, command: str) -> str:
+    """What to say where an option is missing that has to be given."""
+    typed = option.name if option.typed.positional else f"{option.name} {option.value}"
+    first = " first, before the options" if option.typed.positional else ""
+    return f"{typed} is missing: give it{first} (`tomosoup {command} --help` says what it is)."
+
+
+def filled(model: type[Taken], given: Mapping[str, Any], options: Sequence[Option] | None = None) -> Taken:
+    """The options that were `given`, the others as the recipe that they name has them, or by default."""
+    try:
+        values = recipe_values(model, given)
+    except InputError as error:
+        raise BadOption(str(error)) from error
+    try:
+        return model.model_validate(merged(values, given))
+    except ValidationError as error:
+        raise BadOption(as_sentence(error, options or list(options_of(model)), model)) from error
+
+
+def recipe_values(model: type[Options], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that the recipe or plan sets, which is the one that was `given`, or a command's usual one."""
+    if model not in RECIPES:
+        return {}
+    named_by, field, kind = RECIPES[model]
+    usual = FINE_TUNING if given.get("start_from") else model.model_fields[named_by].default
+    chosen = given.get(named_by) or usual
+    return {named_by: chosen, field: kind.read(chosen).model_dump()}
+
+
+def nested(typed: Mapping[tuple[str, ...], Any]) -> dict[str, Any]:
+    """Values by path -> dicts in dicts."""
+    made: dict[str, Any] = {}
+    for (*sections, name), value in typed.items():
+        inner = made
+        for section in sections:
+            inner = inner.setdefault(section, {})
+        inner[name] = value
+    return made
+
+
+def as_sentence(error: ValidationError, options: Sequence[Option], model: type[Options]) -> str:
+    """The first problem of a failed validation, with the option's name as it is typed."""
+    first = error.errors()[0]
+    where = [str(part) for part in first["loc"]]
+    matches = [o for o in options if _leads_to(o.path, where)]
+    said = as_options(problem(first), model)
+    if not matches:
+        return f"{said[0].upper()}{said[1:]}."
+    best = max(matches, key=lambda option: len(option.path))
+    if first["type"] == "extra_forbidden":
+        return f"{best.name} does not go with the chosen {best.path[-2]}: leave it out, or choose another."
+    key = where[-1] if best.table and where[-1] not in best.path else ""
+    return f"{best.name}{' ' + key if key else ''}: {said}."
+
+
+def _leads_to(path: Sequence[str], where: Sequence[str]) -> bool:
+    """Whether all names of an option's path are in a place, in order; between them stand the names of unions' members."""
+    left = iter(where)
+    return all(name in left for name in path)
+
+
+def defaults(model: type[Options], words: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """The recipe or plan that these words name, though others may be wrong, and what it sets: what help shows."""
+    if model not in RECIPES:
+        return "", {}
+    named_by, field, kind = RECIPES[model]
+    starts = last_value("--from", words) or last_value("--start-from", words)
+    usual = FINE_TUNING if model is TrainCommand and starts else model.model_fields[named_by].default
+    chosen = last_value(f"--{named_by}", words) or usual
+    return chosen, {field: kind.read(chosen)}
+
+
+def last_value(option: str, words: Sequence[str]) -> str | None:
     """The last value given to an option, as `--option value` or `--option=value`."""
     values = [b for a, b in pairwise(words) if a == option]
     values += [w.removeprefix(f"{option}=") for w in words if w.startswith(f"{option}=")]
@@ -141,16 +133,4 @@ def _last_value(option: str, words: Sequence[str]) -> str | None:
 
 def read_thresholds(words: Sequence[str], names: Sequence[str]) -> dict[str, float]:
     """`0.3` for all of `names`, `ribosome=0.4` for one; later words win. Raises `InputError` for anything else."""
-    thresholds: dict[str, float] = {}
-    for word in words:
-        name, _, value = word.rpartition("=")
-        if name and name not in names:
-            raise InputError(f"--threshold {word}: there is no species {name!r}; expected one of {', '.join(names)}.")
-        try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
-        if math.isnan(number):
-            raise InputError(f"--threshold {word}: expected a number (0.3) or a species and a number (ribosome=0.4).")
-        thresholds |= {name: number} if name else dict.fromkeys(names, number)
-    return thresholds
+    return Thresholds.read(words).over({}, names)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from annotated_types import Ge, Le
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -21,6 +22,29 @@ Count = Annotated[int, Ge(1)]
 ZYX = tuple[Count, Count, Count]
 """Voxels along (z, y, x)."""
 Share = Annotated[float, Ge(0), Le(1)]
+Group = Literal["Input", "Model", "Output", "Speed"]
+"""Where the short help of a command shows its main options."""
+
+
+@dataclass(frozen=True)
+class Typed:
+    """How an option is typed and shown, in its field's annotation; a field without one is called by its name."""
+
+    group: Group | None = None
+    """Where the short help shows it; None leaves it to the long help."""
+    name: str | None = None
+    """In place of the field's; "" for a set of options whose names stand alone, without the set's in front."""
+    aliases: tuple[str, ...] = ()
+    """Further names, as typed: -o, --start-from."""
+    positional: bool = False
+    """Given by its place, without a name."""
+    value: str = ""
+    """What stands in help for the value; by default what its type is called."""
+    file: Literal["project", "checkpoint", "input", "output"] | None = None
+    """What the path names; it is looked at before anything that takes long."""
+    hidden: bool = False
+    """Cannot be typed."""
+
 
 
 class Options(BaseModel):
@@ -69,8 +93,49 @@ class Options(BaseModel):
         where = ".".join(names)
         if first["type"] == "extra_forbidden":
             return f"there is no option {where!r}; expected one of {', '.join(parent.model_fields)}."
-        problem = first["msg"].removeprefix("Value error, ")
-        return f"{where}: {problem}, got {first['input']!r}." if where else f"{problem}."
+        return f"{where}: {problem(first)}." if where else f"{problem(first)}."
+
+
+def problem(error: Mapping[str, Any]) -> str:
+    """What one of the errors of a failed validation says, without its place: what was expected, and what came."""
+    kind, about = error["type"], error.get("ctx", {})
+    if kind == "value_error":
+        return str(about["error"])
+    if kind == "missing":
+        return "is missing"
+    expected = next((words for known, words in EXPECTED if kind.startswith(known)), "")
+    if kind == "literal_error":
+        expected = "one of " + about["expected"].replace("'", "")
+    if not expected:  # what pydantic says; its sentences begin alike
+        return str(error["msg"]).replace("Input should be", "expected")
+    got = about["actual_length"] if "actual_length" in about else shown_value(error["input"])
+    return f"expected {expected.format(**about)}, got {got}"
+
+
+EXPECTED = (
+    ("int_", "a whole number"),
+    ("float_", "a number"),
+    ("finite_number", "a finite number"),
+    ("greater_than_equal", "{ge:g} or more"),
+    ("greater_than", "more than {gt:g}"),
+    ("less_than_equal", "{le:g} or less"),
+    ("less_than", "less than {lt:g}"),
+    ("bool_", "true or false"),
+    ("string_type", "text"),
+    ("path_type", "a path"),
+    ("tuple_type", "a list of values"),
+    ("too_short", "{min_length} values or more"),
+    ("too_long", "{max_length} values or fewer"),
+    ("dict_type", "a table"),
+    ("model_type", "a table of options"),
+    ("model_attributes_type", "a table of options"),
+)
+"""How the types of pydantic's errors begin, and what was expected."""
+
+
+def shown_value(value: object) -> str:
+    """A value in a sentence: none, not None, where nothing was given."""
+    return "none" if value is None else repr(value)
 
 
 class Recipe(Options):
@@ -128,13 +193,13 @@ class Recipe(Options):
             return options
         if not isinstance(base, str):
             raise InputError(f"{path}: expected `extends` to name a {cls.NOUN}, got {base!r}.")
-        return _merged(cls._options(base, path.parent, (*extending, str(source))), options)
+        return merged(cls._options(base, path.parent, (*extending, str(source))), options)
 
 
-def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """`base` with `changes`, table by table."""
     tables = {
-        name: _merged(base[name], value)
+        name: merged(base[name], value)
         for name, value in changes.items()
         if isinstance(value, Mapping) and isinstance(base.get(name), Mapping)
     }

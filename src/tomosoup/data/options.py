@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Gt
-from tyro.conf import arg
 
-from tomosoup.core.config import ZYX, Options
+from tomosoup.core.config import ZYX, Options, Typed
 
 Angstrom = Annotated[float, Gt(0)]
 FormatName = Literal[
@@ -35,27 +34,27 @@ class DataOptions(Options):
 
     RENAMED: ClassVar = {"kind": "tomo_type"}
 
-    runs: tuple[str, ...] = ()
-    """Names of runs; none means all."""
-    tomo_type: str | None = None
-    """Type of tomogram (denoised, wbp, ...)."""
-    voxel_spacing: Annotated[float, Gt(0)] | None = None
-    """Choose among a run's voxel spacings, by the name of the folder (Å)."""
-    voxel_size: Annotated[float, Gt(0)] | None = None
-    """The true voxel size (Å), in place of what the files say: 10.012 where the folder is called 10.000."""
+    runs: Annotated[tuple[str, ...], Typed("Input", value="RUN")] = ()
+    """Names of the runs to use; by default all."""
+    tomo_type: Annotated[str | None, Typed("Input", value="TYPE")] = None
+    """Tomogram type, as copick calls it: denoised, wbp, ...; needed where a run has several."""
+    voxel_spacing: Annotated[Annotated[float, Gt(0)] | None, Typed(value="Å")] = None
+    """Voxel spacing to use, by the name of its folder; needed where a run has several."""
+    voxel_size: Annotated[Annotated[float, Gt(0)] | None, Typed(value="Å")] = None
+    """True voxel size, in place of what the files say: 10.012 where the folder is called 10.000."""
     first_voxel: float | None = None
-    """Where the centre of voxel 0 stands, in voxels: 0.5 for copick (default), -0.5 for the contest's data."""
+    """Centre of voxel 0, in voxels: 0.5 for copick (default), -0.5 for the contest's data."""
     invert: bool = False
-    """Turn grey values round: for tomograms whose particles are bright. Nets train on dark ones and expect them."""
+    """Invert grey values, for tomograms whose particles are bright. Networks are trained on dark particles."""
     missing_chunks: Literal["error", "zero"] = "error"
-    """What chunks are that an OME-Zarr tomogram lacks: lost, or left out as they are zero."""
+    """How to treat chunks missing from an OME-Zarr tomogram: error, or zero."""
 
 
 class AnnotatedData(DataOptions):
     """Which tomograms, and which of their picks are true."""
 
-    truth: str | None = None
-    """True picks: a CSV file, or USER/SESSION of a copick pick set; by default the only set not made by tomosoup."""
+    truth: Annotated[str | None, Typed("Input", value="CSV|USER/SESSION")] = None
+    """True picks: a CSV file or a copick pick set; by default the only pick set not by tomosoup."""
 
 
 class Normalisation(Options):
@@ -70,26 +69,29 @@ class Normalisation(Options):
 class FrameOptions(Options):
     """Where the tomograms' voxels are, and where the other program counts from."""
 
-    project: Path | None = None
-    """The project with the tomograms, for their voxel sizes and shapes; by default the one with the picks."""
+    RENAMED: ClassVar = {"their_first_voxel": "other_first_voxel"}
+
+    project: Annotated[Path | None, Typed("Input", value="PROJECT", file="project")] = None
+    """Project with the tomograms, for voxel sizes and shapes; by default the one with the picks."""
     shape: ZYX | None = None
-    """Voxels of a tomogram (z y x), where no project is given."""
-    pixel_size: Angstrom | None = None
-    """Pixel size (Å) of the unbinned tilt series, in which relion4 and eman2 count."""
-    their_first_voxel: float | None = None
-    """Where the other program has the centre of voxel 0, in voxels along every axis, in place of the format's own:
-    1 / binning for coordinates of RELION 5's own Python pickers, 1 for Dynamo coordinates that are pixel indices."""
-    name: str | None = None
-    """The other program's name of a run: '{run}_10.00Apx'. By default {run}, for warp and m {run}.tomostar, for
-    dynamo {run}.mrc."""
-    data: Annotated[DataOptions, arg(name="")] = DataOptions()
-    """Which runs, and which of their tomograms."""
+    """Size of a tomogram in voxels, if no project is given."""
+    pixel_size: Annotated[Angstrom | None, Typed("Input", value="Å")] = None
+    """Pixel size of the unbinned tilt series; the formats relion4 and eman2 need it."""
+    other_first_voxel: float | None = None
+    """Centre of voxel 0 in the other program, in voxels along every axis; by default the format's. Use 1 / binning for
+    coordinates of RELION 5's own Python pickers, 1 for Dynamo coordinates that are pixel indices."""
+    name: Annotated[str | None, Typed("Input", value="PATTERN")] = None
+    """What the other program calls a run, for example '{run}_10.00Apx'. By default {run}; for warp and m
+    {run}.tomostar, for dynamo {run}.mrc."""
+    data: Annotated[DataOptions, Typed(name="")] = DataOptions()
+    """Tomograms."""
 
 
 class ExportOptions(FrameOptions):
     """`FrameOptions`, and what some formats show besides picks."""
 
-    radii: Path | None = None
-    """CSV with name,radius of the species, where the picks are in no project and are not the contest's species."""
-    volume: str | None = None
-    """chimerax: the tomogram's file that the script opens, as seen from the script: '../{run}.mrc'."""
+    radii: Annotated[Path | None, Typed(file="input")] = None
+    """CSV file with name,radius of the species. Needed where the picks are in no project and the species are not the
+    contest's."""
+    volume: Annotated[str | None, Typed(value="PATTERN")] = None
+    """chimerax: tomogram file that the script opens, relative to the script: '../{run}.mrc'."""

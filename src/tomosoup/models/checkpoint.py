@@ -24,13 +24,12 @@ from tomosoup.data.volumes.voxel_size import same_voxel_size
 from tomosoup.models.history import History, read_history
 from tomosoup.models.nets.build import build_net
 from tomosoup.models.nets.options import Architecture, UNet3dOptions, read_architecture
+from tomosoup.models.shipped import checkpoint_file
 from tomosoup.models.window_plan import WindowPlan
 from tomosoup.scoring.calibration import Calibration
 
 FORMAT = 1
 """Version of the metadata; a newer one is refused."""
-SHIPPED = Path(__file__).parent / "shipped"
-"""Checkpoints that come with the package."""
 KEY = "tomosoup"
 """Where in the file's metadata everything but the weights stands, as JSON."""
 
@@ -219,13 +218,6 @@ class StoredWeights(Mapping[str, Tensor]):
 
     def __len__(self) -> int:
         return len(self.shapes)
-
-
-def checkpoint_file(named: str | Path) -> Path:
-    """The file of a checkpoint: the one at this path, or the model that ships with tomosoup under this name."""
-    path = Path(named)
-    shipped = SHIPPED / f"{path.name}.safetensors"
-    return shipped if path.name == str(named) and shipped.is_file() and not path.is_file() else path
 
 
 def load(path: str | Path) -> Checkpoint:

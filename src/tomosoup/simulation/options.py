@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import AfterValidator, Field, model_validator
 
-from tomosoup.core.config import ZYX, Options, Recipe, Share
+from tomosoup.core.config import ZYX, Options, Recipe, Share, Typed
 
 Positive = Annotated[float, Gt(0)]
 NotNegative = Annotated[float, Ge(0)]
@@ -154,17 +154,17 @@ class SimulationRecipe(Recipe):
 
     FOLDER = "tomosoup.simulation", "recipes"
 
-    shape: ZYX = (64, 256, 256)
+    shape: Annotated[ZYX, Typed("Model")] = (64, 256, 256)
     """Voxels of the tomogram (z, y, x)."""
     voxel_size: Positive = 10.0
     """Å a voxel, and a pixel of the projections."""
-    concentration: dict[str, NotNegative] = Field(default=CONCENTRATION)
+    concentration: Annotated[dict[str, NotNegative], Typed("Model")] = Field(default=CONCENTRATION)
     """Particles per cubic micrometre, by species."""
     default_concentration: NotNegative = 3000.0
     """Particles per cubic micrometre of species that have a structure or a map and no `concentration`."""
-    structures: dict[str, str] = Field(default={})
+    structures: Annotated[dict[str, str], Typed("Input")] = Field(default={})
     """By species, in place of the built-in shapes: a PDB or mmCIF file, or a PDB id (8cpv) to download from RCSB."""
-    maps: dict[str, Path] = Field(default={})
+    maps: Annotated[dict[str, Path], Typed("Input")] = Field(default={})
     """By species, in place of the built-in shapes: an MRC density map."""
     map_scale: dict[str, Positive] = Field(default={})
     """Enlarge a species' map by this factor, at the same density."""

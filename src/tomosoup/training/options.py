@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal, Self
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from tomosoup.core.config import ZYX, Options, Recipe, Share
+from tomosoup.core.config import ZYX, Options, Recipe, Share, Typed
 from tomosoup.core.types import Species
 from tomosoup.inference.options.picking import PeakOptions, SegmentationOptions
 from tomosoup.models.nets.options import Architecture, NetOptions, UNet3dOptions
@@ -108,7 +108,7 @@ class TrainingRecipe(Recipe):
     resample_to: Annotated[float, Gt(0)] | None = None
     """Voxel size (Å) that tomograms of another one are resampled to; none is that of the weights to start from, or
     each project's own. The recipes' windows are made for voxels of about 10 Å."""
-    epochs: Annotated[int, Ge(1)] = 64
+    epochs: Annotated[int, Ge(1), Typed("Model")] = 64
     """Passes over the crops, at most."""
     crops_per_epoch: Annotated[int, Ge(1)] | None = None
     """Draw only so many crops of the half-overlapping grid an epoch, others each time; where it has fewer, some of them
@@ -127,7 +127,7 @@ class TrainingRecipe(Recipe):
     """Best epochs to keep in the training's folder; `tomosoup soup` averages those of a folder."""
     warmup_epochs: Annotated[float, Ge(0)] = 4
     """Epochs in which the learning rate rises from 0, before the cosine."""
-    batch_size: Annotated[int, Ge(1)] = 32
+    batch_size: Annotated[int, Ge(1), Typed("Speed")] = 32
     """Crops an update, over all devices."""
     learning_rate: Annotated[float, Gt(0)] = 1e-3
     """Peak learning rate of AdamW."""
@@ -148,7 +148,7 @@ class TrainingRecipe(Recipe):
     """Arithmetic; auto is fp32 on a CPU, fp16 mixed on CUDA."""
     workers: Annotated[int, Ge(0)] = 0
     """Processes that prepare crops; 0 prepares them in the training process."""
-    seed: int = Field(default=0, ge=0)
+    seed: Annotated[int, Ge(0), Typed("Model")] = 0
     """Same seed, same data, same machine: same weights."""
     pretraining: PretrainingOptions = PretrainingOptions()
     """What is different in the first step of two (--pretrain-on)."""
@@ -181,38 +181,38 @@ class TrainingRecipe(Recipe):
     def _the_loss_is_for_the_net(self) -> Self:
         if self.segments_voxels != (self.loss.name == "dice"):
             raise ValueError(
-                "loss.name must be dice for nets that label voxels (unet3d), weighted or balanced for the others"
+                "`loss.name` must be dice for segmentation models (unet3d), weighted or balanced for heatmap models"
             )
         return self
 
     @model_validator(mode="after")
     def _an_encoder_to_train_apart(self) -> Self:
         if self.segments_voxels and self.encoder_rate != 1:
-            raise ValueError("nets that label voxels (unet3d) have no encoder apart: leave encoder_rate at 1")
+            raise ValueError("segmentation models (unet3d) have no separate encoder: leave `encoder_rate` at 1")
         return self
 
     @model_validator(mode="after")
     def _a_plateau_has_a_length(self) -> Self:
         if self.schedule == "plateau" and self.patience is None:
-            raise ValueError("the plateau schedule needs a patience: set it")
+            raise ValueError("the plateau schedule needs `patience`: set it")
         return self
 
     @model_validator(mode="after")
     def _kinds_differ_in_their_grey_values(self) -> Self:
         if self.extra_tomo_types and self.normalisation == "data_set":
-            raise ValueError("kinds of tomogram differ in their grey values: set normalisation to volume")
+            raise ValueError("tomogram types differ in their grey values: with `extra_tomo_types` set `normalisation=volume`")
         return self
 
     @model_validator(mode="after")
     def _one_kind_of_width(self) -> Self:
         if self.sigma is not None and self.sigma_by_radius is not None:
-            raise ValueError("sigma and sigma_by_radius exclude each other: set one of them to None")
+            raise ValueError("`sigma` and `sigma_by_radius` exclude each other: leave one of them out, or unset the recipe's with `sigma_by_radius=False`")
         return self
 
     @model_validator(mode="after")
     def _ends_with_a_validation(self) -> Self:
         if self.epochs % self.validate_every:
-            raise ValueError(f"epochs ({self.epochs}) must be a multiple of validate_every ({self.validate_every})")
+            raise ValueError(f"`epochs` ({self.epochs}) must be a multiple of `validate_every` ({self.validate_every})")
         return self
 
     def sigmas(self, species: Sequence[Species]) -> list[float]:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
-from tyro.conf import Positional
-
-from tomosoup.cli.options.commands import UNPREFIXED
-from tomosoup.core.config import Options
+from tomosoup.cli.options.shared import UNPREFIXED, Project
+from tomosoup.core.config import Options, Typed
 from tomosoup.data.options import AnnotatedData
 
 
 class CheckCommand(Options):
-    """Look whether tomograms and picks are what they are taken for: voxels, contrast, places, half-voxels."""
+    """Check a project for common problems: voxel size, contrast, misplaced picks, half-voxel shifts."""
 
-    project: Positional[Path]
-    """A copick configuration, a folder in the contest's layout, or a folder of MRC files."""
-    model: Path | None = None
-    """Checkpoint to hold the project against: voxel size, grey values, species."""
+    EXAMPLE: ClassVar = "tomosoup check my-data --model model.safetensors"
+
+    project: Project
+    """Tomograms: a copick configuration file, a folder in the contest's layout, or a folder of MRC files."""
+    model: Annotated[Path | None, Typed("Model", value="CHECKPOINT", file="checkpoint")] = None
+    """Checkpoint to compare the project with: voxel size, grey values, species."""
     data: Annotated[AnnotatedData, UNPREFIXED] = AnnotatedData()
-    """Which tomograms and picks."""
+    """Tomograms and true picks."""

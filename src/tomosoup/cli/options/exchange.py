@@ -1,52 +1,61 @@
-"""What the commands that exchange picks with other programs take."""
+"""What the commands take that exchange picks with other programs."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
-from tyro.conf import Positional, arg
 
+from tomosoup.cli.options.shared import Overwrite, PickSetName, SessionName, Thresholds
+from tomosoup.core.config import Typed
 from tomosoup.data.options import ExportOptions, FormatName, FrameOptions
+
+Format = Annotated[FormatName, Typed("Input", value="FORMAT")]
 
 
 class ExportCommand(ExportOptions):
     """Write picks for another program: RELION, Warp, M, Dynamo, ChimeraX, IMOD, EMAN2, crYOLO, copick."""
 
-    picks: Positional[Path]
-    """A CSV file of picks, or a project."""
-    format: FormatName
-    """The other program's format."""
-    output: Annotated[str, arg(aliases=["-o"])]
-    """Files to write: '{run}' and '{species}' in it stand for their names, for a file each."""
-    picks_set: str | None = None
-    """USER/SESSION, where PICKS is a copick project; by default the only set that tomosoup made."""
-    species: tuple[str, ...] = ()
-    """Only these."""
-    threshold: tuple[str, ...] = ()
-    """Leave out picks with a lower score, for all (0.3) or by species (ribosome=0.4)."""
-    overwrite: bool = False
+    EXAMPLE: ClassVar = "tomosoup export picks.csv --project data --format relion5 -o '{species}.star'"
+
+    picks: Annotated[Path, Typed("Input", positional=True, value="PICKS", file="project")]
+    """Picks: a CSV file of tomosoup, or a project."""
+    format: Format
+    """Format of the other program."""
+    output: Annotated[str, Typed("Output", aliases=("-o",), value="FILE")]
+    """File to write. '{run}' and '{species}' in it make one file for each run and species."""
+    picks_set: PickSetName = None
+    """Pick set of PICKS, if PICKS is a copick project; by default the only one by tomosoup."""
+    species: Annotated[tuple[str, ...], Typed("Input", value="SPECIES")] = ()
+    """Species to export; by default all."""
+    threshold: Thresholds = ()
+    """Leave out picks with a lower score: one for all species (0.3) or by species (ribosome=0.4)."""
+    overwrite: Overwrite = False
     """Replace existing files."""
 
 
 class ImportCommand(FrameOptions):
     """Read picks of another program into a copick project or a CSV file."""
 
-    files: Positional[tuple[Path, ...]] = Field(min_length=1)
-    """Files of that program."""
-    format: FormatName
-    """Their format."""
-    output: Annotated[Path, arg(aliases=["-o"])]
-    """A CSV file to write, or a copick project to write into."""
-    user: str | None = None
-    """copick user of the picks; a project needs one."""
-    session: str = "0"
+    EXAMPLE: ClassVar = "tomosoup import my.star --format relion5 --project my-data -o picks.csv"
+
+    files: Annotated[tuple[Path, ...], Typed("Input", positional=True, value="FILE", file="input")] = Field(
+        min_length=1
+    )
+    """Files of the other program."""
+    format: Format
+    """Format of the files."""
+    output: Annotated[Path, Typed("Output", aliases=("-o",))]
+    """CSV file to write, or copick project to write into."""
+    user: Annotated[str | None, Typed("Output", value="NAME")] = None
+    """copick user of the picks. Needed where OUTPUT is a copick project."""
+    session: SessionName = "0"
     """copick session of the picks."""
-    pattern: str | None = None
-    """How files are named, where they do not say the run or the species: '{run}_{species}.coords'. By default the run
-    and the format's ending."""
-    species: str | None = None
-    """The particles' species, where neither files nor their names say it."""
-    overwrite: bool = False
+    pattern: Annotated[str | None, Typed("Input", value="PATTERN")] = None
+    """How file names give the run or the species, for example '{run}_{species}.coords'. By default {run} and the ending
+    of the format."""
+    species: Annotated[str | None, Typed("Input", value="SPECIES")] = None
+    """Species of all picks, where neither files nor their names say."""
+    overwrite: Overwrite = False
     """Replace picks of the same user and session, or the CSV file."""

@@ -1,18 +1,16 @@
-"""How much every command says."""
+"""What every command takes: how much it says."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from tyro.conf import arg
-
-from tomosoup.core.config import Options
+from tomosoup.core.config import Options, Typed
 
 
 class Voice(Options):
     """How much a command says, and to whom."""
 
-    quiet: bool = False
-    """Show the result and errors only: no bars, no talk."""
-    as_json: Annotated[bool, arg(name="json")] = False
-    """Print the result as one JSON object, and nothing else, on standard output."""
+    quiet: Annotated[bool, Typed("Output")] = False
+    """Show the result and errors only, without progress bars and messages."""
+    as_json: Annotated[bool, Typed("Output", name="json")] = False
+    """Print the result as one JSON object to standard output, and nothing else there."""

@@ -3,41 +3,41 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
-from tyro.conf import Positional, Suppress
-
-from tomosoup.cli.options.commands import UNPREFIXED, Thresholds
-from tomosoup.core.config import Options
+from tomosoup.cli.options.shared import UNPREFIXED, Overwrite, PickSetName, Project, Thresholds
+from tomosoup.core.config import Options, Typed
 from tomosoup.data.options import DataOptions
 
 
 class RunData(DataOptions):
     """Which tomogram of a run is meant."""
 
-    runs: Suppress[tuple[str, ...]] = ()
+    runs: Annotated[tuple[str, ...], Typed(hidden=True)] = ()
 
 
 class ViewCommand(Options):
-    """Look at a run in napari, with its picks and the truth; correct the picks there and save them."""
+    """Look at a run in napari with its picks and the true picks. Correct the picks there and save them."""
 
-    project: Positional[Path]
-    """A copick configuration, a folder in the contest's layout, or a folder of MRC files."""
-    run: Positional[str | None] = None
+    EXAMPLE: ClassVar = "tomosoup view my-data TS_001"
+
+    project: Project
+    """Tomograms: a copick configuration file, a folder in the contest's layout, or a folder of MRC files."""
+    run: Annotated[str | None, Typed("Input", positional=True, value="RUN")] = None
     """Name of the run; by default the first."""
-    picks_set: str | None = None
-    """USER/SESSION of the picks to show and correct; by default tomosoup's only one."""
-    truth_set: str | None = None
-    """USER/SESSION to show beside them; by default all sets not made by tomosoup."""
+    picks_set: PickSetName = None
+    """Pick set to show and correct; by default the only one by tomosoup."""
+    truth_set: PickSetName = None
+    """Pick set to show beside it; by default all sets not by tomosoup."""
     threshold: Thresholds = ()
-    """Show candidates of this score or more, for all (0.3) or by species (ribosome=0.4)."""
-    user: str = "napari"
-    """copick user under which corrected picks are saved."""
-    session: str | None = None
+    """Show candidates of this score or more: one for all species (0.3) or by species (ribosome=0.4)."""
+    user: Annotated[str, Typed("Output", value="NAME")] = "napari"
+    """copick user of the corrected picks."""
+    session: Annotated[str | None, Typed("Output", value="NAME")] = None
     """copick session of the corrected picks; by default edited-SESSION of those shown, or the next free name."""
-    output: Path | None = None
-    """CSV that corrected picks are also saved to; the only place for them where the project is not copick's."""
-    overwrite: bool = False
-    """Replace what is at --session or OUTPUT."""
+    output: Annotated[Path | None, Typed("Output", aliases=("-o",), file="output")] = None
+    """CSV file for the corrected picks. Needed where the project is not copick's."""
+    overwrite: Overwrite = False
+    """Replace picks of --session, and OUTPUT."""
     data: Annotated[RunData, UNPREFIXED] = RunData()
-    """Which tomogram."""
+    """Tomogram."""

@@ -101,7 +101,7 @@ def blocks_of(
     picks: PicksByRun, form: Format, project: Project | None, options: ExportOptions
 ) -> tuple[list[tuple[str, Block]], dict[str, Grid]]:
     """The blocks of a format with the run of each, and, by the other program's names of runs, where voxels are."""
-    called, frame = run_template(options, form), form.frame.with_first_voxel(options.their_first_voxel)
+    called, frame = run_template(options, form), form.frame.with_first_voxel(options.other_first_voxel)
     grids = grids_of(project, picks, options) if frame.first_voxel is not None else {}
     blocks = [
         (run, Block(called.fill(run=run), name, replace(those, zyx=positions)))

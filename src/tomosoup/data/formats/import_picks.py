@@ -39,7 +39,7 @@ def import_picks(
     """
     form = FORMATS[format]
     paths = [Path(file) for file in ([files] if isinstance(files, str | Path) else files)]
-    frame = form.frame.with_first_voxel(options.their_first_voxel)
+    frame = form.frame.with_first_voxel(options.other_first_voxel)
     runs_named, names = run_template(options, form), Template(pattern or f"{{run}}{form.endings[0]}", "pattern")
     blocks = [
         (run, name, block)

@@ -19,8 +19,9 @@ from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.inference.pick import chosen_maps
 from tomosoup.inference.readout.template_check import fingerprints
-from tomosoup.models.checkpoint import Checkpoint, checkpoint_file, load
+from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.rename import named_for
+from tomosoup.models.shipped import checkpoint_file
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from annotated_types import Ge
 from pydantic import model_validator
 
-from tomosoup.core.config import Options
+from tomosoup.core.config import Options, Typed
 
 Count = Annotated[int, Ge(1)]
 KINDS = re.compile(r"local(:[1-9]\d*)?|slurm|pbs|lsf|(tcp|tls|ws|wss)://.+:\d+")
@@ -17,19 +17,19 @@ KINDS = re.compile(r"local(:[1-9]\d*)?|slurm|pbs|lsf|(tcp|tls|ws|wss)://.+:\d+")
 class ClusterOptions(Options):
     """Where runs are picked, and by how many processes."""
 
-    cluster: str | None = None
-    """local or local:N (N processes of this machine), slurm, pbs or lsf (jobs that ask for work), or tcp://HOST:PORT (a
-    Dask scheduler that runs already); by default this process alone. Takes pip install 'tomosoup[cluster]'."""
-    shard: str | None = None
-    """I/N: pick the I-th of N parts of the runs, with no scheduler: for job arrays."""
+    cluster: Annotated[str | None, Typed("Speed", value="CLUSTER")] = None
+    """Where to pick: local or local:N (N processes on this machine), slurm, pbs or lsf (batch jobs), or tcp://HOST:PORT
+    (a running Dask scheduler); by default in this process. Requires pip install 'tomosoup[cluster]'."""
+    shard: Annotated[str | None, Typed(value="I/N")] = None
+    """Pick part I of N of the runs, without a scheduler; for job arrays."""
     jobs: Count = 4
-    """Jobs of slurm, pbs and lsf, or of the array of --write-sbatch."""
+    """Number of jobs for slurm, pbs and lsf, or in the array of `write_sbatch`."""
     cores: Count = 4
-    """Cores of each job."""
+    """Cores per job."""
     memory: str = "16GB"
-    """Memory of each job."""
+    """Memory per job."""
     walltime: str = "04:00:00"
-    """Time limit of each job; what it has not finished another one does."""
+    """Time limit per job. Another job does what one has not finished."""
     queue: str | None = None
     """Queue or partition of the jobs."""
     account: str | None = None
@@ -37,22 +37,22 @@ class ClusterOptions(Options):
     gpu: bool = False
     """Give each job one GPU."""
     directives: tuple[str, ...] = ()
-    """Further lines for the batch system, such as --qos=long."""
+    """Additional options for the batch system, each as one word with its hyphens and an equals sign before it."""
     setup: tuple[str, ...] = ()
-    """Shell lines to run first in each job, such as 'module load cuda'."""
+    """Shell commands to run first in each job, such as 'module load cuda'."""
 
     @model_validator(mode="after")
     def _known(self) -> Self:
         if self.cluster is not None and not KINDS.fullmatch(self.cluster):
             raise ValueError(
-                f"cluster: expected local, local:N, slurm, pbs, lsf or tcp://HOST:PORT, got {self.cluster!r}"
+                f"`cluster`: expected local, local:N, slurm, pbs, lsf or tcp://HOST:PORT, got {self.cluster!r}"
             )
         if self.shard is not None:
             number, of = self.part
             if not 1 <= number <= of:
-                raise ValueError(f"expected --shard I/N with I from 1 to N, such as 3/20, not {self.shard}")
+                raise ValueError(f"`shard`: expected I/N with I from 1 to N, such as 3/20, got {self.shard}")
             if self.cluster is not None:
-                raise ValueError("a shard is picked by this process alone: leave --cluster or --shard out")
+                raise ValueError("`cluster` and `shard` exclude each other: leave one of them out")
         return self
 
     @property

@@ -6,30 +6,35 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge
 
-from tomosoup.core.config import Options
+from tomosoup.core.config import Options, Typed
+
+
+Device = Annotated[str, Typed("Speed", value="DEVICE")]
 
 
 class Hardware(Options):
     """What to compute on."""
 
-    device: str = "auto"
-    """cpu, cuda, mps, or the best there is."""
-    devices: Annotated[int, Ge(1)] = 1
-    """How many of them train side by side, each on its share of every batch (on a CPU: processes)."""
+    device: Device = "auto"
+    """cpu, cuda or mps; auto takes the fastest one available."""
+    devices: Annotated[int, Ge(1), Typed("Speed")] = 1
+    """Number of devices that train together, each on a part of every batch (on a CPU: processes)."""
 
 
 class InferenceOptions(Options):
     """What runs a trained net, and in which arithmetic."""
 
-    device: str = "auto"
-    """cpu, cuda, mps, or the best there is."""
-    engine: Literal["auto", "torch", "openvino", "onnx", "tensorrt"] = "auto"
-    """auto: on a CPU OpenVINO for large nets that predict heatmaps, where it is installed (pip install 'tomosoup[cpu]')
-    and the tomogram repays its preparation; torch otherwise and on GPUs. onnx: ONNX Runtime ('tomosoup[onnx]');
-    tensorrt: the same on NVIDIA's TensorRT."""
+    device: Device = "auto"
+    """cpu, cuda or mps; auto takes the fastest one available."""
+    engine: Annotated[Literal["auto", "torch", "openvino", "onnx", "tensorrt"], Typed("Speed")] = "auto"
+    """What runs the network. auto takes OpenVINO on CPUs for large heatmap models and large tomograms, if it is
+    installed (pip install 'tomosoup[cpu]'), otherwise torch. onnx is ONNX Runtime ('tomosoup[onnx]'); tensorrt is
+    NVIDIA's."""
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
-    """auto: fp16 on NVIDIA GPUs, bf16 on CPUs that multiply it, fp32 elsewhere. int8 takes calibration windows."""
+    """Number format. auto takes fp16 on NVIDIA GPUs, bf16 on CPUs that support it, fp32 elsewhere. int8 is calibrated
+    on a few windows first."""
     compiled: bool = False
-    """Let torch.compile make kernels for the window first: minutes, which long work repays (engine torch alone)."""
+    """Compile the network with torch.compile first. This takes minutes and pays off for many tomograms (engine torch
+    only)."""
     batch_size: Annotated[int, Ge(1)] | None = None
-    """Windows at a time; by default as many as the caller finds good."""
+    """Number of windows at a time; by default chosen for the device."""

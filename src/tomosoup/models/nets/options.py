@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal, Self
 
 from annotated_types import Ge, Le, Lt, MaxLen
 from pydantic import Discriminator, Tag, model_validator
-from tyro.conf import AvoidSubcommands
 
 from tomosoup.core.config import Options
 
@@ -93,7 +92,6 @@ def _kind_of_net(options: Any) -> str:
 Architecture = Annotated[
     Annotated[NetOptions, Tag("NetOptions")] | Annotated[UNet3dOptions, Tag("UNet3dOptions")],
     Discriminator(_kind_of_net),
-    AvoidSubcommands,
 ]
 """What a net may be; its name tells which of the two."""
 

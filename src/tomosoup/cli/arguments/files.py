@@ -1,0 +1,60 @@
+"""The files that options name, looked at before anything that takes long is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from tomosoup.cli.arguments.fields import options_of, value_at
+from tomosoup.core.config import Options
+from tomosoup.core.errors import InputError
+from tomosoup.core.files import refuse_existing
+from tomosoup.models.shipped import checkpoint_file, shipped_names
+
+
+def check_files(options: Options) -> None:
+    """Raises `InputError` for the first input that is missing, and for an output that may not be written."""
+    for option in options_of(type(options), options):
+        kind = option.typed.file
+        if kind is None:
+            continue
+        value = value_at(options, option.path)
+        for path in value if isinstance(value, tuple) else (value,):
+            if path is not None:
+                CHECKS[kind](path, options)
+
+
+def _checkpoint(path: Path, _: Any) -> None:
+    if checkpoint_file(path).exists():
+        return
+    near = get_close_matches(str(path), shipped_names(), n=1)
+    meant = f'did you mean "{near[0]}"?' if near else "expected a .safetensors file that `tomosoup train` wrote."
+    raise InputError(f"There is no checkpoint at {path}: {meant}")
+
+
+def _project(path: Path, _: Any) -> None:
+    if not path.exists():
+        raise InputError(
+            f"There is no project at {path}: expected a copick configuration (.json), a folder with "
+            "static/ExperimentRuns as the contest's, or a folder of .mrc volumes."
+        )
+
+
+def _input(path: Path, _: Any) -> None:
+    if not path.exists():
+        raise InputError(f"There is no file {path}: check its name.")
+
+
+def _output(path: Path, options: Any) -> None:
+    resumed = getattr(options, "resume", False) or getattr(options, "all_folds", False)
+    refuse_existing(path, overwrite=options.overwrite or resumed)
+
+
+CHECKS: dict[str, Callable[[Path, Any], None]] = {
+    "checkpoint": _checkpoint,
+    "project": _project,
+    "input": _input,
+    "output": _output,
+}

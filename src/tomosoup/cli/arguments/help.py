@@ -1,0 +1,128 @@
+"""The help of the program and of its commands: the main options in groups, or all by section."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from shutil import get_terminal_size
+from textwrap import fill, wrap
+from typing import Any, get_args
+
+from tomosoup.cli.arguments.fields import Option, command_name, options_of, value_at
+from tomosoup.cli.arguments.messages import as_options
+from tomosoup.core.config import Group, Options
+
+INDENT = 26
+"""Where descriptions of options begin."""
+
+
+def overview(models: Mapping[str, type[Options]]) -> str:
+    """What `tomosoup --help` prints."""
+    about = {name: (model.__doc__ or "").partition(". ")[0].rstrip(".") + "." for name, model in models.items()} | {
+        "--version": "Show the version.",
+        "--print-completion SHELL": "Print the script that completes commands and options in bash, zsh or tcsh.",
+    }
+    lines = [entry(name, text, indent=14) for name, text in about.items()]
+    last = "`tomosoup COMMAND --help` explains a command."
+    return "\n".join(
+        ["tomosoup finds particles in cryo-electron tomograms.", "", "usage: tomosoup COMMAND ...", "", *lines, "", last]
+    )
+
+
+def command_help(model: type[Options], shared: type[Options], *, recipe: str, values: Mapping[str, Any], all_: bool) -> str:
+    """The help of a command: its main options in groups, with an example, or with `all_` every option by section.
+
+    `shared` are the options that all commands have; `values` is what the command's `recipe` sets.
+    """
+    name = command_name(model)
+    chosen = model.model_construct(None, **values)
+    options = [*options_of(model, chosen), *options_of(shared)]
+    main = {group: [o for o in options if o.typed.group == group] for group in get_args(Group)}
+    parts = [usage(name, options), paragraph(model.__doc__ or "")]
+    parts += [section(group, found, model, chosen) for group, found in main.items() if found]
+    others = [option for option in options if option.typed.group is None]
+    if all_:
+        parts += [section(title, found, model, chosen) for title, found in by_section(others)]
+    if recipe:
+        what = "plan" if "picking" in values else "recipe"
+        parts.append(paragraph(f"Defaults are those of the {what} {recipe}; `--{what} NAME --help` shows another's."))
+    if example := getattr(model, "EXAMPLE", ""):
+        parts.append(f"Example:\n  {example}")
+    if others and not all_:
+        many = "1 more option" if len(others) == 1 else f"{len(others)} more options"
+        parts.append(f"`tomosoup {name} --help-all` shows {many}.")
+    return "\n\n".join(parts)
+
+
+def usage(name: str, options: Iterable[Option]) -> str:
+    """The first line: what has to be given."""
+    places = [o for o in options if o.typed.positional]
+    words = [f"{o.name} ..." if o.count is None else o.name for o in places]
+    words = [w if o.field.is_required() else f"[{w}]" for w, o in zip(words, places, strict=True)]
+    needed = [f"{o.name} {o.value}" for o in options if o.field.is_required() and o not in places]
+    return fill(" ".join(["usage: tomosoup", name, *words, *needed, "[options]"]), width(), subsequent_indent=" " * 7)
+
+
+def by_section(options: Iterable[Option]) -> Iterator[tuple[str, list[Option]]]:
+    """The options by the set that they belong to, with what it is about."""
+    found: dict[str, list[Option]] = {}
+    for option in options:
+        prefix = option.name.removeprefix("--").rpartition(".")[0]
+        title = (option.section or "Other options").rstrip(".")
+        found.setdefault(f"{title} (--{prefix}.*)" if prefix else title, []).append(option)
+    yield from found.items()
+
+
+def section(title: str, options: Sequence[Option], model: type[Options], values: Options) -> str:
+    """A heading, and its options."""
+    entries = [entry(", ".join(shown_names(o)), described(o, model, values), value=o.value) for o in options]
+    return "\n".join([f"{title}:", *entries])
+
+
+def shown_names(option: Option) -> list[str]:
+    """What an option is called in help: a short name, and today's; with the one that turns it off, if it is on."""
+    short = [alias for alias in option.typed.aliases if not alias.startswith("--")]
+    return [*short, option.name]
+
+
+def described(option: Option, model: type[Options], values: Options) -> str:
+    """What an option does, and its default."""
+    text = as_options(option.field.description or "", model)
+    try:
+        default = value_at(values, option.path)
+    except (AttributeError, KeyError):
+        default = option.field.get_default(call_default_factory=True)
+    if option.field.is_required():
+        return text
+    if option.flag:
+        return f"{text} (default; {option.off} turns it off)" if default else text
+    shown = as_words(default)
+    return f"{text} (default: {shown})" if shown else text
+
+
+def as_words(value: Any) -> str:
+    """A default as it would be typed; empty where there is none."""
+    if value is None or (isinstance(value, tuple | dict) and not value):
+        return ""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {as_words(inner)}" for name, inner in value.items())
+    if isinstance(value, tuple):
+        return " ".join(map(as_words, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def entry(names: str, text: str, *, value: str = "", indent: int = INDENT) -> str:
+    """An option or command on the left, what it does on the right; below each other where the left is long."""
+    left = f"  {names} {value}".rstrip()
+    lines = wrap(text, width() - indent, break_on_hyphens=False) or [""]
+    first = f"{left:<{indent}}{lines[0]}" if len(left) < indent else f"{left}\n{' ' * indent}{lines[0]}"
+    return "\n".join([first.rstrip(), *(" " * indent + line for line in lines[1:])])
+
+
+def paragraph(text: str) -> str:
+    """A text as wide as the terminal, 80 columns at most."""
+    return fill(" ".join(text.split()), width(), break_on_hyphens=False)
+
+
+def width() -> int:
+    """Columns of help."""
+    return min(80, get_terminal_size().columns)

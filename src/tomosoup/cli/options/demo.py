@@ -1,0 +1,35 @@
+"""What `tomosoup demo` takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from annotated_types import Ge
+from pydantic import Field
+
+from tomosoup.cli.options.shared import Overwrite, RecipeName, Seed
+from tomosoup.core.config import Options, Typed
+from tomosoup.simulation.options import SimulationRecipe
+
+
+class DemoCommand(Options):
+    """Pick a bundled simulated tomogram with the bundled model, score the picks, and write a page to look at."""
+
+    EXAMPLE: ClassVar = "tomosoup demo"
+
+    out: Annotated[Path, Typed("Output", positional=True, value="FOLDER")] = Path("tomosoup-demo")
+    """New folder for the results."""
+    train: Annotated[bool, Typed("Model")] = False
+    """Run the whole workflow, in minutes: simulate tomograms, train on them, pick one that the training has not seen.
+    --runs, --seed and --recipe are for this."""
+    runs: Annotated[int, Ge(4), Typed("Model")] = 8
+    """Number of simulated tomograms. The last is picked and scored; the one before chooses weights and thresholds."""
+    seed: Annotated[Seed, Typed("Model")] = 0
+    """Random seed: the same seed gives the same tomograms and the same training."""
+    recipe: RecipeName = "small"
+    """Recipe of the training."""
+    overwrite: Overwrite = False
+    """Replace an earlier demo in FOLDER."""
+    simulation: SimulationRecipe = Field(default_factory=lambda: SimulationRecipe.read("simulated"))
+    """The simulated tomograms."""

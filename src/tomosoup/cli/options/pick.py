@@ -1,0 +1,65 @@
+"""What `tomosoup pick` takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from tomosoup.cli.options.shared import UNPREFIXED, Checkpoints, Overwrite, PlanName, Project, SessionName, Thresholds
+from tomosoup.core.config import Options, Typed
+from tomosoup.data.options import DataOptions
+from tomosoup.inference.jobs.options import ClusterOptions
+from tomosoup.inference.options.hardware import InferenceOptions
+from tomosoup.inference.options.picking import PickingPlan
+
+
+class PickCommand(Options):
+    """Find particles and write picks with scores, to copick and to a CSV file. The same command resumes after a
+    stop."""
+
+    EXAMPLE: ClassVar = "tomosoup pick my-data --model model.safetensors -o picks.csv --report picks.html"
+
+    project: Project
+    """Tomograms: a copick configuration file, a folder in the contest's layout, or a folder of MRC files."""
+    model: Checkpoints = Field((Path("default"),), min_length=1)
+    """One checkpoint, or several whose predictions are averaged. "default" and "default-soup" are bundled models for
+    the contest's six species."""
+    output: Annotated[Path | None, Typed("Output", aliases=("-o",))] = None
+    """CSV file of the picks that pass the thresholds: experiment,particle_type,x,y,z,score (Å)."""
+    submission: Path | None = None
+    """CSV file of the same picks in the contest's format: id,experiment,particle_type,x,y,z."""
+    report: Annotated[Path | None, Typed("Output")] = None
+    """HTML page to look at the picks, as `tomosoup report` writes it."""
+    session: SessionName = "0"
+    """copick session of the picks (user tomosoup). All candidates above the floor go to session NAME-candidates."""
+    threshold: Thresholds = ()
+    """Lowest score of a pick: one for all species (0.3) or by species (ribosome=0.4); by default the checkpoint's."""
+    plan: PlanName = "as-trained"
+    """How to place windows and read picks: as-trained, planes, paper, paper-fewer-windows, paper-unweighted, soup, or a
+    TOML file. Other options override its values."""
+    overwrite: Overwrite = False
+    """Replace existing files, and picks of this session that were made with other settings. Runs picked with the same
+    settings stay."""
+    redo: bool = False
+    """Pick again the runs that were picked with the same settings, for example after their tomograms have changed."""
+    write_sbatch: Path | None = None
+    """Do not pick: write a SLURM job array that does, to submit with sbatch."""
+    cluster: Annotated[ClusterOptions, UNPREFIXED] = ClusterOptions()
+    """Cluster jobs."""
+    inference: Annotated[InferenceOptions, UNPREFIXED] = InferenceOptions()
+    """Hardware."""
+    data: Annotated[DataOptions, UNPREFIXED] = DataOptions()
+    """Tomograms."""
+    picking: Annotated[PickingPlan, UNPREFIXED] = PickingPlan()
+    """Windows and picks."""
+
+    @model_validator(mode="after")
+    def _shards_leave_each_other_alone(self) -> Self:
+        if self.overwrite and self.cluster.shard:
+            raise ValueError(
+                "`overwrite` removes the picks of a session, and with `shard` one process would remove another's: "
+                "choose another `session`, or begin it anew with `write_sbatch`"
+            )
+        return self

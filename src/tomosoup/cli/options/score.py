@@ -1,0 +1,31 @@
+"""What `tomosoup score` takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from tomosoup.cli.options.shared import PickSetName, Thresholds
+from tomosoup.core.config import Options, Typed
+
+
+class ScoreCommand(Options):
+    """Score picks against true picks with the contest's metric, the F4 of each species and their weighted mean."""
+
+    EXAMPLE: ClassVar = "tomosoup score picks.csv my-data"
+
+    picks: Annotated[Path, Typed("Input", positional=True, value="PICKS", file="project")]
+    """Picks to score: a CSV file or a project."""
+    truth: Annotated[Path, Typed("Input", positional=True, value="TRUTH", file="project")]
+    """True picks: a CSV file or a project."""
+    picks_set: PickSetName = None
+    """Pick set of PICKS, if PICKS is a copick project; by default the only one by tomosoup."""
+    truth_set: PickSetName = None
+    """Pick set of TRUTH, if TRUTH is a copick project; by default the only one not by tomosoup."""
+    runs: Annotated[tuple[str, ...], Typed("Input", value="RUN")] = ()
+    """Runs to score, or "all" of TRUTH's; by default those with picks."""
+    threshold: Thresholds = ()
+    """Ignore picks with a lower score: one for all species (0.3) or by species (ribosome=0.4)."""
+    species: Annotated[Path | None, Typed("Input", file="input")] = None
+    """CSV file with name,radius,weight of the species. Needed where neither input is a project and the species are not
+    the contest's."""

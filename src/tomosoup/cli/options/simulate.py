@@ -1,0 +1,39 @@
+"""What `tomosoup simulate` takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from tomosoup.cli.options.shared import UNPREFIXED, Count, Overwrite, RecipeName, Seed
+from tomosoup.core.config import Options, Typed
+from tomosoup.simulation.options import SimulationRecipe
+
+
+class SimulateCommand(Options):
+    """Simulate tomograms with known particles, as a copick project."""
+
+    EXAMPLE: ClassVar = "tomosoup simulate sim --runs 4 --shape 64 256 256 --seed 0"
+    RENAMED: ClassVar = {"like": "layout_from", "like_runs": "layout_runs"}
+
+    out: Annotated[Path, Typed("Output", positional=True, value="FOLDER")]
+    """New folder for the project; its copick configuration is FOLDER/copick_config.json."""
+    recipe: RecipeName = "simulated"
+    """A recipe of tomosoup (simulated, contest, cell) or a TOML file. Other options override its values."""
+    runs: Annotated[Count, Typed("Model")] = 4
+    """Number of tomograms."""
+    jobs: Annotated[Count, Typed("Speed")] = 1
+    """Number of tomograms to simulate at a time, each in its own process. The result does not depend on it."""
+    seed: Annotated[Seed, Typed("Model")] = 0
+    """Random seed: the same seed gives the same tomograms."""
+    layout_from: Annotated[Path | None, Typed("Input", file="input")] = None
+    """Place particles at the positions of real picks: a CSV file (experiment,particle_type,x,y,z) or an annotated
+    project."""
+    layout_runs: Annotated[tuple[str, ...], Typed(value="RUN")] = ()
+    """Runs of --layout-from to copy; by default all."""
+    contest: bool = False
+    """Name files as the contest does (static/, overlay/, picks by object), not as copick does."""
+    overwrite: Overwrite = False
+    """Replace an existing project at FOLDER."""
+    simulation: Annotated[SimulationRecipe, UNPREFIXED] = SimulationRecipe()
+    """The simulated tomogram."""

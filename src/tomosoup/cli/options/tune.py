@@ -1,0 +1,44 @@
+"""What `tomosoup tune` takes."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from annotated_types import Ge
+from pydantic import Field
+
+from tomosoup.cli.options.shared import UNPREFIXED, Checkpoints, Count, PlanName, Project, Seed
+from tomosoup.core.config import Options, Typed
+from tomosoup.data.options import AnnotatedData
+from tomosoup.inference.options.hardware import InferenceOptions
+from tomosoup.inference.options.picking import PickingPlan
+
+
+class TuneCommand(Options):
+    """Set thresholds by cross-validation. Each model picks the run that its training held out."""
+
+    EXAMPLE: ClassVar = "tomosoup tune my-data --model model-fold*.safetensors"
+    RENAMED: ClassVar = {"softness": "threshold_margin"}
+
+    project: Project
+    """The project that the models were trained on."""
+    model: Checkpoints = Field(min_length=1)
+    """Checkpoints of `tomosoup train --all-folds`. All get the same thresholds. Models that held out the same run pick
+    it together."""
+    threshold_margin: Annotated[float, Ge(0), Typed("Model")] = 0.0
+    """0 stores the best threshold on these picks. 0.1 stores a lower, safer one, as `train` does; use it where few
+    particles are annotated."""
+    resamples: Count = 1000
+    """Number of bootstrap resamples for the intervals."""
+    seed: Seed = 0
+    """Random seed of the bootstrap."""
+    dry_run: Annotated[bool, Typed("Output")] = False
+    """Show the thresholds and store nothing."""
+    inference: Annotated[InferenceOptions, UNPREFIXED] = InferenceOptions()
+    """Hardware."""
+    plan: PlanName = "as-trained"
+    """How to place windows and read picks, as in `tomosoup pick`."""
+    data: Annotated[AnnotatedData, UNPREFIXED] = AnnotatedData()
+    """Tomograms and true picks."""
+    picking: Annotated[PickingPlan, UNPREFIXED] = PickingPlan()
+    """Windows and picks."""
