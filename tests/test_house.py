@@ -20,6 +20,7 @@ FLAT = {
     "inference/plans": "a TOML file a plan",
     "training/recipes": "a TOML file a recipe",
     "cli/commands": "a module a command",
+    "cli/options": "a module a command's options",
     "review/report/web": "the parts of one page",
 }
 """Folders that may have more than nine entries, as these are alike."""

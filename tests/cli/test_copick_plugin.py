@@ -64,7 +64,7 @@ def test_copick_shows_the_commands_beside_the_others(monkeypatch: pytest.MonkeyP
 
 def test_helping_imports_no_torch() -> None:
     code = (
-        "import sys; from click.testing import CliRunner; from tomosoup import copick_plugin as p\n"
+        "import sys; from click.testing import CliRunner; from tomosoup.cli import copick_plugin as p\n"
         "for c in (p.inference, p.training, p.evaluation): assert CliRunner().invoke(c, ['--help']).exit_code == 0\n"
         "sys.exit('torch' in sys.modules or 'tomosoup.cli.main' in sys.modules)"
     )

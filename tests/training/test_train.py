@@ -480,7 +480,7 @@ def test_shipped_recipes_are_valid_and_unknown_keys_are_not(tmp_path: Path) -> N
     with pytest.raises(InputError, match=r"no option 'net.backbonne'; expected one of name, backbone"):
         TrainingRecipe.read(tmp_path / "x.toml")
     (tmp_path / "x.toml").write_text("epochs = -3\n")
-    with pytest.raises(InputError, match=r"x.toml: epochs: .*greater than or equal to 1, got -3"):
+    with pytest.raises(InputError, match=r"x.toml: epochs: .*expected 1 or more, got -3"):
         TrainingRecipe.read(tmp_path / "x.toml")
     (tmp_path / "x.toml").write_text("epochs = ")
     with pytest.raises(InputError, match="not valid TOML"):

@@ -35,7 +35,7 @@ class Typed:
     name: str | None = None
     """In place of the field's; "" for a set of options whose names stand alone, without the set's in front."""
     aliases: tuple[str, ...] = ()
-    """Further names, as typed: -o, --start-from."""
+    """Further names, as typed, with their hyphens."""
     positional: bool = False
     """Given by its place, without a name."""
     value: str = ""
@@ -44,7 +44,6 @@ class Typed:
     """What the path names; it is looked at before anything that takes long."""
     hidden: bool = False
     """Cannot be typed."""
-
 
 
 class Options(BaseModel):
@@ -134,8 +133,13 @@ EXPECTED = (
 
 
 def shown_value(value: object) -> str:
-    """A value in a sentence: none, not None, where nothing was given."""
-    return "none" if value is None else repr(value)
+    """A value in a sentence: a number as it is, a text in quotation marks, none where nothing was given."""
+    if value is None:
+        return "none"
+    try:
+        return f"{float(value):g}" if isinstance(value, str) else repr(value)
+    except ValueError:
+        return repr(value)
 
 
 class Recipe(Options):

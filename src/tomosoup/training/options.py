@@ -200,13 +200,17 @@ class TrainingRecipe(Recipe):
     @model_validator(mode="after")
     def _kinds_differ_in_their_grey_values(self) -> Self:
         if self.extra_tomo_types and self.normalisation == "data_set":
-            raise ValueError("tomogram types differ in their grey values: with `extra_tomo_types` set `normalisation=volume`")
+            raise ValueError(
+                "tomogram types differ in their grey values: with `extra_tomo_types` set `normalisation=volume`"
+            )
         return self
 
     @model_validator(mode="after")
     def _one_kind_of_width(self) -> Self:
         if self.sigma is not None and self.sigma_by_radius is not None:
-            raise ValueError("`sigma` and `sigma_by_radius` exclude each other: leave one of them out, or unset the recipe's with `sigma_by_radius=False`")
+            raise ValueError(
+                "`sigma` and `sigma_by_radius` exclude each other: leave one of them out, or unset the recipe's with `sigma_by_radius=False`"
+            )
         return self
 
     @model_validator(mode="after")

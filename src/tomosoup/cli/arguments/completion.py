@@ -42,7 +42,8 @@ def _add(parser: ArgumentParser, option: Option, model: type[Options]) -> None:
         options |= {"choices": option.choices, "nargs": None if option.count == 1 else "*"}
     elif option.typed.positional and option.count is None:
         options["nargs"] = "*"
-    names = [option.path[-1]] if option.typed.positional else shown_names(option)
+    off = [option.off] if option.flag and option.field.default is True else []
+    names = [option.path[-1]] if option.typed.positional else [*shown_names(option), *off]
     action = parser.add_argument(*names, default=SUPPRESS, **options)
     if Path in (option.type, *map(plain, get_args(option.type))):
         action.complete = shtab.FILE  # type: ignore[attr-defined]

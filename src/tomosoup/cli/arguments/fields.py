@@ -40,6 +40,11 @@ class Option:
         """All that it may be called, today's name last."""
         return (*self.typed.aliases, self.name)
 
+    @property
+    def group(self) -> str | None:
+        """Where the short help shows it; options of a set whose names have the set's in front are in the long one."""
+        return None if "." in self.name else self.typed.group
+
     @cached_property
     def type(self) -> Any:
         """Its type, without what annotates it and without None."""
@@ -84,7 +89,7 @@ class Option:
         """What stands for its value in help; empty for a flag."""
         if self.flag or self.typed.positional:
             return ""
-        if self.choices:
+        if self.choices and not self.typed.value:
             return "|".join(self.choices) + (" ..." if self.count != 1 else "")
         if self.table:
             shown = f"{self.typed.value or 'SPECIES'} {_shown(get_args(self.type)[1], of_pairs='NUMBER NUMBER')}"

@@ -24,11 +24,21 @@ def overview(models: Mapping[str, type[Options]]) -> str:
     lines = [entry(name, text, indent=14) for name, text in about.items()]
     last = "`tomosoup COMMAND --help` explains a command."
     return "\n".join(
-        ["tomosoup finds particles in cryo-electron tomograms.", "", "usage: tomosoup COMMAND ...", "", *lines, "", last]
+        [
+            "tomosoup finds particles in cryo-electron tomograms.",
+            "",
+            "usage: tomosoup COMMAND ...",
+            "",
+            *lines,
+            "",
+            last,
+        ]
     )
 
 
-def command_help(model: type[Options], shared: type[Options], *, recipe: str, values: Mapping[str, Any], all_: bool) -> str:
+def command_help(
+    model: type[Options], shared: type[Options], *, recipe: str, values: Mapping[str, Any], all_: bool
+) -> str:
     """The help of a command: its main options in groups, with an example, or with `all_` every option by section.
 
     `shared` are the options that all commands have; `values` is what the command's `recipe` sets.
@@ -36,10 +46,10 @@ def command_help(model: type[Options], shared: type[Options], *, recipe: str, va
     name = command_name(model)
     chosen = model.model_construct(None, **values)
     options = [*options_of(model, chosen), *options_of(shared)]
-    main = {group: [o for o in options if o.typed.group == group] for group in get_args(Group)}
+    main = {group: [o for o in options if o.group == group] for group in get_args(Group)}
     parts = [usage(name, options), paragraph(model.__doc__ or "")]
     parts += [section(group, found, model, chosen) for group, found in main.items() if found]
-    others = [option for option in options if option.typed.group is None]
+    others = [option for option in options if option.group is None]
     if all_:
         parts += [section(title, found, model, chosen) for title, found in by_section(others)]
     if recipe:
@@ -67,7 +77,8 @@ def by_section(options: Iterable[Option]) -> Iterator[tuple[str, list[Option]]]:
     found: dict[str, list[Option]] = {}
     for option in options:
         prefix = option.name.removeprefix("--").rpartition(".")[0]
-        title = (option.section or "Other options").rstrip(".")
+        about = option.section or (option.owner.__doc__ or "").partition(".")[0]
+        title = about.rstrip(".") if len(option.path) > 1 else "Other options"
         found.setdefault(f"{title} (--{prefix}.*)" if prefix else title, []).append(option)
     yield from found.items()
 
@@ -75,7 +86,7 @@ def by_section(options: Iterable[Option]) -> Iterator[tuple[str, list[Option]]]:
 def section(title: str, options: Sequence[Option], model: type[Options], values: Options) -> str:
     """A heading, and its options."""
     entries = [entry(", ".join(shown_names(o)), described(o, model, values), value=o.value) for o in options]
-    return "\n".join([f"{title}:", *entries])
+    return "\n".join([paragraph(f"{title}:"), *entries])
 
 
 def shown_names(option: Option) -> list[str]:
@@ -87,6 +98,8 @@ def shown_names(option: Option) -> list[str]:
 def described(option: Option, model: type[Options], values: Options) -> str:
     """What an option does, and its default."""
     text = as_options(option.field.description or "", model)
+    if option.choices and option.typed.value:
+        text = f"{text.rstrip('.')}: {', '.join(option.choices)}."
     try:
         default = value_at(values, option.path)
     except (AttributeError, KeyError):

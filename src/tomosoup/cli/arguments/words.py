@@ -156,7 +156,9 @@ def renamed(model: type[Options], before: str = "", now: str = "") -> Iterator[t
         today = name.replace("_", "-") if said.name is None else said.name
         for called in (today, *(old.replace("_", "-") for old, new in model.RENAMED.items() if new == name)):
             for section in inner:
-                yield from renamed(section, f"{before}{called}." if called else before, f"{now}{today}." if today else now)
+                yield from renamed(
+                    section, f"{before}{called}." if called else before, f"{now}{today}." if today else now
+                )
             if not inner and f"{before}{called}" != f"{now}{today}":
                 yield f"--{before}{called}", f"--{now}{today}"
                 yield f"--{before}no-{called}", f"--{now}no-{today}"

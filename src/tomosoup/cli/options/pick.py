@@ -19,7 +19,7 @@ class PickCommand(Options):
     """Find particles and write picks with scores, to copick and to a CSV file. The same command resumes after a
     stop."""
 
-    EXAMPLE: ClassVar = "tomosoup pick my-data --model model.safetensors -o picks.csv --report picks.html"
+    EXAMPLE: ClassVar = "tomosoup pick my-data --model model.safetensors -o picks.csv"
 
     project: Project
     """Tomograms: a copick configuration file, a folder in the contest's layout, or a folder of MRC files."""
