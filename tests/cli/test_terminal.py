@@ -27,7 +27,7 @@ from tomosoup.cli.progress_bars import LINE_EVERY, Lines
 from tomosoup.cli.tables import failures_table, score_table, tuned_table
 from tomosoup.scoring.matching import Matches
 from tomosoup.scoring.score import Score
-from tomosoup.training.tune import Tuned
+from tomosoup.training.tune import TunedThreshold
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_tables_fit_eighty_columns_and_lose_nothing(name: str) -> None:
     big = Matches(123456, 1234567, 12345)
     tables = [
         score_table(Score({name: big}, {name: 1.0}, tuple(f"run_{i}" for i in range(300)), ("other",) * 300)),
-        tuned_table({name: Tuned(0.123, (0.1, 0.2), 0.9, (0.8, 0.95), 12)}),
+        tuned_table({name: TunedThreshold(0.123, (0.1, 0.2), 0.9, (0.8, 0.95), 12)}),
         failures_table({name: "x" * 300}),
     ]
     for table in tables:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from tomosoup.cli.arguments.fields import Option, options_of, value_at
+from tomosoup.cli.arguments.fields import Option, options_of
 from tomosoup.cli.arguments.messages import as_options
 from tomosoup.cli.arguments.words import BadOption, by_todays_names, split
 from tomosoup.cli.options.output import Voice
@@ -108,7 +108,7 @@ def as_sentence(error: ValidationError, options: Sequence[Option], model: type[O
 
 
 def _leads_to(path: Sequence[str], where: Sequence[str]) -> bool:
-    """Whether all names of an option's path are in a place, in order; between them stand the names of unions' members."""
+    """Whether the names of an option's path are in a place, in order, with names of unions' members between them."""
     left = iter(where)
     return all(name in left for name in path)
 

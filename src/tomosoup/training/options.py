@@ -209,7 +209,8 @@ class TrainingRecipe(Recipe):
     def _one_kind_of_width(self) -> Self:
         if self.sigma is not None and self.sigma_by_radius is not None:
             raise ValueError(
-                "`sigma` and `sigma_by_radius` exclude each other: leave one of them out, or unset the recipe's with `sigma_by_radius=False`"
+                "`sigma` and `sigma_by_radius` exclude each other: unset one of them with `sigma=False` or "
+                "`sigma_by_radius=False`"
             )
         return self
 

@@ -13,7 +13,7 @@ from tomosoup.core.errors import InputError
 TRUE, FALSE = ("true", "yes", "on"), ("false", "no", "off")
 
 
-class BadOption(InputError):
+class BadOption(InputError):  # noqa: N818 - as InputError's name says it is one
     """An option that does not exist, or a value that it does not take."""
 
 

@@ -8,7 +8,6 @@ from annotated_types import Ge
 
 from tomosoup.core.config import Options, Typed
 
-
 Device = Annotated[str, Typed("Speed", value="DEVICE")]
 
 

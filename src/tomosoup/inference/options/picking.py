@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
-from tomosoup.core.config import ZYX, Count, Options, Recipe, Share, Typed
+from tomosoup.core.config import ZYX, Count, Options, Recipe, Share
 from tomosoup.inference.options.templates import TemplateOptions
 from tomosoup.models.window_plan import Weighting, WindowPlan
 
