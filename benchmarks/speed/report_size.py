@@ -10,12 +10,12 @@ import numpy as np
 import torch
 
 from runs.shared.command import run_script
-from tomosoup.cli.options.report import ReportCommand
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.types import Picks, Species, Volume
-from tomosoup.review.report.collect import Report, RunReport
+from tomosoup.review.report.collect import Report, ReportOptions, RunReport
 from tomosoup.review.report.page import write_page
 from tomosoup.review.report.slice_atlas import atlas
+from tomosoup.review.report.sources import PickSource
 from tomosoup.scoring.matched_picks import MatchedPicks
 from tomosoup.scoring.matching import MATCH_RADII
 
@@ -39,13 +39,12 @@ def main(page: Path) -> None:
     """Write the page and print its size."""
     numbers = np.random.default_rng(0)
     noise = torch.from_numpy(numbers.standard_normal(SHAPE, dtype=np.float32))
-    options = ReportCommand(project=page)
     began = time.monotonic()
-    picture = atlas(Volume(noise, 10.0, (5.0, 5.0, 5.0)), voxels=options.voxels)
+    picture = atlas(Volume(noise, 10.0, (5.0, 5.0, 5.0)), voxels=ReportOptions().voxels)
     run = RunReport("noise", True, {s.name: found(s, numbers) for s in CONTEST_SPECIES}, picture)
     thresholds = {s.name: 0.5 for s in CONTEST_SPECIES}
     numbers_of = tuple(range(len(CONTEST_SPECIES)))
-    write_page(page, Report("noise", options, CONTEST_SPECIES, numbers_of, thresholds, (run,), (), ()))
+    write_page(page, Report("noise", PickSource(page, "0"), CONTEST_SPECIES, numbers_of, thresholds, (run,)))
     print(f"{SHAPE} -> {picture.shape}, JPEG {len(picture.jpeg) / 1e6:.1f} MB")
     print(f"page {page.stat().st_size / 1e6:.1f} MB, {time.monotonic() - began:.0f} s")
 

@@ -21,6 +21,8 @@ from .models.checkpoint import Checkpoint as Checkpoint
 from .models.checkpoint import load as load
 from .models.soup import soup as soup
 from .review.check.check_project import check as check
+from .review.report.collect import ReportOptions as ReportOptions
+from .review.report.report import report as report
 from .scoring.matching import match as match
 from .scoring.score import score as score
 from .simulation.options import SimulationRecipe as SimulationRecipe

@@ -13,6 +13,7 @@ from conftest import refused
 from tomosoup.cli.commands import view as view_command
 from tomosoup.cli.options.view import ViewCommand
 from tomosoup.core.errors import InputError
+from tomosoup.core.thresholds import Thresholds
 from tomosoup.core.types import Picks
 from tomosoup.data.copick.files import COLOURS, write_picks
 from tomosoup.data.copick.roots import run_of
@@ -112,7 +113,7 @@ def test_candidates_are_there_hidden_and_by_their_scores(viewer_model: Any, view
     assert list(layer.shown) == [False, False, True, True, True]
     assert viewer.layers["apo-ferritin picks"].shown.all()
     other = viewer_model()
-    view_command.add_layers(other, run_layers(opened, RUN, limits={"apo-ferritin": 0.8}))
+    view_command.add_layers(other, run_layers(opened, RUN, thresholds=Thresholds(by_species={"apo-ferritin": 0.8})))
     assert other.layers["apo-ferritin tomosoup/0-candidates"].shown.sum() == 1
 
 
@@ -163,16 +164,16 @@ def test_what_cannot_be_saved_is_told_and_leaves_nothing(viewer: Any, opened: Co
         save_layers(viewer, opened, RUN, **{"user": "alice", "session": "1", **other})
 
     sets = set(opened.pick_sets(RUN))
-    with pytest.raises(InputError, match="simulation/0 already: choose another --session"):
+    with pytest.raises(InputError, match="simulation/0 already: choose another `session`"):
         save(user="simulation", session="0")
-    with pytest.raises(InputError, match="choose another --user"):
+    with pytest.raises(InputError, match="choose another `user`"):
         save(user="tomosoup")
     with pytest.raises(InputError, match="leave out spaces"):
         save(session="a_b")
     with pytest.raises(InputError, match="holds picks to save"):
         save_layers([viewer.layers[RUN]], opened, RUN, user="alice", session="1")
     viewer.layers["beta-amylase picks"].features["score"] = "high"
-    with pytest.raises(InputError, match="positions or scores that are no numbers"):
+    with pytest.raises(InputError, match="positions or scores that are not numbers"):
         save()
     viewer.layers["beta-amylase picks"].metadata["species"] = "apo-ferritin"
     with pytest.raises(InputError, match="Two layers hold picks of apo-ferritin"):
@@ -197,7 +198,7 @@ def test_saving_twice_replaces_only_what_was_saved_here(viewer: Any, opened: Cop
 def test_sets_that_are_not_there_are_named(opened: CopickProject) -> None:
     with pytest.raises(InputError, match="has no run nowhere; its runs are run_000"):
         run_layers(opened, "nowhere")
-    with pytest.raises(InputError, match="choose one of them with --picks-set"):
+    with pytest.raises(InputError, match="choose one of them with `picks_set`"):
         run_layers(opened, RUN, picks_set="x/y")
     with pytest.raises(InputError, match="has no picks x/y; it has"):
         run_layers(opened, RUN, truth_set="x/y")

@@ -1,7 +1,9 @@
 """What a report is made of: counts at every threshold, small tomograms, learning curves, the records of a session."""
 
 import io
+import json
 import shlex
+import shutil
 from pathlib import Path
 
 import matplotlib.image
@@ -15,7 +17,6 @@ from hypothesis import strategies as st
 from reports import RUNS, SHAPE, SPECIES, THRESHOLDS, picked_project
 
 from tomosoup.cli.main import main
-from tomosoup.cli.options.report import ReportCommand
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Picks, Volume
 from tomosoup.data.formats.csv_tables import write_csv
@@ -23,7 +24,7 @@ from tomosoup.data.options import AnnotatedData
 from tomosoup.data.pick_store.reading import read_candidates
 from tomosoup.data.project import open_project
 from tomosoup.data.truth import read_truths
-from tomosoup.review.report.collect import gather
+from tomosoup.review.report.collect import ReportOptions, collect
 from tomosoup.review.report.learning_curves import POINTS, learning_curves
 from tomosoup.review.report.page import write_page
 from tomosoup.review.report.slice_atlas import atlas, binned, binning
@@ -55,14 +56,14 @@ def test_counts_are_those_of_the_score_at_every_threshold(found: list, true: lis
 
 def test_pooled_counts_are_those_of_the_score(picked: Path) -> None:
     project = open_project(picked)
-    report = gather(ReportCommand(project=picked))
+    report = collect(picked)
     limits = {"apo-ferritin": 0.3, "ribosome": 0.62}
     kept = {
         run: {n: p.above(limits[n]) for n, p in found.items()} for run, found in read_candidates(project, "0").items()
     }
     expected = score(kept, read_truths(project, AnnotatedData()), SPECIES)
     for kind in SPECIES:
-        counted = [run.hits[kind.name].at(limits[kind.name]) for run in report.runs]
+        counted = [run.matched[kind.name].at(limits[kind.name]) for run in report.runs]
         assert sum(counted[1:], counted[0]) == expected.species[kind.name]
     assert expected.species["ribosome"].tp > 0
     assert report.thresholds == THRESHOLDS
@@ -133,40 +134,74 @@ def test_learning_curves_go_on_over_a_stop(tmp_path: Path) -> None:
 
 def test_equal_projects_make_equal_pages(picked: Path, tmp_path: Path) -> None:
     for name in ("a.html", "b.html"):
-        write_page(tmp_path / name, gather(ReportCommand(project=picked)))
+        write_page(tmp_path / name, collect(picked))
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
 def test_truth_may_be_missing_or_elsewhere(tmp_path: Path, picked: Path) -> None:
     bare = picked_project(tmp_path / "bare", truth=False)
-    assert not any(run.scored for run in gather(ReportCommand(project=bare)).runs)
+    assert not any(run.scored for run in collect(bare).runs)
     table = tmp_path / "truth.csv"
     write_csv(table, {"run_b": read_truths(open_project(picked), AnnotatedData())["run_b"]})
     for source in (table, picked):
-        report = gather(ReportCommand(project=bare, data=AnnotatedData(truth=str(source))))
+        report = collect(bare, data=AnnotatedData(truth=str(source)))
         assert [run.scored for run in report.runs] == [source == picked, True]
-        assert len(report.runs[1].hits["ribosome"].truth) == 9
+        assert len(report.runs[1].matched["ribosome"].truth) == 9
 
 
 def test_runs_beyond_those_shown_keep_their_numbers(picked: Path) -> None:
-    report = gather(ReportCommand(project=picked, volumes=1, voxels=2000))
+    report = collect(picked, options=ReportOptions(volumes=1, voxels=2000))
     assert [run.volume is not None for run in report.runs] == [True, False]
     assert report.runs[0].volume is not None
     assert np.prod(report.runs[0].volume.shape) <= 2000
-    assert all(len(run.hits["ribosome"].score) > 9 for run in report.runs)
+    assert all(len(run.matched["ribosome"].score) > 9 for run in report.runs)
 
 
 def test_a_folder_of_mrc_files_is_shown_with_a_table_of_picks(tmp_path: Path, picked: Path) -> None:
-    folder = tmp_path / "volumes"
+    folder = tomograms(tmp_path / "volumes")
+    write_csv(tmp_path / "picks.csv", read_candidates(open_project(picked), "0"))
+    main(["report", str(folder), "--picks", str(tmp_path / "picks.csv"), "-o", str(tmp_path / "page.html")])
+    assert (tmp_path / "page.html").stat().st_size > 10**6
+
+
+def test_picks_are_found_in_the_copick_folder_beside_a_folder_of_mrc_files(tmp_path: Path, picked: Path) -> None:
+    folder = tomograms(tmp_path / "tomograms")
+    with pytest.raises(InputError, match=r"No picks of .*tomograms were found beside it"):
+        collect(folder)
+    picks = beside(picked, tmp_path / "picks.copick", folder)
+    numbers_alone = ReportOptions(volumes=0)  # the session is of tomograms of another type
+    report = collect(folder, options=numbers_alone)
+    assert report.title == "tomograms"
+    assert report.source.path == picks
+    assert report.thresholds == THRESHOLDS
+    assert all(len(run.matched["ribosome"].score) > 9 for run in report.runs)
+    beside(picked, tmp_path / "again.copick", folder)
+    beside(picked, tmp_path / "others.copick", tmp_path)
+    with pytest.raises(
+        InputError, match=r"in several folders \(.*again\.copick, .*picks\.copick\): name one as `picks`"
+    ):
+        collect(folder)
+    assert collect(folder, picks=picks, options=numbers_alone).source.path == picks
+
+
+def tomograms(folder: Path) -> Path:
+    """A folder of MRC files with a table of species."""
     folder.mkdir()
     for run in RUNS:
         with mrcfile.new(folder / f"{run}.mrc") as file:
             file.set_data(np.random.default_rng(0).normal(size=SHAPE).astype(np.float32))
             file.voxel_size = 10.0
     (folder / "species.csv").write_text("name,radius\napo-ferritin,60\nribosome,120\n")
-    write_csv(tmp_path / "picks.csv", read_candidates(open_project(picked), "0"))
-    main(["report", str(folder), "--picks", str(tmp_path / "picks.csv"), "-o", str(tmp_path / "page.html")])
-    assert (tmp_path / "page.html").stat().st_size > 10**6
+    return folder
+
+
+def beside(picked: Path, copy: Path, tomograms: Path) -> Path:
+    """A copy of a project as `tomosoup pick` makes it beside the table of picks, for tomograms in another folder."""
+    shutil.copytree(picked, copy)
+    config = json.loads((copy / "copick_config.json").read_text())
+    config |= {"static_root": f"local://{tomograms / 'static'}", "overlay_root": f"local://{copy / 'overlay'}"}
+    (copy / "copick_config.json").write_text(json.dumps(config))
+    return copy
 
 
 def test_picking_writes_the_page_and_again_after_a_stop(
@@ -180,7 +215,7 @@ def test_picking_writes_the_page_and_again_after_a_stop(
         assert f"{tmp_path / 'page.html'}: open it in a browser" in capsys.readouterr().out
     (tmp_path / "other.html").write_text("mine")
     assert "other.html exists already" in refused([*words, "--report", str(tmp_path / "other.html")], capsys)
-    records = dict(gather(ReportCommand(project=project, model=(model,))).records)
+    records = dict(collect(project, options=ReportOptions(models=(model,))).records)
     assert list(records) == ["Checkpoint model.safetensors", "Session 0", "Run run_000"]
     assert records["Checkpoint model.safetensors"]["made these picks"] is True
 
@@ -188,12 +223,12 @@ def test_picking_writes_the_page_and_again_after_a_stop(
 def test_a_training_is_shown_without_picks(project_folder: Path, model: Path) -> None:
     model.with_suffix(".training").mkdir()
     write_log(model.with_suffix(".training") / "metrics.csv", 0, [2.0, 1.0], 0.5)
-    report = gather(ReportCommand(project=project_folder, model=(model,), volumes=1))
+    report = collect(project_folder, options=ReportOptions(models=(model,), volumes=1))
     assert [curves.name for curves in report.learning] == ["model.safetensors"]
     assert len(report.runs) == 3
     assert all(run.scored for run in report.runs)
     with pytest.raises(InputError, match="holds no candidates"):
-        gather(ReportCommand(project=project_folder, model=(model,), session="mistyped"))
+        collect(project_folder, session="mistyped", options=ReportOptions(models=(model,)))
 
 
 def test_what_cannot_be_shown_is_told(

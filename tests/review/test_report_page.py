@@ -13,9 +13,8 @@ import pytest
 from reports import THRESHOLDS, picked_project
 
 from tomosoup.cli.main import main
-from tomosoup.cli.options.report import ReportCommand
 from tomosoup.core.types import Species
-from tomosoup.review.report.collect import gather
+from tomosoup.review.report.collect import collect
 from tomosoup.review.report.page import write_page
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -155,6 +154,7 @@ def test_counts_follow_the_sliders_as_the_score_has_them(
     check_counts(page, scored(picked, words, capsys))
     assert told(page)["picks"] > before["picks"]
     page.locator("#best").click()
+    assert all(len(word.partition("=")[2]) <= 5 for word in shlex.split(page.locator("#command").input_value())[1:])
     check_counts(page, scored(picked, shlex.split(page.locator("#command").input_value()), capsys))
     assert told(page)["weighted F4"] >= before["weighted F4"]
     page.locator("#reset").click()
@@ -237,13 +237,13 @@ HOSTILE = [
 
 
 def test_hostile_names_stay_text(opened: Opened, picked: Path, tmp_path: Path) -> None:
-    made = gather(ReportCommand(project=picked))
+    made = collect(picked)
     kinds = tuple(
         Species(name.replace("/", ""), s.radius, s.weight) for name, s in zip(HOSTILE, made.species, strict=False)
     )
     renamed = {s.name: kind.name for s, kind in zip(made.species, kinds, strict=True)}
     runs = [
-        replace(run, name=name, hits={renamed[n]: h for n, h in run.hits.items()})
+        replace(run, name=name, matched={renamed[n]: m for n, m in run.matched.items()})
         for run, name in zip(made.runs, HOSTILE[1:], strict=True)
     ]
     hostile = replace(
@@ -267,7 +267,7 @@ def test_hostile_names_stay_text(opened: Opened, picked: Path, tmp_path: Path) -
 
 def test_without_truth_picks_alone_are_counted_on_a_telephone_too(opened: Opened, tmp_path: Path) -> None:
     bare = picked_project(tmp_path / "bare", truth=False)
-    write_page(tmp_path / "page.html", gather(ReportCommand(project=bare)))
+    write_page(tmp_path / "page.html", collect(bare))
     page = opened(tmp_path / "page.html", 390, 844)
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert page.locator("#planes").bounding_box()["width"] > 300

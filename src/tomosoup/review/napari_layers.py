@@ -1,12 +1,12 @@
 """A run as layers of napari, and corrected layers as picks again. World coordinates are Å (z, y, x).
 
-napari puts the centre of a voxel at its index, so `translate` is a volume's origin, half voxels included. Points are in
-the volume's voxels, so that a step along z is a slice, too. Nothing here imports napari.
+napari puts the centre of a voxel at its index, so `translate` is a volume's origin, with its half voxels. Points are in
+the volume's voxels, so that a step along z is a slice for them, too. Nothing here imports napari.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import pandas as pd
 from scipy.spatial.transform import Rotation
 
 from tomosoup.core.errors import InputError, shortened
+from tomosoup.core.thresholds import Thresholds
 from tomosoup.core.types import Array, Picks, Species, Volume
 from tomosoup.data.copick import files as copick_files
 from tomosoup.data.copick.roots import run_of
@@ -23,9 +24,9 @@ from tomosoup.data.project import CopickProject, Project
 from tomosoup.data.tomogram import select_tomogram
 
 LayerData = tuple[Any, dict[str, Any], str]
-"""What napari makes a layer of: data, options, kind."""
-TURN = ["rotation_z", "rotation_y", "rotation_x"]
-"""Features of a point: its rotation vector (radians), whose axis is in z, y, x."""
+"""A layer as napari takes it: data, options, layer type."""
+ROTATION = ["rotation_z", "rotation_y", "rotation_x"]
+"""Features of a point: its rotation vector (z, y, x) in radians."""
 
 
 def run_layers(
@@ -35,12 +36,21 @@ def run_layers(
     data: DataOptions | None = None,
     picks_set: str | None = None,
     truth_set: str | None = None,
-    limits: Mapping[str, float] | None = None,
+    thresholds: Thresholds | None = None,
 ) -> list[LayerData]:
-    """The volume; then, a layer a species and set, candidates, other sets and, on top, the picks to correct.
+    """The layers of a run: the volume, candidates, other pick sets and, on top, the picks to correct.
 
-    `limits` are thresholds of candidates, by species. Every species has a layer of picks, if an empty one, so that
-    particles can be added. Raises `InputError` where the run, a tomogram or a set is not there or not unambiguous.
+    Pick sets have a layer a species. Every species has a layer of picks to correct, even if it is empty, so that
+    particles can be added. Raises `InputError` where the run, its tomogram or a pick set does not exist, or where
+    several could be meant.
+
+    Args:
+        project: an open project.
+        run: its name.
+        data: which tomogram of the run.
+        picks_set: USER/SESSION of the picks to correct; by default tomosoup's only set.
+        truth_set: USER/SESSION to show beside them; by default all sets that tomosoup did not make.
+        thresholds: candidates with lower scores are hidden.
     """
     if run not in project.runs:
         raise InputError(f"{project.path} has no run {run}; its runs are {shortened(project.runs)}.")
@@ -52,30 +62,30 @@ def run_layers(
     if truth_set and not wanted:
         raise InputError(f"Run {run} has no picks {truth_set}; it has {shortened(list(map(str, sets)))}.")
     layers = [_image(volume, run)]
+    lowest = thresholds.over({}, [s.name for s in project.species]) if thresholds else {}
     for key in [*([candidates] if candidates in sets else []), *(k for k in wanted if k != chosen)]:
         found, role = sets[key](), "candidates" if key == candidates else "other"
-        for i, kind in enumerate(project.species):
-            if kind.name in found:
-                limit = (limits or {}).get(kind.name, -np.inf)
-                one = _points(found[kind.name], kind, i, volume, role=role, name=str(key))
+        for i, s in enumerate(project.species):
+            if s.name in found:
+                layer = _points(found[s.name], s, i, volume, role=role, name=str(key))
                 if role == "candidates":
-                    one[1]["shown"] = found[kind.name].score >= limit
-                layers.append(one)
+                    layer[1]["shown"] = found[s.name].score >= lowest.get(s.name, -np.inf)
+                layers.append(layer)
     found = sets[chosen]() if chosen else {}
-    for i, kind in enumerate(project.species):
-        layers.append(_points(found.get(kind.name, Picks.of([])), kind, i, volume, role="picks", name="picks"))
+    for i, s in enumerate(project.species):
+        layers.append(_points(found.get(s.name, Picks.of([])), s, i, volume, role="picks", name="picks"))
     return layers
 
 
 def picks_name(sets: list[PickSet], run: str, asked: str | None) -> PickSet | None:
-    """The set to correct: the one asked for, or tomosoup's only one, or None where it made none."""
+    """The pick set to correct: the one `asked` for, or tomosoup's only one; None where it made none."""
     if asked:
         fitting = [key for key in sets if str(key) == asked]
     else:
         fitting = [key for key in sets if key.own and not key.holds_candidates]
     if len(fitting) > 1 or (asked and not fitting):
         has = shortened(list(map(str, sets))) or "none"
-        raise InputError(f"Run {run} has the picks {has}: choose one of them with --picks-set.")
+        raise InputError(f"Run {run} has the picks {has}: choose one of them with `picks_set`.")
     return fitting[0] if fitting else None
 
 
@@ -83,24 +93,24 @@ def _image(volume: Volume, run: str) -> LayerData:
     data = volume.data.numpy()
     some = data[:: max(1, len(data) // 16), ::4, ::4]
     low, high = map(float, np.percentile(some[np.isfinite(some)], (0.5, 99.5)))
-    limits = (low, high if high > low else low + 1)
-    return data, {"name": run, "contrast_limits": limits, **_where(volume)}, "image"
+    contrast = (low, high if high > low else low + 1)
+    return data, {"name": run, "contrast_limits": contrast, **_where(volume)}, "image"
 
 
 def _where(volume: Volume) -> dict[str, Any]:
     return {"scale": (volume.voxel_size,) * 3, "translate": volume.origin, "units": ("angstrom",) * 3}
 
 
-def _points(picks: Picks, kind: Species, i: int, volume: Volume, *, role: str, name: str) -> LayerData:
-    """Spheres of the species' radius, drawn as rings where a slice cuts them; crosses for sets only looked at."""
+def _points(picks: Picks, species: Species, i: int, volume: Volume, *, role: str, name: str) -> LayerData:
+    """Spheres of the species' radius, drawn as rings where a slice cuts them; crosses for sets that are not edited."""
     colour = copick_files.COLOURS[i % len(copick_files.COLOURS)]
     features = pd.DataFrame({"score": picks.score})
-    if (turns := _rotation_vectors(picks.rotations)) is not None:
-        features[TURN] = turns
+    if (vectors := _rotation_vectors(picks.rotations)) is not None:
+        features[ROTATION] = vectors
     options: dict[str, Any] = {
         **_where(volume),
-        "name": f"{kind.name} {name}",
-        "size": (1 if role == "other" else 2) * kind.radius / volume.voxel_size,
+        "name": f"{species.name} {name}",
+        "size": (1 if role == "other" else 2) * species.radius / volume.voxel_size,
         "symbol": "disc" if role != "other" else "cross",
         "face_color": colour if role == "other" else f"{colour}00",
         "border_color": colour,
@@ -108,7 +118,7 @@ def _points(picks: Picks, kind: Species, i: int, volume: Volume, *, role: str, n
         "projection_mode": "rescale_spherical",
         "features": features,
         "feature_defaults": {"score": 1.0} | dict.fromkeys(features.columns[1:], 0.0),
-        "metadata": {"species": kind.name, "role": role},
+        "metadata": {"species": species.name, "role": role},
         "visible": role != "candidates",
         "ndim": 3,
     }
@@ -118,7 +128,7 @@ def _points(picks: Picks, kind: Species, i: int, volume: Volume, *, role: str, n
 
 
 def _rotation_vectors(rotations: Array | None) -> Array | None:
-    """`(n, 3, 3)` -> `(n, 3)`; None where nothing is turned, or where they are no rotations."""
+    """Matrices `(n, 3, 3)` -> vectors `(n, 3)`; None where all are the identity, or any is no rotation."""
     if rotations is None or np.allclose(rotations, np.eye(3)):
         return None
     square = rotations @ rotations.transpose(0, 2, 1)
@@ -129,7 +139,7 @@ def _rotation_vectors(rotations: Array | None) -> Array | None:
 
 
 def score_added(event: Any) -> None:
-    """Give points that were just added score 1 and no rotation: napari gives them what the last selected point had."""
+    """Give new points score 1 and no rotation: napari gives them those of the last selected point."""
     if str(event.action) == "added":
         features = event.source.features.copy()
         features.iloc[list(event.data_indices)] = [float(name == "score") for name in features.columns]
@@ -159,10 +169,12 @@ def edited_picks(viewer_or_layers: Any) -> dict[str, Picks]:
         features = layer.features.apply(pd.to_numeric, errors="coerce")
         score = features["score"].to_numpy(dtype=float) if "score" in features else np.ones(len(zyx))
         if not (np.isfinite(zyx).all() and np.isfinite(score).all()):
-            raise InputError(f"Layer {layer.name} has positions or scores that are no numbers: correct or delete them.")
-        turned = set(TURN) <= set(features.columns)
-        turns = Rotation.from_rotvec(np.array(features[TURN].fillna(0.0))) if turned and len(zyx) else None
-        picks[name] = Picks(zyx, score, None if turns is None else turns.as_matrix())
+            raise InputError(
+                f"Layer {layer.name} has positions or scores that are not numbers: correct or delete them."
+            )
+        known = set(ROTATION) <= set(features.columns) and len(zyx)
+        rotations = Rotation.from_rotvec(np.array(features[ROTATION].fillna(0.0))).as_matrix() if known else None
+        picks[name] = Picks(zyx, score, rotations)
     if not picks:
         raise InputError("None of the layers holds picks to save: open the run with `tomosoup view`.")
     return picks
@@ -177,8 +189,8 @@ def save_layers(
     already (unless `overwrite`), and where copick cannot keep the names.
     """
     if not isinstance(project, CopickProject):
-        raise InputError(f"{project.path} is not written to: save corrected picks to a table, with --output PICKS.csv.")
-    check_place(project, run, user=user, session=session, overwrite=overwrite)
+        raise InputError(f"{project.path} is only read: save corrected picks to a CSV file, `output=PICKS.csv`.")
+    check_free(project, run, user=user, session=session, overwrite=overwrite)
     picks = edited_picks(viewer_or_layers)
     if strangers := sorted(set(picks) - {s.name for s in project.species}):
         raise InputError(f"{project.path} does not list {', '.join(strangers)}: add them to its pickable objects.")
@@ -186,15 +198,16 @@ def save_layers(
     return picks
 
 
-def check_place(project: Project, run: str, *, user: str, session: str, overwrite: bool = False) -> None:
-    """Raises `InputError` unless corrected picks can be kept as `user`/`session`, in the place of none of others."""
+def check_free(project: Project, run: str, *, user: str, session: str, overwrite: bool = False) -> None:
+    """Raises `InputError` unless corrected picks can be saved as `user`/`session` and replace no other picks."""
     copick_files.valid_name(user, what="User")
     copick_files.valid_name(session, what="Session")
     if user == OWN_USER:
-        raise InputError(f"Sets of user {OWN_USER} are those that `tomosoup pick` makes: choose another --user.")
+        raise InputError(f"Sets of user {OWN_USER} are those that `tomosoup pick` makes: choose another `user`.")
     if PickSet(user, session) in project.pick_sets(run) and not overwrite:
         raise InputError(
-            f"Run {run} has picks {user}/{session} already: choose another --session, or replace them with --overwrite."
+            f"Run {run} has picks {user}/{session} already: choose another `session`, or replace them with "
+            "`overwrite=True`."
         )
 
 

@@ -1,4 +1,4 @@
-"""Picks against truth: a table a species, the weighted score, the best thresholds."""
+"""The contest's score of picks: counts and F4 of each species, and their weighted mean."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Score:
         return sum(self.weights[name] * m.f_beta() for name, m in occurring.items()) / total if total else 0.0
 
     def as_dict(self) -> dict[str, Any]:
-        """What `tomosoup score --json` prints."""
+        """The score in JSON's types."""
         return {
             "score": self.weighted,
             "species": {n: {"f4": m.f_beta(), "tp": m.tp, "fp": m.fp, "fn": m.fn} for n, m in self.species.items()},
@@ -38,17 +38,21 @@ class Score:
 
 
 def score(picks: PicksByRun, truth: PicksByRun, species: Sequence[Species], *, runs: Sequence[str] = ()) -> Score:
-    """The contest's metric: counts pooled over tomograms, F4 a species, weighted mean.
+    """The contest's metric: counts pooled over tomograms, the F4 of each species, and their weighted mean.
 
-    Scored are `runs`, or the runs of the truth that `picks` knows (a run with an empty entry counts as picked), or all
-    where it knows none.
-    Raises `InputError` where a run or a species of the picks is unknown to the truth.
+    Raises `InputError` where the picks name a species that is not listed, and where the truth lacks a run.
+
+    Args:
+        picks: run -> species -> picks. A run with an empty entry counts as picked.
+        truth: run -> species -> true picks.
+        species: with their radii and weights. A pick counts within half a radius of a true particle.
+        runs: runs to score; by default those of the truth that `picks` has, or all where it has none.
     """
     names = {s.name for s in species}
     strangers = sorted({n for found in picks.values() for n in found} - names)
     if strangers:
         raise InputError(
-            f"The picks hold {', '.join(strangers)}, which the truth does not know: it has {', '.join(sorted(names))}."
+            f"The picks name {', '.join(strangers)}, which the truth does not have: it has {', '.join(sorted(names))}."
         )
     chosen = tuple(runs) or tuple(sorted(set(picks) & set(truth) if picks else truth))
     unknown = [run for run in chosen if run not in truth]

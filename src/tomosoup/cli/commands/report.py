@@ -6,26 +6,35 @@ import shlex
 
 from tomosoup.cli.options.commands import ScoreCommand
 from tomosoup.cli.options.report import ReportCommand
-from tomosoup.cli.parse import read_thresholds
 from tomosoup.cli.terminal import Outcome, progress_bars
-from tomosoup.core.files import refuse_existing
+from tomosoup.core.thresholds import Thresholds
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.pick_store.pick_set import CANDIDATES, OWN_USER
-from tomosoup.review.report.collect import gather
-from tomosoup.review.report.page import write_page
+from tomosoup.review.report.collect import ReportOptions
+from tomosoup.review.report.report import report
 
 
 def report_command(options: ReportCommand) -> Outcome:
     """Write the page."""
-    refuse_existing(options.output, overwrite=options.overwrite)
-    return write_report(options)
+    return write_report(options, overwrite=options.overwrite)
 
 
-def write_report(options: ReportCommand) -> Outcome:
-    """Write the page, in the place of what is there."""
+def write_report(options: ReportCommand, *, overwrite: bool = True) -> Outcome:
+    """Write the page, in place of one that is there already."""
+    shown = ReportOptions(
+        options.picks_set, Thresholds.read(options.threshold), options.model, options.volumes, options.voxels
+    )
     with progress_bars() as progress:
-        gathered = gather(options, limits=lambda names: read_thresholds(options.threshold, names), progress=progress)
-        write_page(options.output, gathered)
+        report(
+            options.project,
+            options.output,
+            picks=options.picks,
+            session=options.session,
+            data=options.data,
+            options=shown,
+            overwrite=overwrite,
+            progress=progress,
+        )
     megabytes = options.output.stat().st_size / 1e6
     return Outcome(f"{options.output}: open it in a browser ({megabytes:.1f} MB)", files=[options.output])
 

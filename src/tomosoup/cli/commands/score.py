@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-
 from tomosoup.cli.commands.report import page_of_scored
 from tomosoup.cli.options.commands import ScoreCommand
-from tomosoup.cli.parse import read_thresholds
 from tomosoup.cli.tables import score_table
 from tomosoup.cli.terminal import Outcome, progress_bars
 from tomosoup.core.aliases import called_as
 from tomosoup.core.progress import Progress, no_progress
-from tomosoup.core.thresholds import apply_thresholds
+from tomosoup.core.thresholds import Thresholds, apply_thresholds
 from tomosoup.data.pick_store.reading import open_source, read_picks, read_true_picks, species_for, species_listed
 from tomosoup.scoring.score import Score, score
 
@@ -19,9 +16,10 @@ from tomosoup.scoring.score import Score, score
 def score_command(options: ScoreCommand) -> Outcome:
     """Score picks and print the table."""
     with progress_bars() as progress:
-        result = score_files(options, limits=lambda names: read_thresholds(options.threshold, names), progress=progress)
+        result = score_files(options, progress=progress)
+    runs = f"{len(result.runs)} run{'s' * (len(result.runs) != 1)}"
     return Outcome(
-        f"{options.picks}: weighted F4 {result.weighted:.4f} against {options.truth} in {len(result.runs)} runs",
+        f"{options.picks}: weighted F4 {result.weighted:.4f} against {options.truth} in {runs}",
         facts=result.as_dict(),
         tables=[score_table(result)],
         look=page_of_scored(options),
@@ -29,10 +27,8 @@ def score_command(options: ScoreCommand) -> Outcome:
     )
 
 
-def score_files(
-    options: ScoreCommand, *, limits: Callable[[Sequence[str]], Mapping[str, float]], progress: Progress = no_progress
-) -> Score:
-    """Score what two files or projects hold, as the `score` command is told; `limits` gives thresholds for species."""
+def score_files(options: ScoreCommand, *, progress: Progress = no_progress) -> Score:
+    """Score the picks of one file or project against the truth of another."""
     true_source, source = open_source(options.truth), open_source(options.picks)
     true_species = species_listed(true_source)
     truth = read_true_picks(true_source, options.truth_set, progress=progress)
@@ -41,7 +37,7 @@ def score_files(
         picks = {run: called_as(true_species, found) for run, found in picks.items()}
     names = {name for found in (*truth.values(), *picks.values()) for name in found}
     species = species_for(names, true_species, species_listed(source), table=options.species)
-    thresholds = limits([s.name for s in species])
+    thresholds = Thresholds.read(options.threshold).over({}, [s.name for s in species])
     kept = {run: apply_thresholds(found, thresholds) for run, found in picks.items()}
     runs = tuple(truth) if options.runs == ("all",) else options.runs
     return score(kept, truth, species, runs=runs)

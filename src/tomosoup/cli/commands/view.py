@@ -1,4 +1,4 @@
-"""What `tomosoup view` does: a run in napari, whose picks can be corrected and saved."""
+"""`tomosoup view`: a run in napari, whose picks can be corrected and saved."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tomosoup.cli.options.view import ViewCommand
-from tomosoup.cli.parse import read_thresholds
 from tomosoup.cli.terminal import Outcome, say
 from tomosoup.core.errors import InputError, first_line
 from tomosoup.core.files import refuse_existing
+from tomosoup.core.thresholds import Thresholds
 from tomosoup.data.formats.csv_tables import write_csv
 from tomosoup.data.project import CopickProject, Project, open_project
 from tomosoup.review.napari_layers import (
     LayerData,
-    check_place,
+    check_free,
     edited_picks,
     free_session,
     picks_name,
@@ -43,7 +43,7 @@ def view_command(options: ViewCommand) -> Outcome:
         data=options.data,
         picks_set=options.picks_set,
         truth_set=options.truth_set,
-        limits=read_thresholds(options.threshold, [s.name for s in project.species]),
+        thresholds=Thresholds.read(options.threshold),
     )
     say(f"{run}: correct the layers of picks; {SAVE_KEY} or the button saves them as {saver.place}")
     viewer = viewers.Viewer(title=f"{run} - tomosoup")
@@ -62,7 +62,7 @@ def view_command(options: ViewCommand) -> Outcome:
 
 @dataclass
 class Saver:
-    """Saves a viewer's picks, as often as one likes, to the place that was free when it was made."""
+    """Saves a viewer's picks, any number of times, under a name that was free at the start."""
 
     options: ViewCommand
     project: Project
@@ -79,12 +79,12 @@ class Saver:
 
     @property
     def place(self) -> str:
-        """Where picks go, for people."""
+        """Where the picks are saved, in words."""
         copick = f"copick {self.project.path}, {self.copick_set}" if self.session else ""
         return ", ".join(filter(None, (copick, str(self.options.output or ""))))
 
     def __call__(self, viewer: Any) -> str:
-        """Save, and say what."""
+        """Save, and return a sentence on what was saved."""
         if self.session:
             overwrite = bool(self.saved) or self.options.overwrite
             user, session = self.options.user, self.session
@@ -98,25 +98,23 @@ class Saver:
 
 
 def saver_for(options: ViewCommand, project: Project, run: str) -> Saver:
-    """What saves corrected picks. Raises `InputError` where there is no place for them, before anything is shown."""
+    """What saves corrected picks. Raises `InputError` where they cannot be saved, before anything is shown."""
     if not isinstance(project, CopickProject):
         if options.output is None:
-            raise InputError(
-                f"{project.path} is not written to: say where corrected picks would go with --output PICKS.csv."
-            )
+            raise InputError(f"{project.path} is only read: name a CSV file for corrected picks, `output=PICKS.csv`.")
         return Saver(options, project, run, None)
     sets = list(project.pick_sets(run)) if run in project.runs else []
     session = options.session or free_session(sets, options.user, picks_name(sets, run, options.picks_set))
     if run in project.runs:
-        check_place(project, run, user=options.user, session=session, overwrite=options.overwrite)
+        check_free(project, run, user=options.user, session=session, overwrite=options.overwrite)
     return Saver(options, project, run, session)
 
 
 def add_layers(viewer: Any, layers: list[LayerData]) -> None:
-    """Add layers to a viewer, bottom first, which then draws spheres wherever its slice cuts them."""
-    for data, options, kind in layers:
-        layer = getattr(viewer, f"add_{kind}")(data, **options)
-        if kind == "points":
+    """Add layers to a viewer, bottom first. The viewer then draws spheres wherever its slice cuts them."""
+    for data, options, layer_type in layers:
+        layer = getattr(viewer, f"add_{layer_type}")(data, **options)
+        if layer_type == "points":
             layer.events.data.connect(score_added)
     radii = (layer.size.max(initial=0) * layer.scale[0] / 2 for layer in viewer.layers if "role" in layer.metadata)
     viewer.dims.margin_left = viewer.dims.margin_right = (max(radii, default=0.0),) * viewer.dims.ndim
@@ -127,30 +125,30 @@ def add_controls(viewer: Any, saver: Saver) -> None:
     """A button and a key that save, and a slider that hides candidates of low scores."""
     from magicgui.widgets import Container, FloatSlider, Label, PushButton
 
-    button, slider, said = PushButton(text="Save picks"), FloatSlider(label="Candidates above", max=1.0), Label()
+    button, slider, message = PushButton(text="Save picks"), FloatSlider(label="Candidates above", max=1.0), Label()
 
     def save(_: object = None) -> None:
         try:
-            said.value = saver(viewer)
+            message.value = saver(viewer)
         except (InputError, OSError) as error:
-            said.value = f"Not saved. {error}"
+            message.value = f"Not saved. {error}"
 
     button.changed.connect(save)
     slider.changed.connect(lambda threshold: show_above(viewer, threshold))
     viewer.bind_key(SAVE_KEY, save)
-    viewer.window.add_dock_widget(Container(widgets=[slider, button, said]), name="tomosoup", area="right")
+    viewer.window.add_dock_widget(Container(widgets=[slider, button, message]), name="tomosoup", area="right")
 
 
 def _napari() -> Any:
-    """napari, with a Qt binding and a display to open a window on. Raises `InputError` where one of them lacks."""
+    """napari, with a Qt binding and a display to open a window on. Raises `InputError` where one is missing."""
     try:
         import napari
         from qtpy import QtWidgets  # noqa: F401 - qtpy raises where no binding is installed
     except ImportError as error:
         raise InputError(
-            f"napari with a Qt binding is not here ({first_line(error)}): pip install 'tomosoup[view]'."
+            f"napari with a Qt binding is not installed ({first_line(error)}): pip install 'tomosoup[view]'."
         ) from error
     screens = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
     if sys.platform.startswith("linux") and not any(os.environ.get(name) for name in screens):
-        raise InputError("There is no display to open a window on: set DISPLAY, or look from a machine with a screen.")
+        raise InputError("There is no display to open a window on: set DISPLAY, or use a machine with a screen.")
     return napari

@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tomosoup.cli.options.report import ReportCommand
-from tomosoup.core.aliases import called_as
 from tomosoup.core.errors import InputError
-from tomosoup.core.progress import Progress, no_progress
+from tomosoup.core.progress import Progress, no_progress, tracked
+from tomosoup.core.thresholds import Thresholds
 from tomosoup.core.types import NO_PICKS, PicksByRun, Species
 from tomosoup.data.options import AnnotatedData, DataOptions
-from tomosoup.data.pick_store.pick_set import OWN_USER
-from tomosoup.data.pick_store.reading import read_candidates, read_picks, read_true_picks
 from tomosoup.data.pick_store.records import Session, Settings, fingerprint_of
-from tomosoup.data.project import CopickProject, Project, open_project
+from tomosoup.data.project import Project, open_project
 from tomosoup.data.tomogram import chosen_runs, select_tomogram
-from tomosoup.data.truth import read_truths
 from tomosoup.models.checkpoint import load
 from tomosoup.review.report.learning_curves import Learning, learning_curves
 from tomosoup.review.report.slice_atlas import Atlas, atlas
+from tomosoup.review.report.sources import FIRST_SESSION, PickSource, read_known_truth
 from tomosoup.scoring.matched_picks import MatchedPicks
 from tomosoup.scoring.matching import MATCH_RADII
 
 Record = tuple[str, Mapping[str, Any]]
 """A heading, and what was recorded, in JSON's types."""
+LEFT_OUT = {"format", "calibration", "loudness", "species"}
+"""Parts of a checkpoint's metadata that the page does not show."""
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What a report shows."""
+
+    picks_set: str | None = None
+    """USER/SESSION of picks in place of a session's candidates: another program's, for example."""
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    """Scores at which the page opens, in place of the session's own."""
+    models: tuple[Path, ...] = ()
+    """Checkpoints whose learning curves are shown, from the folder of their training (.training)."""
+    volumes: int = 4
+    """Number of runs whose tomogram is shown, the first by name; the others are in the numbers alone."""
+    voxels: int = 12_000_000
+    """Voxels of all tomograms in the page together: they are binned until they fit."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +51,8 @@ class RunReport:
     name: str
     scored: bool
     """Whether its true particles are known."""
-    hits: Mapping[str, MatchedPicks]
+    matched: Mapping[str, MatchedPicks]
+    """By species."""
     volume: Atlas | None
 
 
@@ -45,143 +61,124 @@ class Report:
     """All that the page shows."""
 
     title: str
-    options: ReportCommand
+    source: PickSource
     species: tuple[Species, ...]
     """Those that were picked or are true in any of the runs."""
     numbers: tuple[int, ...]
-    """The place of each in the project's list, which chooses its colour."""
+    """The index of each in the project's list, which chooses its colour."""
     thresholds: Mapping[str, float]
-    """At which the page opens; -inf passes all."""
+    """Scores at which the page opens; -inf passes all."""
     runs: tuple[RunReport, ...]
-    learning: tuple[Learning, ...]
-    records: tuple[Record, ...]
+    learning: tuple[Learning, ...] = ()
+    records: tuple[Record, ...] = ()
 
 
-def gather(
-    options: ReportCommand,
+def collect(
+    project: str | Path | Project,
     *,
-    limits: Callable[[Sequence[str]], Mapping[str, float]] = lambda _: {},
+    picks: str | Path | None = None,
+    session: str = FIRST_SESSION,
+    data: AnnotatedData = AnnotatedData(),  # noqa: B008 - immutable
+    options: ReportOptions = ReportOptions(),
     progress: Progress = no_progress,
 ) -> Report:
-    """Read what the options name; `limits` gives thresholds for the names of the species.
+    """Read what a report shows; the arguments are those of `report`.
 
     Raises `InputError` where there are no picks and no model is named, where picks or truth name species that the
     project does not list, and where it is not clear which tomogram or which truth is meant.
     """
-    project = open_project(options.project)
-    session = _session(options, project)
-    settings = (session and session.settings()) or {}
-    found = _picks(options, project)
-    truths = _truth(options, project, chosen_runs(project, options.data))
-    known = [run for run in chosen_runs(project, options.data) if run in found or (not found and run in truths)]
+    path = Path(project) if isinstance(project, str | Path) else project.path
+    project = open_project(path) if isinstance(project, str | Path) else project
+    if picks is None:
+        source = PickSource.of(project, path, session=session, pick_set=options.picks_set)
+    else:
+        source = PickSource(Path(picks), session, options.picks_set)
+    records = source.session()
+    settings = (records and records.settings()) or {}
+    found = _picks(source, project, only_training=bool(options.models) and picks is None and session == FIRST_SESSION)
+    runs = chosen_runs(project, data)
+    truths = read_known_truth(project, runs, data.truth, options.picks_set)
+    known = [run for run in runs if run in found or (not found and run in truths)]
     if not known:
-        raise InputError(f"None of the chosen runs of {options.project} has picks: choose others with --runs.")
-    listed = project.species
-    by_run = {
-        run: {s.name: _hits(s, run, found, truths) for s in _named(listed, found.get(run, {}), truths.get(run, {}))}
-        for run in known
-    }
-    shown = {name for run in by_run.values() for name, h in run.items() if len(h.score) or len(h.truth)}
-    species = {number: s for number, s in enumerate(listed) if s.name in shown}
+        raise InputError(f"None of the chosen runs of {path} has picks: choose others as `runs`.")
+    matched = _matched(project.species, known, found, truths)
+    shown = {name for run in matched.values() for name, m in run.items() if len(m.score) or len(m.truth)}
+    species = {number: s for number, s in enumerate(project.species) if s.name in shown}
     return Report(
-        title=options.project.stem if options.project.is_file() else options.project.absolute().name,
-        options=options,
+        title=path.stem if path.is_file() else path.absolute().name,
+        source=source,
         species=tuple(species.values()),
         numbers=tuple(species),
-        thresholds={**settings.get("thresholds", {}), **limits([s.name for s in listed])},
+        thresholds=options.thresholds.over(settings.get("thresholds", {}), [s.name for s in project.species]),
         runs=tuple(
-            RunReport(run, run in truths, by_run[run], volume)
-            for run, volume in _volumes(options, project, settings, known, progress)
+            RunReport(run, run in truths, matched[run], volume)
+            for run, volume in _volumes(project, known, data, settings, options, progress)
         ),
-        learning=tuple(curves for path in options.model if (curves := learning_curves(path))),
-        records=(*_about_models(options, settings), *_about_picks(options, session, known)),
+        learning=tuple(curves for model in options.models if (curves := learning_curves(model))),
+        records=(*_about_models(options.models, settings), *_about_picks(source.name, records, known)),
     )
 
 
-def _picks(options: ReportCommand, project: Project) -> PicksByRun:
-    """The candidates; none where only a training is to be shown."""
-    path = options.picks or options.project
-    if options.picks_set or path.suffix == ".csv":
-        found = read_picks(path, options.picks_set)
-    else:
-        try:
-            found = read_candidates(open_project(path), options.session)
-        except InputError:
-            if not options.model or options.picks or options.session != ReportCommand.model_fields["session"].default:
-                raise
-            return {}
-    return {run: called_as(project.species, picks) for run, picks in found.items()}
+def _picks(source: PickSource, project: Project, *, only_training: bool) -> PicksByRun:
+    """The picks; none where there are none and `only_training` may be shown."""
+    try:
+        return source.read(project)
+    except InputError:
+        if not (only_training and source.is_session):
+            raise
+        return {}
 
 
-def _truth(options: ReportCommand, project: Project, runs: Sequence[str]) -> PicksByRun:
-    """True picks by run, as far as they are known."""
-    source = options.data.truth
-    if source is not None and Path(source).exists():
-        truths = read_true_picks(Path(source))
-    elif source is not None:
-        truths = read_truths(project, AnnotatedData(truth=source))
-    else:
-        mine = {OWN_USER, (options.picks_set or "").partition("/")[0]}
-        annotated = [run for run in runs if any(user not in mine for user, _ in project.pick_sets(run))]
-        truths = read_truths(project, AnnotatedData(runs=tuple(annotated))) if annotated else {}
-    return {run: called_as(project.species, truth) for run, truth in truths.items()}
-
-
-def _named(species: Sequence[Species], *picks: Mapping[str, Any]) -> Sequence[Species]:
-    """`species`; raises `InputError` where the picks name others."""
-    if strangers := sorted({name for found in picks for name in found} - {s.name for s in species}):
+def _matched(
+    species: Sequence[Species], runs: Sequence[str], found: PicksByRun, truths: PicksByRun
+) -> dict[str, dict[str, MatchedPicks]]:
+    """The picks of each run and species against its truth. Raises `InputError` where they name other species."""
+    named = {name for run in runs for picks in (found, truths) for name in picks.get(run, {})}
+    if unlisted := sorted(named - {s.name for s in species}):
         raise InputError(
-            f"The picks or the truth name {', '.join(strangers)}, which the project does not list as particles "
+            f"The picks or the truth name {', '.join(unlisted)}, which the project does not list as particles "
             f"({', '.join(s.name for s in species)}): add them with their radii."
         )
-    return species
-
-
-def _hits(kind: Species, run: str, found: PicksByRun, truths: PicksByRun) -> MatchedPicks:
-    candidates, truth = (picks.get(run, {}).get(kind.name, NO_PICKS) for picks in (found, truths))
-    return MatchedPicks.of(candidates, truth, distance=MATCH_RADII * kind.radius)
-
-
-def _session(options: ReportCommand, project: Project) -> Session | None:
-    """The records of the session whose picks are shown."""
-    if options.picks_set or (options.picks and options.picks.suffix == ".csv"):
-        return None
-    source = open_project(options.picks) if options.picks else project
-    return Session.of(source.root, options.session) if isinstance(source, CopickProject) else None
+    matched: dict[str, dict[str, MatchedPicks]] = {}
+    for run in runs:
+        matched[run] = {}
+        for s in species:
+            picks, truth = (source.get(run, {}).get(s.name, NO_PICKS) for source in (found, truths))
+            matched[run][s.name] = MatchedPicks.of(picks, truth, distance=MATCH_RADII * s.radius)
+    return matched
 
 
 def _volumes(
-    options: ReportCommand, project: Project, settings: Settings, runs: Sequence[str], progress: Progress
+    project: Project,
+    runs: Sequence[str],
+    given: AnnotatedData,
+    settings: Settings,
+    options: ReportOptions,
+    progress: Progress,
 ) -> Iterator[tuple[str, Atlas | None]]:
-    """Each run with its tomogram: the one that was picked, unless the options say otherwise. Few runs have one."""
-    said = options.data.model_dump(exclude={"truth", "runs"}, exclude_defaults=True)
-    data = DataOptions.of({**settings.get("tomograms", {}), **said}, source="The records of the session")
+    """Each run with its tomogram: the one that was picked, unless another is `given`. Few runs have one."""
+    chosen = given.model_dump(exclude={"truth", "runs"}, exclude_defaults=True)
+    data = DataOptions.of({**settings.get("tomograms", {}), **chosen}, source="The records of the session")
     viewed = runs[: options.volumes]
-    for i, run in enumerate(viewed):
-        progress("Reading tomograms", i, len(viewed))
+    for run in tracked(progress, "Reading tomograms", viewed):
         yield run, atlas(select_tomogram(project, run, data), voxels=max(1, options.voxels // len(viewed)))
-    progress("Reading tomograms", len(viewed), len(viewed))
     yield from ((run, None) for run in runs[options.volumes :])
 
 
-def _about_models(options: ReportCommand, settings: Settings) -> Iterator[Record]:
+def _about_models(models: Sequence[Path], settings: Settings) -> Iterator[Record]:
     """Each checkpoint, and whether it is one of those that made the picks."""
-    for path in options.model:
+    for path in models:
         model = load(path)
-        about = {
-            key: value
-            for key, value in model.about().items()
-            if key not in {"format", "calibration", "loudness", "species"}
-        }
+        metadata = {key: value for key, value in model.about().items() if key not in LEFT_OUT}
         made = {"made these picks": model.fingerprint() in settings["models"]} if "models" in settings else {}
-        yield f"Checkpoint {path.name}", made | about
+        yield f"Checkpoint {path.name}", made | metadata
 
 
-def _about_picks(options: ReportCommand, session: Session | None, runs: Sequence[str]) -> Iterator[Record]:
+def _about_picks(name: str, session: Session | None, runs: Sequence[str]) -> Iterator[Record]:
     """What the session's picks were made with, and each run: its tomogram, engine, seconds, version."""
     settings = session and session.settings()
     if session and settings:
-        yield f"Session {options.session}", settings
+        yield f"Session {name}", settings
         for run in runs:
-            if about := session.about(run, fingerprint_of(settings)):
-                yield f"Run {run}", {key: value for key, value in about.items() if key != "run"}
+            if record := session.about(run, fingerprint_of(settings)):
+                yield f"Run {run}", {key: value for key, value in record.items() if key != "run"}

@@ -1,7 +1,7 @@
-"""A report as one HTML page that needs nothing else: data, scripts and styles are in it, and nothing is asked for.
+"""A report as one HTML page that holds all it needs: data, scripts and styles. It opens without a network.
 
-Names come from files of strangers. Data stand in the page as JSON in which no tag can begin, the page's own script
-writes them as text, and the page's policy lets the browser run our scripts alone, by their hashes, and fetch nothing.
+Names come from files of others. Data are in the page as JSON in which no tag can begin, and the page's own script
+writes them as text. The page's policy lets the browser run our scripts alone, by their hashes, and fetch nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tomosoup.scoring.matched_picks import MatchedPicks
 
 WEB = files("tomosoup.review.report") / "web"
 SCRIPTS = ("data", "score", "viewer", "controls", "charts", "gallery", "page")
-"""Our own, in `WEB`, in the order in which each needs those before it."""
+"""Scripts in `WEB`, each after those that it needs."""
 POLICY = "default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data: blob:; form-action 'none'"
 
 
@@ -59,13 +59,12 @@ def as_json(data: Any) -> str:
 
 
 def contents(report: Report) -> dict[str, Any]:
-    """What the page's script reads; positions are (z, y, x) in Å here, too, arrays are base64."""
-    options = report.options
-    others = options.picks_set or (options.picks and options.picks.suffix == ".csv")
+    """What the page's script reads: positions are (z, y, x) in Å, arrays are base64."""
+    source = report.source
     return {
         "title": report.title,
         "version": version("tomosoup"),
-        "apply": None if others else {"project": str(options.picks or options.project), "session": options.session},
+        "apply": {"project": str(source.path), "session": source.name} if source.is_session else None,
         "species": [
             {
                 "name": s.name,
@@ -90,18 +89,18 @@ def _run(run: RunReport, names: list[str]) -> dict[str, Any]:
         "voxelSize": run.volume.voxel_size,
         "origin": run.volume.origin,
     }
-    found = [_hits(run.hits[name], placed=run.volume is not None) for name in names]
+    found = [_matched(run.matched[name], shown=run.volume is not None) for name in names]
     return {"name": run.name, "scored": run.scored, "volume": volume, "found": found}
 
 
-def _hits(found: MatchedPicks, *, placed: bool) -> dict[str, Any]:
-    """Positions are left out where no volume shows them."""
-    places = {
+def _matched(found: MatchedPicks, *, shown: bool) -> dict[str, Any]:
+    """Picks and truth of one species; positions are left out where no volume is `shown`."""
+    positions = {
         "zyx": _packed(found.zyx, "<f4"),
         "kind": _packed(found.outcome, "u1"),
         "truth": _packed(found.truth, "<f4"),
     }
-    return {"score": _packed(found.score), "hitAt": _packed(found.hit_at)} | (places if placed else {})
+    return {"score": _packed(found.score), "hitAt": _packed(found.hit_at)} | (positions if shown else {})
 
 
 def _packed(values: Any, kind: str | None = None) -> dict[str, str]:
@@ -131,5 +130,5 @@ def _plain(value: Any) -> Any:
 
 
 def _finite(value: float) -> float | str:
-    """JSON has no infinity: its name stands for it."""
+    """The number, or the name of an infinity, which JSON does not know."""
     return value if math.isfinite(value) else str(value)

@@ -63,7 +63,7 @@ function quoted(word) {  // as a shell takes it
 
 function command() {
   const words = DATA.species.flatMap(({name}, s) => {
-    const threshold = state.thresholds[s];
+    const threshold = shortest(s, state.thresholds[s]);
     if (!(lowest[s] < Infinity)) return [];
     return [quoted(`${name}=${threshold === Infinity ? "inf" : threshold}`)];
   });

@@ -56,6 +56,15 @@ function curve(s, most = 250) {  // counts from the highest score down: at even 
   return ends.map((threshold) => ({threshold, ...counts(s, threshold)}));
 }
 
+function shortest(s, threshold) {  // the fewest decimals that pass the same picks of all runs
+  const passing = (t) => DATA.runs.reduce((n, {found}) => n + atLeast(t, found[s].score), 0);
+  for (let digits = 2; digits < 16 && Number.isFinite(threshold); digits++) {
+    const rounded = Number(threshold.toFixed(digits));
+    if (passing(rounded) === passing(threshold)) return rounded;
+  }
+  return threshold;
+}
+
 function bestThreshold(s) {
   const {hits} = pool(s);
   const ends = [...new Set(hits)].filter((t) => t > -Infinity);
