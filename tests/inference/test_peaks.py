@@ -75,7 +75,7 @@ def test_what_is_thinned_makes_room_for_others() -> None:
 def test_a_peak_on_the_border_stays_inside() -> None:
     data = torch.zeros(1, 6, 6, 6)
     data[0, 0, 5, 3] = 1.0
-    picks = find_peaks(Volume(data, 1.0), SPECIES[:1], peaks=PeakOptions(separation=1.0))["small"]
+    picks = find_peaks(Volume(data, 1.0, (0.0, 0.0, 0.0)), SPECIES[:1], peaks=PeakOptions(separation=1.0))["small"]
     np.testing.assert_allclose(picks.zyx, [[0, 5, 3]])
 
 

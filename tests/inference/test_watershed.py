@@ -75,7 +75,7 @@ def test_limits_scale_with_the_voxels() -> None:
 
 def test_every_channel_is_its_species() -> None:
     both = torch.cat([balls((20, 30, 40), radius_vox=12).data, balls((30, 50, 60), radius_vox=13).data])
-    found = label_picks(Volume(both, 10.0), [RIBOSOME, Species("b", 130.0)])
+    found = label_picks(Volume(both, 10.0, (0.0, 0.0, 0.0)), [RIBOSOME, Species("b", 130.0)])
     np.testing.assert_allclose(found["ribosome"].zyx, [[200, 300, 400]], atol=1e-6)
     np.testing.assert_allclose(found["b"].zyx, [[300, 500, 600]], atol=1e-6)
     assert not any(

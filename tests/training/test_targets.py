@@ -14,7 +14,8 @@ ONE = [Species("a", 60.0)]
 
 def heatmap(zyx_vox: np.ndarray, shape: tuple[int, int, int], sigma: float) -> np.ndarray:
     """The target of picks given in voxels, on a grid of 1 Å voxels."""
-    return gaussian_targets({"a": Picks.of(zyx_vox)}, ONE, Volume(torch.empty(shape), 1.0), sigma=sigma).data[0].numpy()
+    like = Volume(torch.empty(shape), 1.0, (0.0, 0.0, 0.0))
+    return gaussian_targets({"a": Picks.of(zyx_vox)}, ONE, like, sigma=sigma).data[0].numpy()
 
 
 def test_the_target_is_the_winners_target(reference: Path) -> None:
@@ -63,7 +64,7 @@ def test_the_target_of_a_crop_is_the_crop_of_the_target() -> None:
 def test_channels_follow_the_species_and_strangers_are_left_out() -> None:
     species = [Species("b", 50.0), Species("a", 60.0)]
     picks = {"a": Picks.of([[4.0, 4, 4]]), "c": Picks.of([[4.0, 4, 4]])}
-    target = gaussian_targets(picks, species, Volume(torch.empty(8, 8, 8), 1.0), sigma=1.0).data
+    target = gaussian_targets(picks, species, Volume(torch.empty(8, 8, 8), 1.0, (0.0, 0.0, 0.0)), sigma=1.0).data
     assert target.shape == (2, 8, 8, 8)
     assert float(target[0].sum()) == 0
     assert float(target[1].max()) == 1
@@ -72,7 +73,7 @@ def test_channels_follow_the_species_and_strangers_are_left_out() -> None:
 def test_a_width_a_species_is_in_proportion_to_its_radius() -> None:
     species = (Species("small", 60.0), Species("large", 150.0))
     recipe = TrainingRecipe(sigma_by_radius=0.5)
-    like = Volume(torch.zeros(41, 41, 41), 10.0)
+    like = Volume(torch.zeros(41, 41, 41), 10.0, (0.0, 0.0, 0.0))
     picks = {s.name: Picks.of([[200.0, 200.0, 200.0]]) for s in species}
     small, large = gaussian_targets(picks, species, like, sigma=recipe.sigmas(species)).data
     for channel, sigma in ((small, 30.0), (large, 75.0)):
@@ -96,7 +97,7 @@ def test_labels_are_balls_of_the_species_radius() -> None:
 
 
 def test_where_balls_overlap_the_deeper_one_stands_whatever_the_order() -> None:
-    like = Volume(torch.empty(40, 40, 60), 10.0)
+    like = Volume(torch.empty(40, 40, 60), 10.0, (0.0, 0.0, 0.0))
     a, b = Species("a", 150.0), Species("b", 60.0)
     picks = {"a": Picks.of([[200.0, 200.0, 200.0]]), "b": Picks.of([[200.0, 200.0, 320.0]])}
     one, other = (label_targets(picks, order, like).data[0] for order in ([a, b], [b, a]))

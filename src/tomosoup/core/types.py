@@ -46,14 +46,45 @@ class Grid(OnGrid):
     """Voxels along (z, y, x), where known."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Volume(OnGrid):
     """Samples on a regular grid. `data` is `(..., z, y, x)`; lengths are in Å."""
 
     data: Tensor
     voxel_size: float
-    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    origin: tuple[float, float, float]
     """Position, in Å (z, y, x), of the centre of voxel [0, 0, 0]."""
+
+    def __init__(
+        self, data: Tensor | ArrayLike, voxel_size: float, origin: tuple[float, float, float] | None = None
+    ) -> None:
+        """A tensor as it is, or a NumPy array, which is copied to a float32 tensor once.
+
+        Args:
+            data: Real numbers `(..., z, y, x)`.
+            voxel_size: Å.
+            origin: Position of the centre of voxel 0 (z, y, x), in Å. By default half a voxel along each axis: copick's
+                frame and that of the command line for MRC files, so that Python and `tomosoup pick` give the same
+                positions. For the contest's data it is minus half a voxel.
+
+        Raises `InputError` for data that are no volume of real numbers, and for a voxel size that is not above 0.
+        """
+        import torch
+
+        if not isinstance(data, torch.Tensor):
+            array = np.asarray(data)
+            if array.ndim < 3 or array.dtype.kind not in "biuf":
+                raise InputError(
+                    f"Expected a volume (z, y, x) of real numbers, got an array of shape {array.shape} and type "
+                    f"{array.dtype}."
+                )
+            data = torch.from_numpy(np.array(array, dtype=np.float32))
+        if not 0 < voxel_size < math.inf:
+            raise InputError(f"Expected the voxel size in Å, a number above 0, got {voxel_size}.")
+        half = voxel_size / 2
+        object.__setattr__(self, "data", data)
+        object.__setattr__(self, "voxel_size", voxel_size)
+        object.__setattr__(self, "origin", (half, half, half) if origin is None else origin)
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -1,0 +1,135 @@
+"""Picks and tomograms in Python: the same positions as on the command line, and what is written is read back."""
+
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+import pytest
+import torch
+from conftest import copied
+
+import tomosoup
+from tomosoup.cli.main import main
+from tomosoup.core.species import CONTEST_SPECIES
+from tomosoup.data.new_project import SimulatedRun, new_project
+
+VOXEL = 13.48
+SHAPE = (6, 9, 12)
+PICKS = {
+    "a": {"ribosome": tomosoup.Picks(np.array([[10.0, 20.0, 30.0], [40.0, 50.0, 60.0]]), np.array([0.25, 0.75]))},
+    "b": {"apo-ferritin": tomosoup.Picks(np.array([[1.5, 2.5, 3.5]]), np.array([0.5]))},
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copick project with the runs a and b, true picks of both."""
+    volume = tomosoup.Volume(torch.arange(float(np.prod(SHAPE))).reshape(SHAPE), VOXEL)
+    with new_project(tmp_path / "p", CONTEST_SPECIES) as project:
+        for run, picks in PICKS.items():
+            project.add_run(run, SimulatedRun({"denoised": volume}, picks))
+    return tmp_path
+
+
+def same(found: tomosoup.Picks, expected: tomosoup.Picks) -> None:
+    np.testing.assert_allclose(found.zyx, expected.zyx, atol=1e-3)
+    np.testing.assert_allclose(found.score, expected.score)
+
+
+def test_python_and_the_command_line_put_picks_at_the_same_positions(
+    model: Path, project_folder: Path, tmp_path: Path
+) -> None:
+    """Of one MRC file: opened by tomosoup, or given as the array that mrcfile reads."""
+    voxels = tomosoup.open_tomogram(project_folder, "run_000").read().data.numpy()
+    tomograms = tmp_path / "tomograms"
+    tomograms.mkdir()
+    with mrcfile.new(tomograms / "t.mrc", voxels) as file:
+        file.voxel_size = 10.0
+    (tomograms / "species.csv").write_text("name,radius,weight\napo-ferritin,60,1\nbeta-amylase,65,0\n")
+    main(f"pick {tomograms} --model {model} --threshold 0 --output {tmp_path}/picks.csv".split())
+    table = tomosoup.read_picks(tmp_path / "picks.csv")["t"]
+    assert sum(map(len, table.values())) > 10
+    array = mrcfile.read(tomograms / "t.mrc")
+    for source in (tomosoup.Volume(array, 10.0), tomosoup.open_tomogram(tomograms, "t")):
+        found = tomosoup.pick(source, tomosoup.load(model))
+        for name, expected in table.items():
+            np.testing.assert_allclose(found[name].zyx, expected.zyx, atol=0.01)
+
+
+def test_a_tomogram_is_opened_by_its_run_and_type_in_the_projects_frame(folder: Path) -> None:
+    tomogram = tomosoup.open_tomogram(folder / "p", "a")
+    assert (tomogram.shape, tomogram.tomo_type) == (SHAPE, "denoised")
+    assert tomogram.voxel_size == pytest.approx(VOXEL)
+    np.testing.assert_allclose(tomogram.to_angstrom([1, 2, 3]), VOXEL * np.array([1.5, 2.5, 3.5]), rtol=1e-4)
+    np.testing.assert_allclose(tomogram.to_voxel(tomogram.to_angstrom([1, 2, 3])), [1, 2, 3])
+    assert tomogram.read().data[1, 2, 3] == 1 * 9 * 12 + 2 * 12 + 3
+    other = tomosoup.open_tomogram(folder / "p", "a", voxel_size=10.0, first_voxel=-0.5, invert=True)
+    np.testing.assert_allclose(other.read().to_angstrom([0, 0, 0]), [-5, -5, -5])
+    assert other.read().data[1, 2, 3] == -tomogram.read().data[1, 2, 3]
+
+
+def test_picks_that_are_written_are_read_back(folder: Path) -> None:
+    tomosoup.write_picks(PICKS, folder / "picks.csv")
+    tomosoup.write_picks(PICKS, folder / "p", user="me", session="7")
+    for found in (tomosoup.read_picks(folder / "picks.csv"), tomosoup.read_picks(folder / "p", "me/7")):
+        assert {run: list(species) for run, species in found.items()} == {"a": ["ribosome"], "b": ["apo-ferritin"]}
+        same(found["a"]["ribosome"], PICKS["a"]["ribosome"])
+        same(found["b"]["apo-ferritin"], PICKS["b"]["apo-ferritin"])
+    same(tomosoup.read_truth(folder / "p", "a", "me/7")["ribosome"], PICKS["a"]["ribosome"])
+
+
+def test_a_submission_has_the_contests_columns(folder: Path) -> None:
+    tomosoup.write_picks(PICKS, folder / "s.csv", scores=False)
+    lines = (folder / "s.csv").read_text().splitlines()
+    assert lines[:2] == ["id,experiment,particle_type,x,y,z", "0,a,ribosome,30.000,20.000,10.000"]
+    assert lines[-1].startswith("2,b,apo-ferritin,")
+
+
+def test_picks_replace_others_only_where_it_is_asked_for(folder: Path) -> None:
+    for output, options in ((folder / "picks.csv", {}), (folder / "p", {"user": "me"})):
+        tomosoup.write_picks(PICKS, output, **options)
+        with pytest.raises(tomosoup.InputError, match="`overwrite=True`"):
+            tomosoup.write_picks(PICKS, output, **options)
+        fewer = {"a": {"ribosome": PICKS["a"]["ribosome"].above(0.5)}}
+        tomosoup.write_picks(fewer, output, overwrite=True, **options)
+        found = tomosoup.read_picks(output, "me/0" if options else None)
+        assert len(found["a"]["ribosome"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("picks", "options", "says"),
+    [
+        (PICKS, {}, "add `user=NAME`"),
+        (PICKS, {"user": "a_b"}, "cannot be kept by copick"),
+        ({"c": PICKS["a"]}, {"user": "me"}, "has no run c"),
+        ({"a": {"dot": PICKS["a"]["ribosome"]}}, {"user": "me"}, "has no particle dot"),
+    ],
+)
+def test_picks_that_a_project_cannot_hold_are_refused(
+    folder: Path, picks: dict[str, dict[str, tomosoup.Picks]], options: dict[str, str], says: str
+) -> None:
+    with pytest.raises(tomosoup.InputError, match=says):
+        tomosoup.write_picks(picks, folder / "p", **options)
+
+
+def test_picks_in_memory_are_exported_and_come_back(folder: Path) -> None:
+    options = tomosoup.ExportOptions(project=folder / "p")
+    (file,) = tomosoup.export_picks(
+        PICKS, folder / "a.star", "warp", species=["ribosome"], thresholds=tomosoup.Thresholds(0.75), options=options
+    )
+    found = tomosoup.import_picks(file, "warp", species="ribosome", options=tomosoup.FrameOptions(project=folder / "p"))
+    assert list(found) == ["a"]
+    same(found["a"]["ribosome"], PICKS["a"]["ribosome"].above(0.75))
+
+
+def test_among_several_sets_of_picks_one_must_be_chosen(folder: Path) -> None:
+    copy = copied(folder / "p", folder / "q")
+    for session in ("0", "1"):
+        tomosoup.write_picks(PICKS, copy, user="tomosoup", session=session)
+    with pytest.raises(tomosoup.InputError, match="tomosoup/0, tomosoup/1: choose one with `picks_set=USER/SESSION`"):
+        tomosoup.read_picks(copy)
+    assert list(tomosoup.read_picks(copy, "tomosoup/1")) == ["a", "b"]
+    with pytest.raises(tomosoup.InputError, match="holds no picks nobody/1"):
+        tomosoup.read_picks(copy, "nobody/1")
+    with pytest.raises(tomosoup.InputError, match="Expected a set of picks as USER/SESSION, got 'nobody'"):
+        tomosoup.read_picks(copy, "nobody")
