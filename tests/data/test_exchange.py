@@ -206,7 +206,7 @@ REFUSED = {
     "import picks.csv --format csv -o p --user a_b": "cannot be kept by copick",
     "import picks.csv --format csv -o p --user me --name x{run}": "names of runs as --name",
     "import picks.csv --format relion5 -o a.csv": "picks.csv",
-    "import nothing.tbl --format dynamo -o a.csv": "nothing.tbl cannot be read",
+    "import nothing.tbl --format dynamo -o a.csv": "There is no file nothing.tbl",
     "import TS_1.coords --format cryolo -o a.csv --project p": "how files are named with --pattern, or give --species",
     "import TS_9.coords --format cryolo -o a.csv --project p --species ribosome": "name the project",
     "import TS_1.coords --format cryolo -o p --user me --species virus": "has no particle virus",

@@ -202,7 +202,7 @@ FAULTS: list[tuple[Callable[[Made], None], str, str, str, tuple[str, ...]]] = [
     (bright, "error", "contrast", r"The particles are bright, .* pick with `invert=True`", ()),
     (bright_without_picks, "warning", "contrast", r"probably bright .*`invert=True`", ()),
     (other_voxels, "warning", "voxel size", r"The voxels are 9 Å, those of most runs 10 Å", ("run_1",)),
-    (cuboids, "error", "tomogram", r"measure 12, 10, 10 Å along z, y, x.*--voxel-size", ("run_1",)),
+    (cuboids, "error", "tomogram", r"measure 12, 10, 10 Å along z, y, x.*`voxel_size`", ("run_1",)),
     (outside, "warning", "outside", r"1 of 27 picks are outside", ("run_2",)),
     (exchanged, "error", "outside", r"whether z and x are exchanged", ALL),
     (in_voxels, "error", "outside", r"these look like voxels", ()),
@@ -334,7 +334,7 @@ def test_a_folders_name_is_held_against_the_file(project: Path) -> None:
     shutil.rmtree(project / "static/ExperimentRuns/run_002/VoxelSpacing10.000")
     findings = [f for f in check(project).findings if f.check == "tomogram"]
     assert [(f.check, f.runs) for f in findings] == [("tomogram", ("run_001",)), ("tomogram", ("run_002",))]
-    assert "the folder says 13 Å a voxel and the file 10 Å: say which with --voxel-size" in findings[0].text
+    assert "the folder says 13 Å a voxel and the file 10 Å: give the right one as `voxel_size`" in findings[0].text
 
 
 def test_the_command_prints_a_narrow_table_or_json_and_fails_for_errors_alone(
