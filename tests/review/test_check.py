@@ -352,4 +352,7 @@ def test_the_command_prints_a_narrow_table_or_json_and_fails_for_errors_alone(
     assert end.value.code == 1
     told = json.loads(capsys.readouterr().out)
     assert {f["check"] for f in told["findings"]} == {"contrast", "offset"}
+    texts = " ".join(f["text"] for f in told["findings"])
+    assert "do not set --invert" in texts
+    assert "set --first-voxel 0." in texts
     assert told["measured"]["picks"] == {"a": 18, "b": 18}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from tomosoup.cli.arguments.messages import as_options
 from tomosoup.cli.options.check import CheckCommand
 from tomosoup.cli.tables import findings_table, measured_line
 from tomosoup.cli.terminal import Outcome, progress_bars
@@ -12,12 +15,14 @@ from tomosoup.review.check.findings import SEVERITIES
 def check_command(options: CheckCommand) -> Outcome:
     """Check a project; an error among the findings makes it fail."""
     with progress_bars() as progress:
-        result = check(options.project, model=options.model, data=options.data, progress=progress)
+        found = check(options.project, model=options.model, data=options.data, progress=progress)
+    findings = tuple(replace(f, text=as_options(f.text, CheckCommand)) for f in found.findings)
+    result = replace(found, findings=findings)
     counts = {severity: sum(f.severity == severity for f in result.findings) for severity in SEVERITIES}
-    found = ", ".join(f"{n} {severity}{'s' * (n > 1)}" for severity, n in counts.items() if n)
+    summary = ", ".join(f"{n} {severity}{'s' * (n > 1)}" for severity, n in counts.items() if n)
     measured = measured_line(result.measured)
     return Outcome(
-        f"{options.project}: {found or 'no problems found'}",
+        f"{options.project}: {summary or 'no problems found'}",
         facts=result.as_dict(),
         tables=[*([findings_table(result.findings)] if result.findings else []), *([measured] if measured else [])],
         failed="The project has errors that spoil picks or scores: correct them first." if result.failed else "",
