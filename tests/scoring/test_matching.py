@@ -6,7 +6,7 @@ import pytest
 
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.thresholds import apply_thresholds
-from tomosoup.core.types import Picks
+from tomosoup.core.types import Picks, Species
 from tomosoup.data.formats.csv_tables import read_csv
 from tomosoup.scoring.matched_picks import MatchedPicks, RankedPicks
 from tomosoup.scoring.matching import Matches, match
@@ -38,6 +38,34 @@ def test_real_predictions_score_what_others_found(real_data: Path, name: str, ex
     if name == "five":
         everything = score(picks, truth, CONTEST_SPECIES, runs=tuple(truth))
         assert everything.weighted == pytest.approx(0.5715414, abs=5e-8)  # two runs more, all missed
+
+
+def test_f_beta_weighs_a_missed_particle_like_sixteen_false_picks() -> None:
+    assert Matches(tp=3, fp=5, fn=2).f_beta() == pytest.approx(17 * 3 / (17 * 3 + 16 * 2 + 5))
+    assert Matches(tp=3, fp=5, fn=2).f_beta(beta=1.0) == pytest.approx(2 * 3 / (2 * 3 + 2 + 5))
+    assert Matches(tp=7, fp=16, fn=3).f_beta() == Matches(tp=7, fp=0, fn=4).f_beta() != Matches(7, 0, 3).f_beta()
+
+
+def far_apart(number: int) -> Picks:
+    return Picks.of(1000.0 * np.arange(number)[:, None] * np.ones(3))
+
+
+def test_the_score_is_the_mean_by_weight_of_the_species_that_occur() -> None:
+    species = [Species("a", 60.0, 1.0), Species("b", 60.0, 2.0), Species("c", 60.0, 0.0), Species("d", 60.0, 5.0)]
+    truth = {"a": far_apart(4), "b": far_apart(4), "c": far_apart(4)}
+    picks = {"a": far_apart(4), "b": far_apart(2)}
+    result = score({"r": picks}, {"r": truth, "unpicked": truth}, species)
+    half = Matches(tp=2, fp=0, fn=2).f_beta()
+    assert result.weighted == pytest.approx((1 + 2 * half) / 3)
+    assert (result.runs, result.left_out) == (("r",), ("unpicked",))
+    assert score({"r": {}}, {"r": {"c": far_apart(1)}}, species).weighted == 0
+
+
+def test_a_pick_counts_within_half_a_radius() -> None:
+    species = [Species("a", 60.0)]
+    for away, hits in ((30.0, 1), (30.1, 0)):
+        result = score({"r": {"a": Picks.of([[0, 0, away]])}}, {"r": {"a": Picks.of([[0, 0, 0]])}}, species)
+        assert result.species["a"].tp == hits
 
 
 def test_no_picks_at_all_have_missed_everything() -> None:

@@ -20,7 +20,7 @@ from tomosoup.scoring.matching import MATCH_RADII
 from tomosoup.scoring.score import Score
 
 AVERAGED = 3
-"""Slices averaged for one picture, so that particles rise a little from the noise."""
+"""Slices averaged for one picture, to see particles better in the noise."""
 
 
 def draw_overview(
@@ -33,10 +33,10 @@ def draw_overview(
     score: Score,
     title: str,
 ) -> None:
-    """Write a PNG: two slices in xy and one in xz, bare on the left, with particles on the right, and the scores.
+    """Write a PNG: two slices in xy and one in xz, without particles on the left, with them on the right; the scores.
 
-    A circle is a true particle that was found, a dashed circle one that was missed, a cross a false pick; colours are
-    species. Drawn are the particles whose centres lie within their radius of the slice, smaller the further off.
+    A circle is a true particle that was found, a dashed circle a missed one, a cross a false pick. Colours are species.
+    Particles are drawn where their spheres cut the slice, as large as the cut.
     """
     figure = Figure(figsize=(13, 15), layout="constrained")
     FigureCanvasAgg(figure)

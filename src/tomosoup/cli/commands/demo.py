@@ -1,14 +1,12 @@
-"""What can be seen without data of one's own: a tomogram picked, scored and drawn; with --train, the whole path."""
+"""`tomosoup demo`: a simulated tomogram picked, scored and drawn; with `train`, the full chain from simulation on."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
 
-from tomosoup.cli.commands.report import write_report
 from tomosoup.cli.commands.sample import sample_project
 from tomosoup.cli.options.commands import DemoCommand
-from tomosoup.cli.options.report import ReportCommand
 from tomosoup.cli.tables import score_table
 from tomosoup.cli.terminal import Outcome, Stopped, progress_bars
 from tomosoup.core.errors import InputError
@@ -23,6 +21,8 @@ from tomosoup.inference.jobs.job import begin_job
 from tomosoup.inference.jobs.run_picker import in_this_process, pick_runs
 from tomosoup.models.checkpoint import load
 from tomosoup.review.overview import draw_overview
+from tomosoup.review.report.collect import ReportOptions
+from tomosoup.review.report.report import report
 from tomosoup.scoring.score import Score, score
 from tomosoup.simulation.project import simulate
 from tomosoup.training.options import TrainingRecipe
@@ -30,21 +30,15 @@ from tomosoup.training.train import train
 
 
 def demo_command(options: DemoCommand) -> Outcome:
-    """Pick a sample tomogram, or run the whole path."""
+    """Pick a sample tomogram, or run the full chain."""
+    page, shown = options.out / "report.html", ReportOptions(models=(model_of(options),))
     try:
         with progress_bars() as progress:
             result = run_demo(options, progress=progress)
+            runs = AnnotatedData(runs=result.runs)
+            report(options.out / "project", page, data=runs, options=shown, overwrite=True, progress=progress)
     except KeyboardInterrupt:
         raise Stopped(f"Demo stopped; what it made so far is in {options.out}.") from None
-    page = options.out / "report.html"
-    write_report(
-        ReportCommand(
-            project=options.out / "project",
-            output=page,
-            model=(model_of(options),),
-            data=AnnotatedData(runs=result.runs),
-        )
-    )
     overview, picks = options.out / "overview.png", options.out / "picks.csv"
     trained = ", model.safetensors, model.training/" if options.train else ""
     return Outcome(
@@ -56,13 +50,13 @@ def demo_command(options: DemoCommand) -> Outcome:
 
 
 def run_demo(options: DemoCommand, *, progress: Progress = no_progress) -> Score:
-    """Make the demo's folder and return the score of its run, which no weights or thresholds were chosen by.
+    """Make the demo's folder and return the score of its run, which was used for no training and no threshold.
 
-    The run is the sample's, picked by the model that comes with tomosoup; or, with `train`, the last of simulated ones,
+    The run is the bundled sample, picked by the bundled model; with `train`, it is the last of several simulated runs,
     picked by a model trained on the others. Raises `InputError` where the folder holds an earlier demo and may not be
     replaced.
     """
-    _make_room(options)
+    _clear(options)
     out, model = options.out, model_of(options)
     run = _trained(options, progress) if options.train else sample_project(out / "project")
     job = begin_job(out / "project", [model], [run])
@@ -86,23 +80,24 @@ def run_demo(options: DemoCommand, *, progress: Progress = no_progress) -> Score
 
 
 def model_of(options: DemoCommand) -> Path:
-    """The checkpoint that the demo picks with: one that it trains, or the one that comes with tomosoup."""
+    """The checkpoint that the demo picks with: one that it trains, or the bundled one."""
     return options.out / "model.safetensors" if options.train else Path("default")
 
 
-def _make_room(options: DemoCommand) -> None:
+def _clear(options: DemoCommand) -> None:
+    """Remove an earlier demo, if that is allowed."""
     out = options.out
     if out.exists() and any(out.iterdir() if out.is_dir() else [out]):
         ours = [folder / MARKER for folder in (out / "project", unfinished(out / "project"))]
         if not (options.overwrite and any(marker.is_file() for marker in ours)):
             raise InputError(
-                f"{out} exists already: choose another folder, or replace an earlier demo with --overwrite."
+                f"{out} exists already: choose another folder, or replace an earlier demo with `overwrite=True`."
             )
         shutil.rmtree(out)
 
 
 def _trained(options: DemoCommand, progress: Progress) -> str:
-    """Simulate runs and train on them, the last but one chooses weights and thresholds; returns the last."""
+    """Simulate runs and train on all but the last, of which one chooses weights and thresholds; returns the last."""
     recipe = TrainingRecipe.read(options.recipe)
     project = simulate(
         options.out / "project", options.simulation, runs=options.runs, seed=options.seed, progress=progress

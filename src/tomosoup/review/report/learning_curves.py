@@ -1,4 +1,4 @@
-"""How a training went, from the log that it keeps beside its checkpoint."""
+"""Learning curves of a training, from the log in the folder beside its checkpoint."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tomosoup.core.errors import InputError, first_line
 from tomosoup.core.types import Array
 
 POINTS = 400
-"""A curve has about so many at most: the loss of each update is averaged down to them."""
+"""Most points of a curve: the losses of more updates are averaged."""
 LOG = "metrics.csv"
 
 
@@ -30,8 +30,8 @@ class Learning:
 def learning_curves(checkpoint: Path) -> Learning | None:
     """The curves of the training that made `checkpoint`; None where its folder (.training) has no log.
 
-    A training that was resumed kept the log of each part: metrics.1.csv, metrics.2.csv, ..., metrics.csv.
-    Raises `InputError` where a log is no table of numbers.
+    A resumed training has a log of each part: metrics.1.csv, metrics.2.csv, ..., metrics.csv.
+    Raises `InputError` where a log is not a table of numbers.
     """
     log = checkpoint.with_suffix(".training") / LOG
     if not log.is_file():
@@ -45,7 +45,7 @@ def learning_curves(checkpoint: Path) -> Learning | None:
         curves = {str(name): _curve(table, "epoch", str(name)) for name in names}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{log} is not the log of a training ({first_line(error)}): move it away, or leave --model out."
+            f"{log} is not the log of a training ({first_line(error)}): move it away, or leave the checkpoint out."
         ) from error
     return Learning(checkpoint.name, loss, curves)
 

@@ -14,14 +14,14 @@ from PIL import Image
 from tomosoup.core.types import Slices, Volume
 
 QUALITY = 75
-"""Of the JPEG; the noise of tomograms hides what it loses."""
+"""Quality of the JPEG: what it loses is hidden by the noise of tomograms."""
 CLIPPED = 0.05
-"""Per cent of the voxels that become black, and as many white."""
+"""Per cent of the voxels that become black, and the same of those that become white."""
 
 
 @dataclass(frozen=True)
 class Atlas:
-    """Slice z of the binned volume is tile z of the picture, row by row, `columns` a row."""
+    """A binned volume as one picture: slice z is tile z, row by row, with `columns` tiles a row."""
 
     jpeg: bytes
     columns: int
@@ -56,7 +56,7 @@ def binned(source: Slices, factor: int) -> Volume:
 
 
 def in_greys(volume: Volume) -> NDArray[np.uint8]:
-    """`(z, y, x)` as 0 to 255; the `CLIPPED` per cent at either end of the greys are cut off."""
+    """`(z, y, x)` as greys from 0 to 255; the `CLIPPED` per cent of the voxels at each end become black or white."""
     data = volume.data.numpy()
     low, high = np.percentile(data, [CLIPPED, 100 - CLIPPED])
     scaled = (data - low) * (255 / (high - low or 1.0))

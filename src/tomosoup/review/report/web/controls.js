@@ -80,7 +80,7 @@ document.getElementById("copy").addEventListener("click", async ({target}) => {
 if (DATA.apply) {
   const {project, session} = DATA.apply;
   document.getElementById("apply").textContent =
-    `Options of tomosoup threshold ${quoted(project)} --session ${quoted(session)}, and of pick and score.`;
+    `Add them to: tomosoup threshold ${quoted(project)} --session ${quoted(session)}. The commands pick and score accept them, too.`;
 }
 document.getElementById("reset").addEventListener("click", () => {
   state.thresholds = [...AS_PICKED];

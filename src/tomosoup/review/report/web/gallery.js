@@ -62,7 +62,7 @@ function drawGallery() {
       const made = tile(s, picks[k]);
       if (made) tiles.push(made);
     }
-    const nothing = element("p", {className: "hint", textContent: "None away from the edges of the tomogram."});
+    const nothing = element("p", {className: "hint", textContent: "No such pick is far enough from the edges of the tomogram."});
     return element("div", {}, element("h3", {textContent: heading}),
       tiles.length ? element("div", {className: "tiles"}, ...tiles) : nothing);
   }));
@@ -79,8 +79,8 @@ function drawAverage(s) {
   });
   const side = (WIDE * DATA.species[s].radius / 10).toFixed(0);
   document.getElementById("average").replaceChildren(...figures,
-    element("p", {className: "hint", textContent: `Unrotated mean of the picks that pass in ${DATA.runs[state.run].name}; ` +
-      `${side} nm a side.`}));
+    element("p", {className: "hint", textContent: `Mean of the picks above the threshold in ${DATA.runs[state.run].name}, without alignment; ` +
+      `each side is ${side} nm.`}));
 }
 
 function drawScores() {
