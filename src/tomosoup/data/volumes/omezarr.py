@@ -56,6 +56,8 @@ def open_omezarr(store: Any, *, name: str, lenient: bool = False, voxel_size: fl
         with StorageErrors(f"Tomogram {name}"):
             group = zarr.open(store if lenient else Strict(store, name=name), mode="r")
             array = group["0"]
+            if isinstance(array, zarr.Group):
+                raise TypeError("'0' is a group")
     except InputError:
         raise
     except Exception as error:  # zarr and each codec have their own

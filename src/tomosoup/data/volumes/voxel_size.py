@@ -14,7 +14,7 @@ def cube(sizes: Iterable[float], *, name: str) -> float:
     Raises `InputError` where they differ.
     """
     z, y, x = (float(size) for size in sizes)
-    if not 0 < min(z, y, x) <= max(z, y, x) < math.inf:
+    if not all(0 < size < math.inf for size in (z, y, x)):
         return 0.0
     if max(z, y, x) - min(z, y, x) > 0.01 * max(z, y, x):
         raise InputError(
