@@ -1,10 +1,10 @@
 """Options and recipes: nothing unknown passes, old names are read, a recipe may extend another."""
 
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import pytest
-from annotated_types import Gt
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import model_validator
 
 from tomosoup.core.config import Options, Recipe
@@ -66,7 +66,7 @@ def test_an_unknown_option_of_a_section_is_named_with_its_section_and_that_secti
 
 
 def test_a_bad_value_is_said_with_its_place_and_what_was_given() -> None:
-    with pytest.raises(InputError, match=r"lens\.signal_level: .*greater than 0.*got -2"):
+    with pytest.raises(InputError, match=r"lens\.signal_level: .*more than 0.*got -2"):
         Camera.of({"lens": {"signal_level": -2}}, source="cam")
 
 
@@ -75,6 +75,56 @@ def test_a_bad_value_in_one_of_several_kinds_of_section_names_the_option_without
         Camera.of({"optics": {"signal_level": -2}}, source="cam")
     assert "optics.signal_level: " in str(error.value)
     assert "Lens" not in str(error.value)
+
+
+class Everything(Options):
+    """An option of each kind that users give values of."""
+
+    above: Annotated[float, Gt(1)] = 2.0
+    least: Annotated[float, Ge(1)] = 2.0
+    below: Annotated[float, Lt(3)] = 2.0
+    most: Annotated[float, Le(3)] = 2.0
+    whole: int = 1
+    yes: bool = True
+    text: str = ""
+    file: Path = Path()
+    choice: Literal["fast", "slow"] = "fast"
+    three: tuple[int, int, int] = (1, 2, 3)
+    section: Lens = Lens()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("above", 1, "expected more than 1, got 1"),
+        ("least", 0.5, "expected 1 or more, got 0.5"),
+        ("below", 3, "expected less than 3, got 3"),
+        ("most", 4, "expected 3 or less, got 4"),
+        ("most", "much", "expected a number, got 'much'"),
+        ("whole", 1.5, "expected a whole number, got 1.5"),
+        ("whole", "1.5", "expected a whole number, got 1.5"),
+        ("whole", None, "expected a whole number, got none"),
+        ("yes", "maybe", "expected true or false, got 'maybe'"),
+        ("text", 3, "expected text, got 3"),
+        ("file", 3, "expected a path, got 3"),
+        ("choice", "medium", "expected one of fast or slow, got 'medium'"),
+        ("section", 3, "expected a table of options, got 3"),
+    ],
+)
+def test_a_bad_value_of_each_kind_is_said_in_words_of_the_option(name: str, value: object, said: str) -> None:
+    with pytest.raises(InputError) as error:
+        Everything.of({name: value}, source="all")
+    assert str(error.value) == f"all: {name}: {said}."
+
+
+def test_a_list_with_one_value_too_few_is_said_by_the_place_that_is_empty() -> None:
+    with pytest.raises(InputError, match=r"all: three\.2: is missing\."):
+        Everything.of({"three": (1, 2)}, source="all")
+
+
+def test_a_list_with_too_many_values_is_counted() -> None:
+    with pytest.raises(InputError, match=r"three: expected 3 values or fewer, got 4\."):
+        Everything.of({"three": (1, 2, 3, 4)}, source="all")
 
 
 def test_what_a_validator_says_is_kept_and_the_librarys_words_are_not() -> None:
