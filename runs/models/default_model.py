@@ -31,7 +31,7 @@ from runs.shared.density_maps import MAP_SCALE, PDB_CODES, density_maps
 from runs.shared.small_unet3d import unet3d_training
 from tomosoup.cli.commands.sample import save_sample
 from tomosoup.cli.main import main
-from tomosoup.cli.options.commands import SoupCommand
+from tomosoup.cli.options.soup import SoupCommand
 from tomosoup.core.runtime import keep_freed_memory
 from tomosoup.core.types import PicksByRun
 from tomosoup.data.options import AnnotatedData, DataOptions

@@ -13,7 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tomosoup.cli import copick_plugin
-from tomosoup.cli.options.commands import PickCommand, TrainCommand
+from tomosoup.cli.options.pick import PickCommand
+from tomosoup.cli.options.train import TrainCommand
 from tomosoup.data.project import open_project
 
 GROUPS = ("inference", "training", "evaluation")

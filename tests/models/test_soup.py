@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tomosoup.cli.main import main
-from tomosoup.cli.options.commands import SoupCommand
+from tomosoup.cli.options.soup import SoupCommand
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Species
 from tomosoup.data.options import AnnotatedData, Normalisation

@@ -10,7 +10,7 @@ from conftest import TINY_SIMULATION
 from small_models import TINY_RECIPE
 
 from tomosoup.cli.commands.demo import run_demo
-from tomosoup.cli.options.commands import DemoCommand
+from tomosoup.cli.options.demo import DemoCommand
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Picks, Species, Volume
 from tomosoup.data.formats.csv_tables import read_csv

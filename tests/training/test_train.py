@@ -18,7 +18,7 @@ from conftest import TINY_PLAN, TINY_SIMULATION, TINY_TRAINING
 from pydantic import ValidationError
 from timm.layers import convert_sync_batchnorm
 
-from tomosoup.cli.options.commands import TrainCommand
+from tomosoup.cli.options.train import TrainCommand
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Picks, Species, Volume
 from tomosoup.data.formats.csv_tables import write_csv

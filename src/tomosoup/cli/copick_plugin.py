@@ -6,15 +6,22 @@ tomosoup's commands. copick imports this module for every `copick --help`, so th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import click
 from copick.cli.types import CopickURI
 from copick.cli.util import add_config_option, add_debug_option, add_run_names_option, resolve_run_names
 
-from tomosoup.cli.options.commands import PickCommand, ScoreCommand, TrainCommand
+from tomosoup.cli.arguments.command_line import command_line
+from tomosoup.cli.arguments.fields import plain
+from tomosoup.cli.arguments.messages import as_options
+from tomosoup.cli.options.pick import PickCommand
+from tomosoup.cli.options.score import ScoreCommand
+from tomosoup.cli.options.train import TrainCommand
+from tomosoup.cli.parse import filled, nested
 from tomosoup.core.config import Options
+from tomosoup.core.errors import InputError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -29,17 +36,18 @@ def taken(model: type[Options], path: str, *names: str) -> Callable[[Function], 
         inner: Any = model.model_fields[section].annotation
         model = inner
     field = model.model_fields[name]
-    kind: Any = field.annotation
-    options: dict[str, Any] = {"help": field.description, "required": field.is_required()}
+    kind = plain(field.annotation)
+    said = as_options(field.description or "", model)
+    options: dict[str, Any] = {"help": said, "required": field.is_required()}
     if kind is bool:
         options["is_flag"] = True
     elif get_origin(kind) is tuple:
-        options |= {"multiple": True, "help": f"{field.description} Repeatable."}
+        options |= {"multiple": True, "help": f"{said} Repeatable."}
     else:
         options |= {"default": None, "show_default": str(field.default) if field.default not in (None, ()) else False}
         options["type"] = click.Choice(get_args(kind)) if get_origin(kind) is Literal else str
         options["show_default"] = False if field.is_required() else options["show_default"]
-    return click.option(*(names or [f"--{name.replace('_', '-')}"]), name, **options)
+    return click.option(*(names or [f"--{name.replace('_', '-')}"]), "__".join([*sections, name]), **options)
 
 
 def in_copick(function: Function) -> Any:
@@ -86,7 +94,7 @@ def inference(tomogram: str | None, picks: str, **said: Any) -> None:
     user, session = _pick_set(picks)
     if user != OWN_USER:
         raise click.UsageError(f"tomosoup's picks are of user {OWN_USER}: expected -o '*:{OWN_USER}/SESSION'.")
-    _run("pick", [*_tomogram(tomogram), "--session", session], **said)
+    _run(PickCommand, {**_tomogram(tomogram), "session": session}, **said)
 
 
 @in_copick
@@ -106,8 +114,8 @@ def training(tomogram: str | None, picks: str | None, **said: Any) -> None:
     \b
     copick training tomosoup -c config.json -i wbp@10.0 -o model.safetensors
     """
-    truth = ["--truth", "/".join(_pick_set(picks))] if picks else []
-    _run("train", [*_tomogram(tomogram), *truth], **said)
+    truth = {"data__truth": "/".join(_pick_set(picks))} if picks else {}
+    _run(TrainCommand, {**_tomogram(tomogram), **truth}, **said)
 
 
 @in_copick
@@ -120,14 +128,14 @@ def evaluation(picks: str | None, truth: str | None, config: str | None, **said:
     \b
     copick evaluation tomosoup -c config.json -i '*:tomosoup/0' -t '*:curation/0'
     """
-    sets = ["--picks-set", "/".join(_pick_set(picks))] if picks else []
-    sets += ["--truth-set", "/".join(_pick_set(truth))] if truth else []
-    _run("score", [str(config), *sets], config=config, **said)
+    sets = {"picks_set": picks, "truth_set": truth}
+    given = {name: "/".join(_pick_set(uri)) for name, uri in sets.items() if uri}
+    _run(ScoreCommand, {"truth": config, **given}, config=config, **said)
 
 
 def _run(
-    command: str,
-    words: Sequence[str],
+    model: type[Options],
+    given: Mapping[str, Any],
     *,
     config: str | None,
     run_names: Sequence[str],
@@ -135,7 +143,7 @@ def _run(
     more: Sequence[str],
     **said: Any,
 ) -> None:
-    """Give a command of tomosoup what was said to copick's."""
+    """Give a command of tomosoup what was said to copick's, and `more`, which was typed after it."""
     from copick.util.log import get_logger
 
     from tomosoup.cli.main import main
@@ -144,14 +152,17 @@ def _run(
     if not config:
         raise click.UsageError("A configuration is required: name it with -c/--config, or set COPICK_CONFIG.")
     if any(word.startswith("--write-sbatch") for word in more):
-        raise click.UsageError("--write-sbatch repeats what was typed: use it with `tomosoup pick`.")
-    runs = resolve_run_names(run_names, logger=logger) or []
-    typed = [config, *words, *(["--runs", *runs] if runs else [])]
-    for name, value in said.items():
-        values = [] if value in (None, False, ()) else value if isinstance(value, tuple) else [value]
-        typed += [f"--{name.replace('_', '-')}", *([] if value is True else map(str, values))] if values else []
-    logger.debug("tomosoup %s", " ".join([command, *typed, *more]))
-    main([command, *typed, *more])
+        raise click.UsageError("A job array repeats the command of tomosoup: use it with `tomosoup pick`.")
+    first = next(iter(model.model_fields))
+    runs = "data__runs" if "data" in model.model_fields else "runs"
+    typed = {**given, **said, runs: resolve_run_names(run_names, logger=logger), first: config}
+    values = {tuple(name.split("__")): value for name, value in typed.items() if value not in (None, False, (), [])}
+    try:
+        program, command, *words = command_line(filled(model, nested(values)))
+    except InputError as error:
+        raise click.UsageError(str(error)) from error
+    logger.debug("%s %s", program, " ".join([command, *words, *more]))
+    main([command, *words, *more])
 
 
 def _pick_set(uri: str) -> tuple[str, str]:
@@ -162,12 +173,12 @@ def _pick_set(uri: str) -> tuple[str, str]:
     return named["user_id"], named["session_id"]
 
 
-def _tomogram(uri: str | None) -> list[str]:
+def _tomogram(uri: str | None) -> dict[str, Any]:
     if uri is None:
-        return []
+        return {}
     named = _parsed(uri, "tomogram", "TYPE@SPACING", free=("voxel_spacing",))
     spacing = named["voxel_spacing"]
-    return ["--tomo-type", named["tomo_type"], *(["--voxel-spacing", spacing] if spacing != "*" else [])]
+    return {"data__tomo_type": named["tomo_type"], "data__voxel_spacing": None if spacing == "*" else spacing}
 
 
 def _parsed(uri: str, kind: str, form: str, *, free: Sequence[str]) -> dict[str, str]:

@@ -104,7 +104,8 @@ def as_sentence(error: ValidationError, options: Sequence[Option], model: type[O
     if first["type"] == "extra_forbidden":
         return f"{best.name} does not go with the chosen {best.path[-2]}: leave it out, or choose another."
     key = where[-1] if best.table and where[-1] not in best.path else ""
-    return f"{best.name}{' ' + key if key else ''}: {said}."
+    where_from = "" if best.name in said else f"{best.name}{' ' + key if key else ''}: "
+    return f"{where_from}{said.rstrip('.')}."
 
 
 def _leads_to(path: Sequence[str], where: Sequence[str]) -> bool:

@@ -57,6 +57,14 @@ def tuned_table(tuned: Mapping[str, TunedThreshold]) -> RenderableType:
     )
 
 
+def averaging_table(thresholds: Mapping[str, float]) -> RenderableType:
+    """A row a species: its threshold for averaging."""
+    made = table("species", "threshold", title="Thresholds for averaging (best F1)")
+    for name, threshold in thresholds.items():
+        made.add_row(shown(name), f"{threshold:.3f}")
+    return made
+
+
 def failures_table(failures: Mapping[str, str]) -> RenderableType:
     """A row a reason, with the runs that failed for it."""
     by_reason: dict[str, list[str]] = {}

@@ -38,8 +38,10 @@ class Outcome:
     """What `--json` tells besides the files and the seconds that it took."""
     tables: Sequence[RenderableType] = ()
     """What people see above the line."""
+    note: str = ""
+    """What users should know before they go on; shown below the line."""
     look: str = ""
-    """The command that shows it; people are told of it last."""
+    """The command that shows the result, below it."""
     failed: str = ""
     """A sentence, if something could not be done: the command then exits with 1."""
     facts_alone: bool = False
@@ -66,6 +68,11 @@ def speaking(voice: Voice) -> Iterator[None]:
         _stop_waiting()
 
 
+def counted(number: int, noun: str) -> str:
+    """1 run, 2 runs."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def printable(text: str) -> str:
     """Text in which what would command a terminal is shown instead: names in it may come from files of strangers."""
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
@@ -85,7 +92,7 @@ def say(text: str) -> None:
         sys.stdout.write(printable(text) + "\n")
 
 
-def complain(table: RenderableType) -> None:
+def show_error(table: RenderableType) -> None:
     """What went wrong, as a table on standard error."""
     from rich.console import Console
 
@@ -115,6 +122,8 @@ def conclude(outcome: Outcome | None, voice: Voice, **about: object) -> None:
             for table in outcome.tables:
                 console.print(table, highlight=False)
         sys.stdout.write(printable(outcome.says) + "\n")
+        if outcome.note and not voice.quiet:
+            sys.stdout.write(printable(outcome.note) + "\n")
         if outcome.look and not voice.quiet:
             sys.stdout.write(f"To look at it: {printable(outcome.look)}\n")
     if outcome.failed:

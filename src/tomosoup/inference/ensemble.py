@@ -215,6 +215,23 @@ def all_thresholds(models: Sequence[Checkpoint]) -> dict[str, float]:
     return _means([model.mixed_thresholds if mixed(models) else model.thresholds for model in models])
 
 
+def averaging_thresholds(models: Sequence[Checkpoint]) -> dict[str, float]:
+    """The mean F1-best threshold of each species over the checkpoints, for picks that are averaged.
+
+    Raises `InputError` where a checkpoint has none for its species, and for models of both kinds together.
+    """
+    if mixed(models):
+        raise InputError(
+            "Heatmap and segmentation models together have no thresholds for averaging: give `threshold` instead."
+        )
+    if any(set(model.averaging_thresholds) < {s.name for s in model.species} for model in models):
+        raise InputError(
+            "The checkpoint has no thresholds for averaging: set them with `tomosoup tune --for averaging`, or give "
+            "`threshold`."
+        )
+    return _means([model.averaging_thresholds for model in models])
+
+
 def mean_model_signal_levels(models: Sequence[Checkpoint]) -> dict[str, float]:
     """The mean signal level of each species over the checkpoints that have one for it.
 

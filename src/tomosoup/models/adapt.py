@@ -43,7 +43,8 @@ def for_species(start: Checkpoint, species: Sequence[Species]) -> Checkpoint:
         if by_class:
             here = _rows(new.shape, by_class, places, classes=len(species) + ahead)
             weights[name][here] = old[_rows(old.shape, by_class, kept, classes=len(names) + ahead)]
-    return replace(start, weights=weights, species=species, thresholds={}, mixed_thresholds={}, calibration={})
+    tuned = {"thresholds": {}, "mixed_thresholds": {}, "averaging_thresholds": {}, "calibration": {}}
+    return replace(start, weights=weights, species=species, **tuned)
 
 
 def class_axes(architecture: Architecture) -> Mapping[str, Sequence[int]]:

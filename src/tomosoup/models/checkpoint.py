@@ -50,6 +50,8 @@ class Checkpoint:
     """By species name: the score that a pick must reach."""
     mixed_thresholds: Mapping[str, float] = field(default_factory=dict)
     """The same where it picks together with nets of the other kind, on the scale of `calibration`."""
+    averaging_thresholds: Mapping[str, float] = field(default_factory=dict)
+    """By species name: the F1-best threshold, for picks that are averaged; empty where it was not tuned."""
     calibration: Mapping[str, Calibration] = field(default_factory=dict)
     """By species name: what its scores are worth, where it is averaged with nets of another kind."""
     signal_levels: Mapping[str, float] = field(default_factory=dict)
@@ -105,11 +107,12 @@ class Checkpoint:
             "calibration": {name: c.as_metadata() for name, c in self.calibration.items()},
             "loudness": dict(self.signal_levels),
             "history": [event.record() for event in self.history],
+            **({"averaging_thresholds": dict(self.averaging_thresholds)} if self.averaging_thresholds else {}),
         }
 
     def fingerprint(self) -> str:
         """SHA-256 of all that the picks above the floor depend on: everything but thresholds and history."""
-        without = {"thresholds", "mixed_thresholds", "history"}
+        without = {"thresholds", "mixed_thresholds", "averaging_thresholds", "history"}
         about = {key: value for key, value in self.about().items() if key not in without}
         digest = sha256(json.dumps(about, sort_keys=True).encode())
         for name in sorted(self.weights):
@@ -141,6 +144,7 @@ class Checkpoint:
                 normalisation=Normalisation.of(about.get("normalisation", {}), source=source),
                 thresholds=_numbers(about["thresholds"]),
                 mixed_thresholds=_numbers(about.get("mixed_thresholds", {})),
+                averaging_thresholds=_numbers(about.get("averaging_thresholds", {})),
                 calibration={name: Calibration.from_metadata(c) for name, c in about.get("calibration", {}).items()},
                 signal_levels={name: _positive(value) for name, value in about.get("loudness", {}).items()},
                 history=read_history(about["history"]),

@@ -29,6 +29,7 @@ def renamed(model: Checkpoint, names: Mapping[str, str]) -> Checkpoint:
         species=tuple(replace(s, name=names[s.name]) for s in model.species),
         thresholds=_under(names, model.thresholds),
         mixed_thresholds=_under(names, model.mixed_thresholds),
+        averaging_thresholds=_under(names, model.averaging_thresholds),
         calibration=_under(names, model.calibration),
         signal_levels=_under(names, model.signal_levels),
     )

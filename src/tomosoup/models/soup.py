@@ -53,6 +53,7 @@ def soup(checkpoints: Sequence[Checkpoint], *, weights: Sequence[float] | None =
         thresholds=averaged([c.thresholds for c in checkpoints]),
         signal_levels=averaged([c.signal_levels for c in checkpoints]),
         mixed_thresholds={},
+        averaging_thresholds={},
         calibration={},
         history=(_event(checkpoints, shares),),
     )

@@ -182,6 +182,19 @@ def tune(
     return found
 
 
+def averaging_thresholds(folds: Sequence[Fold], species: Sequence[Species], *, margin: float = 0.0) -> dict[str, float]:
+    """The F1-best threshold of each species, which balances false and missed picks; `UNTUNED` where nothing was hit.
+
+    With a `margin` they are those of `steady_threshold`.
+    """
+    ranked = {s.name: RankedPicks.of(matched for _, matched in _matched(folds, s)) for s in species}
+    found = {
+        name: steady_threshold(picks, margin=margin, beta=1.0) if margin else best_threshold(picks, beta=1.0)
+        for name, picks in ranked.items()
+    }
+    return {name: threshold if np.isfinite(threshold) else UNTUNED for name, threshold in found.items()}
+
+
 Rule = Callable[[RankedPicks], float]
 """Ranked picks of one species -> its threshold."""
 
@@ -200,10 +213,12 @@ def with_thresholds(
     found: OutOfFold,
     *,
     calibration: Mapping[str, Calibration] | None,
+    averaging: Mapping[str, float] | None = None,
 ) -> Checkpoint:
     """The checkpoint with its species' new thresholds, signal levels and calibration; its history says from which runs.
 
-    Without a calibration the thresholds are those of picking together with nets of the other kind.
+    Without a calibration the thresholds are those of picking together with nets of the other kind. `averaging` are
+    `averaging_thresholds` to store besides.
     """
     mine = {s.name: tuned[s.name] for s in model.species}
     event = Tuned(
@@ -216,4 +231,11 @@ def with_thresholds(
         return replace(tuned_model, mixed_thresholds=thresholds)
     own = {name: calibration[name] for name in mine if name in calibration}
     usual = {name: found.signal_levels[name] for name in mine if name in found.signal_levels}
-    return replace(tuned_model, thresholds=thresholds, calibration=own, signal_levels=usual)
+    for_averages = {name: averaging[name] for name in mine} if averaging else {}
+    return replace(
+        tuned_model,
+        thresholds=thresholds,
+        averaging_thresholds=for_averages,
+        calibration=own,
+        signal_levels=usual,
+    )

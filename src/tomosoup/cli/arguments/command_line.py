@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tomosoup.cli.arguments.fields import Option, command_name, options_of, value_at
+from tomosoup.cli.arguments.words import is_option
 from tomosoup.cli.parse import recipe_values
 from tomosoup.core.config import Options, merged
 
@@ -33,12 +34,15 @@ def changed(option: Option, options: Options, usual: Mapping[str, Any]) -> Itera
     if value is None or value is False:
         yield option.off
         return
-    yield option.name
     if option.table:
         new = {name: inner for name, inner in value.items() if before.get(name) != inner}
-        yield from (str(word) for name, inner in new.items() for word in (name, *_several(inner)))
-    elif not option.flag:
-        yield from map(str, _several(value))
+        words = [str(word) for name, inner in new.items() for word in (name, *_several(inner))]
+    else:
+        words = [] if option.flag else list(map(str, _several(value)))
+    if any(map(is_option, words)):  # they would be taken for options
+        yield from (f"{option.name}={word}" for word in words)
+    else:
+        yield from (option.name, *words)
 
 
 def _words(option: Option, options: Options) -> tuple[Any, ...]:

@@ -40,7 +40,11 @@ def split(words: Sequence[str], options: Sequence[Option], command: str) -> dict
         values = [value] if equals else _values(left, option, key)
         given = _one_key(option, key, values) if key else _given(option, called, values, on=on)
         before = typed.get(option.path)
-        typed[option.path] = {**before, **given} if isinstance(before, dict) else given
+        if isinstance(given, dict) and before:
+            given = {**before, **given}
+        elif equals and isinstance(given, list) and before:
+            given = [*before, *given]
+        typed[option.path] = given
     return {**_placed(free, positional, command), **typed}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tomosoup.cli.options.commands import ConvertCommand
+from tomosoup.cli.options.convert import ConvertCommand
 from tomosoup.cli.terminal import Outcome, say
 from tomosoup.core.files import refuse_existing
 from tomosoup.models.convert import convert

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from tomosoup.cli.commands.sample import sample_project
-from tomosoup.cli.options.commands import DemoCommand
+from tomosoup.cli.options.demo import DemoCommand
 from tomosoup.cli.tables import score_table
 from tomosoup.cli.terminal import Outcome, Stopped, progress_bars
 from tomosoup.core.errors import InputError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tomosoup.cli.options.commands import ExportOnnxCommand
+from tomosoup.cli.options.onnx import ExportOnnxCommand
 from tomosoup.cli.terminal import Outcome, say
 from tomosoup.core.files import refuse_existing
 from tomosoup.inference.engines.onnx_export import PREFIX, export_checkpoint

@@ -9,12 +9,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tomosoup.cli.commands.report import as_typed, write_report
-from tomosoup.cli.options.commands import PickCommand, ThresholdCommand
+from tomosoup.cli.arguments.command_line import command_line
+from tomosoup.cli.commands.report import write_report
+from tomosoup.cli.options.pick import PickCommand
 from tomosoup.cli.options.report import ReportCommand
-from tomosoup.cli.parse import read_thresholds
+from tomosoup.cli.options.threshold import ThresholdCommand
 from tomosoup.cli.tables import failures_table
-from tomosoup.cli.terminal import Outcome, Stopped, complain, progress_bars, say
+from tomosoup.cli.terminal import Outcome, Stopped, counted, progress_bars, say, show_error
 from tomosoup.core.errors import InputError
 from tomosoup.core.files import refuse_existing, written_aside
 from tomosoup.core.progress import Progress, tracked
@@ -23,46 +24,44 @@ from tomosoup.data.formats.csv_tables import write_csv
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.pick_store.reading import read_candidates
 from tomosoup.data.pick_store.store import with_thresholds
-from tomosoup.data.project import CopickProject, open_project
+from tomosoup.data.project import CopickProject, Project, open_project
 from tomosoup.data.tomogram import chosen_runs
 from tomosoup.inference.engines.net_cache import Nets
+from tomosoup.inference.ensemble import averaging_thresholds
 from tomosoup.inference.jobs.dask_cluster import on_cluster, sbatch_script
 from tomosoup.inference.jobs.job import Job, PickingOptions, begin_job, share
-from tomosoup.inference.jobs.options import ClusterOptions
 from tomosoup.inference.jobs.run_picker import Workers, in_this_process, pick_runs
+from tomosoup.models.checkpoint import load
+from tomosoup.models.rename import named_for
 
 
 def pick_command(options: PickCommand) -> Outcome:
     """Pick a project."""
-    if options.overwrite and options.cluster.shard:
-        raise InputError(
-            "--overwrite removes a session's picks, which shards would do to each other: choose another --session, or "
-            "begin it anew with --write-sbatch."
-        )
     if options.write_sbatch:
         refuse_existing(options.write_sbatch, overwrite=options.overwrite)
     elif options.cluster.cluster is None:
-        Nets(options.inference)  # complains now of engines that are not here
-    runs = chosen_runs(open_project(options.project), options.data)
+        Nets(options.inference)  # raises now for engines that are not installed
+    project = open_project(options.project)
+    runs = chosen_runs(project, options.data)
     job = begin_job(
         options.project,
         options.model,
         runs,
         session=options.session,
         outputs=[path for path in (options.output, options.submission, options.report) if path],
-        thresholds=Thresholds.read(options.threshold),
+        thresholds=chosen_thresholds(options, project),
         options=PickingOptions(options.data, options.picking, options.inference),
         overwrite=options.overwrite,
     )
     if options.write_sbatch:
-        return write_sbatch(options.write_sbatch, options.cluster)
+        return write_sbatch(options.write_sbatch, options)
     mine = share(runs, *options.cluster.part)
     if options.redo:
         job.store.session.forget(mine, job.store.fingerprint)
     done = set(job.store.done())
     left = [run for run in mine if run not in done]
     if len(left) < len(mine):
-        say(f"{len(mine) - len(left)} of {len(mine)} runs are done already")
+        say(f"{len(mine) - len(left)} of {counted(len(mine), 'run')} were picked before and are kept")
     try:
         if left:
             with progress_bars() as progress, workers(options, job, progress) as work:
@@ -70,8 +69,8 @@ def pick_command(options: PickCommand) -> Outcome:
                     pass
     except KeyboardInterrupt:
         raise Stopped(
-            f"Picking stopped; the runs finished so far are in {job.store.config}, no CSV was written: give the same "
-            "command again for the rest."
+            f"Picking stopped; the finished runs are in {job.store.config}, no CSV was written. "
+            "The same command resumes."
         ) from None
     return finish(options, job, runs, mine)
 
@@ -88,9 +87,24 @@ def page_of_picks(options: PickCommand, job: Job) -> str:
         data=AnnotatedData(runs=options.data.runs),
     )
     if not options.report:
-        return as_typed(page)
+        return shlex.join(command_line(page))
     say(write_report(page).says)
     return ""
+
+
+FAVOURS_RECALL = (
+    "The checkpoint's thresholds favour recall: expect many false picks. For subtomogram averaging use "
+    "--for averaging, or higher thresholds with `tomosoup threshold`."
+)
+
+
+def chosen_thresholds(options: PickCommand | ThresholdCommand, project: Project) -> Thresholds:
+    """The thresholds that were given, over those that the models have for averaging, if picks are for that."""
+    given = Thresholds.read(options.threshold)
+    if options.purpose == "recall" or given.default is not None:
+        return given
+    averaging = averaging_thresholds(named_for(project, [load(path) for path in options.model]))
+    return Thresholds(by_species={**averaging, **given.by_species})
 
 
 @contextmanager
@@ -118,19 +132,22 @@ def finish(options: PickCommand, job: Job, runs: Sequence[str], mine: Sequence[s
         for run in tracked(progress, "Counting picks", done):
             counts.update(session.about(run, settings).get("picks", {}))
     if others := set(left) - set(mine):
-        say(f"{len(others)} runs are left for other shards; the last to end writes the CSV.")
+        say(f"{counted(len(others), 'run')} left for other shards; the last to end writes the CSV.")
     look = page_of_picks(options, job) if done and not left else ""
     summary = session.sum_up(settings)
     failed = {run: str(failures[run].get("error", "")) for run in mine if run in failures and run not in recorded}
     untried = [run for run in left if run not in others]
     if failed:
-        complain(failures_table(failed))
-    what = [f"{len(failed)} of {len(mine)} runs could not be picked (for programs: {summary})"] * bool(failed)
+        show_error(failures_table(failed))
+    of_all = counted(len(mine), "run")
+    what = [f"{len(failed)} of {of_all} could not be picked (for programs: {summary})"] * bool(failed)
     what += [f"{len(untried)} were not tried, and no CSV was written"] * bool(untried)
-    found = f"{counts.total()} picks in {len(done)} runs: " + ", ".join(f"{name} {n}" for name, n in counts.items())
+    by_species = ", ".join(f"{name} {n}" for name, n in counts.items())
+    found = f"{counted(counts.total(), 'pick')} in {counted(len(done), 'run')}: {by_species}"
     home = f"copick {job.store.config}, user tomosoup, session {job.store.name}"
     return Outcome(
         f"{found}; in {', '.join([*map(str, files), home])}",
+        note=FAVOURS_RECALL if options.purpose == "recall" and not options.threshold and counts.total() else "",
         files=[*files, *([options.report] if options.report and done and not left else [])],
         facts={
             "runs": len(done),
@@ -144,17 +161,13 @@ def finish(options: PickCommand, job: Job, runs: Sequence[str], mine: Sequence[s
     )
 
 
-def write_sbatch(path: Path, cluster: ClusterOptions) -> Outcome:
-    """The command, as it was typed, as a SLURM job array; the session, which is begun, is not to be begun again."""
-    words, kept = iter(sys.argv[1:]), []
-    for word in words:
-        if word == "--write-sbatch":
-            next(words)  # its value
-        elif not word.startswith("--write-sbatch=") and word != "--overwrite":
-            kept.append(word)
+def write_sbatch(path: Path, options: PickCommand) -> Outcome:
+    """The command as a SLURM job array; its session, which this command has begun, is not begun again."""
+    again = options.model_copy(update={"write_sbatch": None, "overwrite": False})
+    _, *words = command_line(again)
     with written_aside(path) as aside:
-        aside.write_text(sbatch_script(cluster, shlex.join([sys.executable, "-m", "tomosoup", *kept])))
-    return Outcome(f"{path}: an array of {cluster.jobs} jobs; start it with sbatch", files=[path])
+        aside.write_text(sbatch_script(options.cluster, shlex.join([sys.executable, "-m", "tomosoup", *words])))
+    return Outcome(f"{path}: an array of {counted(options.cluster.jobs, 'job')}; start it with sbatch", files=[path])
 
 
 def threshold_command(options: ThresholdCommand) -> Outcome:
@@ -164,22 +177,23 @@ def threshold_command(options: ThresholdCommand) -> Outcome:
     project = open_project(options.project)
     if not isinstance(project, CopickProject):
         raise InputError(f"{options.project} is no copick project: name the .copick folder that `tomosoup pick` made.")
+    thresholds = chosen_thresholds(options, project).over({}, [s.name for s in project.species])
     with progress_bars() as progress:
         candidates = read_candidates(project, options.session, progress=progress)
-        limits = read_thresholds(options.threshold, [s.name for s in project.species])
-        picks = {run: apply_thresholds(found, limits) for run, found in candidates.items()}
-        had_maps = with_thresholds(project, options.session, limits, picks, progress=progress)
+        picks = {run: apply_thresholds(found, thresholds) for run, found in candidates.items()}
+        had_maps = with_thresholds(project, options.session, thresholds, picks, progress=progress)
     if had_maps:
         say(
-            "Density maps had dropped some of the session's picks, and do not look at these: for that, `tomosoup pick` "
-            "with --threshold and --templates.folder into another --session."
+            "The template check had dropped some of the session's picks; it was not repeated for these. To repeat it, "
+            "run `tomosoup pick` with --threshold and --templates.folder into another --session."
         )
     if options.output:
         write_csv(options.output, picks)
     counts = Counter({s.name: sum(len(found.get(s.name, ())) for found in picks.values()) for s in project.species})
     places = [*([str(options.output)] if options.output else []), f"copick {project.path}, session {options.session}"]
     return Outcome(
-        f"{counts.total()} picks in {len(picks)} runs pass; in {', '.join(places)}",
+        f"{counted(counts.total(), 'pick')} in {counted(len(picks), 'run')} pass and replace those of the session; "
+        f"in {', '.join(places)}",
         files=[options.output] if options.output else [],
         facts={"runs": len(picks), "picks": dict(counts), "session": f"tomosoup/{options.session}"},
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 
-from tomosoup.cli.options.commands import ScoreCommand
+from tomosoup.cli.arguments.command_line import command_line
 from tomosoup.cli.options.report import ReportCommand
+from tomosoup.cli.options.score import ScoreCommand
 from tomosoup.cli.terminal import Outcome, progress_bars
 from tomosoup.core.thresholds import Thresholds
 from tomosoup.data.options import AnnotatedData
@@ -39,21 +40,6 @@ def write_report(options: ReportCommand, *, overwrite: bool = True) -> Outcome:
     return Outcome(f"{options.output}: open it in a browser ({megabytes:.1f} MB)", files=[options.output])
 
 
-def as_typed(options: ReportCommand) -> str:
-    """The command that makes a page of these options."""
-    words: list[object] = ["tomosoup", "report", options.project]
-    for model, names in ((options, ("picks", "session", "picks_set", "threshold", "model")), (options.data, TOLD)):
-        for name in names:
-            value = getattr(model, name)
-            if value != type(model).model_fields[name].default:
-                words += [f"--{name.replace('_', '-')}", *(value if isinstance(value, tuple) else (value,))]
-    return shlex.join(map(str, words))
-
-
-TOLD = ("runs", "truth")
-"""Options that say which data; the others are in a session's records."""
-
-
 def page_of_scored(options: ScoreCommand) -> str:
     """The command that shows what was scored, where one of the two is a project with tomograms; else nothing."""
     picks_are_table, truth_is_table = (path.suffix == ".csv" for path in (options.picks, options.truth))
@@ -73,4 +59,4 @@ def page_of_scored(options: ScoreCommand) -> str:
         user, _, session = options.picks_set.partition("/")
         own = {"session": session.removesuffix(CANDIDATES)}
         page = page.model_copy(update=own if user == OWN_USER else {"picks_set": options.picks_set})
-    return as_typed(page)
+    return shlex.join(command_line(page))

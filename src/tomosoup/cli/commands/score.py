@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tomosoup.cli.commands.report import page_of_scored
-from tomosoup.cli.options.commands import ScoreCommand
+from tomosoup.cli.options.score import ScoreCommand
 from tomosoup.cli.tables import score_table
 from tomosoup.cli.terminal import Outcome, progress_bars
 from tomosoup.core.aliases import called_as

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tomosoup.cli.options.commands import SimulateCommand
+from tomosoup.cli.options.simulate import SimulateCommand
 from tomosoup.cli.terminal import Outcome, Stopped, progress_bars
 from tomosoup.core.errors import shortened
 from tomosoup.simulation.project import LayoutFrom, simulate

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tomosoup.cli.options.commands import SoupCommand
+from tomosoup.cli.options.soup import SoupCommand
 from tomosoup.cli.terminal import Outcome, progress_bars, say
 from tomosoup.core.files import refuse_existing
 from tomosoup.models.history import Souped

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tomosoup.cli.commands.report import as_typed
-from tomosoup.cli.options.commands import TrainCommand
 from tomosoup.cli.options.report import ReportCommand
+from tomosoup.cli.options.train import TrainCommand
 from tomosoup.cli.terminal import Outcome, Stopped, progress_bars, say
 from tomosoup.core.progress import no_progress
 from tomosoup.data.options import AnnotatedData

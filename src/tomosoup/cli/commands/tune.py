@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from tomosoup.cli.options.commands import TuneCommand
-from tomosoup.cli.tables import tuned_table
+from tomosoup.cli.options.tune import TuneCommand
+from tomosoup.cli.tables import averaging_table, tuned_table
 from tomosoup.cli.terminal import Outcome, progress_bars
+from tomosoup.core.errors import InputError
 from tomosoup.data.project import open_project
 from tomosoup.inference.ensemble import all_species, mixed
 from tomosoup.models.checkpoint import load
-from tomosoup.training.tune import calibrate, out_of_fold, tune, with_thresholds
+from tomosoup.training.tune import averaging_thresholds, calibrate, out_of_fold, tune, with_thresholds
 
 
 def tune_command(options: TuneCommand) -> Outcome:
     """Set thresholds by cross-validation."""
     models = [load(path) for path in options.model]
     species = all_species(models)
+    if options.purpose == "averaging" and mixed(models):
+        raise InputError("Heatmap and segmentation models together have no thresholds for averaging: tune one kind.")
     with progress_bars() as progress:
         found = out_of_fold(
             open_project(options.project),
@@ -34,13 +37,19 @@ def tune_command(options: TuneCommand) -> Outcome:
             seed=options.seed,
             progress=progress,
         )
+    averaging = {}
+    if options.purpose == "averaging":
+        averaging = averaging_thresholds(found.folds, species, margin=options.threshold_margin)
     if not options.dry_run:
         calibration = None if mixed(models) else calibrate(found.peaks, species)
         for path, model in zip(options.model, models, strict=True):
-            with_thresholds(model, tuned, found, calibration=calibration).save(path)
+            with_thresholds(model, tuned, found, calibration=calibration, averaging=averaging).save(path)
     return Outcome(
         "Nothing stored (--dry-run)" if options.dry_run else f"Stored in {', '.join(map(str, options.model))}",
         files=() if options.dry_run else options.model,
-        facts={"species": {name: asdict(t) for name, t in tuned.items()}},
-        tables=[tuned_table(tuned)],
+        facts={
+            "species": {name: asdict(t) for name, t in tuned.items()},
+            **({"averaging": averaging} if averaging else {}),
+        },
+        tables=[tuned_table(tuned), *([averaging_table(averaging)] if averaging else [])],
     )

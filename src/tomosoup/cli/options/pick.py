@@ -7,7 +7,16 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from tomosoup.cli.options.shared import UNPREFIXED, Checkpoints, Overwrite, PlanName, Project, SessionName, Thresholds
+from tomosoup.cli.options.shared import (
+    UNPREFIXED,
+    Checkpoints,
+    Overwrite,
+    PlanName,
+    Project,
+    Purpose,
+    SessionName,
+    Thresholds,
+)
 from tomosoup.core.config import Options, Typed
 from tomosoup.data.options import DataOptions
 from tomosoup.inference.jobs.options import ClusterOptions
@@ -36,6 +45,9 @@ class PickCommand(Options):
     """copick session of the picks (user tomosoup). All candidates above the floor go to session NAME-candidates."""
     threshold: Thresholds = ()
     """Lowest score of a pick: one for all species (0.3) or by species (ribosome=0.4); by default the checkpoint's."""
+    purpose: Purpose = "recall"
+    """What the picks are for. recall: F4-best thresholds, which find most particles, with many false picks. averaging:
+    F1-best thresholds, which balance false and missed picks; `tomosoup tune --for averaging` stores them."""
     plan: PlanName = "as-trained"
     """How to place windows and read picks: as-trained, planes, paper, paper-fewer-windows, paper-unweighted, soup, or a
     TOML file. Other options override its values."""

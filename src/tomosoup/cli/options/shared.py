@@ -6,12 +6,22 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from annotated_types import Ge
+from pydantic import AfterValidator
 
 from tomosoup.core.config import Typed
+from tomosoup.core.thresholds import Thresholds as Scores
 
 Count = Annotated[int, Ge(1)]
 Seed = Annotated[int, Ge(0)]
-Thresholds = Annotated[tuple[str, ...], Typed("Model", value="[SPECIES=]SCORE")]
+
+
+def _readable(words: tuple[str, ...]) -> tuple[str, ...]:
+    """The words, once they are known to be thresholds; whether their species exist is known later."""
+    Scores.read(words)
+    return words
+
+
+Thresholds = Annotated[tuple[str, ...], AfterValidator(_readable), Typed("Model", value="[SPECIES=]SCORE")]
 Purpose = Annotated[Literal["recall", "averaging"], Typed("Model", name="for")]
 UNPREFIXED = Typed(name="")
 """An option of this model's field is called by its own name alone."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
-from pydantic import Field
+from pydantic import model_validator
 
-from tomosoup.cli.options.shared import Overwrite, Project, SessionName, Thresholds
+from tomosoup.cli.options.shared import Checkpoints, Overwrite, Project, Purpose, SessionName, Thresholds
 from tomosoup.core.config import Options, Typed
 
 
@@ -19,12 +19,25 @@ class ThresholdCommand(Options):
 
     project: Project
     """The copick project that holds the candidates; for a folder of MRC files the .copick folder that `pick` made."""
-    threshold: Thresholds = Field(min_length=1)
+    threshold: Thresholds = ()
     """Lowest score of a pick: one for all species (0.3) or by species (ribosome=0.4). Species without one keep all
-    candidates."""
+    candidates. Needed without --for averaging."""
+    purpose: Purpose = "recall"
+    """averaging: the F1-best thresholds of the checkpoints, which balance false and missed picks, where --threshold
+    gives none; `tomosoup tune --for averaging` stores them."""
+    model: Checkpoints = ()
+    """Checkpoints that made the picks. Needed with --for averaging."""
     output: Annotated[Path | None, Typed("Output", aliases=("-o",), file="output")] = None
     """CSV file of the picks that pass."""
     session: SessionName = "0"
     """copick session that `pick` wrote. Its picks are replaced."""
     overwrite: Overwrite = False
     """Replace OUTPUT."""
+
+    @model_validator(mode="after")
+    def _some_thresholds(self) -> Self:
+        if self.purpose == "recall" and not self.threshold:
+            raise ValueError("`threshold` is missing: give a score such as 0.3, or `purpose=averaging` with `model`")
+        if self.purpose == "averaging" and not self.model:
+            raise ValueError("`purpose=averaging` needs the checkpoints that made the picks: add `model=FILE`")
+        return self

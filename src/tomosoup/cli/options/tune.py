@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from annotated_types import Ge
 from pydantic import Field
 
-from tomosoup.cli.options.shared import UNPREFIXED, Checkpoints, Count, PlanName, Project, Seed
+from tomosoup.cli.options.shared import UNPREFIXED, Checkpoints, Count, PlanName, Project, Purpose, Seed
 from tomosoup.core.config import Options, Typed
 from tomosoup.data.options import AnnotatedData
 from tomosoup.inference.options.hardware import InferenceOptions
@@ -25,6 +25,9 @@ class TuneCommand(Options):
     model: Checkpoints = Field(min_length=1)
     """Checkpoints of `tomosoup train --all-folds`. All get the same thresholds. Models that held out the same run pick
     it together."""
+    purpose: Purpose = "recall"
+    """recall stores the F4-best thresholds, which find most particles, with many false picks. averaging also stores
+    F1-best ones, which balance false and missed picks, for `tomosoup pick --for averaging`."""
     threshold_margin: Annotated[float, Ge(0), Typed("Model")] = 0.0
     """0 stores the best threshold on these picks. 0.1 stores a lower, safer one, as `train` does; use it where few
     particles are annotated."""
