@@ -101,12 +101,12 @@ def test_words_of_copick_become_words_of_tomosoup(typed: list[list[str]], projec
     done = run("inference", *words, "--csv", "p.csv", "--overwrite", "--", "--peaks.floor", "0.2")
     assert done.exit_code == 0, done.output
     assert typed.pop() == [
-        *["pick", str(config), "--tomo-type", "wbp", "--voxel-spacing", "10.0", "--session", "7"],
-        *["--runs", "run_001", "run_002", "--model", "a", "b", "--output", "p.csv", "--overwrite"],
+        *["pick", str(config), "--model", "a", "b", "--output", "p.csv", "--session", "7", "--overwrite"],
+        *["--runs", "run_001", "run_002", "--tomo-type", "wbp", "--voxel-spacing", "10.0"],
         *["--peaks.floor", "0.2"],
     ]
     assert run("training", "-c", config, "-o", "m.safetensors", "-p", "*:curation/1", "--fold", "2").exit_code == 0
-    assert typed.pop() == ["train", str(config), "--truth", "curation/1", "--output", "m.safetensors", "--fold", "2"]
+    assert typed.pop() == ["train", str(config), "--output", "m.safetensors", "--fold", "2", "--truth", "curation/1"]
 
 
 @pytest.mark.parametrize(

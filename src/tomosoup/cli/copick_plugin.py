@@ -61,7 +61,7 @@ def in_copick(function: Function) -> Any:
 
 def tomogram_option(function: Function) -> Function:
     """Which tomogram of each run."""
-    said = "Tomogram of each run, TYPE@SPACING (wbp@10.0, or wbp alone); none where runs have but one."
+    said = "Tomogram of each run, TYPE@SPACING (wbp@10.0, or wbp alone); needed where runs have several."
     return click.option("-i", "--input", "tomogram", type=CopickURI("tomogram"), help=said)(function)
 
 
@@ -84,17 +84,18 @@ def picks_option(*names: str, role: str = "input", **options: Any) -> Callable[[
 @taken(PickCommand, "overwrite")
 @taken(PickCommand, "redo")
 def inference(tomogram: str | None, picks: str, **said: Any) -> None:
-    """Find particles: pick with tomosoup's nets.
+    """Find particles: pick with tomosoup.
 
     \b
     copick inference tomosoup -c config.json -i wbp@10.0 -m model.safetensors
     """
     from tomosoup.data.pick_store.pick_set import OWN_USER
 
+    shared = _taken_off(said)
     user, session = _pick_set(picks)
     if user != OWN_USER:
         raise click.UsageError(f"tomosoup's picks are of user {OWN_USER}: expected -o '*:{OWN_USER}/SESSION'.")
-    _run(PickCommand, {**_tomogram(tomogram), "session": session}, **said)
+    _run(PickCommand, {**_tomogram(tomogram), "session": session}, said, **shared)
 
 
 @in_copick
@@ -109,13 +110,14 @@ def inference(tomogram: str | None, picks: str, **said: Any) -> None:
 @taken(TrainCommand, "resume")
 @taken(TrainCommand, "overwrite")
 def training(tomogram: str | None, picks: str | None, **said: Any) -> None:
-    """Train a net of tomosoup to find particles.
+    """Train a tomosoup model to find particles.
 
     \b
     copick training tomosoup -c config.json -i wbp@10.0 -o model.safetensors
     """
+    shared = _taken_off(said)
     truth = {"data__truth": "/".join(_pick_set(picks))} if picks else {}
-    _run(TrainCommand, {**_tomogram(tomogram), **truth}, **said)
+    _run(TrainCommand, {**_tomogram(tomogram), **truth}, said, **shared)
 
 
 @in_copick
@@ -128,20 +130,26 @@ def evaluation(picks: str | None, truth: str | None, config: str | None, **said:
     \b
     copick evaluation tomosoup -c config.json -i '*:tomosoup/0' -t '*:curation/0'
     """
+    shared = _taken_off(said)
     sets = {"picks_set": picks, "truth_set": truth}
     given = {name: "/".join(_pick_set(uri)) for name, uri in sets.items() if uri}
-    _run(ScoreCommand, {"truth": config, **given}, config=config, **said)
+    _run(ScoreCommand, {"truth": config, **given}, said, config=config, **shared)
+
+
+def _taken_off(said: dict[str, Any]) -> dict[str, Any]:
+    """What was said to the options that copick's commands share, taken off the rest."""
+    return {name: said.pop(name) for name in ("config", "run_names", "debug", "more") if name in said}
 
 
 def _run(
-    model: type[Options],
+    command: type[Options],
     given: Mapping[str, Any],
+    said: Mapping[str, Any],
     *,
     config: str | None,
     run_names: Sequence[str],
     debug: bool,
     more: Sequence[str],
-    **said: Any,
 ) -> None:
     """Give a command of tomosoup what was said to copick's, and `more`, which was typed after it."""
     from copick.util.log import get_logger
@@ -153,16 +161,16 @@ def _run(
         raise click.UsageError("A configuration is required: name it with -c/--config, or set COPICK_CONFIG.")
     if any(word.startswith("--write-sbatch") for word in more):
         raise click.UsageError("A job array repeats the command of tomosoup: use it with `tomosoup pick`.")
-    first = next(iter(model.model_fields))
-    runs = "data__runs" if "data" in model.model_fields else "runs"
+    first = next(iter(command.model_fields))
+    runs = "data__runs" if "data" in command.model_fields else "runs"
     typed = {**given, **said, runs: resolve_run_names(run_names, logger=logger), first: config}
     values = {tuple(name.split("__")): value for name, value in typed.items() if value not in (None, False, (), [])}
     try:
-        program, command, *words = command_line(filled(model, nested(values)))
+        program, *words = command_line(filled(command, nested(values)))
     except InputError as error:
         raise click.UsageError(str(error)) from error
-    logger.debug("%s %s", program, " ".join([command, *words, *more]))
-    main([command, *words, *more])
+    logger.debug("%s %s", program, " ".join([*words, *more]))
+    main([*words, *more])
 
 
 def _pick_set(uri: str) -> tuple[str, str]:

@@ -19,7 +19,6 @@ from tomosoup.cli.options.train import TrainCommand
 from tomosoup.cli.options.tune import TuneCommand
 from tomosoup.core.config import Options, Recipe, merged, problem
 from tomosoup.core.errors import InputError
-from tomosoup.core.thresholds import Thresholds
 from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.simulation.options import SimulationRecipe
 from tomosoup.training.options import TrainingRecipe
@@ -130,8 +129,3 @@ def last_value(option: str, words: Sequence[str]) -> str | None:
     values = [b for a, b in pairwise(words) if a == option]
     values += [w.removeprefix(f"{option}=") for w in words if w.startswith(f"{option}=")]
     return values[-1] if values else None
-
-
-def read_thresholds(words: Sequence[str], names: Sequence[str]) -> dict[str, float]:
-    """`0.3` for all of `names`, `ribosome=0.4` for one; later words win. Raises `InputError` for anything else."""
-    return Thresholds.read(words).over({}, names)

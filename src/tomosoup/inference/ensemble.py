@@ -221,9 +221,7 @@ def averaging_thresholds(models: Sequence[Checkpoint]) -> dict[str, float]:
     Raises `InputError` where a checkpoint has none for its species, and for models of both kinds together.
     """
     if mixed(models):
-        raise InputError(
-            "Heatmap and segmentation models together have no thresholds for averaging: give `threshold` instead."
-        )
+        raise InputError("Heatmap and segmentation models together have no thresholds for averaging: give `threshold`.")
     if any(set(model.averaging_thresholds) < {s.name for s in model.species} for model in models):
         raise InputError(
             "The checkpoint has no thresholds for averaging: set them with `tomosoup tune --for averaging`, or give "

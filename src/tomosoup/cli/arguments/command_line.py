@@ -16,7 +16,8 @@ def command_line(options: Options) -> list[str]:
     model = type(options)
     typed = list(options_of(model, options))
     given = {name: getattr(options, name) for name in model.model_fields}
-    usual = merged(model.model_construct(None).model_dump(), recipe_values(model, given))
+    set_by_recipe = {name: value for name, value in recipe_values(model, given).items() if isinstance(value, dict)}
+    usual = merged(model.model_construct(None).model_dump(), set_by_recipe)
     places = [str(word) for option in typed if option.typed.positional for word in _words(option, options)]
     named = (word for option in typed if not option.typed.positional for word in changed(option, options, usual))
     return ["tomosoup", command_name(model), *places, *named]
