@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 
-from tomosoup.cli.commands.report import as_typed
+from tomosoup.cli.arguments.command_line import command_line
 from tomosoup.cli.options.report import ReportCommand
 from tomosoup.cli.options.train import TrainCommand
 from tomosoup.cli.terminal import Outcome, Stopped, progress_bars, say
@@ -44,7 +45,7 @@ def train_command(options: TrainCommand) -> Outcome | None:
         f"logs are in {', '.join(f'{fold.folder}/' for fold in folds)}",
         files=[fold.file for fold in ([first] if first else []) + folds],
         facts={"held_out": held_out},
-        look=as_typed(page),
+        look=shlex.join(command_line(page)),
     )
 
 
