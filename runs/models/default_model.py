@@ -31,7 +31,6 @@ from runs.shared.density_maps import MAP_SCALE, PDB_CODES, density_maps
 from runs.shared.small_unet3d import unet3d_training
 from tomosoup.cli.commands.sample import save_sample
 from tomosoup.cli.main import main
-from tomosoup.cli.options.soup import SoupCommand
 from tomosoup.core.runtime import keep_freed_memory
 from tomosoup.core.types import PicksByRun
 from tomosoup.data.options import AnnotatedData, DataOptions
@@ -53,7 +52,7 @@ from tomosoup.simulation.options import CONCENTRATION, SampleOptions, Simulation
 from tomosoup.simulation.project import LayoutFrom
 from tomosoup.simulation.simulate import simulate_run
 from tomosoup.training.make_soup import make_soup
-from tomosoup.training.options import TrainingRecipe
+from tomosoup.training.options import Execution, TrainingRecipe
 from tomosoup.training.train import train as train_model
 
 HELD_OUT = "TS_73_6"
@@ -115,7 +114,9 @@ def train(out: Path) -> None:
     project = open_project(out / "train")
     fold, folder = project.runs.index(HELD_OUT), out / "default.training"
     begun = (folder / "last.ckpt").is_file()
-    trained = train_model(project, TrainingRecipe.read("best"), fold=fold, folder=folder, resume=begun)
+    trained = train_model(
+        project, TrainingRecipe.read("best"), fold=fold, folder=folder, execution=Execution(resume=begun)
+    )
     trained.halved().save(out / "default.safetensors")
 
 
@@ -142,14 +143,9 @@ def train_soup(out: Path) -> None:
     for number, leg in enumerate(LEGS, start=1):
         folder = out / f"default-soup-{number}.training"
         begun = (folder / "last.ckpt").is_file()
-        trained = train_model(project, leg, fold=fold, folder=folder, start=trained, resume=begun)
-    options = SoupCommand(
-        ingredients=(folder,),
-        output=out / "default-soup.safetensors",
-        project=out / "train",
-        data=AnnotatedData(runs=(HELD_OUT,)),
-    )
-    make_soup(options).checkpoint.halved().save(options.output)
+        trained = train_model(project, leg, fold=fold, folder=folder, start=trained, execution=Execution(resume=begun))
+    finished = make_soup([folder], project=out / "train", data=AnnotatedData(runs=(HELD_OUT,)))
+    finished.checkpoint.halved().save(out / "default-soup.safetensors")
 
 
 FLIPS = ("flip_x", "flip_y", "flip_z")

@@ -31,3 +31,4 @@ from .simulation.project import simulate as simulate
 from .training.options import TrainingRecipe as TrainingRecipe
 from .training.supervision.targets import gaussian_targets as gaussian_targets
 from .training.train import train as train
+from .training.tune import tune as tune

@@ -216,7 +216,7 @@ def test_ctrl_c_in_training_says_how_to_go_on(project: Path, tmp_path: Path) -> 
     (tmp_path / "tiny.toml").write_text(TINY_RECIPE.replace("epochs = 2", "epochs = 1000"))
     words = ["train", project, "--recipe", tmp_path / "tiny.toml", "--output", tmp_path / "m.safetensors"]
     said = interrupt_when(start(*words), (tmp_path / "m.training" / "last.ckpt").exists)
-    assert "go on with --resume" in said
+    assert "Resume it with --resume" in said
     assert not (tmp_path / "m.safetensors").exists()
 
 
@@ -226,7 +226,7 @@ def test_training_over_an_unfinished_one_must_be_asked_for(
     (tmp_path / "m.training").mkdir()
     (tmp_path / "m.training" / "last.ckpt").touch()
     said = refused("train", project, "--output", tmp_path / "m.safetensors")
-    assert "go on with --resume, or start anew with --overwrite" in said
+    assert "set --resume to finish it, or --overwrite to start again" in said
 
 
 def test_ctrl_c_in_picking_keeps_the_finished_runs(project: Path, model: Path, tmp_path: Path) -> None:

@@ -108,12 +108,13 @@ def test_no_code_runs_from_a_file(where: str, tmp_path: Path) -> None:
 def test_no_code_runs_from_the_state_of_a_training(project_folder: Path, tmp_path: Path) -> None:
     from conftest import TINY_TRAINING
 
+    from tomosoup.training.options import Execution
     from tomosoup.training.train import train
 
     (tmp_path / "training").mkdir()
     torch.save({"callbacks": {}, "state_dict": Payload(tmp_path / "ran")}, tmp_path / "training/last.ckpt")
     with pytest.raises(InputError, match="cannot be read"):
-        train(project_folder, TINY_TRAINING, folder=tmp_path / "training", resume=True)
+        train(project_folder, TINY_TRAINING, folder=tmp_path / "training", execution=Execution(resume=True))
     assert not (tmp_path / "ran").exists()
 
 

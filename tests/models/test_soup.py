@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from tomosoup.cli.main import main
-from tomosoup.cli.options.soup import SoupCommand
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Species
 from tomosoup.data.options import AnnotatedData, Normalisation
@@ -18,8 +17,7 @@ from tomosoup.models.nets.build import build_net
 from tomosoup.models.nets.options import NetOptions, UNet3dOptions
 from tomosoup.models.soup import greedy_soup, soup
 from tomosoup.models.window_plan import WindowPlan
-from tomosoup.training.batch_norm import has_batch_norm
-from tomosoup.training.make_soup import training_crops, with_statistics
+from tomosoup.training.batch_norm import has_batch_norm, training_crops, with_statistics
 from tomosoup.training.supervision.crops import Crops, normalised, read_examples
 
 SMALL = UNet3dOptions(channels=(4, 6), strides=(2,), residual_units=1, dropout=0.1)
@@ -77,7 +75,7 @@ def test_a_weighted_soup_is_the_weighted_mean(three: list[Checkpoint]) -> None:
         ({"species": "reversed"}, r"species \(apo-ferritin 60 Å, beta-amylase 65 Å and beta-amylase 65 Å, apo-"),
         ({"architecture": SMALL.model_copy(update={"channels": (4, 8)})}, r"net.channels \(\(4, 6\) and \(4, 8\)\)"),
         ({"architecture": NetOptions()}, r"net.name \(unet3d and shuffle_unet\)"),
-        ({"normalisation": Normalisation(mean=1.0, deviation=2.0)}, "the treatment of grey values"),
+        ({"normalisation": Normalisation(mean=1.0, deviation=2.0)}, "the scaling of grey values"),
     ],
 )
 def test_what_does_not_go_together_is_refused_and_named(
@@ -98,7 +96,7 @@ def test_options_of_training_alone_make_no_difference(three: list[Checkpoint]) -
 
 def test_weights_must_be_positive_and_one_each(three: list[Checkpoint]) -> None:
     for weights in ([1.0], [1.0, 0.0]):
-        with pytest.raises(InputError, match=r"There are 2 checkpoints and the weights .* give each a positive one"):
+        with pytest.raises(InputError, match="Expected a positive weight for each of the 2 checkpoints, got 1"):
             soup(three[:2], weights=weights)
 
 
@@ -173,7 +171,6 @@ def test_norms_of_a_soup_are_of_crops_as_large_as_those_of_its_training(
     from conftest import TINY_PLAN, TINY_TRAINING
 
     planes = TINY_PLAN.model_copy(update={"shape": (16, 512, 512), "stride": (8, 512, 512), "border": "inside"})
-    options = SoupCommand(ingredients=(Path("a"),), output=Path("b"))
     for recipe, wanted in (
         (TINY_TRAINING, (16, 64, 64)),
         (
@@ -183,7 +180,7 @@ def test_norms_of_a_soup_are_of_crops_as_large_as_those_of_its_training(
     ):
         event = Trained(recipe=recipe.model_dump(mode="json"), runs=("run_000",), held_out="run_001")
         mean = replace(checkpoint, history=(event,))
-        crops = training_crops(open_project(project_folder), options, mean)
+        crops = training_crops(open_project(project_folder), AnnotatedData(), mean)
         assert crops.recipe.crop == wanted
         assert [e.run for e in crops.examples] == ["run_000"]
 
@@ -216,8 +213,8 @@ def test_the_command_makes_a_soup_and_warns_that_nothing_is_unseen(
         ([files[0], str(other)], "other.safetensors cannot be averaged: they differ in voxel size (10 and 12 Å)"),
         ([], "A soup needs at least one checkpoint, got none."),
         ([str(tmp_path / "no.safetensors")], "There is no checkpoint at"),
-        ([*files, "--weights", "1", "2"], "There are 3 checkpoints and the weights 1, 2 for them"),
-        ([*files, "--weights", "1", "2", "1", "--greedy"], "A greedy soup weighs what it keeps alike"),
+        ([*files, "--weights", "1", "2"], "Expected a positive weight for each of the 3 checkpoints, got 1, 2."),
+        ([*files, "--weights", "1", "2", "1", "--greedy"], "A greedy soup gives all that it keeps the same weight"),
     ):
         with pytest.raises(SystemExit) as end:
             main(["soup", *words, "-o", str(out), "--overwrite"])
@@ -225,7 +222,7 @@ def test_the_command_makes_a_soup_and_warns_that_nothing_is_unseen(
         assert message in capsys.readouterr().err
     assert out.read_bytes() == before
     main(["soup", *files[:1], "--output", str(out), "--overwrite"])
-    assert "run_000 only chose weights: a score there flatters." in capsys.readouterr().out
+    assert "run_000 chose the weights: a score there is too high." in capsys.readouterr().out
 
 
 def test_a_greedy_soup_of_the_command_names_the_runs_that_chose_it(
@@ -235,7 +232,7 @@ def test_a_greedy_soup_of_the_command_names_the_runs_that_chose_it(
     words = ["soup", *files, "-o", str(out), "--greedy", "--segmentation.by", "peaks"]
     with pytest.raises(SystemExit):
         main(words)
-    assert "A greedy soup is chosen by annotated runs: name their --project" in capsys.readouterr().err
+    assert "A greedy soup is chosen by annotated runs: give their --project" in capsys.readouterr().err
     words += ["--project", str(project_folder)]
     with pytest.raises(SystemExit):
         main(words)
@@ -244,7 +241,7 @@ def test_a_greedy_soup_of_the_command_names_the_runs_that_chose_it(
     main([*words, "--runs", "run_001"])
     said = capsys.readouterr().out
     assert "not a held-out score" in said
-    assert "An ingredient was trained on run_001: what is chosen there flatters." in said
+    assert "An ingredient was trained on run_001: a score there is too high." in said
     assert said.count("Kept ") + said.count("Left ") == 3
     assert "on run_001 (best thresholds there), where ingredients and thresholds were chosen" in said
     (event,) = load(out).history

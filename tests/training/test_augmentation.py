@@ -73,7 +73,7 @@ def test_mixup_comes_as_often_as_asked_and_its_shares_are_uniform() -> None:
     drawn = [draw_mixup(4, recipe, random=Generator().manual_seed(seed)) for seed in range(400)]
     mixes = [mix for mix in drawn if mix]
     assert 160 < len(mixes) < 240
-    shares = np.sort([mix.share for mix in mixes])  # Beta(1, 1) is uniform
+    shares = np.sort([mix.weight for mix in mixes])  # Beta(1, 1) is uniform
     assert np.abs(shares - np.linspace(0, 1, len(shares))).max() < 0.12
     assert all(sorted(mix.order.tolist()) == [0, 1, 2, 3] for mix in mixes)
     assert draw_mixup(4, AugmentationOptions(), random=Generator().manual_seed(0)) is None

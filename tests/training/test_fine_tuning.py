@@ -96,7 +96,7 @@ def test_a_recipe_for_the_other_system_is_refused(
     labels = checkpoint_for(B, tmp_path / "labels.safetensors")
     with pytest.raises(SystemExit):
         main(["train", str(project_folder), "--from", str(labels), "--output", str(tmp_path / "no.safetensors")])
-    assert "loss.name must be dice for nets that label voxels" in capsys.readouterr().err
+    assert "loss.name must be dice for segmentation models" in capsys.readouterr().err
     assert not (tmp_path / "no.training").exists()
 
 
@@ -134,5 +134,5 @@ def test_a_net_with_inner_layers_as_narrow_as_its_species_is_refused() -> None:
     start = Checkpoint(
         build_net(narrow, classes=3).state_dict(), narrow, (RIBOSOME, FERRITIN, VIRUS), 10.0, WindowPlan()
     )
-    with pytest.raises(InputError, match="as narrow as its 3 species and no room for 1"):
+    with pytest.raises(InputError, match="as narrow as its 3 species and do not fit 1"):
         for_species(start, [VIRUS])

@@ -23,10 +23,10 @@ from tomosoup.models.window_plan import WindowPlan
 from tomosoup.simulation.options import ReconstructionOptions
 from tomosoup.simulation.project import simulate
 from tomosoup.training.learner import HELD_OUT_LOSS, Learner, running_average, tile_loss
-from tomosoup.training.options import AugmentationOptions, LossOptions, PretrainingOptions, TrainingRecipe
+from tomosoup.training.options import AugmentationOptions, Execution, LossOptions, PretrainingOptions, TrainingRecipe
 from tomosoup.training.run.best_epochs import kept_checkpoints
 from tomosoup.training.run.folds import as_start
-from tomosoup.training.supervision.crops import Crops, Example, about, read_examples
+from tomosoup.training.supervision.crops import Crops, Example, around, read_examples
 from tomosoup.training.supervision.losses import training_loss
 from tomosoup.training.train import train
 
@@ -74,7 +74,7 @@ def test_a_crop_about_a_particle_covers_its_ball_evenly() -> None:
     setting = recipe(crop_shape=(2, 2, 2))
     voxels = []
     for turn in range(1, 801, 2):
-        region = about(one, [A, B], setting, turn=turn, random=random)
+        region = around(one, [A, B], setting, number=turn, random=random)
         voxels.append([s.start + 1 for s in region])
     distance = np.linalg.norm(one.volume.to_angstrom(voxels) - [200.0, 300.0, 400.0], axis=1)
     # Half of a ball's volume lies beyond 0.794 of its radius.
@@ -180,11 +180,16 @@ def test_the_learning_rate_halves_when_the_held_out_loss_stalls_and_training_sto
     checkpoint = train(project_folder, stalled, folder=tmp_path)
     assert rates == [1e-3, 1e-3, 1e-3, 1e-3, 5e-4]
     assert checkpoint.history[-1].epoch == 1  # of equals the first
-    again = train(project_folder, stalled, folder=tmp_path, resume=True)
+    again = train(project_folder, stalled, folder=tmp_path, execution=Execution(resume=True))
     assert len(rates) == 5  # nothing was left to do
     assert again.history == checkpoint.history
     with pytest.raises(InputError, match="started with another learning_rate: give the same options"):
-        train(project_folder, stalled.model_copy(update={"learning_rate": 1e-4}), folder=tmp_path, resume=True)
+        train(
+            project_folder,
+            stalled.model_copy(update={"learning_rate": 1e-4}),
+            folder=tmp_path,
+            execution=Execution(resume=True),
+        )
 
 
 def test_a_plateau_training_resumes_to_the_weights_of_an_unbroken_one(
@@ -207,7 +212,7 @@ def test_a_plateau_training_resumes_to_the_weights_of_an_unbroken_one(
     with pytest.raises(KeyboardInterrupt):
         train(project_folder, setting, folder=tmp_path / "broken")
     count |= {"done": 4, "break_at": 0}
-    train(project_folder, setting, folder=tmp_path / "broken", resume=True)
+    train(project_folder, setting, folder=tmp_path / "broken", execution=Execution(resume=True))
     states = [torch.load(tmp_path / f / "last.ckpt", weights_only=False) for f in ("whole", "broken")]
     rates = [s["optimizer_states"][0]["param_groups"][0]["lr"] for s in states]
     assert rates[0] == rates[1] < setting.learning_rate
@@ -277,9 +282,9 @@ def test_several_kinds_of_a_run_train_together_and_the_held_out_run_stays_out(
     assert checkpoint.history[-1].runs == ("run_001",)
     with pytest.raises(InputError, match="expected one tomogram of isonetcorrected at any spacing, found 0"):
         train(kinds_folder, recipe(extra_tomo_types=("isonetcorrected",)), folder=tmp_path / "b", data=data)
-    with pytest.raises(InputError, match="denoised is the main kind of tomogram already"):
+    with pytest.raises(InputError, match="denoised is the main tomogram type already"):
         train(kinds_folder, recipe(extra_tomo_types=("denoised",)), folder=tmp_path / "c", data=data)
-    with pytest.raises(ValidationError, match="kinds of tomogram differ in their grey values"):
+    with pytest.raises(ValidationError, match="tomogram types differ in their grey values"):
         recipe(extra_tomo_types=("ctfdeconvolved",), normalisation="data_set")
 
 
@@ -311,13 +316,13 @@ def test_the_command_pretrains_fine_tunes_every_fold_and_soups(
     for name, value in load(tmp_path / "m-fold1.safetensors").weights.items():
         torch.testing.assert_close(value, folds[1].weights[name], atol=0, rtol=0)
     for other, message in (
-        ([*words, "--from", tmp_path / "m-fold0.safetensors"], "m-pretrained.safetensors is there already and started"),
-        (words[:7], "m-fold0.safetensors is there already and started from other weights"),
+        ([*words, "--from", tmp_path / "m-fold0.safetensors"], "m-pretrained.safetensors exists and started"),
+        (words[:7], "m-fold0.safetensors exists and started from other weights"),
         (
             [*words[:9], "--pretraining-data.tomo_type", "ctfdeconvolved"],
-            "m-pretrained.safetensors is there already and was",
+            "m-pretrained.safetensors exists and was",
         ),
-        ([*words, "--truth", "simulation/0"], "m-fold0.safetensors is there already and was trained with another data"),
+        ([*words, "--truth", "simulation/0"], "m-fold0.safetensors exists and was trained with another data"),
     ):
         with pytest.raises(SystemExit):
             main([*map(str, other), "--resume"])
@@ -378,12 +383,12 @@ def test_the_four_soup_recipes_hold_the_8th_places_numbers() -> None:
 
 def test_what_does_not_go_together_in_a_recipe_is_said() -> None:
     for changes, message in (
-        ({"loss": LossOptions()}, "loss.name must be dice for nets that label voxels"),
-        ({"schedule": "plateau"}, "the plateau schedule needs a patience"),
+        ({"loss": LossOptions()}, "`loss.name` must be dice for segmentation models"),
+        ({"schedule": "plateau"}, "the plateau schedule needs `patience`"),
     ):
         with pytest.raises(ValidationError, match=message):
             recipe(**changes)
-    with pytest.raises(ValidationError, match="weighted or balanced for the others"):
+    with pytest.raises(ValidationError, match="weighted or balanced for heatmap models"):
         TrainingRecipe(net=TINY_TRAINING.net, loss=LossOptions(name="dice"))
     assert recipe(pretraining=PretrainingOptions(epochs=9)).for_pretraining().epochs == 9
     plain = recipe(schedule="plateau", patience=3).for_pretraining()

@@ -18,7 +18,6 @@ from conftest import TINY_PLAN, TINY_SIMULATION, TINY_TRAINING
 from pydantic import ValidationError
 from timm.layers import convert_sync_batchnorm
 
-from tomosoup.cli.options.train import TrainCommand
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Picks, Species, Volume
 from tomosoup.data.formats.csv_tables import write_csv
@@ -26,16 +25,16 @@ from tomosoup.data.options import AnnotatedData, Normalisation
 from tomosoup.data.project import open_project
 from tomosoup.data.truth import read_truth
 from tomosoup.data.volumes.normalisation import standardise
-from tomosoup.inference.options.hardware import Hardware
 from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.inference.sliding_window import predict_heatmap
 from tomosoup.models.checkpoint import load
 from tomosoup.models.nets.build import build_net
 from tomosoup.simulation.project import simulate
 from tomosoup.training.batch_norm import estimate_norms
-from tomosoup.training.learner import ShuffledByEpoch, cosine_with_warmup, mixed_loss
-from tomosoup.training.options import AugmentationOptions, LossOptions, TrainingRecipe
+from tomosoup.training.learner import cosine_with_warmup, mixed_loss
+from tomosoup.training.options import AugmentationOptions, Execution, LossOptions, TrainingRecipe
 from tomosoup.training.run.folds import plan_folds
+from tomosoup.training.run.lightning_adapter import ShuffledByEpoch
 from tomosoup.training.supervision.augmentation import Mix
 from tomosoup.training.supervision.crops import (
     Crops,
@@ -184,7 +183,7 @@ def test_both_published_recipes_hold_the_papers_numbers() -> None:
 
 
 def test_only_one_kind_of_width_can_be_set() -> None:
-    with pytest.raises(ValidationError, match="sigma and sigma_by_radius exclude each other"):
+    with pytest.raises(ValidationError, match="`sigma` and `sigma_by_radius` exclude each other"):
         TrainingRecipe(sigma=40.0, sigma_by_radius=0.5)
     assert TrainingRecipe().sigmas([Species("a", 60.0)]) == [60.074]
 
@@ -218,6 +217,7 @@ def test_a_training_by_data_set_constants_keeps_them_in_the_checkpoint(project_f
 
 
 ONE_EPOCH = TINY_TRAINING.model_copy(update={"epochs": 1})
+RESUME = Execution(resume=True)
 
 
 def test_an_epoch_can_be_a_part_of_the_grid(project_folder: Path) -> None:
@@ -252,7 +252,7 @@ import torch
 from conftest import TINY_TRAINING
 from tomosoup.training.learner import Learner
 from tomosoup.data.project import open_project
-from tomosoup.training.options import AugmentationOptions
+from tomosoup.training.options import AugmentationOptions, Execution
 from tomosoup.training.train import train
 log_dict = Learner.log_dict
 def worse_every_epoch(self, values, **options):
@@ -268,7 +268,7 @@ if sys.argv[3] == "killed while writing":
     torch.save = killed_while_writing
 different = {"epochs": 5, "augmentation": AugmentationOptions(mixup_probability=0.5), "norm_crops": 3}
 recipe = TINY_TRAINING.model_copy(update=different)
-train(open_project(sys.argv[1]), recipe, folder=sys.argv[2], resume=resume)
+train(open_project(sys.argv[1]), recipe, folder=sys.argv[2], execution=Execution(resume=resume))
 """
 
 
@@ -276,7 +276,7 @@ def start_training(project: Path, folder: Path, how: str) -> subprocess.Popen[st
     """A training of five epochs whose first is its best, in a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(project), str(folder), how],
-        cwd=Path(__file__).parent,
+        cwd=Path(__file__).parents[1],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
 
@@ -323,16 +323,16 @@ def test_a_training_is_not_resumed_as_another(
     project = open_project(project_folder)
     train(project, ONE_EPOCH, folder=tmp_path)
     with pytest.raises(InputError, match="started with another learning_rate: give the same options"):
-        train(project, ONE_EPOCH.model_copy(update={"learning_rate": 1e-4}), folder=tmp_path, resume=True)
+        train(project, ONE_EPOCH.model_copy(update={"learning_rate": 1e-4}), folder=tmp_path, execution=RESUME)
     with pytest.raises(InputError, match="started with another runs, held_out: give the same options"):
-        train(project, ONE_EPOCH, fold=1, folder=tmp_path, resume=True)
+        train(project, ONE_EPOCH, fold=1, folder=tmp_path, execution=RESUME)
     moved = AnnotatedData(first_voxel=-0.5, voxel_size=10.1)
     with pytest.raises(InputError, match="started with another voxel_size, first_voxel: give the same options"):
-        train(project, ONE_EPOCH, folder=tmp_path, resume=True, data=moved)
+        train(project, ONE_EPOCH, folder=tmp_path, execution=RESUME, data=moved)
     more = replace(project, root=project.root)
     monkeypatch.setattr(type(more), "species", (*project.species, Species("new", 50.0)))
     with pytest.raises(InputError, match="started with another species: give the same options"):
-        train(more, ONE_EPOCH, folder=tmp_path, resume=True)
+        train(more, ONE_EPOCH, folder=tmp_path, execution=RESUME)
 
 
 def test_two_processes_train_side_by_side_to_one_net(project_folder: Path, tmp_path: Path) -> None:
@@ -389,13 +389,13 @@ def test_several_gpus_are_asked_for_as_lightning_documents(monkeypatch: pytest.M
     project = open_project(simulated(tmp_path))
     converted: list[torch.nn.Module] = []
     monkeypatch.setattr("tomosoup.training.train.convert_sync_batchnorm", lambda net: converted.append(net) or net)
-    two = Hardware(device="cuda", devices=2)
+    two = Execution(device="cuda", devices=2)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
-    with pytest.raises(InputError, match="There are 1 CUDA devices here, 2 were asked for"):
-        train(project, ONE_EPOCH, folder=tmp_path / "t", hardware=two)
+    with pytest.raises(InputError, match="Expected 2 CUDA devices, found 1"):
+        train(project, ONE_EPOCH, folder=tmp_path / "t", execution=two)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     with pytest.raises(InputError, match="enough"):
-        train(project, ONE_EPOCH, folder=tmp_path / "t", hardware=two)
+        train(project, ONE_EPOCH, folder=tmp_path / "t", execution=two)
     assert {key: asked[key] for key in ("accelerator", "devices", "strategy", "precision")} == {
         "accelerator": "cuda",
         "devices": 2,
@@ -406,12 +406,12 @@ def test_several_gpus_are_asked_for_as_lightning_documents(monkeypatch: pytest.M
     assert len(converted) == 1
     monkeypatch.setattr("tomosoup.training.train.best_device", lambda _: torch.device("cuda:1"))
     with pytest.raises(InputError, match="enough"):
-        train(project, ONE_EPOCH, folder=tmp_path / "t", hardware=Hardware(device="cuda:1"))
+        train(project, ONE_EPOCH, folder=tmp_path / "t", execution=Execution(device="cuda:1"))
     assert asked["devices"] == [1]
     assert len(converted) == 1
     monkeypatch.setattr("tomosoup.training.train.best_device", lambda _: torch.device("cpu"))
-    with pytest.raises(InputError, match="A batch of 4 crops cannot be shared by 3 devices"):
-        train(project, ONE_EPOCH, folder=tmp_path / "t", hardware=Hardware(devices=3))
+    with pytest.raises(InputError, match="A batch of 4 crops cannot be divided equally among 3 devices"):
+        train(project, ONE_EPOCH, folder=tmp_path / "t", execution=Execution(devices=3))
 
 
 def test_synchronised_norms_keep_the_activations_that_timm_puts_into_them() -> None:
@@ -437,14 +437,8 @@ def test_folds_are_numbered_before_the_ending_and_those_begun_are_resumed(projec
     write_csv(tmp_path / "t.csv", truths)
     (tmp_path / "m-fold2.training").mkdir()
     (tmp_path / "m-fold2.training" / "last.ckpt").touch()
-    options = TrainCommand(
-        project=project_folder,
-        output=tmp_path / "m.safetensors",
-        all_folds=True,
-        resume=True,
-        data=AnnotatedData(truth=str(tmp_path / "t.csv")),
-    )
-    folds, never = plan_folds(project, options)
+    data = AnnotatedData(truth=str(tmp_path / "t.csv"))
+    folds, never = plan_folds(project, ONE_EPOCH, tmp_path / "m.safetensors", data=data, resume=True)
     assert never == ["run_001"]
     assert [(f.number, f.file.name, f.resume, f.done) for f in folds] == [
         (0, "m-fold0.safetensors", False, False),
@@ -496,7 +490,7 @@ def test_bad_training_data_are_refused_before_anything_is_made(project_folder: P
     with pytest.raises(InputError, match="Fold 3 holds out one of 3 annotated runs"):
         train(project, TINY_TRAINING, fold=3, folder=tmp_path / "t")
     with pytest.raises(InputError, match="There is no training to resume"):
-        train(project, TINY_TRAINING, folder=tmp_path / "t", resume=True)
+        train(project, TINY_TRAINING, folder=tmp_path / "t", execution=RESUME)
     write_csv(tmp_path / "picks.csv", {"run_000": {"unicorn": Picks.of([[1, 2, 3]])}})
     with pytest.raises(InputError, match=r"Run run_000: .*unicorn, which .* does not list"):
         train(project, TINY_TRAINING, folder=tmp_path / "t", data=AnnotatedData(truth=str(tmp_path / "picks.csv")))

@@ -27,8 +27,9 @@ from tomosoup.scoring.bootstrap import bootstrap, interval
 from tomosoup.scoring.matched_picks import MatchedPicks, RankedPicks
 from tomosoup.scoring.matching import match
 from tomosoup.scoring.thresholds import best_thresholds, steady_threshold
+from tomosoup.training.run.out_of_fold import Fold, OutOfFold, out_of_fold
 from tomosoup.training.supervision.targets import gaussian_targets, label_targets
-from tomosoup.training.tune import Fold, OutOfFold, out_of_fold, tune, with_thresholds
+from tomosoup.training.tune import tune_thresholds, with_thresholds
 
 SPECIES = (Species("a", 20.0), Species("b", 20.0))
 LOW = PickingPlan(peaks=PeakOptions(floor=1e-3))
@@ -51,7 +52,7 @@ def folds(count: int = 3, *, particles: int = 30) -> list[Fold]:
 
 def test_the_threshold_is_the_f4_best_of_all_folds_together() -> None:
     data = folds()
-    tuned = tune(data, SPECIES[:1], resamples=200)["a"]
+    tuned = tune_thresholds(data, SPECIES[:1], resamples=200)["a"]
     expected, result = best_thresholds([(p, t) for _, p, t in data], SPECIES[:1])
     assert tuned.threshold == expected["a"]
     assert tuned.f4 == pytest.approx(result.species["a"].f_beta())
@@ -61,13 +62,15 @@ def test_the_threshold_is_the_f4_best_of_all_folds_together() -> None:
 
 
 def test_intervals_shrink_with_more_data_and_come_again_with_the_seed() -> None:
-    few, many = (tune(folds(n, particles=p), SPECIES[:1], resamples=300)["a"] for n, p in ((3, 8), (12, 100)))
+    few, many = (
+        tune_thresholds(folds(n, particles=p), SPECIES[:1], resamples=300)["a"] for n, p in ((3, 8), (12, 100))
+    )
     assert few.few is False  # 24 particles
     width = [t.f4_interval[1] - t.f4_interval[0] for t in (few, many)]
     assert width[1] < 0.5 * width[0]
-    again = tune(folds(3, particles=8), SPECIES[:1], resamples=300)["a"]
+    again = tune_thresholds(folds(3, particles=8), SPECIES[:1], resamples=300)["a"]
     assert again == few
-    assert tune(folds(3, particles=8), SPECIES[:1], resamples=300, seed=1)["a"] != few
+    assert tune_thresholds(folds(3, particles=8), SPECIES[:1], resamples=300, seed=1)["a"] != few
 
 
 def test_an_interval_holds_the_truth_about_as_often_as_it_says() -> None:
@@ -98,26 +101,28 @@ def at_fixed_threshold(data: list[Fold], threshold: float) -> tuple[float, float
 def test_the_same_picks_in_more_views_are_no_more_evidence() -> None:
     data = folds(2, particles=9)
     four = [fold for fold in data for _ in range(4)]
-    once, more = (tune(d, SPECIES[:1], resamples=50)["a"] for d in (data, four))
+    once, more = (tune_thresholds(d, SPECIES[:1], resamples=50)["a"] for d in (data, four))
     assert once.few
     assert more == once
 
 
 def test_a_species_that_nothing_hit_keeps_a_threshold_and_says_so() -> None:
     far = [(run, {"b": Picks.of([[9e9, 0, 0]])}, {"b": Picks.of([[0, 0, 0]])}) for run, _, _ in folds()]
-    tuned = tune(far, SPECIES[1:], resamples=20)["b"]
+    tuned = tune_thresholds(far, SPECIES[1:], resamples=20)["b"]
     assert (tuned.threshold, tuned.f4, tuned.particles, tuned.few) == (0.5, 0.0, 3, True)
 
 
 def test_a_fold_counts_only_for_the_species_that_its_nets_know() -> None:
     data = folds()
     others: list[Fold] = [(f"other_{i}", {}, truth) for i, (_, _, truth) in enumerate(data)]
-    assert tune([*data, *others], SPECIES[:1], resamples=20) == tune(data, SPECIES[:1], resamples=20)
-    assert tune(data, SPECIES, resamples=20)["b"].particles == 0
+    assert tune_thresholds([*data, *others], SPECIES[:1], resamples=20) == tune_thresholds(
+        data, SPECIES[:1], resamples=20
+    )
+    assert tune_thresholds(data, SPECIES, resamples=20)["b"].particles == 0
 
 
-def test_softness_gives_the_laxer_threshold_of_training_and_its_interval() -> None:
-    strict, soft = (tune(folds(), SPECIES[:1], softness=s, resamples=60)["a"] for s in (0.0, 0.1))
+def test_a_margin_gives_the_laxer_threshold_of_training_and_its_interval() -> None:
+    strict, soft = (tune_thresholds(folds(), SPECIES[:1], margin=s, resamples=60)["a"] for s in (0.0, 0.1))
     ranked = RankedPicks.of(MatchedPicks.of(picks["a"], truth["a"], distance=10.0) for _, picks, truth in folds())
     assert soft.threshold == steady_threshold(ranked, margin=0.1)
     assert soft.threshold < strict.threshold
@@ -163,7 +168,7 @@ def test_models_that_held_out_the_same_run_pick_it_together(checkpoint: Checkpoi
     (found,) = out_of_fold(project, [a, b], plan=LOW).folds
     expected = pick(select_tomogram(project, "run_000", AnnotatedData()).read(), [a, b], plan=LOW)
     assert {name: len(picks) for name, picks in found[1].items()} == {n: len(p) for n, p in expected.items()}
-    with pytest.raises(InputError, match="Models are tuned alike"):
+    with pytest.raises(InputError, match="Models are tuned with equal weights"):
         out_of_fold(project, [a, b], plan=LOW.model_copy(update={"model_weights": (1.0, 2.0)}))
 
 
@@ -199,9 +204,9 @@ def test_what_has_no_held_out_run_is_refused(checkpoint: Checkpoint, project_fol
 def test_thresholds_are_stored_with_where_they_come_from(checkpoint: Checkpoint) -> None:
     species = checkpoint.species
     data = [(run, {s.name: p["a"] for s in species}, {s.name: t["a"] for s in species}) for run, p, t in folds()]
-    tuned = tune(data, species, resamples=20)
+    tuned = tune_thresholds(data, species, resamples=20)
     found = OutOfFold(data, data, {species[0].name: 0.9, "unknown": 1.0})
-    stored = with_thresholds(checkpoint, tuned, found, calibration={})
+    (stored,) = with_thresholds([checkpoint], tuned, found)
     assert stored.thresholds == {s.name: tuned[s.name].threshold for s in species}
     assert stored.signal_levels == {species[0].name: 0.9}
     assert stored.history[-1].runs == ("run_0", "run_1", "run_2")
@@ -226,7 +231,7 @@ def test_the_command_trains_all_folds_and_tunes_them(
     assert capsys.readouterr().out.count("trained before") == 2
     with pytest.raises(SystemExit):
         main([*map(str, words), "--resume", "--learning-rate", "1e-5"])
-    assert "m-fold0.safetensors is there already and was trained with another recipe" in capsys.readouterr().err
+    assert "m-fold0.safetensors exists and was trained with another recipe" in capsys.readouterr().err
     main(["tune", str(project_folder), "--model", *map(str, files), "--peaks.floor", "1e-4", "--resamples", "20"])
     said = capsys.readouterr().out
     assert "Out-of-fold thresholds" in said

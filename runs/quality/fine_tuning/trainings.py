@@ -19,7 +19,7 @@ from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.inference.pick import pick_with
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.scoring.score import score
-from tomosoup.training.options import TrainingRecipe
+from tomosoup.training.options import Execution, TrainingRecipe
 from tomosoup.training.run.folds import as_start
 from tomosoup.training.train import train as train_model
 
@@ -106,6 +106,6 @@ def train_one(out: Path, way: str, n: int, seed: int) -> tuple[Checkpoint, float
     begun = process_time()
     trained = train_model(
         project, recipe, fold=len(annotated), folder=folder, data=AnnotatedData(runs=tuple(runs)),
-        start=start, resume=(folder / "last.ckpt").is_file(),
+        start=start, execution=Execution(resume=(folder / "last.ckpt").is_file()),
     )  # fmt: skip
     return trained, process_time() - begun

@@ -24,6 +24,7 @@ from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.inference.tiling.windows import window_regions
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.simulation.options import SimulationRecipe
+from tomosoup.training.options import Execution
 from tomosoup.training.train import train
 
 RUNS, TRAINED, SIMULATION_SEED = 12, 5, 21
@@ -45,7 +46,9 @@ def train_all(out: Path, *names: Words) -> None:
             folder = model.with_suffix(".training")
             begun = (folder / "last.ckpt").is_file()
             recipe = trainings()[name][0].model_copy(update={"seed": seed})
-            train(project, recipe, fold=TRAINED, folder=folder, data=data, resume=begun).save(model)
+            train(project, recipe, fold=TRAINED, folder=folder, data=data, execution=Execution(resume=begun)).save(
+                model
+            )
 
 
 def wanted(out: Path, names: Sequence[str]) -> Iterator[tuple[str, int, Path]]:

@@ -1,4 +1,4 @@
-"""Weights for other species than they were trained on: what fine-tuning starts from."""
+"""Weights for other species than they were trained on, to start fine-tuning from."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from tomosoup.models.nets.options import Architecture
 
 
 def for_species(start: Checkpoint, species: Sequence[Species]) -> Checkpoint:
-    """The checkpoint in a net for `species`: all its weights but the rows of the output are as they were.
+    """The checkpoint in a net for `species`. Only the rows of the output differ.
 
-    A species that the checkpoint knows by name keeps its rows; one that it does not know has a new net's, random.
-    Thresholds and calibration belong to the old weights and are left behind. Raises `InputError` where inner layers,
-    too, are as wide as there are species.
+    A species that the checkpoint knows by name keeps its rows. A new species gets the random rows of a new net.
+    Thresholds and calibration belong to the old weights and are left out. Raises `InputError` where the width of inner
+    layers, too, follows the number of species.
     """
     if (species := tuple(species)) == start.species:
         return start
-    ahead = int(start.segments_voxels)  # nets that label voxels have the background first
+    ahead = int(start.segments_voxels)  # segmentation models have the background first
     names = [s.name for s in start.species]
     known = [i for i, s in enumerate(species) if s.name in names]
     kept = [*range(ahead), *(names.index(species[i].name) + ahead for i in known)]
-    places = [*range(ahead), *(i + ahead for i in known)]
+    rows = [*range(ahead), *(i + ahead for i in known)]
     fresh = build_net(start.architecture.given_weights(), classes=len(species)).state_dict()
     axes = class_axes(start.architecture)
     if any(w.shape != fresh[name].shape and not axes[name] for name, w in start.weights.items()):
         raise InputError(
-            f"The net of the weights to start from has layers as narrow as its {len(names)} species and no room for "
-            f"{len(species)}: start from a checkpoint with larger net.decoder-widths."
+            f"Inner layers of the net to start from are as narrow as its {len(names)} species and do not fit "
+            f"{len(species)}: start from a checkpoint with larger net.decoder_widths."
         )
     weights = {}
     for name, new in fresh.items():
         old, by_class = start.weights[name].to(new.dtype), axes[name]
         weights[name] = new.clone() if by_class else old
         if by_class:
-            here = _rows(new.shape, by_class, places, classes=len(species) + ahead)
+            here = _rows(new.shape, by_class, rows, classes=len(species) + ahead)
             weights[name][here] = old[_rows(old.shape, by_class, kept, classes=len(names) + ahead)]
     tuned = {"thresholds": {}, "mixed_thresholds": {}, "averaging_thresholds": {}, "calibration": {}}
     return replace(start, weights=weights, species=species, **tuned)

@@ -1,4 +1,4 @@
-"""Models and projects that call one particle by different names."""
+"""Models and projects with different names for the same particle."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ T = TypeVar("T")
 
 
 def named_for(project: Project, models: Sequence[Checkpoint]) -> list[Checkpoint]:
-    """The models with their species called as the project calls them; unknown ones and projects not copick's as before.
+    """The models with the project's names for their species, where it is a copick project that knows them.
 
-    Raises `InputError` where two of the names could be meant.
+    Raises `InputError` where a name could mean two of the project's species.
     """
     if not isinstance(project, CopickProject):
         return list(models)

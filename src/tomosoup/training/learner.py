@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import lightning.pytorch as pl
@@ -25,7 +25,7 @@ from tomosoup.training.batch_norm import estimate_norms
 from tomosoup.training.options import LossOptions, TrainingRecipe
 from tomosoup.training.run.resume import moved, refuse_another
 from tomosoup.training.supervision.augmentation import Mix, draw_mixup
-from tomosoup.training.supervision.crops import Crops, Example, generator, half_overlapping, large_crops, target_of
+from tomosoup.training.supervision.crops import Example, generator, half_overlapping, large_crops, target_of
 from tomosoup.training.supervision.losses import training_loss
 
 HELD_OUT_LOSS = "held_out_loss"
@@ -35,7 +35,7 @@ MIXUP = 1
 
 
 def cosine_with_warmup(update: int, *, warmup: float, total: int) -> float:
-    """Share of the peak learning rate at an update (from 0): linear from 0 over `warmup` updates, then the cosine.
+    """Fraction of the peak learning rate at an update (from 0): linear from 0 over `warmup` updates, then the cosine.
 
     The cosine runs from update 0 to `total`, so the rate steps down a little where the warm-up ends (as in timm).
     """
@@ -47,18 +47,19 @@ def cosine_with_warmup(update: int, *, warmup: float, total: int) -> float:
 def mixed_loss(net: nn.Module, windows: Tensor, targets: Tensor, *, recipe: LossOptions, mix: Mix | None) -> Tensor:
     """The loss of `(b, 1, z, y, x)` windows and `(b, c, z, y, x)` targets; with `mix`, of windows mixed in pairs.
 
-    Mixed is the loss, not the target: share * loss against a window's own target + (1 - share) * against its partner's.
+    The losses are mixed, not the targets: weight * loss against a window's own target + (1 - weight) * loss against
+    its partner's (mixup, Zhang et al. 2018).
     """
     if mix is None:
         return training_loss(net(windows), targets, recipe)
     order = mix.order.to(windows.device)
-    output = net(mix.share * windows + (1 - mix.share) * windows[order])
+    output = net(mix.weight * windows + (1 - mix.weight) * windows[order])
     own, partners = training_loss(output, targets, recipe), training_loss(output, targets[order], recipe)
-    return mix.share * own + (1 - mix.share) * partners
+    return mix.weight * own + (1 - mix.weight) * partners
 
 
 def running_average(decay: float, *, after: int) -> Callable[[Tensor, Tensor, int | Tensor], Tensor]:
-    """How the average goes on with an update's weights: it is those weights for `after` updates, then decays."""
+    """The rule that updates the average of the weights: a copy of them for `after` updates, then a running average."""
 
     def average(averaged: Tensor, current: Tensor, updates: int | Tensor) -> Tensor:
         return current if updates < after else decay * averaged + (1 - decay) * current
@@ -67,7 +68,10 @@ def running_average(decay: float, *, after: int) -> Callable[[Tensor, Tensor, in
 
 
 def tile_loss(output: Volume, example: Example, species: Sequence[Species], recipe: TrainingRecipe) -> float:
-    """The mean loss of a net's output `(c, z, y, x)` for an example, over tiles that cover it, at most a crop large."""
+    """The mean loss of a net's output `(c, z, y, x)` for an example, over tiles that cover it.
+
+    A tile is a crop, cut down to the output's size.
+    """
     losses = []
     tile = [min(w, n) for w, n in zip(recipe.crop, output.shape, strict=True)]
     for region in half_overlapping(output.shape, tile, overlap=False):
@@ -86,16 +90,21 @@ class Learner(pl.LightningModule):
         *,
         updates_per_epoch: int,
         identity: Mapping[str, Any],
-        about: Mapping[str, Any],
+        metadata: Mapping[str, Any],
         trained_on: Sequence[Example] = (),
         progress: Progress = no_progress,
     ) -> None:
-        """`identity` is what a training must have been started with, in JSON's types, to be gone on with; `about` is
-        what a checkpoint of it says besides weights and results (`Checkpoint.about`). `trained_on` is what norms are
-        estimated on, where the recipe says so.
+        """A net with its first weights.
+
+        Args:
+            updates_per_epoch: Updates of this process in an epoch.
+            identity: What a training must have been started with, in JSON's types, to be resumed.
+            metadata: What its checkpoint says besides weights and results (`Checkpoint.about`).
+            trained_on: Tomograms on which statistics of batch norms are estimated, where the recipe asks for it.
         """
         super().__init__()
-        self.recipe, self.species, self.identity, self.about = recipe, tuple(species), dict(identity), dict(about)
+        self.recipe, self.species = recipe, tuple(species)
+        self.identity, self.metadata = dict(identity), dict(metadata)
         self.updates_per_epoch, self.progress = updates_per_epoch, progress
         self.net = build_net(recipe.net, classes=len(self.species))
         if recipe.encoder_rate == 0:
@@ -114,7 +123,7 @@ class Learner(pl.LightningModule):
         loss = mixed_loss(self.net, windows, targets, recipe=self.recipe.loss, mix=mix)
         if not torch.isfinite(loss):
             raise InputError(
-                f"The loss became {float(loss)} after {self.global_step} updates: train with a lower --learning-rate."
+                f"The loss became {float(loss)} after {self.global_step} updates: train with a lower `learning_rate`."
             )
         self.log("loss", loss)
         self.log("epoch_loss", loss, on_step=False, on_epoch=True)
@@ -125,7 +134,7 @@ class Learner(pl.LightningModule):
         return batch if isinstance(batch, Example) else super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def validation_step(self, held_out: Example, _: int) -> None:
-        """Blended output for the held-out run, its loss, its picks, their best F4, thresholds for runs to come."""
+        """Predict the held-out run, blended; keep its loss, the best F4 of its picks, and thresholds for new runs."""
         recipe = self.recipe
         if self.norm_crops:
             estimate_norms(self.net, self.norm_crops, most=recipe.norm_crops, device=self.device)
@@ -185,22 +194,22 @@ class Learner(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _groups(self) -> list[dict[str, Any]]:
-        """The parameters that are trained, the encoder's apart where it has a rate of its own."""
-        rate, share = self.recipe.learning_rate, self.recipe.encoder_rate
+        """The trained parameters; the encoder's in a second group where its learning rate differs."""
+        rate, fraction = self.recipe.learning_rate, self.recipe.encoder_rate
         trained = {name: p for name, p in self.net.named_parameters() if p.requires_grad}
-        encoder = [p for name, p in trained.items() if share != 1 and name.startswith("encoder.")]
-        others = [p for name, p in trained.items() if share == 1 or not name.startswith("encoder.")]
-        groups = [{"params": others, "lr": rate}, {"params": encoder, "lr": rate * share}]
+        encoder = [p for name, p in trained.items() if fraction != 1 and name.startswith("encoder.")]
+        others = [p for name, p in trained.items() if fraction == 1 or not name.startswith("encoder.")]
+        groups = [{"params": others, "lr": rate}, {"params": encoder, "lr": rate * fraction}]
         return [group for group in groups if group["params"]]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what the last validation found beside the weights that it judged."""
+        """Store the results of the last validation with the weights that it used."""
         checkpoint["results"] = self.results
-        checkpoint["about"] = self.about
+        checkpoint["about"] = self.metadata
         checkpoint["identity"] = self.identity
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take up the folder where it now is. Raises `InputError` where the training to resume was another one."""
+        """Resume in today's folder. Raises `InputError` where the training to resume was another one."""
         refuse_another(self.identity, checkpoint["identity"])
         for callback in self.trainer.checkpoint_callbacks:
             state = checkpoint["callbacks"].get(callback.state_key)
@@ -210,40 +219,18 @@ class Learner(pl.LightningModule):
 
 
 class Reporter(pl.Callback):
-    """Tells `progress` how many updates are done."""
+    """Reports to `progress` how many updates are done."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
-        self.says = "Training"
+        self.what = "Training"
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """One update more."""
-        self.progress(self.says, trainer.global_step, int(trainer.estimated_stepping_batches))
+        self.progress(self.what, trainer.global_step, int(trainer.estimated_stepping_batches))
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Say the score so far."""
+        """Show the latest score."""
         if isinstance(module, Learner) and module.results:
-            self.says = f"Training (held-out F4 {module.results['f4']:.3f})"
-            self.progress(self.says, trainer.global_step, int(trainer.estimated_stepping_batches))
-
-
-class ShuffledByEpoch(torch.utils.data.Sampler[int]):
-    """A new order every epoch that depends on seed and epoch alone; Lightning tells the epoch, also when it resumes.
-
-    Where several processes train side by side each draws its own part of the order, all of one length.
-    """
-
-    def __init__(self, crops: Crops, *, devices: int = 1) -> None:
-        self.crops, self.devices = crops, devices
-
-    def set_epoch(self, epoch: int) -> None:
-        """The epoch, from 0, that is about to be drawn."""
-        self.crops.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.crops.per_epoch // self.devices
-
-    def __iter__(self) -> Iterator[int]:
-        rank = torch.distributed.get_rank() if self.devices > 1 else 0
-        order = self.crops.order()
-        return iter(order[rank : len(self) * self.devices : self.devices])
+            self.what = f"Training (held-out F4 {module.results['f4']:.3f})"
+            self.progress(self.what, trainer.global_step, int(trainer.estimated_stepping_batches))

@@ -1,235 +1,235 @@
-"""Soups of checkpoint files, held against the runs of a project: what `tomosoup soup` does."""
+"""Soups of checkpoints, with thresholds and batch norm statistics from the runs of a project."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import torch
-
-from tomosoup.cli.options.commands import SoupCommand
 from tomosoup.core.errors import InputError, shortened
-from tomosoup.core.progress import Progress, no_progress
+from tomosoup.core.progress import Progress, no_progress, part
+from tomosoup.data.options import AnnotatedData
 from tomosoup.data.project import Project, open_project
 from tomosoup.data.tomogram import select_tomogram
 from tomosoup.data.truth import read_truths
 from tomosoup.inference.engines.choice import best_device
 from tomosoup.inference.engines.net_cache import Nets
-from tomosoup.inference.ensemble import ensemble_heatmap, read_picks
+from tomosoup.inference.ensemble import AS_TRAINED, ensemble_heatmap, read_picks
+from tomosoup.inference.options.hardware import InferenceOptions
+from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.inference.readout.noise_scaling import mean_signal_levels, noise_corrected
 from tomosoup.models.checkpoint import Checkpoint, load
-from tomosoup.models.history import Souped, first_training, last_training, runs_seen
+from tomosoup.models.history import Souped, last_training, runs_seen
 from tomosoup.models.soup import greedy_soup, mismatches, soup
 from tomosoup.scoring.thresholds import Pairs, best_thresholds, steady_thresholds
-from tomosoup.training.batch_norm import estimate_norms, has_batch_norm
-from tomosoup.training.options import LossOptions, TrainingRecipe
+from tomosoup.training.batch_norm import has_batch_norm, training_crops, with_statistics
 from tomosoup.training.run.best_epochs import kept_checkpoints
-from tomosoup.training.supervision.crops import Crops, large_crops, normalised, read_examples
-
-CROPS = 256
-"""How many training crops re-estimate the statistics of batch norm."""
-
-
-def with_statistics(checkpoint: Checkpoint, crops: Crops, *, device: torch.device | None = None) -> Checkpoint:
-    """The checkpoint with the statistics of its batch norms re-estimated on training crops, as many as `CROPS`.
-
-    A checkpoint without batch norm comes back as it is.
-    """
-    net = checkpoint.net().to(device)
-    if not has_batch_norm(net):
-        return checkpoint
-    estimate_norms(net, crops, most=CROPS, device=device)
-    return replace(checkpoint, weights={k: v.cpu() for k, v in net.state_dict().items()})
+from tomosoup.training.supervision.crops import Crops
 
 
 @dataclass(frozen=True)
-class Ingredient:
-    """A checkpoint and what to call it."""
+class NamedCheckpoint:
+    """A checkpoint and what messages call it."""
 
     name: str
     checkpoint: Checkpoint
 
 
 @dataclass(frozen=True)
-class Made:
-    """A soup, and what its maker should know."""
+class FinishedSoup:
+    """A soup, and sentences on what its score is worth."""
 
     checkpoint: Checkpoint
     notes: tuple[str, ...]
 
-
-def make_soup(options: SoupCommand, *, progress: Progress = no_progress) -> Made:
-    """The soup that the options ask for, with notes on what it is worth.
-
-    With a project, the statistics of batch norms are re-estimated on crops of the runs that the ingredients trained
-    on; the runs named, or those that no ingredient has seen, choose what goes into a greedy soup and set thresholds.
-    Raises `InputError` for ingredients that do not go together, for a net with batch norm or a greedy soup without a
-    project, and for a greedy soup without a run to choose by.
-    """
-    ingredients = read_ingredients(options.ingredients)
-    checkpoints = [i.checkpoint for i in ingredients]
-    if options.greedy and options.weights:
-        raise InputError("A greedy soup weighs what it keeps alike: leave --weights or --greedy out.")
-    for other in ingredients[1:]:
-        if found := mismatches(checkpoints[0], other.checkpoint):
-            raise InputError(
-                f"{ingredients[0].name} and {other.name} cannot be averaged: they differ in {'; '.join(found)}."
-            )
-    mean = soup(checkpoints, weights=options.weights or None)
-    if options.project is None:
-        return Made(_without_project(options, mean, ingredients), tuple(seen_by(ingredients, None)[1]))
-    project = open_project(options.project)
-    truths = read_truths(project, options.data.model_copy(update={"runs": ()}))
-    unseen, notes = seen_by(ingredients, list(truths))
-    runs = list(options.data.runs) or unseen
-    if unknown := [run for run in runs if run not in truths]:
-        raise InputError(f"{project.path} has no true picks of {shortened(unknown)}: name others with --runs.")
-    if known := [run for run in runs if run in runs_seen(mean.history).trained]:
-        notes.append(f"an ingredient was trained on {shortened(known)}: what is chosen there flatters")
-    crops = training_crops(project, options, mean, progress=progress) if has_batch_norm(mean.net()) else None
-    judge = Judge(project, options, runs, crops, progress=progress)
-    if options.greedy:
-        if not runs:
-            raise InputError(
-                f"A greedy soup is chosen by runs that no ingredient has seen, and {project.path} has none "
-                f"(annotated are {shortened(list(truths))}): name runs with --runs; the score there will flatter."
-            )
-        mean, steps = greedy_soup(checkpoints, judge.score)
-        notes += [
-            f"{'kept' if kept else 'left'} {ingredients[i].name}: F4 {value:.3f}{' with it' if n else ' alone'}"
-            for n, (i, value, kept) in enumerate(steps)
-        ]
-    mean = judge.finished(mean)
-    if runs:
-        pairs = judge.pairs(mean)
-        usual = mean_signal_levels([picks for picks, _ in pairs]) if options.picking.noise_correction else {}
-        pairs = [
-            (noise_corrected(picks, usual, power=options.picking.noise_correction), truth) for picks, truth in pairs
-        ]
-        value = best_thresholds(pairs, mean.species)[1].weighted
-        what = "ingredients and thresholds" if options.greedy else "thresholds"
-        notes.append(
-            f"weighted F4 {value:.3f} on {shortened(runs)} (best thresholds there), where {what} were chosen: score "
-            "other runs to know how good it is"
-        )
-        event = mean.history[-1]
-        assert isinstance(event, Souped)
-        event = replace(event, chosen_on=tuple(runs), f4=value)
-        mean = replace(mean, thresholds=steady_thresholds(pairs, mean.species), signal_levels=usual, history=(event,))
-    return Made(mean, tuple(notes))
+    @property
+    def ingredients(self) -> int:
+        """How many checkpoints went into it."""
+        return sum(len(event.ingredients) for event in self.checkpoint.history if isinstance(event, Souped))
 
 
-def read_ingredients(paths: Sequence[Path]) -> list[Ingredient]:
-    """The checkpoints at these paths; a training's folder stands for all the best epochs that it kept."""
-    found = []
-    for path in paths:
-        if path.is_dir():
-            kept = kept_checkpoints(path)
-            found += [Ingredient(f"{path} epoch {last_training(c.history).epoch}", c) for c in kept]
-        else:
-            found.append(Ingredient(str(path), load(path)))
-    return found
-
-
-def seen_by(ingredients: Sequence[Ingredient], runs: Sequence[str] | None) -> tuple[list[str], list[str]]:
-    """Which of these runs no ingredient has seen, and a warning where there is none.
-
-    Where the runs are not known (None) those stand for them that the ingredients' trainings name.
-    """
-    seen = [runs_seen(i.checkpoint.history) for i in ingredients]
-    trained = frozenset().union(*(s.trained for s in seen))
-    held_out = frozenset().union(*(s.held_out for s in seen))
-    unseen = [run for run in runs or () if run not in trained | held_out]
-    if unseen:
-        return unseen, [f"seen by no ingredient: {shortened(unseen)}"]
-    if only_chose := sorted(held_out - trained):
-        return [], [
-            f"no known run is unseen by every ingredient; {shortened(only_chose)} only chose weights: a score there "
-            "flatters"
-        ]
-    return [], [
-        "no known run is unseen by every ingredient: a score on any of them is not a held-out score"
-        if trained
-        else "the ingredients' histories name no runs: only you know on which runs a score is a held-out score"
-    ]
-
-
-@dataclass
-class Judge:
-    """What a soup is worth on some runs of a project."""
+@dataclass(frozen=True)
+class SoupScorer:
+    """Finishes soups and scores them on some runs of a project."""
 
     project: Project
-    options: SoupCommand
     runs: Sequence[str]
+    data: AnnotatedData
+    plan: PickingPlan
+    inference: InferenceOptions
     crops: Crops | None
+    """Training crops for the statistics of batch norms; None for a net without batch norm."""
     progress: Progress = no_progress
 
     def finished(self, mean: Checkpoint) -> Checkpoint:
         """The soup with the statistics of its batch norms re-estimated, where it has any."""
-        return (
-            with_statistics(mean, self.crops, device=best_device(self.options.inference.device)) if self.crops else mean
-        )
+        if self.crops is None:
+            return mean
+        return with_statistics(mean, self.crops, device=best_device(self.inference.device))
 
     def pairs(self, checkpoint: Checkpoint) -> Pairs:
         """Picks and true picks of every run."""
-        options = self.options
-        truths = read_truths(self.project, options.data.model_copy(update={"runs": tuple(self.runs)}))
+        truths = read_truths(self.project, self.data.model_copy(update={"runs": tuple(self.runs)}))
         found = []
-        for run, truth in truths.items():
-            volume = select_tomogram(self.project, run, options.data)
+        for i, (run, truth) in enumerate(truths.items()):
             heatmap = ensemble_heatmap(
-                volume, [checkpoint], plan=options.picking, nets=Nets(options.inference), progress=self.progress
+                select_tomogram(self.project, run, self.data),
+                [checkpoint],
+                plan=self.plan,
+                nets=Nets(self.inference),
+                progress=part(self.progress, i, len(truths)),
             )
-            found.append((read_picks(heatmap, [checkpoint], plan=options.picking), truth))
+            found.append((read_picks(heatmap, [checkpoint], plan=self.plan), truth))
         return found
 
     def score(self, mean: Checkpoint) -> float:
         """Weighted F4 at the best thresholds."""
         return best_thresholds(self.pairs(self.finished(mean)), mean.species)[1].weighted
 
+    def with_thresholds(self, mean: Checkpoint) -> Checkpoint:
+        """A finished soup with thresholds and signal levels from the runs; its history keeps the F4 and the runs."""
+        pairs, power = self.pairs(mean), self.plan.noise_correction
+        levels = mean_signal_levels([picks for picks, _ in pairs]) if power else {}
+        pairs = [(noise_corrected(picks, levels, power=power), truth) for picks, truth in pairs]
+        event = mean.history[-1]
+        assert isinstance(event, Souped)  # every soup's history ends so
+        event = replace(event, chosen_on=tuple(self.runs), f4=best_thresholds(pairs, mean.species)[1].weighted)
+        return replace(mean, thresholds=steady_thresholds(pairs, mean.species), signal_levels=levels, history=(event,))
 
-def _without_project(options: SoupCommand, mean: Checkpoint, ingredients: Sequence[Ingredient]) -> Checkpoint:
-    """The mean as it is. Raises `InputError` where a project is needed."""
-    if options.greedy:
-        raise InputError("A greedy soup is chosen by annotated runs: name their --project.")
-    if len(ingredients) > 1 and has_batch_norm(mean.net()):
+
+def make_soup(
+    ingredients: Sequence[str | Path | Checkpoint],
+    *,
+    weights: Sequence[float] = (),
+    greedy: bool = False,
+    project: Project | str | Path | None = None,
+    data: AnnotatedData = AnnotatedData(),  # noqa: B008 - immutable
+    plan: PickingPlan = AS_TRAINED,
+    inference: InferenceOptions = InferenceOptions(),  # noqa: B008 - immutable
+    progress: Progress = no_progress,
+) -> FinishedSoup:
+    """The soup of some checkpoints, with notes on what its score is worth.
+
+    With a project, the statistics of batch norms are re-estimated on crops of the runs that the ingredients trained on.
+    `data.runs`, or the runs that no ingredient has seen, choose what goes into a greedy soup and set thresholds.
+
+    Args:
+        ingredients: Checkpoints or their files. The folder of a training stands for the best epochs that it kept.
+        weights: Of each ingredient in the mean; by default all are equal.
+        greedy: Start with the best ingredient, and add another one only if the score on the runs rises.
+        plan: How to pick these runs.
+
+    Raises `InputError` for ingredients that do not go together, for a net with batch norm or a greedy soup without a
+    project, and for a greedy soup without a run to choose by.
+    """
+    named = read_ingredients(ingredients)
+    mean = _mean(named, weights, greedy=greedy)
+    if project is None:
+        _refuse_without_project(mean, len(named), greedy=greedy)
+        return FinishedSoup(mean, tuple(seen_by(named, None)[1]))
+    project = project if not isinstance(project, str | Path) else open_project(project)
+    annotated = list(read_truths(project, data.model_copy(update={"runs": ()})))
+    unseen, notes = seen_by(named, annotated)
+    runs = list(data.runs) or unseen
+    notes += _notes_on_runs(mean, runs, annotated, project)
+    crops = training_crops(project, data, mean, progress=progress) if has_batch_norm(mean.net()) else None
+    scorer = SoupScorer(project, runs, data, plan, inference, crops, progress)
+    if greedy:
+        mean, added = _greedy(named, scorer, annotated)
+        notes += added
+    mean = scorer.finished(mean)
+    if runs:
+        mean = scorer.with_thresholds(mean)
+        notes.append(_note_on_score(mean, runs, greedy=greedy))
+    return FinishedSoup(mean, tuple(notes))
+
+
+def _mean(named: Sequence[NamedCheckpoint], weights: Sequence[float], *, greedy: bool) -> Checkpoint:
+    """The mean of all ingredients. Raises `InputError` for those that do not go together, by their names."""
+    if greedy and weights:
+        raise InputError("A greedy soup gives all that it keeps the same weight: leave out `weights` or `greedy`.")
+    for other in named[1:]:
+        if found := mismatches(named[0].checkpoint, other.checkpoint):
+            raise InputError(f"{named[0].name} and {other.name} cannot be averaged: they differ in {'; '.join(found)}.")
+    return soup([one.checkpoint for one in named], weights=weights or None)
+
+
+def _refuse_without_project(mean: Checkpoint, ingredients: int, *, greedy: bool) -> None:
+    """Raises `InputError` for a soup that needs a project."""
+    if greedy:
+        raise InputError("A greedy soup is chosen by annotated runs: give their `project`.")
+    if ingredients > 1 and has_batch_norm(mean.net()):
         raise InputError(
             f"The net {mean.architecture.name} has batch norm, whose statistics must be re-estimated for the mean of "
-            "the weights: name the --project that the ingredients were trained on."
+            "the weights: give the `project` that the ingredients were trained on."
         )
-    return mean
 
 
-def training_crops(
-    project: Project, options: SoupCommand, mean: Checkpoint, *, progress: Progress = no_progress
-) -> Crops:
-    """Crops as the (first) ingredient's norms were of, from the runs that any ingredient was trained on."""
-    runs = tuple(run for run in runs_seen(mean.history).trained if run in project.runs)
-    if not runs:
+def _notes_on_runs(mean: Checkpoint, runs: Sequence[str], annotated: list[str], project: Project) -> list[str]:
+    """A warning where the runs were trained on. Raises `InputError` for runs that are not annotated."""
+    if unknown := [run for run in runs if run not in annotated]:
+        raise InputError(f"{project.path} has no true picks of {shortened(unknown)}: name others with `runs`.")
+    if known := [run for run in runs if run in runs_seen(mean.history).trained]:
+        return [f"an ingredient was trained on {shortened(known)}: a score there is too high"]
+    return []
+
+
+def _greedy(named: Sequence[NamedCheckpoint], scorer: SoupScorer, annotated: list[str]) -> tuple[Checkpoint, list[str]]:
+    """A greedy soup, and a note on each step. Raises `InputError` where there is no run to choose by."""
+    if not scorer.runs:
         raise InputError(
-            f"{project.path} has none of the runs that the ingredients were trained on, which re-estimate their batch "
-            "norms: name the project that they were trained on."
+            f"A greedy soup is chosen by runs that no ingredient has seen, and {scorer.project.path} has none "
+            f"(annotated are {shortened(annotated)}): name runs with `runs`; the score there will be too high."
         )
-    data = options.data.model_copy(update={"runs": runs})
-    examples = normalised(
-        read_examples(project, data, voxel_size=mean.voxel_size, progress=progress), mean.normalisation
-    )
-    recipe = _recipe_of(mean)
-    if recipe.norm_crops:
-        multiple: Any = mean.net().multiple
-        return large_crops(examples, mean.species, recipe, multiple=multiple)
-    return Crops(examples, mean.species, recipe)
+    mean, steps = greedy_soup([one.checkpoint for one in named], scorer.score)
+    return mean, [
+        f"{'kept' if kept else 'left'} {named[i].name}: F4 {value:.3f}{' with it' if n else ' alone'}"
+        for n, (i, value, kept) in enumerate(steps)
+    ]
 
 
-def _recipe_of(mean: Checkpoint) -> TrainingRecipe:
-    """The recipe of the first training in the history, or a plain one for its net and windows."""
-    training = first_training(mean.history)
-    if training and training.recipe:
-        return TrainingRecipe.of(training.recipe, source="The first ingredient's history")
-    return TrainingRecipe(
-        net=mean.architecture,
-        windows=mean.windows,
-        loss=LossOptions(name="dice" if mean.segments_voxels else "weighted"),
+def _note_on_score(mean: Checkpoint, runs: list[str], *, greedy: bool) -> str:
+    event = mean.history[-1]
+    assert isinstance(event, Souped)
+    what = "ingredients and thresholds" if greedy else "thresholds"
+    return (
+        f"weighted F4 {event.f4:.3f} on {shortened(runs)} (best thresholds there), where {what} were chosen: score "
+        "other runs to know how good it is"
     )
+
+
+def read_ingredients(ingredients: Sequence[str | Path | Checkpoint]) -> list[NamedCheckpoint]:
+    """The checkpoints, those of files read; the folder of a training stands for all the best epochs that it kept."""
+    found = []
+    for number, one in enumerate(ingredients, start=1):
+        if isinstance(one, Checkpoint):
+            found.append(NamedCheckpoint(f"checkpoint {number}", one))
+        elif Path(one).is_dir():
+            kept = kept_checkpoints(one)
+            found += [NamedCheckpoint(f"{one} epoch {last_training(c.history).epoch}", c) for c in kept]
+        else:
+            found.append(NamedCheckpoint(str(one), load(one)))
+    return found
+
+
+def seen_by(ingredients: Sequence[NamedCheckpoint], runs: Sequence[str] | None) -> tuple[list[str], list[str]]:
+    """Which of these runs no ingredient has seen, and a warning where there is none.
+
+    Where the runs are not known (None), the runs that the ingredients' histories name stand for them.
+    """
+    seen = [runs_seen(i.checkpoint.history) for i in ingredients]
+    trained = frozenset[str]().union(*(s.trained for s in seen))
+    held_out = frozenset[str]().union(*(s.held_out for s in seen))
+    unseen = [run for run in runs or () if run not in trained | held_out]
+    if unseen:
+        return unseen, [f"seen by no ingredient: {shortened(unseen)}"]
+    if only_chose := sorted(held_out - trained):
+        return [], [
+            f"no known run is unseen by every ingredient; {shortened(only_chose)} chose the weights: a score there is "
+            "too high"
+        ]
+    return [], [
+        "no known run is unseen by every ingredient: a score on any of them is not a held-out score"
+        if trained
+        else "the ingredients' histories name no runs: only you know on which runs a score is a held-out score"
+    ]

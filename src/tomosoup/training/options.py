@@ -1,4 +1,4 @@
-"""What a training does: net, target, windows, augmentation, optimiser."""
+"""Options of a training: net, target, windows, augmentation, optimiser; how it runs."""
 
 from __future__ import annotations
 
@@ -10,34 +10,35 @@ from pydantic import model_validator
 
 from tomosoup.core.config import ZYX, Options, Recipe, Share, Typed
 from tomosoup.core.types import Species
+from tomosoup.inference.options.hardware import Hardware
 from tomosoup.inference.options.picking import PeakOptions, SegmentationOptions
 from tomosoup.models.nets.options import Architecture, NetOptions, UNet3dOptions
 from tomosoup.models.window_plan import WindowPlan
 
 PAPER_SIGMA = 60.074
-"""The 4th place's width of the target, in Å: 6 voxels of 10.012."""
+"""Standard deviation (Å) of the 4th place's target: 6 voxels of 10.012."""
 
 
 class LossOptions(Options):
-    """How far the prediction p is from the target g, in a number."""
+    """The loss: how far the prediction p is from the target g."""
 
     name: Literal["weighted", "balanced", "dice"] = "weighted"
-    """weighted: mean of (p - g)² (g + floor), the 4th place's A1; balanced: particles and the rest apart, their A2;
-    dice: Dice and cross-entropy over softmax, background included, the 8th place's, for nets that label voxels."""
+    """weighted: the mean of (p - g)² (g + floor), of the 4th place's A1. balanced: particles and background have equal
+    weight, of their A2. dice: Dice and cross-entropy, of the 8th place, for segmentation models."""
     floor: Annotated[float, Ge(0)] = 0.1
     """Weight of an empty voxel in the weighted loss."""
     positive_from: Annotated[float, Gt(0), Lt(1)] = 0.1
-    """Balanced: voxels whose target is at least this are positive, the others negative."""
+    """Balanced: voxels with a target of at least this are positive, the others negative."""
     positive_weight: Annotated[float, Ge(0)] = 1.0
     """Balanced: weight of the positive voxels' mean squared error."""
     negative_weight: Annotated[float, Ge(0)] = 1.0
     """Balanced: weight of the negative voxels' mean squared error."""
     eps: Annotated[float, Gt(0)] = 1e-6
-    """Balanced: added to the counts, so that a batch without particles has a loss."""
+    """Balanced: added to both counts of voxels, so that a batch without particles has a finite loss."""
 
 
 class AugmentationOptions(Options):
-    """Random changes of a training window; each with its probability."""
+    """Random changes of training windows."""
 
     RENAMED: ClassVar = {
         "flip_chance": "flip_probability",
@@ -47,38 +48,45 @@ class AugmentationOptions(Options):
     }
 
     flip_probability: Share = 0.5
-    """Mirror along each of the flip axes, independently."""
+    """Probability to mirror a window along each of the flip axes."""
     flip_axes: tuple[Literal["z", "y", "x"], ...] = ("z", "y", "x")
     """Axes that may be mirrored."""
     affine_probability: Share = 0.5
-    """Rotate, scale and shift in the plane (zeros come in from outside)."""
+    """Probability to rotate, scale and shift a window in the plane. Voxels from outside are zero."""
     shift: Share = 0.05
-    """Largest in-plane shift, as a share of the window."""
+    """Largest shift in the plane, as a fraction of the window."""
     scale: Share = 0.1
-    """Largest relative change of size."""
+    """Largest change of scale, as a fraction."""
     rotation_degrees: Annotated[float, Ge(0), Le(180)] = 180.0
-    """Largest in-plane rotation."""
+    """Largest rotation in the plane."""
     intensity_probability: Share = 0.3
-    """Change contrast and brightness."""
+    """Probability to change contrast and brightness."""
     intensity: Share = 0.3
-    """Largest relative change of contrast, and of brightness in standard deviations."""
+    """Largest change of contrast, as a fraction, and of brightness, in standard deviations."""
     mixup_probability: Share = 0.0
-    """Mix a batch's windows in pairs; the loss is mixed likewise (mixup, Zhang et al. 2018)."""
+    """Probability to mix the windows of a batch in pairs, and their losses (mixup, Zhang et al. 2018)."""
     mixup_alpha: Annotated[float, Gt(0)] = 1.0
-    """The share of each window is drawn from Beta(alpha, alpha)."""
+    """The weight of each window in a pair is drawn from Beta(alpha, alpha)."""
+
+
+class Execution(Hardware):
+    """How a training runs. It makes no difference to the weights (on one kind of device)."""
+
+    resume: bool = False
+    """Resume a training that was stopped; it ends with the weights of an unbroken one."""
 
 
 class PretrainingOptions(Options):
-    """What is different when the net first trains on another project."""
+    """What differs while the net trains on another project first."""
 
     epochs: Annotated[int, Ge(1)] | None = None
-    """In place of the training's own."""
+    """Epochs of the pretraining; by default those of the training."""
     patience: Annotated[int, Ge(1)] | None = None
-    """In place of the training's own."""
+    """Patience of the pretraining; by default that of the training."""
 
 
 class TrainingRecipe(Recipe):
-    """One training run, from crops to the averaged weights."""
+    """A training, from crops to averaged weights."""
 
     FOLDER = "tomosoup.training", "recipes"
 
@@ -86,76 +94,76 @@ class TrainingRecipe(Recipe):
 
     net: Architecture = NetOptions()
     windows: WindowPlan = WindowPlan()
-    """The held-out run is predicted with this plan, and so are others by default."""
+    """Windows for the held-out run, and by default for picking."""
     crop_shape: ZYX | None = None
-    """Voxels of a training crop (z, y, x); none is the windows' shape."""
+    """Voxels of a training crop (z y x); by default the shape of the windows."""
     peaks: PeakOptions = PeakOptions()
-    """How the held-out run's heatmap is read."""
+    """How peaks of the held-out run's heatmap become picks."""
     segmentation: SegmentationOptions = SegmentationOptions()
-    """How its probabilities are read, where the net labels voxels."""
+    """How probabilities become picks, for segmentation models."""
     augmentation: AugmentationOptions = AugmentationOptions()
     normalisation: Literal["volume", "data_set"] = "volume"
-    """Grey values become mean 0, deviation 1: by each volume's own, or by those of all training runs together."""
+    """Grey values are scaled to mean 0 and standard deviation 1: of each volume, or of all training runs together."""
     sigma: Annotated[float, Gt(0)] | None = None
-    """Width of the target's Gaussians in Å; none is 60.074, the 4th place's 6 voxels of 10.012 Å."""
+    """Standard deviation (Å) of the target's Gaussians; by default 60.074, the 4th place's 6 voxels of 10.012 Å."""
     sigma_by_radius: Annotated[float, Gt(0)] | None = None
-    """In place of sigma: the width as a share of each species' radius."""
+    """The same as a fraction of each species' radius, in place of sigma."""
     ball: Annotated[float, Gt(0), Le(2)] = 1.0
-    """Nets that label voxels: radius of the ball that stands for a particle, as a share of the species' radius."""
+    """Segmentation models: radius of a particle's ball of labels, as a fraction of the species' radius."""
     loss: LossOptions = LossOptions()
     extra_tomo_types: tuple[str, ...] = ()
-    """Train on these kinds of tomogram of the same runs, too; the held-out run is predicted in the main kind."""
+    """Train on tomograms of these types, too, from the same runs. The held-out run is of the main type."""
     resample_to: Annotated[float, Gt(0)] | None = None
-    """Voxel size (Å) that tomograms of another one are resampled to; none is that of the weights to start from, or
-    each project's own. The recipes' windows are made for voxels of about 10 Å."""
+    """Resample tomograms to this voxel size (Å). By default it is that of the weights to start from, or the project's.
+    The windows of the recipes suit voxels of about 10 Å."""
     epochs: Annotated[int, Ge(1), Typed("Model")] = 64
-    """Passes over the crops, at most."""
+    """Passes over the crops; early stopping (`patience`) may end a training sooner."""
     crops_per_epoch: Annotated[int, Ge(1)] | None = None
-    """Draw only so many crops of the half-overlapping grid an epoch, others each time; where it has fewer, some of them
-    again, shifted otherwise."""
+    """Crops of an epoch, drawn anew from the half-overlapping grid. A smaller grid is used again with other shifts. By
+    default all crops of the grid, once."""
     crops_per_tomogram: Annotated[int, Ge(1)] | None = None
-    """In place of the grid: so many crops of each tomogram an epoch, about voxels of every species and of the
-    background equally often. With as large a batch, every update sees one tomogram."""
+    """Crops of each tomogram in an epoch, in place of the grid: around voxels of every species and of the background
+    equally often. With a batch of this size, every update sees one tomogram."""
     schedule: Literal["cosine", "plateau"] = "cosine"
-    """How the learning rate falls: by the cosine to 0 at the last update, or by half whenever the held-out run's loss
-    stalls for half the patience."""
+    """How the learning rate falls. cosine: to 0 at the last update. plateau: by half, whenever the loss on the held-out
+    run has not fallen for half the patience."""
     patience: Annotated[int, Ge(1)] | None = None
-    """Stop after so many validations without a lower loss on the held-out run; none is never. Sets the plateau too."""
+    """Stop after this many validations without a lower loss on the held-out run; by default never."""
     best_by: Literal["f4", "loss"] = "f4"
-    """What the held-out run chooses the best weights by: its F4, or its loss."""
+    """Measure on the held-out run that chooses the best weights."""
     keep_best: Annotated[int, Ge(1)] = 1
-    """Best epochs to keep in the training's folder; `tomosoup soup` averages those of a folder."""
+    """How many of the best epochs to keep in the training's folder. `tomosoup soup` averages those of a folder."""
     warmup_epochs: Annotated[float, Ge(0)] = 4
-    """Epochs in which the learning rate rises from 0, before the cosine."""
+    """Epochs in which the learning rate rises from 0 (cosine schedule)."""
     batch_size: Annotated[int, Ge(1), Typed("Speed")] = 32
-    """Crops an update, over all devices."""
+    """Crops of an update, over all devices."""
     learning_rate: Annotated[float, Gt(0)] = 1e-3
     """Peak learning rate of AdamW."""
     encoder_rate: Share = 1.0
-    """The encoder's learning rate as a share of it; 0 freezes the encoder, which saves time, too."""
+    """Learning rate of the encoder, as a fraction of the other one. 0 freezes the encoder and saves time."""
     weight_decay: Annotated[float, Ge(0)] = 0.0
-    """AdamW's weight decay."""
+    """Weight decay of AdamW."""
     average_decay: Annotated[float, Ge(0), Lt(1)] = 0.999
-    """Decay of the running average of the weights, which is what is validated and kept; 0 keeps the weights."""
+    """Decay of the running average of the weights, which is validated and kept; 0 keeps the weights as they are."""
     average_after: Annotated[int, Ge(0)] = 0
-    """Updates before the averaging begins; until then the average is the weights themselves."""
+    """Updates before the averaging begins."""
     norm_crops: Annotated[int, Ge(0)] = 0
-    """Before it is validated, estimate the statistics of the averaged net's batch norms anew, on so many training crops
-    as large as the windows (at most as the tomograms); 0 keeps the average of the training's."""
+    """Training crops, as large as the windows, on which the batch norm statistics of the averaged net are estimated
+    before each validation; 0 keeps the average of the training's statistics."""
     validate_every: Annotated[int, Ge(1)] = 1
-    """Score the held-out run after every so many epochs; `epochs` is a multiple of it."""
+    """Epochs between validations on the held-out run; `epochs` must be a multiple of it."""
     precision: Literal["auto", "32-true", "16-mixed", "bf16-mixed"] = "auto"
-    """Arithmetic; auto is fp32 on a CPU, fp16 mixed on CUDA."""
+    """Arithmetic; auto is fp32 on a CPU and mixed fp16 on CUDA."""
     workers: Annotated[int, Ge(0)] = 0
-    """Processes that prepare crops; 0 prepares them in the training process."""
+    """Processes that prepare crops; 0 prepares them in the training's own process."""
     seed: Annotated[int, Ge(0), Typed("Model")] = 0
-    """Same seed, same data, same machine: same weights."""
+    """The same seed gives the same weights on the same data and machine."""
     pretraining: PretrainingOptions = PretrainingOptions()
-    """What is different in the first step of two (--pretrain-on)."""
+    """What differs in the pretraining on another project (`pretrain_on`)."""
 
     @property
     def segments_voxels(self) -> bool:
-        """Whether the net tells every voxel's species in place of predicting heatmaps."""
+        """Whether the net is a segmentation model, which labels every voxel, in place of a heatmap model."""
         return isinstance(self.net, UNet3dOptions)
 
     @property
@@ -164,16 +172,13 @@ class TrainingRecipe(Recipe):
         return self.crop_shape or self.windows.shape
 
     def with_net(self, net: Architecture) -> TrainingRecipe:
-        """The same for weights that are there already, of this net.
-
-        Raises `InputError` where the recipe is for nets of the other system.
-        """
+        """The same recipe for existing weights of this net. Raises `InputError` where it does not suit the net."""
         return TrainingRecipe.of(
             {**self.model_dump(), "net": net.given_weights().model_dump()}, source="the weights to start from"
         )
 
     def for_pretraining(self) -> TrainingRecipe:
-        """The first step of two: the same, but for what `pretraining` says; on one kind of tomogram."""
+        """The recipe of the pretraining: with the changes of `pretraining`, on one tomogram type."""
         different = {name: value for name, value in self.pretraining if value is not None}
         return self.model_copy(update={**different, "extra_tomo_types": (), "validate_every": 1})
 
@@ -198,7 +203,7 @@ class TrainingRecipe(Recipe):
         return self
 
     @model_validator(mode="after")
-    def _kinds_differ_in_their_grey_values(self) -> Self:
+    def _tomogram_types_differ_in_their_grey_values(self) -> Self:
         if self.extra_tomo_types and self.normalisation == "data_set":
             raise ValueError(
                 "tomogram types differ in their grey values: with `extra_tomo_types` set `normalisation=volume`"
@@ -206,7 +211,7 @@ class TrainingRecipe(Recipe):
         return self
 
     @model_validator(mode="after")
-    def _one_kind_of_width(self) -> Self:
+    def _one_width_of_the_target(self) -> Self:
         if self.sigma is not None and self.sigma_by_radius is not None:
             raise ValueError(
                 "`sigma` and `sigma_by_radius` exclude each other: unset one of them with `sigma=False` or "
@@ -221,7 +226,7 @@ class TrainingRecipe(Recipe):
         return self
 
     def sigmas(self, species: Sequence[Species]) -> list[float]:
-        """Width in Å of the target's Gaussians, a species."""
+        """Standard deviation (Å) of the target's Gaussians for each species."""
         if self.sigma_by_radius is not None:
             return [self.sigma_by_radius * s.radius for s in species]
         return [self.sigma or PAPER_SIGMA] * len(species)

@@ -21,86 +21,74 @@ from tomosoup.data.options import AnnotatedData, Normalisation
 from tomosoup.data.project import Project, open_project
 from tomosoup.data.volumes.voxel_size import same_voxel_size
 from tomosoup.inference.engines.choice import best_device
-from tomosoup.inference.options.hardware import Hardware
 from tomosoup.models.adapt import for_species
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.history import Trained
-from tomosoup.training.learner import HELD_OUT_LOSS, Learner, Reporter, ShuffledByEpoch, running_average
-from tomosoup.training.options import TrainingRecipe
+from tomosoup.training.learner import HELD_OUT_LOSS, Learner, Reporter, running_average
+from tomosoup.training.options import Execution, TrainingRecipe
 from tomosoup.training.run.best_epochs import kept_checkpoints
 from tomosoup.training.run.folds import first_process, hold_out
-from tomosoup.training.run.lightning_adapter import WholeFiles, interrupts_pass, only_our_words
+from tomosoup.training.run.lightning_adapter import ShuffledByEpoch, WholeFiles, interrupts_pass, only_our_words
 from tomosoup.training.run.resume import identity_of, keep_log, stopped_by_itself
 from tomosoup.training.supervision.crops import Crops, Example, data_set_normalisation, normalised, read_examples
-
-AUTO = Hardware()
 
 
 def train(
     project: Project | str | Path,
     recipe: TrainingRecipe,
     *,
-    fold: int = 0,
     folder: str | Path,
+    fold: int = 0,
     data: AnnotatedData = AnnotatedData(),  # noqa: B008 - immutable
     start: Checkpoint | None = None,
-    resume: bool = False,
-    hardware: Hardware = AUTO,
+    execution: Execution = Execution(),  # noqa: B008 - immutable
     progress: Progress = no_progress,
 ) -> Checkpoint:
-    """Train on all chosen annotated runs of a project but the `fold`-th (by name), which chooses the best weights.
+    """Train on all annotated runs of a project but the `fold`-th (by name), which chooses the best weights.
 
-    The averaged weights are validated on the held-out run by blended whole-volume prediction; the best, by the recipe's
-    measure, are returned, with a threshold a species from the same run. The first weights are those of `start`, if it
-    is given (fine-tuning); its species may be others (`fine_tuning.for_species`). Tomograms are resampled to the voxel
-    size of the recipe or, where it says none, of `start`.
-    `folder` keeps the log (`metrics.csv`), the best epochs (`kept_checkpoints`) and what `resume` goes on from, after a
-    kill at any time, to the same weights as an unbroken training.
+    After every epoch the averaged weights pick the whole held-out run. The best weights by the recipe's measure are
+    returned, with a threshold for each species from the same run. Tomograms are resampled to the recipe's voxel size
+    (Å) or, where it names none, to that of `start`.
 
-    With several devices (Lightning's DDP) the program is started once a device and each process runs this function; all
-    return the same checkpoint, and the one that `folds.first_process` names should write it.
+    Args:
+        folder: Keeps the log (`metrics.csv`), the best epochs (`kept_checkpoints`) and the state to resume from.
+        fold: Position, from 0, of the held-out run among the annotated runs.
+        start: Weights to start from (fine-tuning). It may know other species (`models.adapt.for_species`).
+        execution: Device, number of devices, and whether to resume the training in `folder`, which may have been
+            killed at any time. A resumed training ends with the weights of an unbroken one.
+
+    With several devices (Lightning's DDP) the program is started once a device and each process runs this function. All
+    return the same checkpoint; the process that `folds.first_process` names should write it.
 
     Raises `InputError` for data that cannot be used or a `start` that does not fit, and `KeyboardInterrupt` on Ctrl-C,
     with the last finished epoch on disk.
     """
     project = project if not isinstance(project, str | Path) else open_project(project)
     last = (folder := Path(folder)) / "last.ckpt"
-    if resume and not last.is_file():
-        raise InputError(f"There is no training to resume in {folder}: leave out --resume to start one.")
+    if execution.resume and not last.is_file():
+        raise InputError(f"There is no training to resume in {folder}: leave out `resume=True` to start one.")
     voxel_size = recipe.resample_to or (start.voxel_size if start else None)
     examples, held_out, normalisation = _read(project, recipe, fold, data, voxel_size, progress)
-    crops = Crops(examples, project.species, recipe)
-    event = Trained(
+    training = Trained(
         tomosoup=version("tomosoup"),
         recipe=recipe.model_dump(mode="json"),
         data=data.model_dump(mode="json"),
         runs=tuple(dict.fromkeys(e.run for e in examples)),
         held_out=held_out.run,
     )
-    draft = Checkpoint(
-        weights={},
-        architecture=recipe.net,
-        species=project.species,
-        voxel_size=held_out.volume.voxel_size,
-        windows=recipe.windows,
-        normalisation=normalisation,
-        history=(*(start.history if start else ()), event),
-    )
-    identity = identity_of(event, draft, start)
+    history = (*(start.history if start else ()), training)
+    voxel_size = held_out.volume.voxel_size
+    draft = Checkpoint({}, recipe.net, project.species, voxel_size, recipe.windows, normalisation, history=history)
+    identity = identity_of(training, draft, start)
     module, trainer, loader = _assemble(
-        crops, identity=identity, draft=draft, folder=folder, resume=resume, hardware=hardware, progress=progress
+        Crops(examples, project.species, recipe), draft, identity, folder, execution, progress
     )
     if start:
         module.net.load_state_dict(dict(_fitted(start, draft).weights))
-    if not (resume and stopped_by_itself(last, identity)):
+    if not (execution.resume and stopped_by_itself(last, identity)):
         with only_our_words(), interrupts_pass(trainer):
-            trainer.fit(
-                module,
-                loader,
-                DataLoader([held_out], batch_size=None),  # type: ignore[arg-type]
-                ckpt_path=last if resume else None,
-                weights_only=True,
-            )
+            validation: DataLoader[Example] = DataLoader([held_out], batch_size=None)  # type: ignore[arg-type]
+            trainer.fit(module, loader, validation, ckpt_path=last if execution.resume else None, weights_only=True)
     return kept_checkpoints(folder)[0]
 
 
@@ -112,20 +100,20 @@ def _read(
     voxel_size: float | None,
     progress: Progress,
 ) -> tuple[list[Example], Example, Normalisation]:
-    """The tomograms to train on, in all kinds, the held-out one, and what was done to the grey values of both."""
+    """The tomograms of all types to train on, the held-out one, and what was done to the grey values of both."""
     examples = read_examples(project, data, voxel_size=voxel_size, progress=progress)
     held_out = hold_out(examples, fold, project.species)
     runs = tuple(e.run for e in examples)
-    for kind in recipe.extra_tomo_types:
-        if kind == data.tomo_type:
-            raise InputError(f"{kind} is the main kind of tomogram already: leave it out of --extra-tomo-types.")
-        other = data.model_copy(update={"tomo_type": kind, "runs": runs})
+    for tomo_type in recipe.extra_tomo_types:
+        if tomo_type == data.tomo_type:
+            raise InputError(f"{tomo_type} is the main tomogram type already: leave it out of `extra_tomo_types`.")
+        other = data.model_copy(update={"tomo_type": tomo_type, "runs": runs})
         others = read_examples(project, other, voxel_size=voxel_size, progress=progress)
         size = others[0].volume.voxel_size
         if not same_voxel_size(size, held_out.volume.voxel_size):
             raise InputError(
-                f"The kind {kind} has voxels of {size:g} Å and the main one of {held_out.volume.voxel_size:g} Å: train "
-                "on kinds of one size."
+                f"Tomograms of the type {tomo_type} have voxels of {size:g} Å and the main ones of "
+                f"{held_out.volume.voxel_size:g} Å: train on types with one voxel size."
             )
         examples += others
     normalisation = data_set_normalisation(examples) if recipe.normalisation == "data_set" else Normalisation()
@@ -147,22 +135,20 @@ def _fitted(start: Checkpoint, draft: Checkpoint) -> Checkpoint:
 
 def _assemble(
     crops: Crops,
-    *,
-    identity: dict[str, Any],
     draft: Checkpoint,
+    identity: dict[str, Any],
     folder: Path,
-    resume: bool,
-    hardware: Hardware,
+    execution: Execution,
     progress: Progress,
 ) -> tuple[Learner, pl.Trainer, DataLoader[tuple[Tensor, Tensor]]]:
-    device, recipe = best_device(hardware.device), crops.recipe
-    accelerator, index = device.type, device.index
-    share = shared_batch(crops, accelerator, hardware)
+    """The net that learns, Lightning's loop, and the crops of this process in batches."""
+    device, recipe = best_device(execution.device), crops.recipe
+    batch_size = batch_of_each_device(crops, device.type, execution.devices)
     torch.manual_seed(recipe.seed)
     loader = DataLoader(
         crops,
-        batch_size=share,
-        sampler=ShuffledByEpoch(crops, devices=hardware.devices),
+        batch_size=batch_size,
+        sampler=ShuffledByEpoch(crops, devices=execution.devices),
         num_workers=recipe.workers,
         drop_last=True,
     )
@@ -171,23 +157,23 @@ def _assemble(
         crops.species,
         updates_per_epoch=len(loader),
         identity=identity,
-        about=draft.about(),
+        metadata=draft.about(),
         trained_on=crops.examples,
         progress=progress,
     )
-    if hardware.devices > 1 and accelerator == "cuda":
+    if execution.devices > 1 and device.type == "cuda":
         # timm's norms may hold an activation, which torch's own conversion, and so Lightning's, would drop.
         module.net = convert_sync_batchnorm(module.net)
-    if resume and first_process():
+    if execution.resume and first_process():
         keep_log(folder / "metrics.csv")
     with only_our_words():
         trainer = pl.Trainer(
             max_epochs=recipe.epochs,
-            accelerator=accelerator,
-            devices=hardware.devices if index is None or hardware.devices > 1 else [index],
-            strategy="ddp" if hardware.devices > 1 else "auto",
+            accelerator=device.type,
+            devices=execution.devices if device.index is None or execution.devices > 1 else [device.index],
+            strategy="ddp" if execution.devices > 1 else "auto",
             use_distributed_sampler=False,
-            precision=_precision(recipe.precision, accelerator),
+            precision=_precision(recipe.precision, device.type),
             check_val_every_n_epoch=recipe.validate_every,
             num_sanity_val_steps=0,
             logger=CSVLogger(folder, name="", version=""),
@@ -220,20 +206,20 @@ def _callbacks(recipe: TrainingRecipe, folder: Path, progress: Progress) -> list
     return [*callbacks, last, Reporter(progress)]
 
 
-def shared_batch(crops: Crops, accelerator: str, hardware: Hardware) -> int:
-    """Crops of one update on each device. Raises `InputError` where they cannot be shared out alike."""
-    there = torch.cuda.device_count() if accelerator == "cuda" else hardware.devices
-    if hardware.devices > there:
-        raise InputError(f"There are {there} CUDA devices here, {hardware.devices} were asked for: set --devices.")
-    if crops.recipe.batch_size % hardware.devices:
+def batch_of_each_device(crops: Crops, accelerator: str, devices: int) -> int:
+    """Crops of one update on each device. Raises `InputError` where they cannot be divided equally."""
+    found = torch.cuda.device_count() if accelerator == "cuda" else devices
+    if devices > found:
+        raise InputError(f"Expected {devices} CUDA devices, found {found}: set `devices`.")
+    if crops.recipe.batch_size % devices:
         raise InputError(
-            f"A batch of {crops.recipe.batch_size} crops cannot be shared by {hardware.devices} devices alike: "
-            "set --batch-size to a multiple of --devices."
+            f"A batch of {crops.recipe.batch_size} crops cannot be divided equally among {devices} devices: "
+            "set `batch_size` to a multiple of `devices`."
         )
-    share = min(crops.recipe.batch_size, crops.per_epoch) // hardware.devices
-    if not share:
-        raise InputError(f"An epoch has {crops.per_epoch} crops, too few for {hardware.devices} devices: use fewer.")
-    return share
+    size = min(crops.recipe.batch_size, crops.per_epoch) // devices
+    if not size:
+        raise InputError(f"An epoch has {crops.per_epoch} crops, too few for {devices} devices: use fewer.")
+    return size
 
 
 def _precision(wanted: str, accelerator: str) -> Any:

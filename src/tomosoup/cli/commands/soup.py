@@ -5,7 +5,6 @@ from __future__ import annotations
 from tomosoup.cli.options.soup import SoupCommand
 from tomosoup.cli.terminal import Outcome, progress_bars, say
 from tomosoup.core.files import refuse_existing
-from tomosoup.models.history import Souped
 from tomosoup.training.make_soup import make_soup
 
 
@@ -13,13 +12,21 @@ def soup_command(options: SoupCommand) -> Outcome:
     """Average the weights of checkpoints."""
     refuse_existing(options.output, overwrite=options.overwrite)
     with progress_bars() as progress:
-        made = make_soup(options, progress=progress)
-    made.checkpoint.save(options.output)
-    for note in made.notes:
+        finished = make_soup(
+            options.ingredients,
+            weights=options.weights,
+            greedy=options.greedy,
+            project=options.project,
+            data=options.data,
+            plan=options.picking,
+            inference=options.inference,
+            progress=progress,
+        )
+    finished.checkpoint.save(options.output)
+    for note in finished.notes:
         say(note[0].upper() + note[1:] + ".")
-    count = sum(len(e.ingredients) for e in made.checkpoint.history if isinstance(e, Souped))
     return Outcome(
-        f"{options.output}: the mean of {count} checkpoints",
+        f"{options.output}: the mean of {finished.ingredients} checkpoints",
         files=[options.output],
-        facts={"checkpoints": count, "notes": list(made.notes)},
+        facts={"checkpoints": finished.ingredients, "notes": list(finished.notes)},
     )

@@ -1,39 +1,47 @@
-"""What `tomosoup train` does: a training a fold, after a first one on another project where there are two steps."""
+"""`tomosoup train`: a training for each fold, after pretraining on another project where it is asked for."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 from tomosoup.cli.arguments.command_line import command_line
 from tomosoup.cli.options.report import ReportCommand
 from tomosoup.cli.options.train import TrainCommand
 from tomosoup.cli.terminal import Outcome, Stopped, progress_bars, say
-from tomosoup.core.progress import no_progress
+from tomosoup.core.progress import no_log, no_progress
 from tomosoup.data.options import AnnotatedData
-from tomosoup.data.project import open_project
+from tomosoup.data.project import Project, open_project
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.history import last_training, runs_seen
 from tomosoup.models.rename import named_for
-from tomosoup.training.run.folds import FoldPlan, as_start, check_start, first_process, plan_folds, plan_pretraining
+from tomosoup.training.options import Execution
+from tomosoup.training.run.folds import (
+    FoldPlan,
+    as_start,
+    check_start,
+    first_process,
+    plan_fold,
+    plan_folds,
+    plan_pretraining,
+)
 from tomosoup.training.train import train
 
 
 def train_command(options: TrainCommand) -> Outcome | None:
-    """Train and write a checkpoint, or one a fold. Of processes that train side by side the first has an outcome."""
-    tell = say if first_process() else _nothing
+    """Train and write a checkpoint, or one for each fold. With several devices the first process has the outcome."""
+    log = say if first_process() else no_log
     project = open_project(options.project)
     start = None
     if options.start_from:
         (start,) = named_for(project, [load(options.start_from)])
         options = options.model_copy(update={"training": options.training.with_net(start.architecture)})
-    first = plan_pretraining(project.species, options)
-    folds, never_held_out = plan_folds(project, options)
+    first, folds = _plans(project, options, log)
     if first:
-        start = as_start(_trained(first, options, start=start, tell=tell))
-    if never_held_out:
-        tell(f"Not held out, as they hold no particle that counts in the score: {', '.join(never_held_out)}")
-    made = [_trained(fold, options, start=start, tell=tell) for fold in folds]
+        start = as_start(_trained(first, options, start=start, log=log))
+    made = [_trained(fold, options, start=start, log=log) for fold in folds]
     if not first_process():
         return None
     models = tuple(fold.file for fold in folds)
@@ -49,13 +57,41 @@ def train_command(options: TrainCommand) -> Outcome | None:
     )
 
 
+def _plans(
+    project: Project, options: TrainCommand, log: Callable[[str], None]
+) -> tuple[FoldPlan | None, list[FoldPlan]]:
+    """The pretraining, where it is asked for, and the trainings of the folds."""
+    first = None
+    if options.pretrain_on:
+        first = plan_pretraining(
+            open_project(options.pretrain_on),
+            options.training,
+            options.output,
+            species=project.species,
+            data=options.pretraining_data,
+            resume=options.resume,
+            overwrite=options.overwrite,
+        )
+    common = project, options.training, options.output
+    how: dict[str, Any] = {"data": options.data, "resume": options.resume, "overwrite": options.overwrite}
+    if options.all_folds:
+        folds, never = plan_folds(*common, **how)
+        if never:
+            log(f"Not held out, as they hold no particle that counts in the score: {', '.join(never)}")
+        return first, folds
+    fold = plan_fold(*common, fold=options.fold, **how)
+    if first and not fold.started:  # the pretraining may have been stopped
+        fold = replace(fold, resume=False)
+    return first, [fold]
+
+
 def _trained(
-    fold: FoldPlan, options: TrainCommand, *, start: Checkpoint | None, tell: Callable[[str], None]
+    fold: FoldPlan, options: TrainCommand, *, start: Checkpoint | None, log: Callable[[str], None]
 ) -> Checkpoint:
-    """Train as planned, save the checkpoint, tell how it went; or load what an earlier training saved."""
+    """Train as planned, save the checkpoint and log the result; or load the checkpoint of an earlier training."""
     if fold.done:
         check_start(fold, start)
-        tell(f"{fold.file}: trained before")
+        log(f"{fold.file}: trained before")
         return load(fold.file)
     try:
         with progress_bars() as bars:
@@ -66,26 +102,23 @@ def _trained(
                 folder=fold.folder,
                 data=fold.data,
                 start=start,
-                resume=fold.resume,
-                hardware=options.hardware,
+                execution=Execution(**options.hardware.model_dump(), resume=fold.resume),
                 progress=bars if first_process() else no_progress,
             )
     except KeyboardInterrupt:
-        raise Stopped(f"Training stopped; its last whole epoch is in {fold.folder}: go on with --resume.") from None
+        raise Stopped(
+            f"Training stopped; its last finished epoch is in {fold.folder}. Resume it with --resume."
+        ) from None
     if first_process():
         checkpoint.save(fold.file)
     result = last_training(checkpoint.history)
-    tell(
+    log(
         f"{fold.file}: trained on {len(result.runs)} runs; held-out {result.held_out} weighted F4 "
         f"{result.f4:.3f} (best thresholds on that very run), after epoch {result.epoch}"
     )
     if start and result.held_out in runs_seen(start.history).trained:
-        tell(
+        log(
             f"The weights that this started from were trained on a run called {result.held_out}: if it is this one, "
             "the score above is not a held-out score."
         )
     return checkpoint
-
-
-def _nothing(_: str) -> None:
-    """What the other processes say, of those that train side by side."""

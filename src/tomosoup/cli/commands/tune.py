@@ -9,9 +9,10 @@ from tomosoup.cli.tables import averaging_table, tuned_table
 from tomosoup.cli.terminal import Outcome, progress_bars
 from tomosoup.core.errors import InputError
 from tomosoup.data.project import open_project
-from tomosoup.inference.ensemble import all_species, mixed
+from tomosoup.inference.ensemble import all_species
 from tomosoup.models.checkpoint import load
-from tomosoup.training.tune import averaging_thresholds, calibrate, out_of_fold, tune, with_thresholds
+from tomosoup.training.run.out_of_fold import out_of_fold
+from tomosoup.training.tune import averaging_thresholds, tune_thresholds, with_thresholds
 
 
 def tune_command(options: TuneCommand) -> Outcome:
@@ -29,10 +30,10 @@ def tune_command(options: TuneCommand) -> Outcome:
             inference=options.inference,
             progress=progress,
         )
-        tuned = tune(
+        tuned = tune_thresholds(
             found.folds,
             species,
-            softness=options.threshold_margin,
+            margin=options.threshold_margin,
             resamples=options.resamples,
             seed=options.seed,
             progress=progress,
@@ -41,9 +42,9 @@ def tune_command(options: TuneCommand) -> Outcome:
     if options.purpose == "averaging":
         averaging = averaging_thresholds(found.folds, species, margin=options.threshold_margin)
     if not options.dry_run:
-        calibration = None if mixed(models) else calibrate(found.peaks, species)
-        for path, model in zip(options.model, models, strict=True):
-            with_thresholds(model, tuned, found, calibration=calibration, averaging=averaging).save(path)
+        changed = with_thresholds(models, tuned, found, averaging=averaging)
+        for path, model in zip(options.model, changed, strict=True):
+            model.save(path)
     return Outcome(
         "Nothing stored (--dry-run)" if options.dry_run else f"Stored in {', '.join(map(str, options.model))}",
         files=() if options.dry_run else options.model,

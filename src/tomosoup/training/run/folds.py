@@ -10,13 +10,12 @@ from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_only
 
-from tomosoup.cli.options.commands import TrainCommand
 from tomosoup.core.config import Options
 from tomosoup.core.errors import InputError
 from tomosoup.core.files import refuse_existing
 from tomosoup.core.types import PicksBySpecies, Species
 from tomosoup.data.options import AnnotatedData
-from tomosoup.data.project import Project, open_project
+from tomosoup.data.project import Project
 from tomosoup.data.truth import read_truths
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.history import Trained, last_training
@@ -35,69 +34,103 @@ class FoldPlan:
     """Which of the annotated runs, by name, is held out."""
     file: Path
     """Its checkpoint."""
-    folder: Path
-    """Its log, and the state to resume from."""
     resume: bool = False
+    """Whether to resume the training in the folder."""
     done: bool = False
+    """Whether the checkpoint is finished."""
+
+    @property
+    def folder(self) -> Path:
+        """Its log, and the state to resume from."""
+        return self.file.with_suffix(".training")
+
+    @property
+    def started(self) -> bool:
+        """Whether the folder holds the state of a training."""
+        return (self.folder / "last.ckpt").is_file()
 
 
-def plan_folds(project: Project, options: TrainCommand) -> tuple[list[FoldPlan], list[str]]:
-    """The folds that the options ask for, and the runs that no fold holds out as nothing in them counts in the score.
+def plan_fold(
+    project: Project,
+    recipe: TrainingRecipe,
+    output: Path,
+    *,
+    fold: int,
+    data: AnnotatedData,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> FoldPlan:
+    """The training that holds out the `fold`-th run and writes the checkpoint `output`.
 
-    With --all-folds the checkpoints get `-fold0`, `-fold1`, ... before their ending; with --resume, finished ones are
-    kept and those that had not begun are started. Raises `InputError` where files are in the way, or were made by
-    another training.
+    Raises `InputError` where a checkpoint or an unfinished training is in the way.
     """
-    what = project, options.data, options.training
-    if not options.all_folds:
-        refuse_existing(options.output, overwrite=options.overwrite)
-        folder = training_folder(options.output, resume=options.resume, overwrite=options.overwrite)
-        resume = options.resume and (not options.pretrain_on or (folder / "last.ckpt").is_file())
-        return [FoldPlan(*what, options.fold, options.output, folder, resume=resume)], []
-    if options.fold:
-        raise InputError("--fold and --all-folds exclude each other: leave one of them out.")
-    truths = read_truths(project, options.data)
+    refuse_existing(output, overwrite=overwrite)
+    plan = FoldPlan(project, data, recipe, fold, output, resume=resume)
+    make_way(plan.folder, resume=resume, overwrite=overwrite)
+    return plan
+
+
+def plan_folds(
+    project: Project,
+    recipe: TrainingRecipe,
+    output: Path,
+    *,
+    data: AnnotatedData,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> tuple[list[FoldPlan], list[str]]:
+    """A training for each annotated run, and the runs that none holds out as nothing in them counts in the score.
+
+    The checkpoints are called `output` with `-fold0`, `-fold1`, ... before its ending. With `resume` finished ones are
+    kept, and those that had not begun are started. Raises `InputError` where files are in the way, or where another
+    training made them.
+    """
+    truths = read_truths(project, data)
     never = [run for run, truth in truths.items() if not counts(truth, project.species)]
-    folds = []
+    plans = []
     for number, run in enumerate(truths):
-        file = options.output.with_stem(f"{options.output.stem}-fold{number}")
-        if run in never:
-            continue
-        done = options.resume and not options.overwrite and file.exists()
-        if done:
-            check_finished(file, options.training, options.data, list(truths), fold=number)
-        else:
-            refuse_existing(file, overwrite=options.overwrite)
-        folder = training_folder(file, resume=options.resume, overwrite=options.overwrite)
-        folds.append(FoldPlan(*what, number, file, folder, options.resume and (folder / "last.ckpt").is_file(), done))
-    return folds, never
+        if run not in never:
+            file = output.with_stem(f"{output.stem}-fold{number}")
+            plan = FoldPlan(project, data, recipe, number, file)
+            plans.append(_with_what_is_there(plan, list(truths), resume=resume, overwrite=overwrite))
+    return plans, never
 
 
-def plan_pretraining(species: Sequence[Species], options: TrainCommand) -> FoldPlan | None:
-    """The first step of two, where the options ask for one: its checkpoint gets `-pretrained` before its ending.
+def plan_pretraining(
+    project: Project,
+    recipe: TrainingRecipe,
+    output: Path,
+    *,
+    species: Sequence[Species],
+    data: AnnotatedData,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> FoldPlan:
+    """The first training of two, on another project: its checkpoint is `output` with `-pretrained` before its ending.
 
-    The project's first run is held out. With --resume a finished one is kept. Raises `InputError` as `plan_folds`, and
-    where the project to pretrain on has other `species` than the one that comes after.
+    The project's first run is held out. With `resume` a finished one is kept. Raises `InputError` as `plan_folds`, and
+    where the project has other `species` than the one that the second training is for.
     """
-    if options.pretrain_on is None:
-        return None
-    project, recipe = open_project(options.pretrain_on), options.training.for_pretraining()
     if tuple(project.species) != tuple(species):
         names = (", ".join(f"{s.name} {s.radius:g} Å" for s in some) for some in (project.species, species))
         raise InputError(
-            "Both projects of --pretrain-on must list the same species, with the same radii and weights, in the same "
-            "order: the first has {}, the second {}.".format(*names)
+            "The project to pretrain on must list the same species as the other, with the same radii and weights, in "
+            "the same order: it has {}, the other {}.".format(*names)
         )
-    file = options.output.with_stem(f"{options.output.stem}-pretrained")
-    done = options.resume and not options.overwrite and file.exists()
+    file = output.with_stem(f"{output.stem}-pretrained")
+    plan = FoldPlan(project, data, recipe.for_pretraining(), 0, file)
+    return _with_what_is_there(plan, list(read_truths(project, data)), resume=resume, overwrite=overwrite)
+
+
+def _with_what_is_there(plan: FoldPlan, runs: Sequence[str], *, resume: bool, overwrite: bool) -> FoldPlan:
+    """The plan, done or resumed where its files say so. `runs` are the annotated runs of its project."""
+    done = resume and not overwrite and plan.file.exists()
     if done:
-        data = options.pretraining_data
-        check_finished(file, recipe, data, list(read_truths(project, data)), fold=0)
+        check_finished(plan, runs)
     else:
-        refuse_existing(file, overwrite=options.overwrite)
-    folder = training_folder(file, resume=options.resume, overwrite=options.overwrite)
-    resume = options.resume and (folder / "last.ckpt").is_file()
-    return FoldPlan(project, options.pretraining_data, recipe, 0, file, folder, resume, done)
+        refuse_existing(plan.file, overwrite=overwrite)
+    make_way(plan.folder, resume=resume, overwrite=overwrite)
+    return replace(plan, resume=resume and plan.started, done=done)
 
 
 def as_start(checkpoint: Checkpoint) -> Checkpoint:
@@ -121,7 +154,7 @@ def hold_out(examples: list[Example], fold: int, species: Sequence[Species]) -> 
     if not counts(held_out.truth, species):
         raise InputError(
             f"Run {held_out.run} holds no particle that counts in the score, so it cannot choose the best weights: "
-            "hold out another with --fold."
+            "hold out another with `fold`."
         )
     return held_out
 
@@ -136,20 +169,23 @@ def first_process() -> bool:
     return not getattr(rank_zero_only, "rank", 0)
 
 
-def check_finished(file: Path, recipe: TrainingRecipe, data: AnnotatedData, runs: Sequence[str], *, fold: int) -> None:
-    """Raises `InputError` unless the checkpoint `file` is what training on `runs` but the `fold`-th would make."""
-    training = last_training(load(file).history)
-    source = f"The options stored in {file}"
+def check_finished(plan: FoldPlan, runs: Sequence[str]) -> None:
+    """Raises `InputError` unless the plan's checkpoint is what its training on `runs` but the held-out one would make.
+
+    Options are compared after they are read by this version, whatever names they were stored under.
+    """
+    training = last_training(load(plan.file).history)
+    source = f"The options stored in {plan.file}"
     same = {
-        "recipe": _as_written(TrainingRecipe.of(training.recipe, source=source)) == _as_written(recipe),
-        "data": _as_written(AnnotatedData.of(training.data, source=source)) == _as_written(data),
-        "held_out": training.held_out == runs[fold],
-        "runs": list(training.runs) == [run for run in runs if run != runs[fold]],
+        "recipe": _as_written(TrainingRecipe.of(training.recipe, source=source)) == _as_written(plan.recipe),
+        "data": _as_written(AnnotatedData.of(training.data, source=source)) == _as_written(plan.data),
+        "held_out": training.held_out == runs[plan.number],
+        "runs": list(training.runs) == [run for run in runs if run != runs[plan.number]],
     }
     if other := [name for name, is_same in same.items() if not is_same]:
         raise InputError(
-            f"{file} is there already and was trained with another {', '.join(other)}: give the same options, or "
-            "start anew with --overwrite in place of --resume."
+            f"{plan.file} exists and was trained with another {', '.join(other)}: give the same options, or replace it "
+            "with `overwrite=True` and without `resume=True`."
         )
 
 
@@ -164,21 +200,20 @@ def check_start(fold: FoldPlan, start: Checkpoint | None) -> None:
     before = history[: history.index(last_training(history))]
     if before != (start.history if start else ()):
         raise InputError(
-            f"{fold.file} is there already and started from other weights: give the same --from or "
-            "--pretrain-on, or start anew with --overwrite in place of --resume."
+            f"{fold.file} exists and started from other weights: start from the same ones, or replace it with "
+            "`overwrite=True` and without `resume=True`."
         )
 
 
-def training_folder(output: Path, *, resume: bool, overwrite: bool) -> Path:
-    """Where the training that makes checkpoint `output` keeps its log and its state.
+def make_way(folder: Path, *, resume: bool, overwrite: bool) -> None:
+    """With `overwrite` and without `resume` remove an unfinished training from its folder.
 
-    Raises `InputError` where an unfinished training is there and neither `resume` nor `overwrite` says what to do.
+    Raises `InputError` where there is one and neither says what to do with it.
     """
-    folder = output.with_suffix(".training")
     if (folder / "last.ckpt").exists() and not resume and first_process():
         if not overwrite:
             raise InputError(
-                f"{folder} holds an earlier training: go on with --resume, or start anew with --overwrite."
+                f"{folder} holds an unfinished training: set `resume=True` to finish it, or `overwrite=True` to start "
+                "again."
             )
         shutil.rmtree(folder)
-    return folder

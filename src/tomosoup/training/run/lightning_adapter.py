@@ -1,4 +1,4 @@
-"""Habits of Lightning's that are kept from the user: its hints, what it makes of Ctrl-C, files half written."""
+"""What Lightning needs to be told: whole files, Ctrl-C for the caller, no hints, an order of crops by epoch."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 
 from tomosoup.core.files import written_aside
+from tomosoup.training.supervision.crops import Crops
 
 
 class WholeFiles(TorchCheckpointIO):
-    """Writes a checkpoint beside its place and renames it.
+    """Writes a checkpoint beside its target and renames it.
 
-    Lightning's own goes through the folder for temporary files, which may be another disk: then its last step is a
-    copy, and a kill in the middle of it leaves half a file.
+    Lightning writes to the folder for temporary files. That may be on another disk, where the last step is a copy, and
+    a kill in the middle of it leaves half a file.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:  # noqa: ARG002
@@ -32,7 +33,7 @@ class WholeFiles(TorchCheckpointIO):
 
 @contextmanager
 def interrupts_pass(trainer: pl.Trainer) -> Iterator[None]:
-    """Lightning turns Ctrl-C into an exit of the program; turn it back, since that is the caller's to decide."""
+    """Raise `KeyboardInterrupt` on Ctrl-C, where Lightning would end the program: the caller decides what to do."""
     try:
         yield
     except SystemExit:
@@ -45,7 +46,7 @@ def interrupts_pass(trainer: pl.Trainer) -> Iterator[None]:
 
 @contextmanager
 def only_our_words() -> Iterator[None]:
-    """Keep Lightning's hints off the terminal: our defaults are chosen, and progress is told by `Progress`."""
+    """Keep Lightning's hints off the terminal: defaults are chosen on purpose, and `Progress` shows progress."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -58,3 +59,25 @@ def only_our_words() -> Iterator[None]:
         finally:
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
+
+
+class ShuffledByEpoch(torch.utils.data.Sampler[int]):
+    """A new order every epoch, by seed and epoch alone. Lightning sets the epoch, also when it resumes.
+
+    With several processes each draws its own part of the order; all parts have one length.
+    """
+
+    def __init__(self, crops: Crops, *, devices: int = 1) -> None:
+        self.crops, self.devices = crops, devices
+
+    def set_epoch(self, epoch: int) -> None:
+        """The epoch, from 0, that is about to be drawn."""
+        self.crops.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.crops.per_epoch // self.devices
+
+    def __iter__(self) -> Iterator[int]:
+        rank = torch.distributed.get_rank() if self.devices > 1 else 0
+        order = self.crops.order()
+        return iter(order[rank : len(self) * self.devices : self.devices])

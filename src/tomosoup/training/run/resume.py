@@ -1,4 +1,4 @@
-"""What must be the same for a training to go on where it was broken off, and what it finds in its folder."""
+"""What must stay the same for a training to resume, and the state that it finds in its folder."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def refuse_another(identity: Mapping[str, Any], stored: Mapping[str, Any]) -> No
     if other := [key for key, value in _in_todays_names(stored).items() if identity.get(key) != value]:
         raise InputError(
             f"The training to resume was started with another {', '.join(other)}: give the same options, or start "
-            "anew with --overwrite."
+            "again with `overwrite=True`."
         )
 
 
@@ -52,14 +52,14 @@ def _in_todays_names(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def stopped_by_itself(last: Path, identity: Mapping[str, Any]) -> bool:
-    """Whether the training whose last epoch `last` is had lost its patience: nothing is left to do.
+    """Whether the training with the state `last` stopped early, after `patience` validations: nothing is left to do.
 
-    Raises `InputError` where it is another training than `identity` says.
+    Raises `InputError` where `identity` is that of another training.
     """
     try:
         state = torch.load(last, map_location="cpu", weights_only=True)  # runs nothing from the file
     except (RuntimeError, OSError, EOFError, ValueError, UnpicklingError) as error:
-        raise InputError(f"{last} cannot be read ({first_line(error)}): train anew with --overwrite.") from error
+        raise InputError(f"{last} cannot be read ({first_line(error)}): start again with `overwrite=True`.") from error
     if not any(callback.get("stopped_epoch") for callback in state["callbacks"].values()):
         return False
     refuse_another(identity, state["identity"])
@@ -67,7 +67,7 @@ def stopped_by_itself(last: Path, identity: Mapping[str, Any]) -> bool:
 
 
 def keep_log(log: Path) -> None:
-    """Set the log of the part that was broken off aside: Lightning starts a new one."""
+    """Rename the log of the part before the stop: Lightning starts a new one."""
     if log.is_file():
         number = 1 + sum(1 for _ in log.parent.glob("metrics.*.csv"))
         log.rename(log.with_name(f"metrics.{number}.csv"))

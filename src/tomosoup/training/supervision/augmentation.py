@@ -1,4 +1,4 @@
-"""Random changes of training windows that leave the answer known: window and target move together."""
+"""Random changes of training windows; the target changes with its window."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def augment(window: Tensor, target: Tensor, recipe: AugmentationOptions, *, rand
     Targets of floats are heatmaps; those of integers are labels, which are not interpolated.
     """
     for axis in recipe.flip_axes:
-        if _chance(recipe.flip_probability, random):
+        if _happens(recipe.flip_probability, random):
             window, target = window.flip(AXES[axis]), target.flip(AXES[axis])
-    if _chance(recipe.affine_probability, random):
+    if _happens(recipe.affine_probability, random):
         move = partial(
             move_in_plane,
             rotation_degrees=_within(recipe.rotation_degrees, random),
@@ -34,7 +34,7 @@ def augment(window: Tensor, target: Tensor, recipe: AugmentationOptions, *, rand
         )
         window = move(window[None])[0]
         target = move(target) if target.is_floating_point() else move(target.float(), mode="nearest").to(target)
-    if _chance(recipe.intensity_probability, random):
+    if _happens(recipe.intensity_probability, random):
         window = window * (1 + _within(recipe.intensity, random)) + _within(recipe.intensity, random)
     return window, target
 
@@ -42,9 +42,11 @@ def augment(window: Tensor, target: Tensor, recipe: AugmentationOptions, *, rand
 def move_in_plane(
     volumes: Tensor, *, rotation_degrees: float, scale: float, shift: tuple[float, float], mode: str = "bilinear"
 ) -> Tensor:
-    """`(c, z, y, x)` turned about its centre, enlarged by `scale`, moved by `shift` (y, x) as a share of its size.
+    """Rotate `(c, z, y, x)` in the plane about its centre, enlarge it by `scale` and shift it.
 
-    `mode` is how to interpolate, torch's; what comes in from outside is zero.
+    Args:
+        shift: Along (y, x), as a fraction of the size.
+        mode: How torch's `grid_sample` interpolates. Voxels from outside are zero.
     """
     c, z, y, x = volumes.shape
     cos, sin = (f(math.radians(rotation_degrees)) / scale for f in (math.cos, math.sin))
@@ -58,28 +60,28 @@ def move_in_plane(
 
 @dataclass(frozen=True)
 class Mix:
-    """How a batch is mixed: window i counts `share`, window `order[i]` the rest."""
+    """How a batch is mixed: window i has the weight `weight`, window `order[i]` the rest."""
 
     order: Tensor
-    share: float
+    weight: float
 
 
 def draw_mixup(batch: int, recipe: AugmentationOptions, *, random: Generator) -> Mix | None:
-    """How to mix a batch of so many windows, or None for the batches that stay as they are (mixup, Zhang et al. 2018).
+    """How to mix a batch of windows, or None where it stays as it is (mixup, Zhang et al. 2018).
 
-    One share for the whole batch, from Beta(alpha, alpha).
+    One weight for the whole batch, drawn from Beta(alpha, alpha).
     """
-    if not _chance(recipe.mixup_probability, random):
+    if not _happens(recipe.mixup_probability, random):
         return None
     order = torch.randperm(batch, generator=random)
     seed = int(torch.randint(2**62, (), generator=random))
     return Mix(order, float(np.random.default_rng(seed).beta(recipe.mixup_alpha, recipe.mixup_alpha)))
 
 
-def _chance(chance: float, random: Generator) -> bool:
-    return float(torch.rand((), generator=random)) < chance
+def _happens(probability: float, random: Generator) -> bool:
+    return float(torch.rand((), generator=random)) < probability
 
 
-def _within(limit: float, random: Generator) -> float:
-    """Uniform between -limit and limit."""
-    return limit * (2 * float(torch.rand((), generator=random)) - 1)
+def _within(largest: float, random: Generator) -> float:
+    """Uniform between -largest and largest."""
+    return largest * (2 * float(torch.rand((), generator=random)) - 1)

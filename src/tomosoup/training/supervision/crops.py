@@ -41,9 +41,9 @@ def read_examples(
 ) -> list[Example]:
     """The annotated tomograms of the chosen runs, in memory, as they are on disk.
 
-    Those of voxels of another size than `voxel_size` (Å), where that is given, are resampled to it. Raises `InputError`
-    where no run or a named run has no truth, where voxel sizes differ between runs or a truth holds species that the
-    project does not list.
+    With a `voxel_size` (Å), tomograms with other voxel sizes are resampled to it. Raises `InputError` where no run or a
+    named run has no truth, where voxel sizes differ between runs, and where a truth holds species that the project does
+    not list.
     """
     names = {s.name for s in project.species}
     truths = read_truths(project, data)
@@ -63,7 +63,7 @@ def read_examples(
         if examples and not same_voxel_size(volume.voxel_size, examples[0].volume.voxel_size):
             raise InputError(
                 f"Run {run} has voxels of {tomogram.voxel_size:g} Å and run {examples[0].run} of "
-                f"{examples[0].volume.voxel_size:g} Å: train on one size (--resample-to, --voxel-spacing, --runs)."
+                f"{examples[0].volume.voxel_size:g} Å: train on one size (`resample_to`, `voxel_spacing`, `runs`)."
             )
         examples.append(Example(run, volume, picks))
     progress("Reading tomograms", len(truths), len(truths))
@@ -83,7 +83,7 @@ def normalised(examples: Sequence[Example], normalisation: Normalisation) -> lis
 
 
 def data_set_normalisation(examples: Sequence[Example]) -> Normalisation:
-    """Mean and deviation of all voxels of all examples together."""
+    """Mean and standard deviation of all voxels of all examples together."""
     moments = [(e.volume.data.mean(dtype=torch.float64), e.volume.data.double().square().mean()) for e in examples]
     sizes = torch.tensor([e.volume.data.numel() for e in examples], dtype=torch.float64)
     mean, square = ((sizes * torch.stack(m)).sum() / sizes.sum() for m in zip(*moments, strict=True))
@@ -112,7 +112,7 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
     """Crops `(1, z, y, x)` and their `target_of`: an epoch is the half-overlapping grid of every example.
 
     Each crop of the grid is shifted at random by up to a quarter of its size. With `crops_per_tomogram` an epoch is so
-    many crops `about` voxels of each class in turn. Crops are augmented. Set `epoch` before drawing one. The examples'
+    many crops `around` voxels of each class in turn. Crops are augmented. Set `epoch` before drawing one. The examples'
     volumes are normalised already.
     """
 
@@ -132,8 +132,8 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
         random = generator(self.recipe.seed, self.epoch, index)
         if self.balanced:
             example = self.examples[index // self.balanced]
-            turn = self.epoch * self.balanced + index % self.balanced
-            region = about(example, self.species, self.recipe, turn=turn, random=random)
+            number = self.epoch * self.balanced + index % self.balanced
+            region = around(example, self.species, self.recipe, number=number, random=random)
         else:
             example, region = self.grid[index % len(self.grid)]
             region = shifted(region, example.volume.shape, random=random)
@@ -142,7 +142,7 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
         return window[None], target
 
     def order(self) -> list[int]:
-        """The epoch's crops as they are drawn: at random, those of a tomogram together where they are balanced."""
+        """The indices of an epoch's crops in random order; balanced crops of a tomogram stay together."""
         random, size = generator(self.recipe.seed, self.epoch), self.balanced or 1
         first = torch.randperm(len(self) // size, generator=random)
         return (first[:, None] * size + torch.arange(size)).flatten().tolist()
@@ -161,7 +161,7 @@ def large_crops(
 
 
 def target_of(example: Example, region: Region, species: Sequence[Species], recipe: TrainingRecipe) -> Tensor:
-    """What the recipe's net is asked for in a region: heatmaps `(c, z, y, x)`, or labels `(1, z, y, x)`."""
+    """The target of the recipe's net in a region: heatmaps `(c, z, y, x)`, or labels `(1, z, y, x)`."""
     like = crop(example.volume, region, empty=True)
     if recipe.segments_voxels:
         return label_targets(example.truth, species, like, ball=recipe.ball).data
@@ -169,16 +169,16 @@ def target_of(example: Example, region: Region, species: Sequence[Species], reci
 
 
 TRIES = 100
-"""How often to look for a voxel outside all particles before taking any."""
+"""How many random voxels to try for one outside all particles; then any voxel will do."""
 
 
-def about(
-    example: Example, species: Sequence[Species], recipe: TrainingRecipe, *, turn: int, random: Generator
+def around(
+    example: Example, species: Sequence[Species], recipe: TrainingRecipe, *, number: int, random: Generator
 ) -> Region:
-    """A crop about a random voxel of the class whose turn it is: the background, then each species that is there.
+    """The `number`-th crop around a random voxel of a class. Classes take turns: background, then each species present.
 
-    The voxel is the crop's middle but where the volume ends before the crop would. That is how the 8th place balances
-    classes; voxels are drawn from the picks' balls, without a label volume in memory.
+    The voxel is the crop's centre, or nearer to an edge where the crop would leave the volume. The 8th place balances
+    classes so. Voxels are drawn from the balls around the picks, without a label volume in memory.
     """
     shape = torch.tensor(example.volume.shape)
     balls = {
@@ -187,8 +187,8 @@ def about(
         if len(example.truth.get(s.name, ()))
     }
     classes = [None, *balls]
-    if kind := classes[turn % len(classes)]:
-        centres, radius_vox = balls[kind]
+    if chosen := classes[number % len(classes)]:
+        centres, radius_vox = balls[chosen]
         centre = torch.from_numpy(centres[int(torch.randint(len(centres), (), generator=random))])
         voxel = centre + radius_vox * in_unit_ball(random)
     else:
@@ -204,14 +204,14 @@ def about(
 
 
 def in_unit_ball(random: Generator) -> Tensor:
-    """A random point `(3,)` of the unit ball, every part of it as likely as any other."""
+    """A random point `(3,)` of the unit ball, uniform over its volume."""
     direction = torch.randn(3, generator=random, dtype=torch.float64)
     point: Tensor = direction / direction.norm() * torch.rand((), generator=random, dtype=torch.float64) ** (1 / 3)
     return point
 
 
 def crop(volume: Volume, region: Region, *, empty: bool = False) -> Volume:
-    """The part of `volume` inside `region` (zeros outside the volume), at its place; `empty` leaves the voxels out."""
+    """The part of `volume` inside `region`, with its origin; zeros outside. With `empty` its voxels have no values."""
     data = torch.empty([r.stop - r.start for r in region]) if empty else cut(volume.data, region)
     z, y, x = volume.to_angstrom([r.start for r in region])
     return Volume(data, volume.voxel_size, (z, y, x))
@@ -229,6 +229,6 @@ def shifted(region: Region, shape: Sequence[int], *, random: Generator) -> Regio
 
 
 def generator(*numbers: int) -> Generator:
-    """A random generator of its own for every sequence of numbers (seed, epoch, index, ...)."""
+    """A random generator for a sequence of numbers (seed, epoch, index, ...): another one for each sequence."""
     digest = hashlib.blake2b(np.array(numbers, dtype=np.int64).tobytes(), digest_size=7).digest()
     return Generator().manual_seed(int.from_bytes(digest, "little"))

@@ -13,7 +13,7 @@ from tomosoup.training.options import LossOptions
 def weighted_loss(prediction: Tensor, target: Tensor, *, floor: float = 0.1) -> Tensor:
     """Mean over all voxels of (p - g)² (g + floor): a scalar.
 
-    Squared error that counts most where particles are, and `floor` where there are none; equation 1 of the 4th place's
+    The squared error has a large weight at particles and the weight `floor` elsewhere: equation 1 of the 4th place's
     paper (A1). Both tensors have the same shape, commonly `(b, c, z, y, x)`.
     """
     return ((prediction - target).square() * (target + floor)).mean()
@@ -22,11 +22,11 @@ def weighted_loss(prediction: Tensor, target: Tensor, *, floor: float = 0.1) -> 
 def balanced_loss(prediction: Tensor, target: Tensor, recipe: LossOptions) -> Tensor:
     """Sum over two regions of weight * sum((p - g)²) / (voxels + eps): a scalar.
 
-    The positive region is every voxel, of any channel and window of the batch (on several devices: of each one's share
-    of it), whose target g is at least
-    `recipe.positive_from` (0.1: within 2.1 sigma of a particle); the negative region is the rest. However few
-    particles there are, they weigh as much as all the empty space. Equation 2 of the 4th place's paper (A2), which
-    leaves regions, weights and eps open. Both tensors have the same shape, commonly `(b, c, z, y, x)`.
+    The positive region is every voxel of the batch, in any channel and window, whose target g is at least
+    `recipe.positive_from` (0.1: within 2.1 sigma of a particle). The negative region is the rest. Few particles weigh
+    as much as all the empty space. On several devices each one computes the loss of its part of the batch. Equation 2
+    of the 4th place's paper (A2), which leaves regions, weights and eps open. Both tensors have the same shape,
+    commonly `(b, c, z, y, x)`.
     """
     error = (prediction - target).square()
     positive = (target >= recipe.positive_from).to(error)
@@ -39,8 +39,9 @@ def balanced_loss(prediction: Tensor, target: Tensor, recipe: LossOptions) -> Te
 
 @cache
 def dice_loss() -> Any:
-    """Logits `(b, 1 + c, z, y, x)`, background first, and labels `(b, 1, z, y, x)` -> a scalar: 1 - Dice, averaged over
-    crops and classes, plus the cross-entropy averaged over voxels. MONAI's; the 8th place's.
+    """The loss of logits `(b, 1 + c, z, y, x)`, background first, and labels `(b, 1, z, y, x)`: a scalar.
+
+    1 - Dice, averaged over crops and classes, plus the cross-entropy averaged over voxels (MONAI's; the 8th place's).
     """
     from monai.losses import DiceCELoss  # here, as MONAI takes seconds to import
 

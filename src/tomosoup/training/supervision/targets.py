@@ -1,4 +1,4 @@
-"""What a net is asked to predict: picks -> Gaussian heatmap, or label volume."""
+"""Training targets: picks -> Gaussian heatmaps, or a label volume."""
 
 from __future__ import annotations
 
@@ -18,18 +18,20 @@ REACH = 4.0
 def gaussian_targets(
     picks: PicksBySpecies, species: Sequence[Species], like: Volume, *, sigma: float | Sequence[float]
 ) -> Volume:
-    """Heatmaps `(c, z, y, x)` on the grid of `like`, a channel a species, in their order.
+    """Heatmaps `(c, z, y, x)` on the grid of `like`, with a channel for each species in their order.
 
-    Each pick is a Gaussian of width `sigma` (Å; one for all, or one a species, as the 4th place's A2 has it in
-    proportion to the particle) and height 1 at its exact, sub-voxel place; where two of a species
-    overlap the larger value stands (the 4th place's target; theirs rounds the centre to a voxel). Picks outside `like`
-    reach in as far as their Gaussians do. Species without picks give an empty channel.
+    Each pick is a Gaussian of height 1 at its exact position, between voxels too. Where Gaussians of a species overlap
+    the larger value counts. Picks outside `like` contribute where their Gaussians reach into it. A species without
+    picks has an empty channel. (The target of the 4th place, which rounds centres to voxels.)
+
+    Args:
+        sigma: Standard deviation in Å: one for all species, or one each, as in the 4th place's A2.
     """
     widths = [sigma] * len(species) if isinstance(sigma, int | float) else list(sigma)
     heatmap = torch.zeros(len(species), *like.shape)
-    for channel, kind, width in zip(heatmap, species, widths, strict=True):
-        if kind.name in picks:
-            for centre in like.to_voxel(picks[kind.name].zyx):
+    for channel, one, width in zip(heatmap, species, widths, strict=True):
+        if one.name in picks:
+            for centre in like.to_voxel(picks[one.name].zyx):
                 _draw(channel, centre, width / like.voxel_size)
     return replace(like, data=heatmap)
 
@@ -37,14 +39,14 @@ def gaussian_targets(
 def label_targets(picks: PicksBySpecies, species: Sequence[Species], like: Volume, *, ball: float = 1.0) -> Volume:
     """Labels `(1, z, y, x)`, uint8, on the grid of `like`: 0 outside all particles, else 1 + the species' position.
 
-    Each pick is the ball of `ball` radii of its species about its exact place (the 8th place's target). Where balls
-    overlap, a voxel is of the particle that it is deeper in, in shares of that one's radius.
+    Each pick is a ball around its exact position, whose radius is `ball` times that of its species (the 8th place's
+    target). Where balls overlap, a voxel belongs to the nearest centre, measured in radii of its species.
     """
     labels = torch.zeros(like.shape, dtype=torch.uint8)
     nearest = torch.ones(like.shape)
-    for label, kind in enumerate(species, start=1):
-        radius_vox = ball * kind.radius / like.voxel_size
-        for centre in like.to_voxel(picks[kind.name].zyx) if kind.name in picks else ():
+    for label, one in enumerate(species, start=1):
+        radius_vox = ball * one.radius / like.voxel_size
+        for centre in like.to_voxel(picks[one.name].zyx) if one.name in picks else ():
             if box := _box(centre, radius_vox, like.shape):
                 z, y, x = (
                     ((torch.arange(s.start, s.stop) - m) / radius_vox) ** 2 for s, m in zip(box, centre, strict=True)

@@ -1,0 +1,118 @@
+"""Picks of the runs that trainings held out, by the checkpoints that they made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from tomosoup.core.errors import InputError
+from tomosoup.core.progress import Progress, no_progress, part
+from tomosoup.core.types import Picks, PicksBySpecies, Volume
+from tomosoup.data.options import AnnotatedData
+from tomosoup.data.project import Project
+from tomosoup.data.tomogram import select_tomogram
+from tomosoup.data.truth import read_truths
+from tomosoup.inference.engines.net_cache import Nets
+from tomosoup.inference.ensemble import AS_TRAINED, all_species, chosen_views, ensemble_heatmap, mixed, read_picks
+from tomosoup.inference.options.hardware import InferenceOptions
+from tomosoup.inference.options.picking import PickingPlan
+from tomosoup.inference.readout.noise_scaling import mean_signal_levels, noise_corrected
+from tomosoup.inference.readout.peaks import find_peaks
+from tomosoup.inference.readout.watershed import labels_to_heatmap
+from tomosoup.inference.sliding_window import at_voxel_size
+from tomosoup.models.checkpoint import Checkpoint
+from tomosoup.models.history import held_out_run
+
+Fold = tuple[str, PicksBySpecies, PicksBySpecies]
+"""A held-out run, its picks by models that never trained on it, and its truth."""
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """What models found in runs that they never trained on, an entry a run and view."""
+
+    folds: list[Fold]
+    """Picks, their scores corrected for the noise of each run."""
+    peaks: list[Fold]
+    """Peaks to calibrate scores on. Of segmentation models they are peaks of the smoothed probabilities."""
+    signal_levels: dict[str, float] = field(default_factory=dict)
+    """The mean over runs, by species; empty without noise correction."""
+
+
+def out_of_fold(
+    project: Project,
+    checkpoints: Sequence[Checkpoint],
+    *,
+    data: AnnotatedData = AnnotatedData(),  # noqa: B008 - immutable
+    plan: PickingPlan = AS_TRAINED,
+    inference: InferenceOptions = InferenceOptions(),  # noqa: B008 - immutable
+    progress: Progress = no_progress,
+) -> OutOfFold:
+    """Picks and peaks, above the plan's floor, of every run that checkpoints held out: an entry a run and view.
+
+    Checkpoints that held out the same run pick it as an ensemble. Views are not averaged: each is another sample of the
+    same particles. `data.runs`, where it names any, leaves out the checkpoints that held out other runs.
+
+    Raises `InputError` for a checkpoint whose history names no held-out run, for a held-out run that the project lacks
+    or has no truth of, for voxel sizes that disagree, and for an unknown view.
+    """
+    if plan.model_weights:
+        raise InputError("Models are tuned with equal weights: leave `model_weights` to `tomosoup pick`.")
+    groups = by_held_out_run(checkpoints, data.runs)
+    views = chosen_views(plan.views)
+    truths = read_truths(project, data.model_copy(update={"runs": tuple(groups)}))
+    tomograms = {run: select_tomogram(project, run, data) for run in groups}
+    nets = Nets(inference)
+    folds: list[Fold] = []
+    peaks: list[Fold] = []
+    for i, (run, group) in enumerate(groups.items()):
+        slices = at_voxel_size(tomograms[run], group, log=nets.log_once)
+        volume = Volume(slices.slices(0, slices.shape[0]), slices.voxel_size, slices.origin)
+        of_run = part(progress, i, len(groups), what=f"Picking (held-out {run})")
+        for j, view in enumerate(views):
+            heatmap = ensemble_heatmap(
+                replace(volume, data=view.apply(volume.data)),
+                group,
+                plan=plan.model_copy(update={"views": ()}),
+                nets=nets,
+                progress=part(of_run, j, len(views)),
+            )
+            heatmap = replace(volume, data=view.undo(heatmap.data))
+            picks = read_picks(heatmap, group, plan=plan)
+            segments = all(model.segments_voxels for model in group)
+            folds.append((run, picks, truths[run]))
+            peaks.append((run, _smoothed_peaks(heatmap, group, plan) if segments else picks, truths[run]))
+    correct = plan.noise_correction and not mixed(checkpoints)
+    levels = mean_signal_levels([picks for _, picks, _ in folds]) if correct else {}
+    return OutOfFold(
+        [(run, noise_corrected(picks, levels, power=plan.noise_correction), truth) for run, picks, truth in folds],
+        peaks,
+        levels,
+    )
+
+
+def by_held_out_run(checkpoints: Sequence[Checkpoint], runs: Sequence[str] = ()) -> dict[str, list[Checkpoint]]:
+    """The checkpoints by the run that their training held out; with `runs`, those that held out one of these.
+
+    Raises `InputError` where none did, and where heatmap and segmentation models did not hold out the same runs.
+    """
+    groups: dict[str, list[Checkpoint]] = {}
+    for checkpoint in checkpoints:
+        run = held_out_run(checkpoint.history)
+        if not runs or run in runs:
+            groups.setdefault(run, []).append(checkpoint)
+    lone = [run for run, group in groups.items() if not mixed(group)]
+    if lone and mixed(checkpoints):
+        raise InputError(
+            "Heatmap and segmentation models are tuned together, and only models of one of the two held out "
+            f"{', '.join(lone)}: give models of both for the same held-out runs."
+        )
+    if not groups:
+        raise InputError(f"None of the models held out {', '.join(runs)}: leave `runs` out, or name others.")
+    return groups
+
+
+def _smoothed_peaks(heatmap: Volume, group: Sequence[Checkpoint], plan: PickingPlan) -> dict[str, Picks]:
+    """Peaks of the smoothed probabilities of segmentation models."""
+    species = all_species(group)
+    return find_peaks(labels_to_heatmap(heatmap, species), species, peaks=plan.peaks)
