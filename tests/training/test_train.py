@@ -25,15 +25,16 @@ from tomosoup.data.options import AnnotatedData, Normalisation
 from tomosoup.data.project import open_project
 from tomosoup.data.truth import read_truth
 from tomosoup.data.volumes.normalisation import standardise
-from tomosoup.inference.options.picking import PickingPlan
+from tomosoup.inference.options.picking import PeakOptions, PickingPlan, SegmentationOptions
 from tomosoup.inference.sliding_window import predict_heatmap
 from tomosoup.models.checkpoint import load
+from tomosoup.models.history import read_history
 from tomosoup.models.nets.build import build_net
 from tomosoup.simulation.project import simulate
 from tomosoup.training.batch_norm import estimate_norms
 from tomosoup.training.learner import cosine_with_warmup, mixed_loss
 from tomosoup.training.options import AugmentationOptions, Execution, LossOptions, TrainingRecipe
-from tomosoup.training.run.folds import plan_folds
+from tomosoup.training.run.folds import FoldPlan, check_finished, plan_folds
 from tomosoup.training.run.lightning_adapter import ShuffledByEpoch
 from tomosoup.training.supervision.augmentation import Mix
 from tomosoup.training.supervision.crops import (
@@ -315,6 +316,42 @@ def test_a_killed_training_resumes_to_the_weights_of_an_unbroken_one(project_fol
                 torch.testing.assert_close(value, b[part][key], atol=0, rtol=0, msg=f"{name} {part} {key}")
     assert (moved / "metrics.1.csv").is_file()  # the log of the part before the kill
     assert not broken.exists()
+
+
+def in_old_names(value: Any) -> Any:
+    """A record with the option names of version 0.1.0."""
+    renamed = (TrainingRecipe, AugmentationOptions, PeakOptions, SegmentationOptions, AnnotatedData)
+    old = {new: name for options in renamed for name, new in options.RENAMED.items()}
+    if isinstance(value, dict):
+        return {old.get(key, key): in_old_names(entry) for key, entry in value.items()}
+    return [in_old_names(entry) for entry in value] if isinstance(value, list) else value
+
+
+def test_a_training_stored_under_old_option_names_is_still_the_same_training(
+    project_folder: Path, tmp_path: Path
+) -> None:
+    project, folder = open_project(project_folder), tmp_path / "m.training"
+    trained = train(project, ONE_EPOCH, folder=folder)
+    for file in folder.glob("*.ckpt"):
+        state = state_of(file)
+        assert "also_kinds" in in_old_names(state["identity"])
+        torch.save({**state, "identity": in_old_names(state["identity"]), "about": in_old_names(state["about"])}, file)
+    again = train(project, ONE_EPOCH, folder=folder, execution=RESUME)
+    for name, value in trained.weights.items():
+        torch.testing.assert_close(again.weights[name], value, atol=0, rtol=0)
+    changed = ONE_EPOCH.model_copy(update={"augmentation": AugmentationOptions(flip_probability=0.1), "keep_best": 2})
+    with pytest.raises(InputError, match="started with another augmentation, keep_best: give the same options"):
+        train(project, changed, folder=folder, execution=RESUME)
+
+    plan = FoldPlan(project, AnnotatedData(), ONE_EPOCH, 0, tmp_path / "m.safetensors")
+    old = read_history([in_old_names(event.record()) for event in trained.history])
+    assert old != trained.history
+    replace(trained, history=old).save(plan.file)
+    check_finished(plan, project.runs)
+    with pytest.raises(InputError, match="was trained with another recipe: give the same options"):
+        check_finished(replace(plan, recipe=ONE_EPOCH.model_copy(update={"keep_best": 2})), project.runs)
+    with pytest.raises(InputError, match="was trained with another data, held_out, runs: give the same options"):
+        check_finished(replace(plan, number=1, data=AnnotatedData(tomo_type="denoised")), project.runs)
 
 
 def test_a_training_is_not_resumed_as_another(

@@ -35,7 +35,8 @@ def identity_of(training: Trained, draft: Checkpoint, start: Checkpoint | None) 
 
 def refuse_another(identity: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
     """Raises `InputError`, naming what differs, where the `stored` training to resume was another one."""
-    if other := [key for key, value in _in_todays_names(stored).items() if identity.get(key) != value]:
+    stored = _in_todays_names(stored)
+    if other := [key for key in {**identity, **stored} if identity.get(key) != stored.get(key)]:
         raise InputError(
             f"The training to resume was started with another {', '.join(other)}: give the same options, or start "
             "again with `overwrite=True`."
