@@ -9,7 +9,7 @@ from tomosoup.cli.tables import averaging_table, tuned_table
 from tomosoup.cli.terminal import Outcome, progress_bars
 from tomosoup.core.errors import InputError
 from tomosoup.data.project import open_project
-from tomosoup.inference.ensemble import all_species
+from tomosoup.inference.ensemble import all_species, mixed
 from tomosoup.models.checkpoint import load
 from tomosoup.training.run.out_of_fold import out_of_fold
 from tomosoup.training.tune import averaging_thresholds, tune_thresholds, with_thresholds
