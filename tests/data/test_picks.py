@@ -11,7 +11,8 @@ from conftest import copied
 import tomosoup
 from tomosoup.cli.main import main
 from tomosoup.core.species import CONTEST_SPECIES
-from tomosoup.data.new_project import SimulatedRun, new_project
+from tomosoup.data.new_project import SimulatedRun, new_project, picks_project
+from tomosoup.data.pick_store.beside import project_with_picks
 
 VOXEL = 13.48
 SHAPE = (6, 9, 12)
@@ -133,3 +134,39 @@ def test_among_several_sets_of_picks_one_must_be_chosen(folder: Path) -> None:
         tomosoup.read_picks(copy, "nobody/1")
     with pytest.raises(tomosoup.InputError, match="Expected a set of picks as USER/SESSION, got 'nobody'"):
         tomosoup.read_picks(copy, "nobody")
+
+
+def folder_of_mrc_files(path: Path) -> Path:
+    path.mkdir()
+    with mrcfile.new(path / "a.mrc", np.random.default_rng(0).normal(size=(8, 8, 8)).astype(np.float32)) as file:
+        file.voxel_size = VOXEL
+    return path
+
+
+def test_the_picks_of_mrc_files_are_found_beside_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`pick` makes PICKS.copick beside PICKS.csv; thresholds are then applied to the folder of the tomograms."""
+    project = tomosoup.open_project(folder_of_mrc_files(tmp_path / "tomograms"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(tomosoup.InputError, match=r"not found beside it.*give the .copick folder .* as `project`"):
+        project_with_picks(project)
+    picks_project(tmp_path / "picks.copick", project.species, ["a"], static=project.path / "static")
+    picks_project(tmp_path / "others.copick", project.species, ["a"], static=tmp_path / "elsewhere" / "static")
+    assert project_with_picks(project).path.parent == tmp_path / "picks.copick"
+    tomosoup.write_picks({"a": PICKS["a"]}, tmp_path / "picks.copick", user="tomosoup", session="0-candidates")
+    main(["threshold", "tomograms", "--threshold", "0.5", "--output", "kept.csv"])
+    same(tomosoup.read_picks("kept.csv")["a"]["ribosome"], PICKS["a"]["ribosome"].above(0.5))
+    picks_project(tmp_path / "more.copick", project.species, ["a"], static=project.path / "static")
+    with pytest.raises(tomosoup.InputError, match=r"several folders \(.*more.copick, .*picks.copick\)"):
+        project_with_picks(project)
+
+
+def test_a_missing_list_of_species_is_said_and_named(tmp_path: Path) -> None:
+    project = folder_of_mrc_files(tmp_path / "tomograms")
+    tomosoup.write_picks({"a": {"dot": PICKS["a"]["ribosome"]}}, project / "picks.csv")
+    said = {f.text for f in tomosoup.check(project).findings if f.check == "species"}
+    assert len(said) == 2
+    for text in said:
+        assert f"{project / 'species.csv'} (columns name,radius,weight), which is missing" in text
+    (project / "species.csv").write_text("name,radius\nspot,60\n")
+    (text,) = {f.text for f in tomosoup.check(project).findings if f.check == "species" and f.species == "dot"}
+    assert f"add it with a radius to {project / 'species.csv'} (columns name,radius,weight), or" in text

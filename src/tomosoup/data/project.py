@@ -163,10 +163,14 @@ class MrcFolder:
         return list(self.files)
 
     @property
+    def species_table(self) -> Path:
+        """The file that lists the species: name,radius (Å) and, if known, weight."""
+        return self.path / "species.csv"
+
+    @property
     def species(self) -> tuple[Species, ...]:
         """What `species.csv` lists, or the contest's six."""
-        table = self.path / "species.csv"
-        return copick_files.read_species(table) if table.exists() else CONTEST_SPECIES
+        return copick_files.read_species(self.species_table) if self.species_table.exists() else CONTEST_SPECIES
 
     def listings(self, run: str) -> list[Listing]:
         """The one volume of a run."""
@@ -181,6 +185,14 @@ class MrcFolder:
         """What `picks.csv` holds, by run."""
         table = self.path / "picks.csv"
         return read_csv(table) if table.exists() else {}
+
+
+def where_species_are_listed(project: Project) -> str:
+    """Where users add or correct species, for messages."""
+    if not isinstance(project, MrcFolder):
+        return f"the pickable objects of {project.path}"
+    missing = "" if project.species_table.exists() else ", which is missing, so the contest's six are assumed"
+    return f"{project.species_table} (columns name,radius,weight){missing}"
 
 
 def open_project(path: str | Path | Project) -> Project:

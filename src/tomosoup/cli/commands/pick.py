@@ -22,6 +22,7 @@ from tomosoup.core.progress import Progress, tracked
 from tomosoup.core.thresholds import Thresholds, apply_thresholds
 from tomosoup.data.formats.csv_tables import write_csv
 from tomosoup.data.options import AnnotatedData
+from tomosoup.data.pick_store.beside import project_with_picks
 from tomosoup.data.pick_store.reading import read_candidates
 from tomosoup.data.pick_store.store import with_thresholds
 from tomosoup.data.project import CopickProject, Project, open_project
@@ -174,9 +175,7 @@ def threshold_command(options: ThresholdCommand) -> Outcome:
     """Apply thresholds to what an earlier `pick` found."""
     if options.output:
         refuse_existing(options.output, overwrite=options.overwrite)
-    project = open_project(options.project)
-    if not isinstance(project, CopickProject):
-        raise InputError(f"{options.project} is no copick project: name the .copick folder that `tomosoup pick` made.")
+    project = project_with_picks(open_project(options.project))
     thresholds = chosen_thresholds(options, project).over({}, [s.name for s in project.species])
     with progress_bars() as progress:
         candidates = read_candidates(project, options.session, progress=progress)

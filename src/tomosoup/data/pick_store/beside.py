@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tomosoup.data.project import CopickProject, Project
+from tomosoup.core.errors import InputError, shortened
+from tomosoup.data.project import CopickProject, Project, open_project
 
 
 def picks_projects(project: Project) -> list[Path]:
@@ -20,6 +21,25 @@ def picks_projects(project: Project) -> list[Path]:
     places = {own.parent, own, Path.cwd()} if own.is_dir() else {own.parent, Path.cwd()}
     folders = {folder.resolve() for place in places for folder in place.glob("*.copick")}
     return sorted(folder for folder in folders if _tomograms_of(folder) in {str(own), str(own / "static")})
+
+
+def project_with_picks(project: Project) -> CopickProject:
+    """The copick project that holds the picks which `tomosoup pick` made of a project: itself, or a folder beside it.
+
+    Raises `InputError` where there is no such folder, or more than one.
+    """
+    if isinstance(project, CopickProject):
+        return project
+    found = picks_projects(project)
+    if len(found) != 1:
+        several = f"are in several folders ({shortened([str(f) for f in found])})"
+        raise InputError(
+            f"Picks of {project.path} {several if found else 'were not found beside it or in the current folder'}: "
+            "give the .copick folder that `tomosoup pick` made, as `project`."
+        )
+    holder = open_project(found[0])
+    assert isinstance(holder, CopickProject)  # a configuration opens as nothing else
+    return holder
 
 
 def _tomograms_of(folder: Path) -> str | None:

@@ -48,7 +48,7 @@ def check(
     if checkpoint:
         findings += volumes.against_model(project, species, surveys, checkpoint)
     findings += pick_positions.missing(surveys, species)
-    findings += pick_positions.unlisted_species(surveys, species)
+    findings += pick_positions.unlisted_species(project, surveys)
     findings += pick_positions.outside(surveys)
     findings += pick_positions.twice(surveys, species)
     findings += pick_positions.of_two_species(surveys, species)

@@ -8,6 +8,7 @@ from itertools import combinations
 from scipy.spatial import KDTree
 
 from tomosoup.core.types import Species
+from tomosoup.data.project import MrcFolder, Project, where_species_are_listed
 from tomosoup.review.check.findings import Finding
 from tomosoup.review.check.sampling import Survey, within
 
@@ -36,12 +37,14 @@ def missing(surveys: Sequence[Survey], species: Sequence[Species]) -> Iterator[F
         yield Finding("note", "picks", f"No run has picks of {', '.join(nowhere)}: training cannot learn them.")
 
 
-def unlisted_species(surveys: Sequence[Survey], species: Sequence[Species]) -> Iterator[Finding]:
-    """Picks of species that the project does not list."""
-    listed = {s.name for s in species}
+def unlisted_species(project: Project, surveys: Sequence[Survey]) -> Iterator[Finding]:
+    """Picks of species that the project does not list; a folder of MRC files without a list."""
+    listed, where = {s.name for s in project.species}, where_species_are_listed(project)
+    if isinstance(project, MrcFolder) and not project.species_table.exists():
+        yield Finding("warning", "species", f"The project's species are those in {where}: write that file.")
     for name in sorted({n for s in surveys for n in s.picks} - listed):
         runs = tuple(s.run for s in surveys if name in s.picks)
-        text = "The project does not list this species: add it with a radius, or correct its name."
+        text = f"The project does not list this species: add it with a radius to {where}, or correct its name."
         yield Finding("error", "species", text, runs, name)
 
 

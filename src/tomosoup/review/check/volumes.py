@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from tomosoup.core.types import Species
-from tomosoup.data.project import CopickProject, Project
+from tomosoup.data.project import CopickProject, Project, where_species_are_listed
 from tomosoup.data.volumes.resampling import FAR, WRONG
 from tomosoup.data.volumes.voxel_size import same_voxel_size
 from tomosoup.inference.sliding_window import SCALES
@@ -111,7 +111,8 @@ def _species_against_model(project: Project, species: Sequence[Species], model: 
         yield Finding(
             "error" if isinstance(project, CopickProject) else "note",
             "species",
-            f"The model finds {', '.join(unlisted)}, which the project does not list: add them to its objects.",
+            f"The model finds {', '.join(unlisted)}, which the project does not list: add them to "
+            f"{where_species_are_listed(project)}.",
         )
     for name in (name for name in named if name in listed):
         here, there = listed[name].radius, named[name].radius

@@ -15,7 +15,7 @@ from tomosoup.core.errors import InputError
 from tomosoup.core.progress import Progress, no_progress
 from tomosoup.core.types import PicksBySpecies, Species, Volume
 from tomosoup.data.options import AnnotatedData, Normalisation
-from tomosoup.data.project import Project
+from tomosoup.data.project import Project, where_species_are_listed
 from tomosoup.data.tomogram import select_tomogram
 from tomosoup.data.truth import read_truths
 from tomosoup.data.volumes.normalisation import standardise
@@ -54,7 +54,7 @@ def read_examples(
         if strangers := sorted(set(picks) - names):
             raise InputError(
                 f"Run {run}: its picks hold the species {', '.join(strangers)}, which {project.path} does not list "
-                f"({', '.join(sorted(names))}): add them to the project or leave them out."
+                f"({', '.join(sorted(names))}): add them to {where_species_are_listed(project)}, or leave them out."
             )
         if voxel_size and not same_voxel_size(tomogram.voxel_size, voxel_size):
             volume = resampled(tomogram, voxel_size)
