@@ -1,6 +1,7 @@
 """Nets by their published formula: what the tests hold ours against, and the benchmarks' other side."""
 
 import copy
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -9,8 +10,10 @@ from torch import Tensor, nn
 from tomosoup.models.nets.convolution import Conv3x3x3
 from tomosoup.models.nets.shuffle_unet import UpStep
 
+Net = TypeVar("Net", bound=nn.Module)
 
-def plain(net: nn.Module) -> nn.Module:
+
+def plain(net: Net) -> Net:
     """A copy of the net that upsamples and joins its maps, then convolves them in three dimensions."""
 
     def step(self: UpStep, x: Tensor, skip: Tensor | None = None) -> Tensor:

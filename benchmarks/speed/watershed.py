@@ -78,9 +78,9 @@ def main(picks: tyro.conf.Positional[Path | None] = None) -> None:
         timed("pieces, scipy.ndimage.label", lambda inside=inside: ndimage.label(inside, labels.SIX))
         timed("pieces, skimage.measure.label", lambda inside=inside: label(inside, connectivity=1))
         timed("pieces, cc3d", lambda inside=inside: pieces_of_cc3d(inside, None))
-        ours = timed("picks, piece by piece, scipy", lambda c=chance, s=species: labels.label_picks(c, [s]))
+        ours = timed("picks, piece by piece, scipy", lambda c=chance, s=species: labels.watershed_picks(c, [s]))
         with patch.object(labels.ndimage, "label", pieces_of_cc3d):
-            other = timed("picks, piece by piece, cc3d", lambda c=chance, s=species: labels.label_picks(c, [s]))
+            other = timed("picks, piece by piece, cc3d", lambda c=chance, s=species: labels.watershed_picks(c, [s]))
         theirs = timed(
             "picks, whole volume, scikit-image",
             lambda c=chance, r=radius_vox, n=least: whole_volume(c.data[0].numpy(), r, n),

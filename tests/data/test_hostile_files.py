@@ -154,7 +154,7 @@ def markers_that_grow(folder: Path) -> Callable[[], object]:
 
 
 def checkpoint_claiming(checkpoint: Checkpoint, **changed: object) -> Callable[[], object]:
-    about = checkpoint.about()
+    about = checkpoint.metadata()
     architecture = about["architecture"] | {k: v for k, v in changed.items() if k in about["architecture"]}
     about |= {"architecture": architecture} | {k: v for k, v in changed.items() if k in about}
     return lambda: Checkpoint.of(checkpoint.weights, about, source="t").net()

@@ -124,7 +124,7 @@ def test_an_engine_gives_the_plain_nets_output_for_any_batch(family: str, engine
     assert relative_error(run(windows[:2]), expected[:2]) < 1e-4
     assert relative_error(run(windows[2:]), expected[2:]) < 1e-4
     assert relative_error(torch.cat(list(run.each([windows[:2], windows[2:]]))), expected) < 1e-4
-    assert "fp32" in run.about
+    assert "fp32" in run.description
     with pytest.raises(ValueError, match="Expected 1 to 2 float32 windows"):
         run(windows)
     with pytest.raises(ValueError, match="Expected 1 to 2 float32 windows"):
@@ -143,7 +143,7 @@ def test_bf16_is_near_and_no_more(family: str) -> None:
     windows, expected = exact(family)
     run = ready(trained(family), precision="bf16")
     assert 1e-5 < relative_error(run(windows[:2]), expected[:2]) < 0.05
-    assert "bf16" in run.about
+    assert "bf16" in run.description
 
 
 def test_openvino_does_not_report_to_its_makers() -> None:
@@ -233,7 +233,7 @@ def test_what_cannot_be_is_refused_in_a_sentence(
 
 
 def test_windows_that_the_net_cannot_take_and_unknown_engines_are_refused() -> None:
-    with pytest.raises(InputError, match=r"multiples of \(4, 4, 4\), got \(16, 30, 32\)"):
+    with pytest.raises(InputError, match=r"multiples of \(4, 4, 4\), got \(1, 1, 16, 30, 32\)"):
         prepare(trained("B"), window=(16, 30, 32), batch_size=1, options=InferenceOptions())
     with pytest.raises(ValidationError, match="engine"):
         InferenceOptions(engine="abacus")  # type: ignore[arg-type]
@@ -331,7 +331,7 @@ def test_a_compiled_net_sees_full_batches_alone(monkeypatch: pytest.MonkeyPatch)
     run = ready(trained("B"), compiled=True)
     assert relative_error(run(windows[:1]), expected[:1]) < 1e-5
     assert seen == [2]
-    assert "compiled" in run.about
+    assert "compiled" in run.description
 
 
 def test_on_cuda_a_batch_is_begun_before_the_last_is_waited_for() -> None:
@@ -341,7 +341,7 @@ def test_on_cuda_a_batch_is_begun_before_the_last_is_waited_for() -> None:
         told.append(f"begin {int(windows[0, 0, 0, 0, 0])}")
         return lambda: told.append(f"wait {int(windows[0, 0, 0, 0, 0])}") or windows
 
-    engine = Engine(about="", window=(1, 1, 1), batch_size=1, start=start)
+    engine = Engine(description="", window=(1, 1, 1), batch_size=1, start=start)
     batches = [torch.full((1, 1, 1, 1, 1), float(n)) for n in range(3)]
     assert [float(o) for o in engine.each(batches)] == [0.0, 1.0, 2.0]
     assert told == ["begin 0", "begin 1", "wait 0", "begin 2", "wait 1", "wait 2"]
@@ -408,7 +408,7 @@ def test_onnx_runtime_is_told_its_providers(machine: Callable[..., None], sessio
     }
     assert session == [([("TensorrtExecutionProvider", told), *rest], torch.get_num_threads())]
     assert Path(kept).is_dir()
-    assert "on Tensorrt, fp16" in engine.about
+    assert "on Tensorrt, fp16" in engine.description
     session.clear()
     prepare(nn.Identity(), window=WINDOW, batch_size=4, options=InferenceOptions(engine="onnx", device="cuda:1"))
     assert session[0][0] == rest
@@ -503,7 +503,7 @@ def test_int8_is_near_and_wants_calibration() -> None:
         with pytest.raises(InputError, match="int8 takes 12 or more calibration windows"):
             prepare(net, window=WINDOW, batch_size=2, options=options, calibration=wrong)
     run = prepare(net, window=WINDOW, batch_size=2, options=options, calibration=torch.randn(12, 1, *WINDOW))
-    assert "int8" in run.about
+    assert "int8" in run.description
     found = int8.compare(run, net, windows)
     assert 1e-4 < found.relative_error < 0.3
     assert found.peaks > 0

@@ -12,7 +12,8 @@ from tomosoup.inference.engines import choice
 from tomosoup.inference.engines.net_cache import REPAYS, Nets, prepare, some_windows
 from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.inference.pick import pick, pick_project
-from tomosoup.inference.sliding_window import predict_heatmap
+from tomosoup.inference.sliding_window import heatmap_slabs, predict_heatmap
+from tomosoup.inference.tiling.slabs import whole
 from tomosoup.inference.tiling.windows import window_regions
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.window_plan import WindowPlan
@@ -41,7 +42,9 @@ def test_a_ready_nets_map_is_the_nets_own(checkpoint: Checkpoint) -> None:
     volume = Volume(torch.randn(20, 70, 64), 10.0)
     engine, windows = Nets().ready(checkpoint, checkpoint.windows, volume)
     wanted = predict_heatmap(checkpoint.net(), volume, plan=checkpoint.windows).data
-    torch.testing.assert_close(predict_heatmap(engine, volume, plan=windows).data, wanted, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        whole(heatmap_slabs(engine, volume, plan=windows), volume).data, wanted, atol=1e-5, rtol=1e-4
+    )
 
 
 def test_openvino_is_taken_where_net_and_tomogram_repay_it_or_it_is_named(
@@ -114,7 +117,7 @@ def test_windows_larger_than_the_volume_by_the_nets_stride_are_mirrored(checkpoi
     plan = WindowPlan(shape=(16, 1024, 1024), stride=(8, 768, 768), border="inside")
     engine, windows = Nets().ready(checkpoint, plan, volume)
     assert windows.shape == (16, 96, 96)
-    heatmap = predict_heatmap(engine, volume, plan=windows)
+    heatmap = whole(heatmap_slabs(engine, volume, plan=windows), volume)
     assert heatmap.shape == (20, 70, 90)
     torch.testing.assert_close(
         heatmap.data, predict_heatmap(checkpoint.net(), volume, plan=plan).data, atol=1e-5, rtol=1e-4

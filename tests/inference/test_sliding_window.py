@@ -15,17 +15,18 @@ from tomosoup.data.options import Normalisation
 from tomosoup.data.project import open_project
 from tomosoup.data.volumes.normalisation import standardise
 from tomosoup.inference.engines.choice import best_device
-from tomosoup.inference.ensemble import all_species, all_thresholds, chosen_views, ensemble_heatmap
+from tomosoup.inference.ensemble import all_species, all_thresholds, ensemble_heatmap
 from tomosoup.inference.options.picking import PeakOptions, PickingPlan, SegmentationOptions
 from tomosoup.inference.pick import pick, pick_project
 from tomosoup.inference.readout.peaks import find_peaks
 from tomosoup.inference.readout.watershed import labels_to_heatmap
 from tomosoup.inference.sliding_window import predict_heatmap
-from tomosoup.inference.tiling.symmetries import VIEWS, View
+from tomosoup.inference.tiling.symmetries import VIEWS, View, chosen_views
 from tomosoup.inference.tiling.windows import fitted, window_regions
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.nets.build import build_net
 from tomosoup.models.nets.options import NetOptions
+from tomosoup.models.nets.tomo_net import TomoNet
 from tomosoup.models.window_plan import WindowPlan
 from tomosoup.scoring.calibration import Calibration
 from tomosoup.training.options import TrainingRecipe
@@ -194,14 +195,14 @@ def test_both_systems_without_a_scale_are_not_averaged(checkpoint: Checkpoint) -
 def test_windows_inside_a_small_volume_are_cut_down_to_it() -> None:
     seen = []
 
-    class Net(torch.nn.Module):
+    class Net(TomoNet):
         multiple = (4, 4, 4)
 
         def __init__(self) -> None:
             super().__init__()
             self.weight = torch.nn.Parameter(torch.ones(()))
 
-        def forward(self, x: Tensor) -> Tensor:
+        def forward(self, x: Tensor, **_: int) -> Tensor:
             seen.append(tuple(x.shape[2:]))
             return x * self.weight
 
@@ -227,7 +228,9 @@ def test_a_checkpoints_own_normalisation_is_used(checkpoint: Checkpoint) -> None
     shown = replace(volume, data=(volume.data - 2) / 4)
     expected = predict_heatmap(checkpoint.net(), shown, plan=checkpoint.windows).data
     torch.testing.assert_close(ensemble_heatmap(volume, [constants]).data, expected)
-    with pytest.raises(InputError, match=r"deviate by \S+ and the checkpoint expects about 4: pick tomograms of the"):
+    with pytest.raises(
+        InputError, match=r"grey values is \S+ and the checkpoint expects about 4: pick tomograms of the"
+    ):
         pick(replace(volume, data=volume.data * 1e-6), constants)
 
 

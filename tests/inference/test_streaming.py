@@ -18,20 +18,23 @@ from tomosoup.data.options import DataOptions
 from tomosoup.data.project import open_project
 from tomosoup.data.tomogram import select_tomogram
 from tomosoup.data.volumes.normalisation import moments, standardise, standardised
-from tomosoup.inference import sliding_window as prediction
+from tomosoup.inference import sliding_window
 from tomosoup.inference.engines.net_cache import Nets
+from tomosoup.inference.engines.torch_engine import plain_engine
 from tomosoup.inference.ensemble import ensemble_heatmap
 from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.inference.options.picking import PeakOptions, PickingPlan
-from tomosoup.inference.pick import pick
+from tomosoup.inference.pick import pick, pick_with
+from tomosoup.inference.readout import read_out
 from tomosoup.inference.readout.peaks import PeakSearch, find_peaks
-from tomosoup.inference.sliding_window import ahead, heatmap_slabs, predict_heatmap, search_peaks
+from tomosoup.inference.sliding_window import ahead, heatmap_slabs, predict_heatmap
+from tomosoup.inference.tiling.slabs import whole
 from tomosoup.inference.tiling.symmetries import VIEWS, Viewed
-from tomosoup.inference.tiling.windows import Ring, window_regions
+from tomosoup.inference.tiling.windows import Ring, fitted, window_regions
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.nets.build import build_net
 from tomosoup.models.nets.options import NetOptions
-from tomosoup.models.nets.slice_encoder import show_neighbours
+from tomosoup.models.nets.tomo_net import TomoNet
 from tomosoup.models.window_plan import WindowPlan
 
 SMALL_NET = NetOptions(backbone="mobilenetv3_small_050", decoder_widths=(8, 8, 8))
@@ -55,14 +58,14 @@ class Watched:
         return self.data[start:stop]
 
 
-class Sums(nn.Module):
+class Sums(TomoNet):
     """Two channels; each voxel's answer depends on its place in the window."""
 
     def __init__(self) -> None:
         super().__init__()
         self.one = nn.Parameter(torch.ones(1))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, **_: int) -> Tensor:
         ramp = torch.linspace(0.5, 2, x.shape[2])[:, None, None]
         return torch.cat([x * ramp, x.square()], dim=1) * self.one
 
@@ -77,20 +80,18 @@ def test_windows_see_their_neighbours_where_the_plan_says_so(border: str) -> Non
     assert (14, 34) in source.asked  # the window that begins at slice 16, two more at either end
     assert not torch.allclose(found, predict_heatmap(net, source, plan=alone).data, rtol=1e-3, atol=1e-6)
     # The definition: each window's answer is the net's for the window between its neighbours.
-    show_neighbours(net, wanted=True)
     ring, parts = Ring(1, source.shape, alone), []
     padded = F.pad(source.data, (0, 0, 0, 0, 2, 2))
     for region in window_regions(source.shape, alone):
         z = region[0]
         with torch.no_grad():
-            ring.add(net(padded[z.start : z.stop + 4][None, None])[0], region)
+            ring.add(net(padded[z.start : z.stop + 4][None, None], halo=2)[0], region)
         parts.append(ring.take(z.start + 8 if z.stop < 40 else 40))
     torch.testing.assert_close(found, torch.cat(parts, dim=1))
-    show_neighbours(net, wanted=False)
     checkpoint = Checkpoint(net.state_dict(), SMALL_NET, (Species("a", 50.0),), 10.0, plan)
     engine, windows = Nets(InferenceOptions(precision="fp32")).ready(checkpoint, plan, source)
     assert engine.window == (20, 64, 64)
-    prepared = predict_heatmap(engine, source, plan=windows).data
+    prepared = whole(heatmap_slabs(engine, source, plan=windows), source).data
     torch.testing.assert_close(prepared, found, rtol=1e-4, atol=1e-6)
 
 
@@ -99,7 +100,8 @@ def test_windows_see_their_neighbours_where_the_plan_says_so(border: str) -> Non
 def test_slabs_follow_each_other_and_are_the_whole_map(border: str, depth: int) -> None:
     source = Watched(torch.randn(depth, 17, 20))
     plan = WindowPlan(shape=(8, 16, 16), stride=(3, 6, 10), border=border)
-    slabs = list(heatmap_slabs(Sums(), source, plan=plan))
+    plan = fitted(plan, source.shape, multiple=(1, 1, 1))
+    slabs = list(heatmap_slabs(plain_engine(Sums(), plan), source, plan=plan))
     regions = window_regions(source.shape, plan)
     assert max(b - a for a, b in source.asked) <= 8
     first = 0
@@ -108,8 +110,8 @@ def test_slabs_follow_each_other_and_are_the_whole_map(border: str, depth: int) 
         first += slab.shape[0]
     assert first == depth
     assert len(slabs) == len({region[0].start for region in regions})
-    whole = predict_heatmap(Sums(), source, plan=plan)
-    torch.testing.assert_close(torch.cat([s.data for s in slabs], dim=1), whole.data)
+    heatmap = predict_heatmap(Sums(), source, plan=plan)
+    torch.testing.assert_close(torch.cat([s.data for s in slabs], dim=1), heatmap.data)
     # The definition: the mean over windows by weight.
     total, weights = torch.zeros(2, depth + 16, 40, 40), torch.zeros(depth + 16, 40, 40)
     if border == "zeros":
@@ -121,7 +123,7 @@ def test_slabs_follow_each_other_and_are_the_whole_map(border: str, depth: int) 
                 total[(slice(None), *region)] += Sums()(padded[region][None, None])[0] * weight
             weights[region] += weight
         wanted = (total / weights)[:, :depth, :17, :20]
-        torch.testing.assert_close(whole.data, wanted, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(heatmap.data, wanted, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("thickness", [1, 2, 5, 30])
@@ -236,11 +238,14 @@ class AtOnce:
 
 @torch.no_grad()
 def peak_allocation(plan: WindowPlan, depth: int) -> int:
-    """Bytes of tensors at once, from reading to picks."""
+    """Bytes of tensors at once, from a raw tomogram to picks, once the net is ready."""
     net = build_net(SMALL_NET, classes=2).eval()
+    species = (Species("a", 50.0), Species("b", 50.0))
+    checkpoint = Checkpoint(net.state_dict(), SMALL_NET, species, 10.0, plan)
+    nets = Nets(InferenceOptions(engine="torch", precision="fp32", batch_size=4))
+    nets.ready(checkpoint, plan, Noise(depth))
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
-        species = [Species("a", 50.0), Species("b", 50.0)]
-        search_peaks(heatmap_slabs(net, Noise(depth), plan=plan), species, peaks=PeakOptions())
+        pick_with(nets, Noise(depth), [checkpoint], plan=PickingPlan())
     changes = [event.nbytes() for event in seen.profiler.kineto_results.events() if event.name() == "[memory]"]
     return max(accumulate(changes))
 
@@ -251,7 +256,8 @@ def peak_allocation(plan: WindowPlan, depth: int) -> int:
 def test_the_peak_of_memory_is_of_some_slices_however_deep_the_tomogram(
     size: int, stride: int, border: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prediction, "ThreadPoolExecutor", AtOnce)
+    for module in (sliding_window, read_out):
+        monkeypatch.setattr(module, "ThreadPoolExecutor", AtOnce)
     plan = WindowPlan(shape=(16, size, size), stride=(8, stride, stride), border=border)
     shallow, deep = peak_allocation(plan, 32), peak_allocation(plan, 160)
     assert deep < 1.05 * shallow

@@ -8,7 +8,7 @@ from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.types import Species, Volume
 from tomosoup.inference.options.picking import SMALLEST, SegmentationOptions
 from tomosoup.inference.readout.peaks import find_peaks
-from tomosoup.inference.readout.watershed import label_picks, labels_to_heatmap
+from tomosoup.inference.readout.watershed import labels_to_heatmap, watershed_picks
 
 RIBOSOME = next(s for s in CONTEST_SPECIES if s.name == "ribosome")
 
@@ -29,29 +29,29 @@ def balls(
 
 
 def test_a_ball_is_picked_at_its_middle_with_its_mean_probability() -> None:
-    (found,) = label_picks(balls((20, 30, 40), radius_vox=12), [RIBOSOME]).values()
+    (found,) = watershed_picks(balls((20, 30, 40), radius_vox=12), [RIBOSOME]).values()
     np.testing.assert_allclose(found.zyx, [[205, 305, 405]], atol=1e-6)
     np.testing.assert_allclose(found.score, [0.8], rtol=1e-6)
 
 
 def test_touching_particles_are_cut_apart() -> None:
-    (found,) = label_picks(balls((20, 30, 30), (20, 30, 50), radius_vox=12), [RIBOSOME]).values()
+    (found,) = watershed_picks(balls((20, 30, 30), (20, 30, 50), radius_vox=12), [RIBOSOME]).values()
     assert len(found) == 2
     np.testing.assert_allclose(np.sort(found.zyx[:, 2]), [305 - 4, 505 + 4], atol=8)
 
 
 def test_particles_nearer_than_a_radius_are_one() -> None:
     volume = balls((20, 30, 30), (20, 30, 38), radius_vox=12)
-    assert len(label_picks(volume, [RIBOSOME])["ribosome"]) == 1
-    assert len(label_picks(volume, [RIBOSOME], recipe=SegmentationOptions(separation=0.3))["ribosome"]) == 2
+    assert len(watershed_picks(volume, [RIBOSOME])["ribosome"]) == 1
+    assert len(watershed_picks(volume, [RIBOSOME], options=SegmentationOptions(separation=0.3))["ribosome"]) == 2
 
 
 def test_what_is_too_small_or_too_improbable_is_no_particle() -> None:
     small = balls((20, 30, 40), radius_vox=5)  # 515 voxels, where a ribosome has 14137
-    assert len(label_picks(small, [RIBOSOME])["ribosome"]) == 0
-    assert len(label_picks(small, [Species("dot", 60.0)])["dot"]) == 1
+    assert len(watershed_picks(small, [RIBOSOME])["ribosome"]) == 0
+    assert len(watershed_picks(small, [Species("dot", 60.0)])["dot"]) == 1
     faint = balls((20, 30, 40), radius_vox=12, value=0.09)
-    assert len(label_picks(faint, [RIBOSOME])["ribosome"]) == 0
+    assert len(watershed_picks(faint, [RIBOSOME])["ribosome"]) == 0
 
 
 def test_the_limits_are_the_winners_voxels_at_their_voxel_size() -> None:
@@ -69,17 +69,17 @@ def test_limits_scale_with_the_voxels() -> None:
         for voxel_size in (10.0, 5.0):
             volume = balls((40, 40, 40), radius_vox=radius / voxel_size, shape=(80, 80, 80))
             volume = Volume(volume.data, voxel_size)
-            found = label_picks(volume, [RIBOSOME], recipe=SegmentationOptions(smallest={"ribosome": 0.04}))
+            found = watershed_picks(volume, [RIBOSOME], options=SegmentationOptions(smallest={"ribosome": 0.04}))
             assert len(found["ribosome"]) == kept
 
 
 def test_every_channel_is_its_species() -> None:
     both = torch.cat([balls((20, 30, 40), radius_vox=12).data, balls((30, 50, 60), radius_vox=13).data])
-    found = label_picks(Volume(both, 10.0, (0.0, 0.0, 0.0)), [RIBOSOME, Species("b", 130.0)])
+    found = watershed_picks(Volume(both, 10.0, (0.0, 0.0, 0.0)), [RIBOSOME, Species("b", 130.0)])
     np.testing.assert_allclose(found["ribosome"].zyx, [[200, 300, 400]], atol=1e-6)
     np.testing.assert_allclose(found["b"].zyx, [[300, 500, 600]], atol=1e-6)
     assert not any(
-        map(len, label_picks(Volume(torch.zeros(2, 8, 8, 8), 10.0), [RIBOSOME, Species("b", 130.0)]).values())
+        map(len, watershed_picks(Volume(torch.zeros(2, 8, 8, 8), 10.0), [RIBOSOME, Species("b", 130.0)]).values())
     )
 
 
@@ -97,6 +97,6 @@ def test_a_smoothed_ball_has_its_peak_in_its_middle_and_keeps_its_probability_in
 def test_a_mask_over_most_of_the_volume_gives_no_picks() -> None:
     """As of a net that has learnt nothing yet, whose watershed would take minutes on a full-size volume."""
     chances = Volume(torch.full((1, 20, 20, 20), 1 / 7), 10.0)
-    assert len(label_picks(chances, [RIBOSOME])["ribosome"]) == 0
+    assert len(watershed_picks(chances, [RIBOSOME])["ribosome"]) == 0
     chances.data[0, :, :, :11] = 0
-    assert len(label_picks(chances, [RIBOSOME])["ribosome"]) == 1
+    assert len(watershed_picks(chances, [RIBOSOME])["ribosome"]) == 1

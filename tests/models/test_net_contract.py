@@ -15,12 +15,13 @@ from tomosoup.models.nets.build import NETS, build_net
 from tomosoup.models.nets.options import NetOptions
 from tomosoup.models.nets.pyramid_unet import Attention, JointPyramid
 from tomosoup.models.nets.slice_encoder import SliceEncoder, SlicePicker, depth_step
+from tomosoup.models.nets.tomo_net import HaloNet, TomoNet
 from tomosoup.models.nets.unet3d import UNet3d
 from tomosoup.training.options import TrainingRecipe
 
 
 @pytest.fixture(params=CHANGES.values(), ids=CHANGES.keys())
-def net(request: pytest.FixtureRequest) -> torch.nn.Module:
+def net(request: pytest.FixtureRequest) -> TomoNet:
     """A net of five outputs."""
     built = build_net(request.param, classes=4 if request.param.name == "unet3d" else 5)
     # Batch norm as after some training: ResNets start with weights of 0 that let no gradient through.
@@ -34,33 +35,47 @@ def net(request: pytest.FixtureRequest) -> torch.nn.Module:
 
 
 @torch.inference_mode()
-def test_output_has_the_size_of_the_input_and_a_channel_a_class(net: torch.nn.Module) -> None:
+def test_output_has_the_size_of_the_input_and_a_channel_a_class(net: TomoNet) -> None:
     least = tuple(max(8, m) for m in net.multiple)  # instance norm needs more than one voxel a map
     for shape in ((16, 64, 64), (32, 32, 96), least):
         assert net(torch.randn(2, 1, *shape)).shape == (2, 5, *shape)
 
 
 @torch.inference_mode()
-def test_windows_of_a_batch_do_not_see_each_other(net: torch.nn.Module) -> None:
+def test_a_halo_gives_the_slices_that_zeros_stand_for(net: TomoNet) -> None:
+    x = torch.randn(1, 1, 16, 64, 64)
+    padded = F.pad(x, (0, 0, 0, 0, net.halo, net.halo))
+    torch.testing.assert_close(net(padded, halo=net.halo), net(x), atol=1e-5, rtol=1e-4)
+    between = torch.randn_like(padded)
+    between[:, :, net.halo : net.halo + 16] = x
+    with_halo = HaloNet(net, net.halo)(between)
+    torch.testing.assert_close(with_halo, net(between, halo=net.halo))
+    assert torch.allclose(with_halo, net(x), rtol=1e-3, atol=1e-4) is (net.halo == 0)
+    with pytest.raises(InputError, match="choose another window shape"):
+        HaloNet(net, net.halo).check((1, 1, 17 + 2 * net.halo, 64, 64))
+
+
+@torch.inference_mode()
+def test_windows_of_a_batch_do_not_see_each_other(net: TomoNet) -> None:
     x = torch.randn(2, 1, 16, 32, 64)
     torch.testing.assert_close(net(x)[1:], net(x[1:]), atol=1e-4, rtol=1e-3)
     torch.testing.assert_close(net(x), net(x))
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 16, 64, 62), (1, 1, 14, 64, 64), (1, 2, 16, 64, 64), (16, 64, 64)])
-def test_other_sizes_are_refused_with_the_multiples(net: torch.nn.Module, shape: tuple[int, ...]) -> None:
+def test_other_sizes_are_refused_with_the_multiples(net: TomoNet, shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match=rf"multiples of \({', '.join(map(str, net.multiple))}\)"):
         net(torch.zeros(shape))
 
 
-def test_a_training_step_reaches_every_learned_weight(net: torch.nn.Module) -> None:
+def test_a_training_step_reaches_every_learned_weight(net: TomoNet) -> None:
     net.train()
     net(torch.randn(2, 1, 32, 64, 64)).square().mean().backward()
     idle = [n for n, p in net.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
     assert not idle
 
 
-def test_a_new_net_that_predicts_heatmaps_is_quiet(net: torch.nn.Module) -> None:
+def test_a_new_net_that_predicts_heatmaps_is_quiet(net: TomoNet) -> None:
     if isinstance(net, UNet3d):
         return  # logits
     assert float(net(torch.randn(1, 1, 16, 64, 64)).detach().std()) < 0.3
@@ -76,8 +91,7 @@ def test_each_slice_sees_its_neighbours_and_zeros_past_the_ends() -> None:
 
 def test_real_neighbours_are_those_of_the_whole_volume() -> None:
     picker, x = SlicePicker(5), torch.randn(1, 1, 12, 4, 6)
-    picker.beyond = 2
-    torch.testing.assert_close(picker(x[:, :, 2:10]), SlicePicker(5)(x)[4:8])
+    torch.testing.assert_close(picker(x[:, :, 2:10], halo=2), picker(x)[4:8])
 
 
 def test_slices_are_picked_as_by_the_published_convolution() -> None:

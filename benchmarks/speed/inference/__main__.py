@@ -33,7 +33,8 @@ from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.types import Volume
 from tomosoup.inference.engines.net_cache import prepare
 from tomosoup.inference.readout.peaks import find_peaks
-from tomosoup.inference.sliding_window import heatmap_slabs, whole
+from tomosoup.inference.sliding_window import heatmap_slabs, predict_heatmap
+from tomosoup.inference.tiling.slabs import whole
 from tomosoup.inference.tiling.symmetries import VIEWS
 from tomosoup.models.nets.fused import accelerate
 from tomosoup.models.window_plan import WindowPlan
@@ -55,7 +56,7 @@ def windows(name: str, batch: int = 4) -> None:
         engine = prepare(
             accelerate(copy.deepcopy(net), window=window), window=window, batch_size=batch, options=options
         )
-        row(f"prepared, {engine.about}", *timed(lambda engine=engine: engine(x)), reference)
+        row(f"prepared, {engine.description}", *timed(lambda engine=engine: engine(x)), reference)
 
 
 def planes(name: str) -> None:
@@ -67,14 +68,14 @@ def planes(name: str) -> None:
     size = -(-FULL[1] // 32) * 32
     whole_plane = WindowPlan(shape=(depth, size, size), stride=(depth, size, size), border="inside")
     slow = plain(net)
-    reference = timed(lambda: whole(heatmap_slabs(slow, volume, plan=paper), volume).data, 1)
+    reference = timed(lambda: predict_heatmap(slow, volume, plan=paper).data, 1)
     row(f"{name}, plain, 12 x 12 windows", *reference)
     keep_freed_memory()
     for options in engines():
         ready = accelerate(copy.deepcopy(net), window=whole_plane.shape)
         engine = prepare(ready, window=whole_plane.shape, batch_size=1, options=options)
         row(
-            f"whole plane, {engine.about}",
+            f"whole plane, {engine.description}",
             *timed(lambda e=engine: whole(heatmap_slabs(e, volume, plan=whole_plane), volume).data),
             reference,
         )
@@ -104,7 +105,7 @@ def convolutions(name: str) -> None:
     events = profiled.key_averages()
     seconds = sum(e.self_cpu_time_total for e in events if e.key == "aten::mkldnn_convolution") / 5e6
     everything = sum(e.self_cpu_time_total for e in events) / 5e6
-    print(f"{engine.about}; matrix product {ceiling / 1e12:.2f} TFLOP/s; a plane {everything:.3f} s")
+    print(f"{engine.description}; matrix product {ceiling / 1e12:.2f} TFLOP/s; a plane {everything:.3f} s")
     rate = flops / seconds
     print(f"convolutions {flops / 1e9:.1f} GFLOP in {seconds:.3f} s: {rate / 1e12:.2f} TFLOP/s, {rate / ceiling:.0%}")
 
@@ -137,7 +138,7 @@ def soup() -> None:
                 total += view.undo(whole(heatmap_slabs(engine, seen, plan=plan), seen).data) / len(views)
             return total
 
-        row(f"{what}, {engine.about}", *timed(tomosoup, 1), reference)
+        row(f"{what}, {engine.description}", *timed(tomosoup, 1), reference)
     print("The error of one window is that of another blend, and of norms of all of it.")
 
 

@@ -11,7 +11,7 @@ from tomosoup.data.options import AnnotatedData, DataOptions
 from tomosoup.data.project import Project
 from tomosoup.data.tomogram import select_tomogram
 from tomosoup.data.truth import read_truth
-from tomosoup.inference.ensemble import ensemble_heatmap, read_picks
+from tomosoup.inference.ensemble import ensemble_heatmap, picks_of
 from tomosoup.inference.options.picking import PickingPlan, SegmentationOptions
 from tomosoup.inference.tiling.symmetries import IN_PLANE
 from tomosoup.models.checkpoint import Checkpoint
@@ -117,4 +117,4 @@ def greedy(project: Project, checkpoints: list[Checkpoint], run: str, truth: dic
 def pick(project: Project, run: str, checkpoints: Sequence[Checkpoint], plan: PickingPlan) -> dict[str, Picks]:
     """Candidates of a run."""
     volume = select_tomogram(project, run, DataOptions()).read()
-    return read_picks(ensemble_heatmap(volume, checkpoints, plan=plan), checkpoints, plan=plan)
+    return picks_of(ensemble_heatmap(volume, checkpoints, plan=plan), checkpoints, plan=plan)

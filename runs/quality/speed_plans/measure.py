@@ -18,7 +18,7 @@ from tomosoup.data.options import AnnotatedData, DataOptions
 from tomosoup.data.project import Project, open_project
 from tomosoup.data.tomogram import select_tomogram
 from tomosoup.inference.engines.net_cache import Nets
-from tomosoup.inference.ensemble import ensemble_heatmap, read_picks
+from tomosoup.inference.ensemble import ensemble_heatmap, picks_of
 from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.inference.tiling.windows import window_regions
@@ -76,7 +76,7 @@ def measure(project: Project, run: str, model: Checkpoint, way: Way) -> dict[str
     began = time.process_time()
     output = ensemble_heatmap(volume, [checkpoint], nets=nets)
     seconds = time.process_time() - began
-    picks = read_picks(output, [checkpoint], plan=PickingPlan())
+    picks = picks_of(output, [checkpoint], plan=PickingPlan())
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         checkpoint.net()(torch.zeros(1, 1, *way.windows.shape))
     count = len(window_regions(volume.shape, way.windows))

@@ -1,21 +1,27 @@
-"""Several nets, and several views of the volume, as one prediction."""
+"""Several models, and several views of a tomogram, as one: the weighted mean of their maps, slab by slab.
+
+One model and one view are a mean of one map.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import fmean, geometric_mean
 
-import torch
+import numpy as np
+from torch import Tensor
 
 from tomosoup.core.errors import InputError
-from tomosoup.core.progress import Progress, no_progress
+from tomosoup.core.progress import Progress, no_progress, part
 from tomosoup.core.types import Picks, Slices, Species, Volume
 from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.options.picking import PickingPlan
-from tomosoup.inference.readout.peaks import find_peaks
+from tomosoup.inference.readout.read_out import read_out
 from tomosoup.inference.readout.watershed import labels_to_heatmap, probabilities
-from tomosoup.inference.sliding_window import as_shown, at_voxel_size, heatmap_slabs, read_labels, whole
-from tomosoup.inference.tiling.symmetries import VIEWS, View, Viewed
+from tomosoup.inference.sliding_window import at_voxel_size, heatmap_slabs, normalised
+from tomosoup.inference.tiling.slabs import Member, mean_slabs, slab, whole
+from tomosoup.inference.tiling.symmetries import View, Viewed, chosen_views
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.scoring.calibration import Calibration
 
@@ -31,131 +37,157 @@ def ensemble_heatmap(
     nets: Nets | None = None,
     progress: Progress = no_progress,
 ) -> Volume:
-    """Raw `(z, y, x)` tomogram -> the weighted mean `(c, z, y, x)` of the models' maps, channels as `all_species`.
+    """Raw `(z, y, x)` tomogram -> the mean map `(c, z, y, x)` of the models, channels as `all_species`.
 
-    Averaged are the plan's views, too. Nets that predict heatmaps may differ in net, window and order of species; a
-    species that only some of them know is averaged over those. Nets that label voxels have their logits averaged, and
-    give probabilities (softmax, background left out). Where there are both, the probabilities become heatmaps
-    (`labels_to_heatmap`), both are brought to one scale (their `calibrations`) and their mean is taken, in shares of
-    the models' weights; a system that hit nothing of a species when it was tuned has no say in it. One net and a few
-    maps are in memory at a time. A tomogram of voxels of another size is resampled, and the map is on its new grid.
-    Raises `InputError` as `picking.pick`.
+    It is all `ensemble_slabs` in memory, for tomograms of any voxel size: they are resampled to the models', and the
+    map is on the new grid. Raises `InputError` as `pick`.
     """
     nets = nets or Nets()
-    check_volume(volume)
-    systems = by_system(models, model_shares(models, plan))
-    volume = at_voxel_size(volume, models, log=nets.log_once)
-    if len(systems) == 1:
-        return system_map(volume, *systems[0], plan=plan, nets=nets, progress=progress)
-    scales = [calibrations(group) for group, _ in systems]
-    species = all_species(models)
-    votes = [(sum(shares), scale) for (_, shares), scale in zip(systems, scales, strict=True)]
-    weight = {s.name: sum(share for share, scale in votes if s.name in scale) for s in species}
-    total = torch.zeros(len(species), *volume.shape)
-    first = 0
-    for (group, shares), scale in zip(systems, scales, strict=True):
-
-        def report(what: str, done: int, of: int, first: int = first, size: int = len(group)) -> None:
-            progress(what, first * of + size * done, len(models) * of)
-
-        mean = system_map(volume, group, shares, plan=plan, nets=nets, progress=report)
-        if group[0].segments_voxels:
-            mean = labels_to_heatmap(mean, all_species(group))
-        for kind, values in zip(all_species(group), mean.data, strict=True):
-            if calibration := scale.get(kind.name):
-                total[species.index(kind)] += calibration.apply(values) * (sum(shares) / weight[kind.name])
-        first += len(group)
-    return Volume(total, volume.voxel_size, volume.origin)
+    systems = by_system(models, plan)
+    source = at_voxel_size(checked(volume), models, log=nets.log_once)
+    return whole(ensemble_slabs(source, systems, plan=plan, nets=nets, progress=progress), source)
 
 
-def system_map(
-    volume: Slices,
-    models: Sequence[Checkpoint],
-    shares: Sequence[float],
+def picks_of(heatmap: Volume, models: Sequence[Checkpoint], *, plan: PickingPlan) -> dict[str, Picks]:
+    """Picks by species, best first, in Å, from what `ensemble_heatmap` made with these models."""
+    segments = all(model.segments_voxels for model in models)
+    return read_out([heatmap], heatmap, all_species(models), segments_voxels=segments, plan=plan)
+
+
+@dataclass(frozen=True)
+class System:
+    """Models whose outputs can be averaged: all predict heatmaps, or all segment voxels."""
+
+    models: Sequence[Checkpoint]
+    weights: Sequence[float]
+
+    @property
+    def segments_voxels(self) -> bool:
+        """Whether the models segment voxels."""
+        return self.models[0].segments_voxels
+
+    @property
+    def species(self) -> tuple[Species, ...]:
+        """The species of the models, in order of appearance."""
+        return all_species(self.models)
+
+    @property
+    def channels(self) -> tuple[Species | None, ...]:
+        """Those of the mean of the models' outputs: the background first where they segment voxels."""
+        return tuple(dict.fromkeys(c for model in self.models for c in model.channels))
+
+
+def by_system(models: Sequence[Checkpoint], plan: PickingPlan) -> list[System]:
+    """The models that predict heatmaps, then those that segment voxels, where there are any, with the plan's weights.
+
+    Raises `InputError` where models do not go together: their species or weights, or those of models that segment
+    voxels differ in the order of species.
+    """
+    all_species(models)
+    pairs = list(zip(models, model_weights(models, plan), strict=True))
+    if len({m.species for m in models if m.segments_voxels}) > 1:
+        raise InputError(
+            "Models that segment voxels are averaged only over the same species in the same order: pick with them "
+            "apart."
+        )
+    groups = ([p for p in pairs if p[0].segments_voxels is segments] for segments in (False, True))
+    return [System([m for m, _ in group], [w for _, w in group]) for group in groups if group]
+
+
+def ensemble_slabs(
+    source: Slices,
+    systems: Sequence[System],
     *,
     plan: PickingPlan,
-    nets: Nets | None = None,
+    nets: Nets,
     progress: Progress = no_progress,
-) -> Volume:
-    """What models of one system make of a volume: the weighted mean, over models and views, of the nets' outputs.
+) -> Iterator[Volume]:
+    """The weighted mean of the models' maps of a raw `(z, y, x)` source, `(c, n, y, x)`, slab by slab.
 
-    That is heatmaps `(c, z, y, x)`, or probabilities from the mean of the logits, in the order of `all_species`: the
-    one whole map in memory, to which the others are added slab by slab.
+    Channels are the species, in order of appearance. Nets that predict heatmaps may differ in net, window and order of
+    species; a species that only some of them know is averaged over those. Nets that segment voxels have their logits
+    averaged, and give probabilities (softmax, background left out). Where there are both, the probabilities become
+    heatmaps (`labels_to_heatmap`), both are brought to one scale (their `calibrations`) and their mean is taken, in
+    proportion to the models' weights; a system that hit nothing of a species when it was tuned has no say in it. One
+    net and a few maps are in memory at a time. Raises `InputError` as `pick`.
     """
-    views, nets = chosen_views(plan.views), nets or Nets()
-    if len(models) == len(views) == 1:  # no mean to take: the one map need not be in memory twice
-        return whole(model_slabs(volume, models[0], plan=plan, nets=nets, progress=progress), volume)
-    channels: list[Species | None] = [*[None][: models[0].segments_voxels], *all_species(models)]
-    weight = {c: sum(w for w, m in zip(shares, models, strict=True) if c is None or c in m.species) for c in channels}
-    total = torch.zeros(len(channels), *volume.shape)
-    for i, (share, model) in enumerate(zip(shares, models, strict=True)):
-        shown = as_shown(volume, model)
-        own = [*[None][: model.segments_voxels], *model.species]
-        for j, view in enumerate(views):
-            step = i * len(views) + j
-
-            def report(what: str, done: int, windows: int, step: int = step) -> None:
-                progress(what, step * windows + done, len(models) * len(views) * windows)
-
-            seen = Viewed(shown, view)
-            first = 0
-            for slab in net_slabs(seen, model, plan=plan, nets=nets, progress=report):
-                following = first + slab.shape[0]
-                start, stop = view.slices(first, following, of=volume.shape[0])
-                for channel, values in zip(own, view.undo(slab.data), strict=True):
-                    total[channels.index(channel), start:stop] += values * (share / weight[channel] / len(views))
-                first = following
-    mean = Volume(total, volume.voxel_size, volume.origin)
-    return probabilities(mean) if models[0].segments_voxels else mean
+    if len(systems) == 1:
+        return system_slabs(source, systems[0], plan=plan, nets=nets, progress=progress)
+    scales = [calibrations(system.models) for system in systems]
+    species = all_species([model for system in systems for model in system.models])
+    votes = [sum(system.weights) for system in systems]
+    weight = {s.name: sum(v for v, scale in zip(votes, scales, strict=True) if s.name in scale) for s in species}
+    members, first, count = [], 0, sum(len(system.models) for system in systems)
+    for system, scale, vote in zip(systems, scales, votes, strict=True):
+        own = part(progress, first, count, size=len(system.models))
+        slabs = system_slabs(source, system, plan=plan, nets=nets, progress=own)
+        channels = [
+            (c, species.index(kind), vote / weight[kind.name])
+            for c, kind in enumerate(system.species)
+            if kind.name in scale
+        ]
+        members.append(Member(on_one_scale(slabs, source, system, scale), channels))
+        first += len(system.models)
+    return mean_slabs(members, source, channels=len(species))
 
 
-def model_slabs(
-    volume: Slices, model: Checkpoint, *, plan: PickingPlan, nets: Nets, progress: Progress = no_progress
+def system_slabs(
+    source: Slices, system: System, *, plan: PickingPlan, nets: Nets, progress: Progress = no_progress
 ) -> Iterator[Volume]:
-    """What one model makes of a raw volume, slab by slab: heatmaps `(c, n, y, x)`, or probabilities."""
-    slabs = net_slabs(as_shown(volume, model), model, plan=plan, nets=nets, progress=progress)
-    return map(probabilities, slabs) if model.segments_voxels else slabs
+    """The mean, over a system's models and the plan's views, of the nets' outputs: heatmaps, or probabilities."""
+    views, channels = chosen_views(plan.views), system.channels
+    pairs = list(zip(system.models, system.weights, strict=True))
+    weight = {c: sum(w for model, w in pairs if c in model.channels) for c in channels}
+    members: list[Member] = []
+    for model, share in pairs:
+        shown = normalised(source, model)
+        to = [(i, channels.index(c), share / weight[c] / len(views)) for i, c in enumerate(model.channels)]
+        for view in views:
+            own = part(progress, len(members), len(pairs) * len(views))
+            slabs = view_slabs(shown, model, view, plan=plan, nets=nets, progress=own)
+            members.append(Member(slabs, to, in_order=view.keeps_order))
+    mean = mean_slabs(members, source, channels=len(channels))
+    return map(probabilities, mean) if system.segments_voxels else mean
 
 
-def net_slabs(
-    shown: Slices, model: Checkpoint, *, plan: PickingPlan, nets: Nets, progress: Progress = no_progress
+def view_slabs(
+    shown: Slices, model: Checkpoint, view: View, *, plan: PickingPlan, nets: Nets, progress: Progress
 ) -> Iterator[Volume]:
-    """What a model's net makes of a volume that is `as_shown`."""
-    engine, windows = nets.ready(model, plan.windows(model.windows), shown)
-    return heatmap_slabs(engine, shown, plan=windows, progress=progress)
+    """What a model's net makes of a normalised source as seen in a view: its raw output, turned back, slab by slab."""
+    seen = Viewed(shown, view)
+    engine, windows = nets.ready(model, plan.windows(model.windows), seen)
+    first = 0
+    for given in heatmap_slabs(engine, seen, plan=windows, progress=progress):
+        following = first + given.shape[0]
+        start, _ = view.slices(first, following, of=shown.shape[0])
+        yield slab(view.undo(given.data), start, of=shown)
+        first = following
 
 
-def check_volume(volume: Slices) -> None:
-    """Raises `InputError` unless it is `(z, y, x)`, with voxels."""
+def on_one_scale(
+    slabs: Iterator[Volume], source: Slices, system: System, scale: Mapping[str, Calibration]
+) -> Iterator[Volume]:
+    """A system's slabs as heatmaps whose values are probabilities of a particle; without `scale` they stay."""
+    if system.segments_voxels:
+        slabs = iter([labels_to_heatmap(whole(slabs, source), system.species)])
+    for given in slabs:
+        for kind, values in zip(system.species, given.data, strict=True):
+            if kind.name in scale:
+                values.copy_(scale[kind.name].apply(values))
+        yield given
+
+
+def checked(volume: Slices) -> Slices:
+    """The volume itself. Raises `InputError` unless it is `(z, y, x)`, with voxels and their size."""
+    if isinstance(volume, Tensor | np.ndarray):
+        raise InputError(
+            f"Expected a Volume or a tomogram of a project, got {type(volume).__name__}: an array does not say how "
+            "large its voxels are; give `Volume(array, voxel_size, origin)`."
+        )
     shape = tuple(volume.data.shape) if isinstance(volume, Volume) else volume.shape
     if len(shape) != 3 or 0 in shape:
         raise InputError(f"Expected a volume (z, y, x), got an array of shape {shape}.")
-
-
-def read_picks(heatmap: Volume, models: Sequence[Checkpoint], *, plan: PickingPlan) -> dict[str, Picks]:
-    """Picks by species, best first, in Å, from what `ensemble_heatmap` made with these models."""
-    species = all_species(models)
-    if all(model.segments_voxels for model in models):
-        return read_labels(heatmap, species, labels=plan.segmentation, peaks=plan.peaks)
-    return find_peaks(heatmap, species, peaks=plan.peaks)
-
-
-System = tuple[list[Checkpoint], list[float]]
-"""Models that all predict heatmaps, or all label voxels, and their weights."""
-
-
-def by_system(models: Sequence[Checkpoint], shares: Sequence[float]) -> list[System]:
-    """The models that predict heatmaps, then those that label voxels, where there are any, each with their weights.
-
-    Raises `InputError` where models that label voxels disagree on the species or their order.
-    """
-    pairs = list(zip(models, shares, strict=True))
-    if len({m.species for m in models if m.segments_voxels}) > 1:
-        raise InputError(
-            "Models that label voxels are averaged only over the same species in the same order: pick with them apart."
-        )
-    groups = ([p for p in pairs if p[0].segments_voxels is labels] for labels in (False, True))
-    return [([m for m, _ in group], [w for _, w in group]) for group in groups if group]
+    return volume
 
 
 def calibrations(models: Sequence[Checkpoint]) -> dict[str, Calibration]:
@@ -165,10 +197,10 @@ def calibrations(models: Sequence[Checkpoint]) -> dict[str, Calibration]:
     tuned.
     """
     if not all(m.calibration for m in models):
-        what = "label voxels" if models[0].segments_voxels else "predict heatmaps"
+        what = "segment voxels" if models[0].segments_voxels else "predict heatmaps"
         raise InputError(
-            f"Models that predict heatmaps are averaged with models that label voxels on one scale; one of those that "
-            f"{what} has none: run `tomosoup tune` on each of the two kinds alone first."
+            "Models that predict heatmaps are averaged with models that segment voxels on one scale; one of those "
+            f"that {what} has none: run `tomosoup tune` on each of the two kinds alone first."
         )
     found = {}
     for name in (s.name for s in all_species(models)):
@@ -177,22 +209,14 @@ def calibrations(models: Sequence[Checkpoint]) -> dict[str, Calibration]:
     return found
 
 
-def model_shares(models: Sequence[Checkpoint], plan: PickingPlan) -> Sequence[float]:
+def model_weights(models: Sequence[Checkpoint], plan: PickingPlan) -> Sequence[float]:
     """The weight of each model. Raises `InputError` where they are not one each."""
-    shares = plan.model_weights or (1.0,) * len(models)
-    if len(shares) != len(models):
+    weights = plan.model_weights or (1.0,) * len(models)
+    if len(weights) != len(models):
         raise InputError(
-            f"There are {len(models)} models and {len(shares)} weights for them: give one each (--model-weights)."
+            f"There are {len(models)} models and {len(weights)} weights for them: give one each (`model_weights`)."
         )
-    return shares
-
-
-def chosen_views(names: Sequence[str]) -> list[View]:
-    """The volume as it is, then the views of these names, or of "all". Raises `InputError` for an unknown one."""
-    if unknown := [name for name in names if name not in VIEWS and name != "all"]:
-        raise InputError(f"There is no view {', '.join(unknown)}; expected all, or some of {', '.join(VIEWS)}.")
-    wanted = VIEWS if "all" in names else ("identity", *names)
-    return [VIEWS[name] for name in dict.fromkeys(wanted)]
+    return weights
 
 
 def all_species(models: Sequence[Checkpoint]) -> tuple[Species, ...]:
@@ -210,7 +234,7 @@ def all_species(models: Sequence[Checkpoint]) -> tuple[Species, ...]:
 def all_thresholds(models: Sequence[Checkpoint]) -> dict[str, float]:
     """The mean threshold of each species over the checkpoints that have one for it.
 
-    Models of both kinds together have their own, from being tuned together.
+    Heatmap and segmentation models together have their own, from being tuned together.
     """
     return _means([model.mixed_thresholds if mixed(models) else model.thresholds for model in models])
 
@@ -233,14 +257,15 @@ def averaging_thresholds(models: Sequence[Checkpoint]) -> dict[str, float]:
 def mean_model_signal_levels(models: Sequence[Checkpoint]) -> dict[str, float]:
     """The mean signal level of each species over the checkpoints that have one for it.
 
-    None where one of the checkpoints has none, and for models of both kinds together, whose common scale is another.
+    Empty where one of the checkpoints has none, and for heatmap and segmentation models together: their common scale is
+    another.
     """
     own = [model.signal_levels for model in models]
     return {} if mixed(models) or not all(own) else _means(own)
 
 
 def mixed(models: Sequence[Checkpoint]) -> bool:
-    """Whether some predict heatmaps and some label voxels."""
+    """Whether some predict heatmaps and some segment voxels."""
     return len({model.segments_voxels for model in models}) > 1
 
 

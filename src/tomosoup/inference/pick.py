@@ -1,11 +1,15 @@
-"""Picks of a volume, picks of a project."""
+"""Picks of a tomogram, picks of a project.
+
+read -> resample -> normalise -> windows -> engine -> blend -> mean over views and models
+     -> peaks or watershed -> noise correction -> picks (Å)
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from tomosoup.core.errors import InputError
-from tomosoup.core.progress import Progress, no_progress
+from tomosoup.core.progress import Progress, no_progress, part
 from tomosoup.core.thresholds import apply_thresholds
 from tomosoup.core.types import Picks, PicksBySpecies, Slices, Volume
 from tomosoup.data.options import DataOptions
@@ -16,19 +20,17 @@ from tomosoup.inference.ensemble import (
     AS_TRAINED,
     all_species,
     all_thresholds,
-    check_volume,
-    chosen_views,
-    ensemble_heatmap,
+    by_system,
+    checked,
+    ensemble_slabs,
     mean_model_signal_levels,
-    model_shares,
-    model_slabs,
-    read_picks,
 )
 from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.inference.readout.noise_scaling import noise_corrected
+from tomosoup.inference.readout.read_out import read_out
 from tomosoup.inference.readout.template_check import Maps, check_with_templates, read_maps
-from tomosoup.inference.sliding_window import at_voxel_size, search_peaks
+from tomosoup.inference.sliding_window import at_voxel_size
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.rename import named_for
 
@@ -41,14 +43,30 @@ def pick(
     inference: InferenceOptions = InferenceOptions(),  # noqa: B008 - immutable
     progress: Progress = no_progress,
 ) -> dict[str, Picks]:
-    """Particles of a raw `(z, y, x)` tomogram, by species: everything above the plan's floor, best first, in Å.
+    """The particles of a raw `(z, y, x)` tomogram, by species: all above the plan's floor, best first, in Å.
 
-    Scores are those of a tomogram as loud as the checkpoints' thresholds were set on (`plan.noise_correction`). With
-    several checkpoints it is the peaks of `ensemble_heatmap`. With one that predicts heatmaps the tomogram passes
-    through memory slice by slice: read (where it is a `Tomogram` on disk), predicted, searched for peaks, forgotten.
-    Voxels of another size than the checkpoints' are resampled first, the tomogram then held in memory.
-    `evaluation.apply_thresholds(picks, checkpoint.thresholds)` leaves the ones to keep. Raises `InputError` for a
-    volume that is not 3D, holds NaN or is constant, and for checkpoints whose voxel sizes disagree.
+    Thresholds are left to you: `checkpoint.keep(picks)` gives the picks that reach a checkpoint's own.
+
+    A score is the height of a heatmap's peak, or the mean probability of a particle's voxels, mostly from 0 to 1. It
+    can exceed 1 after noise correction (`plan.noise_correction`): where a tomogram's best picks score less than those
+    that the thresholds were set on, all its scores are divided by a power of the ratio (`noise_corrected`). This
+    applies to the species in `checkpoint.signal_levels`. Where that is empty, as before `tomosoup train` or
+    `tomosoup tune` has set it, scores stay as they are.
+
+    A tomogram on disk passes through memory slice by slice where one model that predicts heatmaps picks it in one view.
+    Several models or views hold one map in memory. Voxels of another size than the checkpoints' are resampled first,
+    and the tomogram is then held in memory.
+
+    Args:
+        volume: A `Volume`, or a tomogram on disk (`select_tomogram`). An array needs its voxel size and origin:
+            `Volume(array, voxel_size, origin)`.
+        checkpoints: One checkpoint, or several whose maps are averaged.
+        plan: Windows, views and how maps become picks.
+        inference: Engine, device and precision.
+        progress: Called as work advances.
+
+    Raises:
+        InputError: For a volume that is not 3D, holds NaN or is constant, and for checkpoints that do not go together.
     """
     models = [checkpoints] if isinstance(checkpoints, Checkpoint) else list(checkpoints)
     return pick_with(Nets(inference), volume, models, plan=plan, progress=progress)
@@ -57,22 +75,18 @@ def pick(
 def pick_with(
     nets: Nets, volume: Slices, models: Sequence[Checkpoint], *, plan: PickingPlan, progress: Progress = no_progress
 ) -> dict[str, Picks]:
-    """`pick` with nets that stay ready from one volume to the next."""
-    if len(models) == 1 and not models[0].segments_voxels and len(chosen_views(plan.views)) == 1:
-        check_volume(volume)
-        volume = at_voxel_size(volume, models, log=nets.log_once)
-        model_shares(models, plan)
-        slabs = model_slabs(volume, models[0], plan=plan, nets=nets, progress=progress)
-        picks = search_peaks(slabs, models[0].species, peaks=plan.peaks)
-    else:
-        heatmap = ensemble_heatmap(volume, models, plan=plan, nets=nets, progress=progress)
-        picks = read_picks(heatmap, models, plan=plan)
+    """`pick` with nets that stay ready from one volume to the next: the way from a tomogram to its picks."""
+    systems = by_system(models, plan)
+    source = at_voxel_size(checked(volume), models, log=nets.log_once)
+    slabs = ensemble_slabs(source, systems, plan=plan, nets=nets, progress=progress)
+    segments_voxels = all(system.segments_voxels for system in systems)
+    picks = read_out(slabs, source, all_species(models), segments_voxels=segments_voxels, plan=plan)
     return noise_corrected(picks, mean_model_signal_levels(models), power=plan.noise_correction)
 
 
 def pick_project(
     project: Project,
-    checkpoints: Sequence[Checkpoint],
+    checkpoints: Checkpoint | Sequence[Checkpoint],
     *,
     data: DataOptions = DataOptions(),  # noqa: B008 - immutable
     thresholds: Mapping[str, float] | None = None,
@@ -80,25 +94,35 @@ def pick_project(
     nets: Nets | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, dict[str, Picks]]:
-    """Pick the chosen runs of a project one by one. (`picking_jobs` writes picks and goes on after failures.)
+    """Pick the chosen runs of a project one by one; the picks by run and species. Nothing is written.
 
-    Returns, by run and species, the picks that pass `thresholds` (the checkpoints' own where None) and the plan's
-    density maps. Raises `InputError` before the first run where a run has no tomogram or a map is bad, and at the run
-    where its voxels are bad.
+    Returned are the picks that pass the thresholds and the plan's template check. (`tomosoup pick` writes picks as it
+    goes and resumes after failures.)
+
+    Args:
+        project: What `open_project` gives.
+        checkpoints: One checkpoint, or several whose maps are averaged.
+        data: Which runs, and which of their tomograms.
+        thresholds: By species, the score that a pick must reach; the checkpoints' own where None.
+        plan: Windows, views and how maps become picks.
+        nets: Nets that stay ready from an earlier call.
+        progress: Called as work advances.
+
+    Raises:
+        InputError: Before the first run, where a run has no tomogram or a density map is bad; at the run whose voxels
+            are bad.
     """
-    checkpoints = named_for(project, checkpoints)
-    limits = all_thresholds(checkpoints) if thresholds is None else thresholds
+    models = [checkpoints] if isinstance(checkpoints, Checkpoint) else list(checkpoints)
+    models = named_for(project, models)
+    used = all_thresholds(models) if thresholds is None else thresholds
     tomograms = [select_tomogram(project, run, data) for run in chosen_runs(project, data)]
-    maps = chosen_maps(plan, checkpoints)
+    maps = chosen_maps(plan, models)
     nets, kept = nets or Nets(), {}
     for i, tomogram in enumerate(tomograms):
-
-        def report(_: str, done: int, total: int, i: int = i, run: str = tomogram.run) -> None:
-            progress(f"Picking {run}", i * total + done, len(tomograms) * total)
-
+        own = part(progress, i, len(tomograms), what=f"Picking {tomogram.run}")
         try:
-            candidates = pick_with(nets, tomogram, checkpoints, plan=plan, progress=report)
-            kept[tomogram.run] = chosen(candidates, tomogram, checkpoints, thresholds=limits, plan=plan, maps=maps)
+            candidates = pick_with(nets, tomogram, models, plan=plan, progress=own)
+            kept[tomogram.run] = chosen(candidates, tomogram, models, thresholds=used, plan=plan, maps=maps)
         except InputError as error:
             raise InputError(f"Run {tomogram.run}: {error}") from error
     return kept
@@ -113,12 +137,12 @@ def chosen(
     plan: PickingPlan,
     maps: Maps,
 ) -> dict[str, Picks]:
-    """The candidates that pass the thresholds, and the plan's density maps where there are `maps`."""
+    """The candidates that pass the thresholds and, where there are `maps`, the template check."""
     passing = apply_thresholds(candidates, thresholds)
     return check_with_templates(passing, volume, all_species(models), maps, plan.templates) if maps else passing
 
 
 def chosen_maps(plan: PickingPlan, models: Sequence[Checkpoint]) -> dict[str, Volume]:
-    """The plan's density maps (`templates.read_maps`), or none."""
+    """The plan's density maps (`read_maps`), or none."""
     folder = plan.templates.folder
     return read_maps(folder, [kind.name for kind in all_species(models)]) if folder else {}

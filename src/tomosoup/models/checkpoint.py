@@ -14,16 +14,18 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from tomosoup.core.errors import InputError, first_line
 from tomosoup.core.files import written_aside
-from tomosoup.core.types import Species
+from tomosoup.core.thresholds import apply_thresholds
+from tomosoup.core.types import Picks, PicksBySpecies, Species
 from tomosoup.data.options import Normalisation
 from tomosoup.data.volumes.voxel_size import same_voxel_size
 from tomosoup.models.history import History, read_history
 from tomosoup.models.nets.build import build_net
-from tomosoup.models.nets.options import Architecture, UNet3dOptions, read_architecture
+from tomosoup.models.nets.options import Architecture, UNet3dOptions, net_differences, read_architecture
+from tomosoup.models.nets.tomo_net import TomoNet
 from tomosoup.models.shipped import checkpoint_file
 from tomosoup.models.window_plan import WindowPlan
 from tomosoup.scoring.calibration import Calibration
@@ -36,7 +38,7 @@ KEY = "tomosoup"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained net and what it takes to use it. Channel c of the net's output is `species[c]`."""
+    """A trained net and what it takes to use it."""
 
     weights: Mapping[str, Tensor]
     architecture: Architecture
@@ -61,13 +63,22 @@ class Checkpoint:
 
     @property
     def segments_voxels(self) -> bool:
-        """Whether the net tells every voxel's species (logits, background first) in place of predicting heatmaps."""
+        """Whether the net gives each voxel's species (logits, background first) in place of heatmaps."""
         return isinstance(self.architecture, UNet3dOptions)
 
-    def net(self) -> nn.Module:
-        """The net in eval mode: `(b, 1, z, y, x)` -> `(b, c, z, y, x)`, its raw output.
+    @property
+    def channels(self) -> tuple[Species | None, ...]:
+        """The species of each channel of the net's output; None is the background, first where it segments voxels."""
+        return (None, *self.species) if self.segments_voxels else self.species
 
-        That is a heatmap a species or, where `labels`, logits with the background first.
+    def keep(self, picks: PicksBySpecies) -> dict[str, Picks]:
+        """The picks that reach this checkpoint's `thresholds`; species without a threshold keep all."""
+        return apply_thresholds(picks, self.thresholds)
+
+    def net(self) -> TomoNet:
+        """The net in eval mode: `(b, 1, z, y, x)` -> `(b, c, z, y, x)`, its raw output, by `channels`.
+
+        That is a heatmap a species or, where it `segments_voxels`, logits with the background first.
 
         Raises `InputError` where weights and net do not fit each other.
         """
@@ -93,7 +104,7 @@ class Checkpoint:
         """The same with its kernels in half precision, for half a file; norms and biases stay as they are."""
         return replace(self, weights={n: w.half() if w.ndim > 1 else w for n, w in self.weights.items()})
 
-    def about(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """All but the weights, in JSON's types."""
         return {
             "format": FORMAT,
@@ -113,8 +124,8 @@ class Checkpoint:
     def fingerprint(self) -> str:
         """SHA-256 of all that the picks above the floor depend on: everything but thresholds and history."""
         without = {"thresholds", "mixed_thresholds", "averaging_thresholds", "history"}
-        about = {key: value for key, value in self.about().items() if key not in without}
-        digest = sha256(json.dumps(about, sort_keys=True).encode())
+        metadata = {key: value for key, value in self.metadata().items() if key not in without}
+        digest = sha256(json.dumps(metadata, sort_keys=True).encode())
         for name in sorted(self.weights):
             digest.update(name.encode())
             digest.update(self.weights[name].contiguous().flatten().view(torch.uint8).numpy().data)
@@ -122,32 +133,32 @@ class Checkpoint:
 
     def save(self, path: str | Path) -> None:
         """Write the checkpoint; an old file of this name is replaced only once the new one is whole."""
-        metadata = {KEY: json.dumps(self.about())}
+        metadata = {KEY: json.dumps(self.metadata())}
         with written_aside(Path(path)) as aside:
             save_file({k: v.contiguous() for k, v in self.weights.items()}, aside, metadata=metadata)
 
     @classmethod
-    def of(cls, weights: Mapping[str, Tensor], about: Mapping[str, Any], *, source: str) -> Checkpoint:
-        """The checkpoint that `about` told of. Raises `InputError`, naming `source`, where it is no such thing."""
+    def of(cls, weights: Mapping[str, Tensor], metadata: Mapping[str, Any], *, source: str) -> Checkpoint:
+        """The checkpoint that a file's `metadata` describes. Raises `InputError`, naming `source`, where it is none."""
         try:
-            if about["format"] > FORMAT:
+            if metadata["format"] > FORMAT:
                 raise InputError(
-                    f"{source} was written by a newer tomosoup (format {about['format']}, this one reads {FORMAT}): "
+                    f"{source} was written by a newer tomosoup (format {metadata['format']}, this one reads {FORMAT}): "
                     "update."
                 )
             return cls(
                 weights=weights,
-                architecture=read_architecture(about["architecture"], source=source),
-                species=tuple(Species(**s) for s in about["species"]),
-                voxel_size=_positive(about["voxel_size"]),
-                windows=WindowPlan.of(about["windows"], source=source),
-                normalisation=Normalisation.of(about.get("normalisation", {}), source=source),
-                thresholds=_numbers(about["thresholds"]),
-                mixed_thresholds=_numbers(about.get("mixed_thresholds", {})),
-                averaging_thresholds=_numbers(about.get("averaging_thresholds", {})),
-                calibration={name: Calibration.from_metadata(c) for name, c in about.get("calibration", {}).items()},
-                signal_levels={name: _positive(value) for name, value in about.get("loudness", {}).items()},
-                history=read_history(about["history"]),
+                architecture=read_architecture(metadata["architecture"], source=source),
+                species=tuple(Species(**s) for s in metadata["species"]),
+                voxel_size=_positive(metadata["voxel_size"]),
+                windows=WindowPlan.of(metadata["windows"], source=source),
+                normalisation=Normalisation.of(metadata.get("normalisation", {}), source=source),
+                thresholds=_numbers(metadata["thresholds"]),
+                mixed_thresholds=_numbers(metadata.get("mixed_thresholds", {})),
+                averaging_thresholds=_numbers(metadata.get("averaging_thresholds", {})),
+                calibration={n: Calibration.from_metadata(c) for n, c in metadata.get("calibration", {}).items()},
+                signal_levels={name: _positive(value) for name, value in metadata.get("loudness", {}).items()},
+                history=read_history(metadata["history"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             if isinstance(error, InputError):
@@ -162,13 +173,7 @@ class Checkpoint:
 
         Options that act in training alone (dropout, drop path, where the first weights came from) make no difference.
         """
-        found = []
-        for key, mine in _of_the_net(self.architecture).items():
-            theirs = _of_the_net(other.architecture).get(key)
-            if mine != theirs:
-                found.append(f"net.{key} ({_shown(mine)} and {_shown(theirs)})")
-                if key == "name":
-                    break
+        found = net_differences(self.architecture, other.architecture)
         if self.species != other.species:
             mine, theirs = (", ".join(f"{s.name} {s.radius:g} Å" for s in c.species) for c in (self, other))
             weights = " in their weights in the score" if mine == theirs else ""
@@ -186,16 +191,6 @@ def _positive(value: Any) -> float:
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
     return {str(name): float(value) for name, value in values.items()}
-
-
-def _of_the_net(architecture: Architecture) -> dict[str, Any]:
-    """The options of a net that its weights depend on; its name first."""
-    only_in_training = {"pretrained", "backbone_weights", "dropout", "drop_path"}
-    return architecture.model_dump(mode="json", exclude=only_in_training)
-
-
-def _shown(value: Any) -> str:
-    return "nothing" if value is None else str(tuple(value) if isinstance(value, list) else value)
 
 
 def shapes_of(weights: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:

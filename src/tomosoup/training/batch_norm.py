@@ -73,8 +73,7 @@ def training_crops(
     )
     recipe = _recipe_of(mean)
     if recipe.norm_crops:
-        multiple: Any = mean.net().multiple
-        return large_crops(examples, mean.species, recipe, multiple=multiple)
+        return large_crops(examples, mean.species, recipe, multiple=mean.net().multiple)
     return Crops(examples, mean.species, recipe)
 
 

@@ -16,8 +16,9 @@ from tomosoup.core.progress import Progress, no_progress
 from tomosoup.core.types import Species, Volume
 from tomosoup.inference.readout.noise_scaling import mean_signal_levels
 from tomosoup.inference.readout.peaks import find_peaks
+from tomosoup.inference.readout.read_out import segmentation_picks
 from tomosoup.inference.readout.watershed import probabilities
-from tomosoup.inference.sliding_window import predict_heatmap, read_labels
+from tomosoup.inference.sliding_window import predict_heatmap
 from tomosoup.inference.tiling.windows import cut
 from tomosoup.models.nets.build import build_net
 from tomosoup.scoring.thresholds import best_thresholds, steady_thresholds
@@ -141,7 +142,9 @@ class Learner(pl.LightningModule):
         output = predict_heatmap(self.net, held_out.volume, plan=recipe.windows, progress=self._validating)
         loss = tile_loss(output, held_out, self.species, recipe)
         if recipe.segments_voxels:
-            picks = read_labels(probabilities(output), self.species, labels=recipe.segmentation, peaks=recipe.peaks)
+            picks = segmentation_picks(
+                probabilities(output), self.species, segmentation=recipe.segmentation, peaks=recipe.peaks
+            )
         else:
             picks = find_peaks(output, self.species, peaks=recipe.peaks)
         result = best_thresholds([(picks, held_out.truth)], self.species)[1]

@@ -14,7 +14,7 @@ from tomosoup.data.tomogram import select_tomogram
 from tomosoup.data.truth import read_truths
 from tomosoup.inference.engines.choice import best_device
 from tomosoup.inference.engines.net_cache import Nets
-from tomosoup.inference.ensemble import AS_TRAINED, ensemble_heatmap, read_picks
+from tomosoup.inference.ensemble import AS_TRAINED, ensemble_heatmap, picks_of
 from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.inference.readout.noise_scaling import mean_signal_levels, noise_corrected
@@ -79,7 +79,7 @@ class SoupScorer:
                 nets=Nets(self.inference),
                 progress=part(self.progress, i, len(truths)),
             )
-            found.append((read_picks(heatmap, [checkpoint], plan=self.plan), truth))
+            found.append((picks_of(heatmap, [checkpoint], plan=self.plan), truth))
         return found
 
     def score(self, mean: Checkpoint) -> float:

@@ -157,7 +157,7 @@ def _assemble(
         crops.species,
         updates_per_epoch=len(loader),
         identity=identity,
-        metadata=draft.about(),
+        metadata=draft.metadata(),
         trained_on=crops.examples,
         progress=progress,
     )

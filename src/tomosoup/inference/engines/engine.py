@@ -6,12 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tomosoup.core.config import ZYX
-from tomosoup.core.errors import InputError
-from tomosoup.inference.tiling.windows import with_neighbours
-from tomosoup.models.nets.slice_encoder import neighbours
 
 Finish = Callable[[], Tensor]
 """Waits for work that was started, and gives its output."""
@@ -21,10 +18,10 @@ Finish = Callable[[], Tensor]
 class Engine:
     """`(b, 1, z, y, x)` float32 on the CPU, b <= `batch_size` -> `(b, c, z, y, x)` float32 on the CPU."""
 
-    about: str
+    description: str
     """What it is, in a line: "OpenVINO 2026.4, fp32, 2 threads"."""
     window: ZYX
-    """(z, y, x) that it was prepared for."""
+    """(z, y, x) of the windows that it was prepared for, with their halo."""
     batch_size: int
     """Windows at most in a call."""
     start: Callable[[Tensor], Finish]
@@ -53,14 +50,3 @@ class Engine:
                 f"{windows.dtype} {tuple(windows.shape)}."
             )
         return self.start(windows)
-
-
-def check_multiple(net: nn.Module | Callable[[Tensor], Tensor], window: ZYX) -> None:
-    """Raises `InputError` for a window that the net's strides do not divide."""
-    multiple = getattr(net, "multiple", (1, 1, 1))
-    own = with_neighbours(window, -neighbours(net)) if isinstance(net, nn.Module) else window
-    if any(n % m for n, m in zip(own, multiple, strict=True)):
-        raise InputError(
-            f"The net takes windows (z, y, x) with sizes that are multiples of {tuple(multiple)}, got {window}: "
-            "choose another window shape."
-        )

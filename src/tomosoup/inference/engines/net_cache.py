@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tomosoup.core.config import ZYX
 from tomosoup.core.errors import InputError
@@ -17,12 +16,12 @@ from tomosoup.core.files import user_cache
 from tomosoup.core.progress import no_log
 from tomosoup.core.types import Slices
 from tomosoup.inference.engines.choice import choose
-from tomosoup.inference.engines.engine import Engine, check_multiple
+from tomosoup.inference.engines.engine import Engine
 from tomosoup.inference.options.hardware import InferenceOptions
-from tomosoup.inference.tiling.windows import cut, fitted, layer, window_regions, with_neighbours
+from tomosoup.inference.tiling.windows import cut, fitted, layer, window_regions, with_halo
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.nets.fused import accelerate
-from tomosoup.models.nets.slice_encoder import neighbours, show_neighbours
+from tomosoup.models.nets.tomo_net import HaloNet, TomoNet
 from tomosoup.models.window_plan import WindowPlan
 
 VOXELS_AT_ONCE = {"cpu": 2**20, "cuda": 2**23}
@@ -72,16 +71,15 @@ class Nets:
         """The model's net, and the plan fitted to volumes like `source`, which the net's windows are cut from."""
         if not (self._last and self._last.model is model and self._last.fits(plan, source.shape)):
             self._last = None  # before the next is built
-            net: Any = model.net()
-            multiple = net.multiple
-            windows = fitted(plan, source.shape, multiple=multiple)
+            net = model.net()
+            windows = fitted(plan, source.shape, multiple=net.multiple)
             options = self._options(net, windows, source)
-            beyond = show_neighbours(net, wanted=windows.neighbours)
-            net = accelerate(net, window=with_neighbours(windows.shape, beyond))
-            self._last = ReadyNet(model, self._engine(net, options, windows, source), windows, multiple)
+            ready = HaloNet(net, net.halo if windows.neighbours else 0)
+            accelerate(ready, window=with_halo(windows.shape, ready.halo))
+            self._last = ReadyNet(model, self._engine(ready, options, windows, source), windows, net.multiple)
         return self._last.engine, self._last.windows
 
-    def _options(self, net: nn.Module, windows: WindowPlan, source: Slices) -> InferenceOptions:
+    def _options(self, net: TomoNet, windows: WindowPlan, source: Slices) -> InferenceOptions:
         """What was asked for; where the engine was left open, without OpenVINO where it does not pay."""
         options = self.inference
         if options.engine != "auto" or options.precision not in ("auto", "fp32"):
@@ -91,21 +89,21 @@ class Nets:
         pays = parameters >= LARGE and voxels * parameters >= REPAYS
         return options if pays else options.model_copy(update={"engine": "torch"})
 
-    def _engine(self, net: nn.Module, options: InferenceOptions, windows: WindowPlan, source: Slices) -> Engine:
+    def _engine(self, net: HaloNet, options: InferenceOptions, windows: WindowPlan, source: Slices) -> Engine:
         choice = choose(options)
-        beyond, int8 = neighbours(net), choice.precision == "int8"
-        samples = some_windows(source, windows, CALIBRATED_BY + HELD_AGAINST, beyond=beyond) if int8 else None
+        int8 = choice.precision == "int8"
+        samples = some_windows(source, windows, CALIBRATED_BY + HELD_AGAINST, halo=net.halo) if int8 else None
         kind = "cpu" if choice.device.type == "cpu" else "cuda"
         batch = options.batch_size or max(1, VOXELS_AT_ONCE[kind] // prod(windows.shape))
         engine = prepare(
             net,
-            window=with_neighbours(windows.shape, beyond),
+            window=with_halo(windows.shape, net.halo),
             batch_size=batch,
             options=options,
             cache=user_cache(),
             calibration=None if samples is None else samples[HELD_AGAINST:],
         )
-        self.log_once(f"Engine: {engine.about}")
+        self.log_once(f"Engine: {engine.description}")
         if samples is not None:
             from tomosoup.inference.engines.int8 import compare
 
@@ -123,23 +121,23 @@ class Nets:
             self.log(text)
 
 
-def some_windows(source: Slices, plan: WindowPlan, count: int, *, beyond: int = 0) -> Tensor:
+def some_windows(source: Slices, plan: WindowPlan, count: int, *, halo: int = 0) -> Tensor:
     """`(n, 1, z, y, x)`: at most `count` windows of the plan, spread over the source in no order.
 
-    With `beyond`, so many neighbouring slices come with them at either end.
+    With a `halo`, so many neighbouring slices come with them at either end.
     """
     regions = window_regions(source.shape, plan)
     order = torch.randperm(len(regions), generator=torch.Generator().manual_seed(0))[:count]
     found = []
     for i in order.tolist():
         z, y, x = regions[i]
-        data = layer(source, z.start, depth=plan.shape[0], beyond=beyond)
-        found.append(cut(data, (slice(0, plan.shape[0] + 2 * beyond), y, x))[None])
+        data = layer(source, z.start, depth=plan.shape[0], halo=halo)
+        found.append(cut(data, (slice(0, plan.shape[0] + 2 * halo), y, x))[None])
     return torch.stack(found)
 
 
 def prepare(
-    net: nn.Module,
+    net: TomoNet,
     *,
     window: ZYX,
     batch_size: int,
@@ -156,7 +154,7 @@ def prepare(
     Raises `InputError` for an engine that is not installed, a device that is not there, a precision that the two do
     not have, int8 without calibration, and windows that the net cannot take.
     """
-    check_multiple(net, window)
+    net.check((1, 1, *window))
     choice = choose(options)
     net = net.eval()
     if choice.precision == "int8":

@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 from torch.export import ExportedProgram
 
 from tomosoup.core.config import ZYX
 from tomosoup.inference.engines.choice import require
-from tomosoup.inference.engines.engine import check_multiple
 from tomosoup.inference.engines.export_graph import export_graph
 from tomosoup.models.checkpoint import Checkpoint
+from tomosoup.models.nets.tomo_net import TomoNet
 
 INPUT, OUTPUT = "window", "output"
 """What the file calls the net's input `(b, 1, z, y, x)` and output `(b, c, z, y, x)`, both float32."""
@@ -38,37 +37,37 @@ def export_checkpoint(checkpoint: Checkpoint, path: Path, *, window: ZYX | None 
     """
     window = window or checkpoint.windows.shape
     channels = "logits, background first, then species" if checkpoint.segments_voxels else "heatmaps, one a species"
-    about = {**checkpoint.about(), "output": channels, "window": window}
-    return export_onnx(checkpoint.net(), path, window=window, about=about)
+    metadata = {**checkpoint.metadata(), "output": channels, "window": window}
+    return export_onnx(checkpoint.net(), path, window=window, metadata=metadata)
 
 
 def export_onnx(
-    net: nn.Module,
+    net: TomoNet,
     path: Path,
     *,
     window: ZYX,
     dynamic_batch: bool = True,
-    about: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, Any] | None = None,
 ) -> list[Path]:
     """Write the net as ONNX (torch's current opset) for windows `(b, 1, z, y, x)`; the files written.
 
-    Input `window`, output `output`; the batch size is free, or, without `dynamic_batch`, 1. `about` goes into the
-    metadata as JSON, key by key. Beyond 1.5 GB the weights lie beside it, in PATH.data. An old file is replaced only
+    Input `window`, output `output`; the batch size is free, or, without `dynamic_batch`, 1. `metadata` goes into
+    the file as JSON, key by key. Beyond 1.5 GB the weights lie beside it, in PATH.data. An old file is replaced only
     once the new one is whole. Raises `InputError` where packages are missing or the net cannot take such windows.
     """
     require("onnx")
-    check_multiple(net, window)
-    return write_graph(export_graph(net, window=window, dynamic_batch=dynamic_batch), path, about=about)
+    net.check((1, 1, *window))
+    return write_graph(export_graph(net, window=window, dynamic_batch=dynamic_batch), path, metadata=metadata)
 
 
-def write_graph(graph: ExportedProgram, path: Path, *, about: Mapping[str, Any] | None = None) -> list[Path]:
+def write_graph(graph: ExportedProgram, path: Path, *, metadata: Mapping[str, Any] | None = None) -> list[Path]:
     """Write a graph as ONNX; the files written, the one to open last."""
     with _quietly():
         program = torch.onnx.export(
             graph, (), input_names=[INPUT], output_names=[OUTPUT], dynamo=True, verbose=False, optimize=True
         )
     assert program is not None
-    program.model.metadata_props.update({PREFIX + k: json.dumps(v) for k, v in (about or {}).items()})
+    program.model.metadata_props.update({PREFIX + k: json.dumps(v) for k, v in (metadata or {}).items()})
     size = sum(t.numel() * t.element_size() for t in graph.state_dict.values())
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as aside:

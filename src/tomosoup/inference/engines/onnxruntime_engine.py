@@ -43,8 +43,10 @@ def onnxruntime_engine(
 
     used = session.get_providers()[0].removesuffix("ExecutionProvider")
     threads = f", {torch.get_num_threads()} threads" if choice.device.type == "cpu" else ""
-    about = f"ONNX Runtime {ort.__version__} on {used}, {choice.precision}{threads}"
-    return Engine(about=about, window=window, batch_size=batch_size, start=lambda windows: lambda: run(windows))
+    description = f"ONNX Runtime {ort.__version__} on {used}, {choice.precision}{threads}"
+    return Engine(
+        description=description, window=window, batch_size=batch_size, start=lambda windows: lambda: run(windows)
+    )
 
 
 def providers(choice: Choice, *, window: ZYX, batch_size: int, kept: Path | None) -> list[Any]:

@@ -52,5 +52,7 @@ def compiled_engine(model: Any, *, precision: str, window: ZYX, batch_size: int)
         return torch.cat(outputs) if len(outputs) > 1 else outputs[0]
 
     version = ".".join(ov.__version__.split("-")[0].split(".")[:2])
-    about = f"OpenVINO {version}, {precision}, {threads} thread{'s' if threads > 1 else ''}"
-    return Engine(about=about, window=window, batch_size=batch_size, start=lambda windows: lambda: run(windows))
+    description = f"OpenVINO {version}, {precision}, {threads} thread{'s' if threads > 1 else ''}"
+    return Engine(
+        description=description, window=window, batch_size=batch_size, start=lambda windows: lambda: run(windows)
+    )

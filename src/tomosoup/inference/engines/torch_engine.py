@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from tomosoup.core.config import ZYX
 from tomosoup.inference.engines.choice import Choice
 from tomosoup.inference.engines.engine import Engine, Finish
+from tomosoup.inference.tiling.windows import with_halo
+from tomosoup.models.nets.tomo_net import TomoNet
+from tomosoup.models.window_plan import WindowPlan
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 Net = Callable[[Tensor], Tensor]
@@ -40,10 +43,24 @@ def torch_engine(net: nn.Module, choice: Choice, *, window: ZYX, batch_size: int
     where = torch.cuda.get_device_name(choice.device) if choice.device.type == "cuda" else choice.device.type
     threads = f", {torch.get_num_threads()} threads" if choice.device.type == "cpu" else ""
     compiled = ", compiled" if choice.compiled else ""
-    about = f"torch {torch.__version__} on {where}, {choice.precision}{compiled}{threads}"
+    description = f"torch {torch.__version__} on {where}, {choice.precision}{compiled}{threads}"
     # Only CUDA computes while the caller does something else; elsewhere the work is done when the output is asked for.
     begin = start if choice.device.type == "cuda" else lambda windows: lambda: start(windows)()
-    return Engine(about=about, window=window, batch_size=batch_size, start=begin)
+    return Engine(description=description, window=window, batch_size=batch_size, start=begin)
+
+
+def plain_engine(net: TomoNet, plan: WindowPlan) -> Engine:
+    """A net as it is, where it is, as an engine for the windows of a plan: nothing is rewritten."""
+    halo = net.halo if plan.neighbours else 0
+    device = next(net.parameters()).device
+
+    @torch.no_grad()
+    def run(windows: Tensor) -> Tensor:
+        output: Tensor = net(windows.to(device), halo=halo).float().cpu()
+        return output
+
+    window = with_halo(plan.shape, halo)
+    return Engine(f"torch on {device}", window, batch_size=4, start=lambda windows: partial(run, windows))
 
 
 def place(net: nn.Module, choice: Choice) -> nn.Module:

@@ -14,11 +14,12 @@ from tomosoup.data.options import DataOptions
 from tomosoup.data.pick_store.records import Settings
 from tomosoup.data.pick_store.store import PickStore, pick_store
 from tomosoup.data.project import open_project
-from tomosoup.inference.ensemble import AS_TRAINED, all_species, all_thresholds, chosen_views, model_shares
+from tomosoup.inference.ensemble import AS_TRAINED, all_species, all_thresholds, by_system
 from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.inference.pick import chosen_maps
 from tomosoup.inference.readout.template_check import fingerprints
+from tomosoup.inference.tiling.symmetries import chosen_views
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.rename import named_for
 from tomosoup.models.shipped import checkpoint_file
@@ -73,7 +74,7 @@ def begin_job(
     chosen_views(options.plan.views)
     opened = open_project(project)
     checkpoints = named_for(opened, [load(path) for path in models])
-    model_shares(checkpoints, options.plan)
+    by_system(checkpoints, options.plan)
     species = all_species(checkpoints)
     names = tuple(s.name for s in species)
     used = thresholds.over(all_thresholds(checkpoints), names)

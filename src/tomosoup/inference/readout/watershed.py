@@ -14,8 +14,8 @@ from scipy import ndimage
 from tomosoup.core.types import Array, Picks, Species, Volume
 from tomosoup.inference.options.picking import SegmentationOptions
 
-DEFAULT_LABELS = SegmentationOptions()
-"""The 8th place's, its limits in shares of a particle's ball."""
+DEFAULT_SEGMENTATION = SegmentationOptions()
+"""The 8th place's sizes, as fractions of a particle's ball."""
 SIX = ndimage.generate_binary_structure(3, 1)
 """Voxels touch by faces."""
 
@@ -31,36 +31,36 @@ SMOOTHING = 0.5
 """Probabilities become a heatmap by a Gaussian of so many radii of the species."""
 
 
-def labels_to_heatmap(chances: Volume, species: Sequence[Species]) -> Volume:
-    """Probabilities `(c, z, y, x)`, high all over a particle -> the same smoothed, highest at its middle."""
-    data = torch.empty_like(chances.data)
-    for channel, kind, into in zip(chances.data, species, data, strict=True):
+def labels_to_heatmap(probabilities: Volume, species: Sequence[Species]) -> Volume:
+    """Probabilities `(c, z, y, x)`, high all over a particle -> the same smoothed, highest at its centre."""
+    data = torch.empty_like(probabilities.data)
+    for channel, kind, into in zip(probabilities.data, species, data, strict=True):
         ndimage.gaussian_filter(
             channel.numpy(),
-            SMOOTHING * kind.radius / chances.voxel_size,
+            SMOOTHING * kind.radius / probabilities.voxel_size,
             output=into.numpy(),
             mode="nearest",
             truncate=3.0,
         )
-    return replace(chances, data=data)
+    return replace(probabilities, data=data)
 
 
-def label_picks(
-    probabilities: Volume, species: Sequence[Species], *, recipe: SegmentationOptions = DEFAULT_LABELS
+def watershed_picks(
+    probabilities: Volume, species: Sequence[Species], *, options: SegmentationOptions = DEFAULT_SEGMENTATION
 ) -> dict[str, Picks]:
     """Probabilities `(c, z, y, x)`, a channel a species without background -> the picks of each, best first, in Å.
 
-    Voxels over `recipe.mask` are cut into particles by a watershed from the maxima of their distance to the outside,
-    no two of them nearer than `recipe.separation` radii; those with enough voxels are picked at their centroid, with
+    Voxels over `options.mask` are cut into particles by a watershed from the maxima of their distance to the outside,
+    no two of them nearer than `options.separation` radii; those with enough voxels are picked at their centroid, with
     their mean probability as score (the 8th place's way). Each connected piece is worked on by itself. A mask over
     more than half of the volume gives no picks.
     """
     found = {}
     for channel, kind in zip(probabilities.data.numpy(), species, strict=True):
         radius_vox = kind.radius / probabilities.voxel_size
-        least = recipe.smallest.get(kind.name, recipe.smallest_other) * 4 / 3 * math.pi * radius_vox**3
+        least = options.smallest.get(kind.name, options.smallest_other) * 4 / 3 * math.pi * radius_vox**3
         centres, scores = _particles(
-            channel, mask=recipe.mask, apart_vox=max(1, round(recipe.separation * radius_vox)), least=least
+            channel, mask=options.mask, apart_vox=max(1, round(options.separation * radius_vox)), least=least
         )
         order = np.argsort(-scores, kind="stable")
         found[kind.name] = Picks(probabilities.to_angstrom(centres[order]), scores[order])
@@ -83,8 +83,8 @@ def _particles(channel: NDArray[np.float32], *, mask: float, apart_vox: int, lea
         large = numbers[np.bincount(labels.ravel(), minlength=len(numbers) + 1)[1:] >= least]
         if len(large):
             corner = [s.start for s in box]
-            middle = np.array(ndimage.center_of_mass(labels > 0, labels, large)).reshape(-1, 3)
-            centres.append(middle + corner)
+            centre = np.array(ndimage.center_of_mass(labels > 0, labels, large)).reshape(-1, 3)
+            centres.append(centre + corner)
             scores.append(np.asarray(ndimage.mean(channel[box], labels, large)))
     return np.concatenate(centres), np.concatenate(scores)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from tomosoup.core.errors import InputError
 from tomosoup.core.types import SlicesOf
 
 
@@ -27,9 +29,14 @@ class View:
         data = torch.flip(data, self.flips)
         return data.transpose(-1, -2) if self.transpose else data
 
+    @property
+    def keeps_order(self) -> bool:
+        """Whether its first slice is the first."""
+        return -3 not in self.flips
+
     def slices(self, start: int, stop: int, *, of: int) -> tuple[int, int]:
         """Where the slices `start` to `stop`, of so many, are in this view; and which the view's own are."""
-        return (of - stop, of - start) if -3 in self.flips else (start, stop)
+        return (start, stop) if self.keeps_order else (of - stop, of - start)
 
 
 @dataclass(frozen=True)
@@ -64,3 +71,11 @@ VIEWS = IN_PLANE | {
     for name, view in IN_PLANE.items()
 }
 """All sixteen, by name."""
+
+
+def chosen_views(names: Sequence[str]) -> list[View]:
+    """The volume as it is, then the views of these names, or of "all". Raises `InputError` for an unknown one."""
+    if unknown := [name for name in names if name not in VIEWS and name != "all"]:
+        raise InputError(f"There is no view {', '.join(unknown)}; expected all, or some of {', '.join(VIEWS)}.")
+    wanted = VIEWS if "all" in names else ("identity", *names)
+    return [VIEWS[name] for name in dict.fromkeys(wanted)]

@@ -53,21 +53,21 @@ def _region(start: Sequence[int], window: Sequence[int]) -> Region:
     return z, y, x
 
 
-def with_neighbours(window: ZYX, beyond: int) -> ZYX:
+def with_halo(window: ZYX, halo: int) -> ZYX:
     """The shape of a window with so many slices more at either end."""
     z, y, x = window
-    return z + 2 * beyond, y, x
+    return z + 2 * halo, y, x
 
 
-def layer(source: Slices, start: int, *, depth: int, beyond: int = 0) -> Tensor:
+def layer(source: Slices, start: int, *, depth: int, halo: int = 0) -> Tensor:
     """The slices `(n, y, x)` that windows which begin at slice `start` are cut from: `depth`, or as many as are left.
 
-    With `beyond`, so many more at either end, and zeros for those past the volume's faces.
+    With a `halo`, so many more at either end, and zeros for those past the volume's faces.
     """
-    first, last = max(start - beyond, 0), min(start + depth + beyond, source.shape[0])
+    first, last = max(start - halo, 0), min(start + depth + halo, source.shape[0])
     slices = source.slices(first, last)
-    if beyond:
-        slices = F.pad(slices, (0, 0, 0, 0, first - start + beyond, start + depth + beyond - last))
+    if halo:
+        slices = F.pad(slices, (0, 0, 0, 0, first - start + halo, start + depth + halo - last))
     return slices
 
 

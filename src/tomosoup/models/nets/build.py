@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from torch import nn
-
 from tomosoup.models.nets.options import Architecture
 from tomosoup.models.nets.pyramid_unet import PyramidUNet
 from tomosoup.models.nets.shuffle_unet import ShuffleUNet
+from tomosoup.models.nets.tomo_net import TomoNet
 from tomosoup.models.nets.unet3d import UNet3d
 
 NETS: dict[str, type[ShuffleUNet | PyramidUNet | UNet3d]] = {
@@ -16,7 +15,7 @@ NETS: dict[str, type[ShuffleUNet | PyramidUNet | UNet3d]] = {
 }
 
 
-def build_net(recipe: Architecture, *, classes: int) -> nn.Module:
+def build_net(recipe: Architecture, *, classes: int) -> TomoNet:
     """A new net for `classes` species, its weights drawn by torch's random generator.
 
     It puts out a heatmap a species, or, where it tells voxels apart (unet3d), logits: background first, then species.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from types import UnionType
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -22,12 +22,13 @@ from tomosoup.models.nets.slice_encoder import SlicePicker, SliceStack
 
 FEW = 16
 """Channels: so many are a register of bf16."""
+Net = TypeVar("Net", bound=nn.Module)
 Kinds = type[nn.Module] | UnionType
 """Classes of modules."""
 
 
 @torch.no_grad()
-def accelerate(net: nn.Module, *, window: ZYX, steps: Sequence[str] | None = None) -> nn.Module:
+def accelerate(net: Net, *, window: ZYX, steps: Sequence[str] | None = None) -> Net:
     """The net itself, rewritten in place and in eval mode: the same output, for windows `(b, 1, *window)` alone.
 
     `steps` are names of `STEPS`; None takes all, in their order. It cannot be trained or saved any more.
@@ -54,9 +55,7 @@ def fold_slices(net: nn.Module, window: ZYX) -> None:
         conv: Any = net.get_submodule(name)
         if conv.groups == 1:
             conv.weight = nn.Parameter(torch.einsum("oshw,sk->okhw", conv.weight, picker.weight.flatten(1)))
-            stack = SliceStack(picker.out_channels)
-            stack.beyond = picker.beyond
-            net.set_submodule(names[picker], stack)
+            net.set_submodule(names[picker], SliceStack(picker.out_channels))
 
 
 def prepare_steps(net: nn.Module, window: ZYX) -> None:

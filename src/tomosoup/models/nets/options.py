@@ -100,3 +100,21 @@ def read_architecture(options: Mapping[str, Any], *, source: str) -> Architectur
     """The recipe of a net from what its checkpoint says."""
     kind = UNet3dOptions if _kind_of_net(options) == "UNet3dOptions" else NetOptions
     return kind.of(options, source=source)
+
+
+def net_differences(a: Architecture, b: Architecture) -> list[str]:
+    """What keeps the weights of two nets from being exchanged or averaged, in words: options with both values."""
+    mine, theirs = _weight_options(a), _weight_options(b)
+    if a.name != b.name:
+        return [f"net.name ({a.name} and {b.name})"]
+    return [f"net.{k} ({_shown(v)} and {_shown(theirs[k])})" for k, v in mine.items() if v != theirs[k]]
+
+
+def _weight_options(architecture: Architecture) -> dict[str, Any]:
+    """The options of a net that its weights depend on."""
+    only_in_training = {"pretrained", "backbone_weights", "dropout", "drop_path"}
+    return architecture.model_dump(mode="json", exclude=only_in_training)
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else str(tuple(value) if isinstance(value, list) else value)

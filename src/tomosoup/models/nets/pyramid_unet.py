@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from tomosoup.core.errors import InputError
 from tomosoup.models.nets.convolution import Conv3x3x3
 from tomosoup.models.nets.options import NetOptions
-from tomosoup.models.nets.shuffle_unet import ConvBlock, check_window, quiet_head
+from tomosoup.models.nets.shuffle_unet import ConvBlock, quiet_head
 from tomosoup.models.nets.slice_encoder import SliceEncoder, Stage
+from tomosoup.models.nets.tomo_net import TomoNet
 
 DILATIONS = (1, 2, 4, 8)
 """In-plane distances that the joint pyramid's four branches look at."""
@@ -75,7 +76,7 @@ class Attention(nn.Module):
         return attended
 
 
-class PyramidUNet(nn.Module):
+class PyramidUNet(TomoNet):
     """`(b, 1, z, y, x)` -> heatmaps `(b, classes, z, y, x)`, no activation. Sizes are multiples of `multiple`.
 
     Encoder: `SliceEncoder` with all the backbone's stages. The three coarsest maps go through `JointPyramid`; from its
@@ -90,7 +91,7 @@ class PyramidUNet(nn.Module):
         stages = self.encoder.stages
         if len(stages) < LEVELS:
             raise InputError(f"Backbone {recipe.backbone!r} has {len(stages)} feature stages; the pyramid takes 3.")
-        self.multiple = stages[-1].stride
+        self.multiple, self.halo = stages[-1].stride, recipe.input_slices // 2
         targets = upsampling_path(stages[:-LEVELS], start=stages[-LEVELS].stride)
         pyramid, *widths = recipe.decoder_widths
         if len(widths) != len(targets):
@@ -107,13 +108,15 @@ class PyramidUNet(nn.Module):
         self.strides = [target.stride for target in targets]
         self.head = quiet_head(channels, classes, kernel_size=3)
 
-    def forward(self, volume: Tensor) -> Tensor:
-        check_window(volume, self.multiple, beyond=self.encoder.slices.beyond)
-        maps = self.encoder(volume)
+    def forward(self, volume: Tensor, halo: int = 0) -> Tensor:
+        self.check(volume.shape, halo=halo)
+        z, y, x_ = volume.shape[2:]
+        window = (z - 2 * halo, y, x_)
+        maps = self.encoder(volume, halo=halo)
         x = self.pyramid(maps[-LEVELS:])
         skips = maps[:-LEVELS]
         for block, stride in zip(self.blocks, self.strides, strict=True):
-            size = [n // s for n, s in zip(volume.shape[2:], stride, strict=True)]
+            size = [n // s for n, s in zip(window, stride, strict=True)]
             x = _upsampled(block(x), size)
             if skips:
                 x = torch.cat([x, skips.pop()], dim=1)

@@ -7,10 +7,10 @@ from typing import Any
 from einops import rearrange
 from torch import Tensor, nn
 
-from tomosoup.core.errors import InputError
 from tomosoup.models.nets.convolution import Conv3x3x3, conv3x3x3, upsampled_conv
 from tomosoup.models.nets.options import NetOptions
 from tomosoup.models.nets.slice_encoder import SliceEncoder
+from tomosoup.models.nets.tomo_net import TomoNet
 
 QUIET = 0.01
 """Deviation of the head's weights at the start of a training."""
@@ -26,20 +26,6 @@ def quiet_head(inputs: int, outputs: int, *, kernel_size: int = 1) -> nn.Conv3d:
     assert head.bias is not None
     nn.init.zeros_(head.bias)
     return head
-
-
-def check_window(volume: Tensor, multiple: tuple[int, ...], *, beyond: int = 0) -> None:
-    """Raises `InputError` unless `volume` is `(b, 1, z, y, x)` with sizes that the net's strides divide.
-
-    `beyond`: so many slices at each end are neighbours only.
-    """
-    z, *plane = volume.shape[2:]
-    sizes = (z - 2 * beyond, *plane)
-    if volume.ndim != 5 or volume.shape[1] != 1 or any(n % m for n, m in zip(sizes, multiple, strict=True)):
-        raise InputError(
-            f"The net takes windows (batch, 1, z, y, x) with z, y, x multiples of {multiple}, "
-            f"got {tuple(volume.shape)}: choose another window shape."
-        )
 
 
 class ConvBlock(nn.Sequential):
@@ -76,7 +62,7 @@ class UpStep(nn.Sequential):
         return blocks
 
 
-class ShuffleUNet(nn.Module):
+class ShuffleUNet(TomoNet):
     """`(b, 1, z, y, x)` -> heatmaps `(b, classes, z, y, x)`, no activation. Sizes are multiples of `multiple`.
 
     Encoder: `SliceEncoder`. Every skip passes two conv blocks of its own width. Decoder: a step a width, each nearest
@@ -89,7 +75,7 @@ class ShuffleUNet(nn.Module):
         super().__init__()
         self.encoder = SliceEncoder(recipe, steps=len(recipe.decoder_widths))
         stages = self.encoder.stages
-        self.multiple = stages[-1].stride
+        self.multiple, self.halo = stages[-1].stride, recipe.input_slices // 2
         self.skips = nn.ModuleList(
             nn.Sequential(ConvBlock(s.channels, s.channels), ConvBlock(s.channels, s.channels)) for s in stages
         )
@@ -106,9 +92,9 @@ class ShuffleUNet(nn.Module):
         self.shuffle = stride
         self.head = quiet_head(width, classes * stride[0] * stride[1] * stride[2])
 
-    def forward(self, volume: Tensor) -> Tensor:
-        check_window(volume, self.multiple, beyond=self.encoder.slices.beyond)
-        maps = [skip(x) for skip, x in zip(self.skips, self.encoder(volume), strict=True)]
+    def forward(self, volume: Tensor, halo: int = 0) -> Tensor:
+        self.check(volume.shape, halo=halo)
+        maps = [skip(x) for skip, x in zip(self.skips, self.encoder(volume, halo=halo), strict=True)]
         x = maps.pop()
         for step in self.steps:
             x = step(x, maps.pop() if maps else None)

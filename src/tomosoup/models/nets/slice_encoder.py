@@ -33,6 +33,7 @@ class Stage:
 class SlicePicker(nn.Conv3d):
     """`(b, 1, z, y, x)` -> images `(b z, slices, y, x)`: each slice with its neighbours in z, zeros past the ends.
 
+    With a `halo`, so many slices at either end of the volume are neighbours only and take the place of zeros.
     A convolution with fixed weights, as in the published net, whose parameter count includes them; computed as a
     product of small matrices, which leaves the images one after the other as the backbone wants them.
     """
@@ -40,12 +41,10 @@ class SlicePicker(nn.Conv3d):
     def __init__(self, slices: int) -> None:
         super().__init__(1, slices, kernel_size=(slices, 1, 1), padding=(slices // 2, 0, 0), bias=False)
         self.weight.requires_grad_(False).copy_(torch.eye(slices).reshape(self.weight.shape))
-        self.beyond = 0
-        """So many slices past each end of the window come with it, in place of the zeros (`show_neighbours`)."""
 
-    def forward(self, volume: Tensor) -> Tensor:
+    def forward(self, volume: Tensor, halo: int = 0) -> Tensor:
         slices, (height, width) = self.out_channels, volume.shape[-2:]
-        ends = slices // 2 - self.beyond
+        ends = slices // 2 - halo
         rows = F.pad(volume.flatten(3), (0, 0, ends, ends)).unfold(2, slices, 1)  # (b, 1, z, y x, slices)
         return torch.unflatten(self.product(rows.flatten(0, 2).mT), -1, (height, width))
 
@@ -60,24 +59,6 @@ class SliceStack(SlicePicker):
     def product(self, images: Tensor) -> Tensor:
         """The same."""
         return images
-
-
-def show_neighbours(net: nn.Module, *, wanted: bool) -> int:
-    """From now on the net's windows come with the slices past each end that it looks at, or again without.
-
-    That is so many slices more at either end, which the net says nothing of: as many as this gives. 0 for nets that
-    look at single slices or volumes.
-    """
-    beyond = 0
-    for picker in net.modules():
-        if isinstance(picker, SlicePicker):
-            picker.beyond = beyond = picker.out_channels // 2 if wanted else 0
-    return beyond
-
-
-def neighbours(net: nn.Module) -> int:
-    """So many slices past each end of a window come with it, as the net is now (`show_neighbours`)."""
-    return max((picker.beyond for picker in net.modules() if isinstance(picker, SlicePicker)), default=0)
 
 
 class SliceEncoder(nn.Module):
@@ -115,9 +96,10 @@ class SliceEncoder(nn.Module):
         if steps is not None:
             self.stages = self.stages[-steps - 1 :]
 
-    def forward(self, volume: Tensor) -> list[Tensor]:
+    def forward(self, volume: Tensor, halo: int = 0) -> list[Tensor]:
+        """`halo`: so many slices at either end of the volume are neighbours only."""
         b = volume.shape[0]
-        x = self.slices(volume)
+        x = self.slices(volume, halo=halo)
         maps: list[Tensor] = []
         for name, module in self.backbone.items():
             x = module(x)

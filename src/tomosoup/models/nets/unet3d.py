@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from math import prod
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from tomosoup.models.nets.options import UNet3dOptions
-from tomosoup.models.nets.shuffle_unet import check_window
+from tomosoup.models.nets.tomo_net import TomoNet
 
 
-class UNet3d(nn.Module):
+class UNet3d(TomoNet):
     """`(b, 1, z, y, x)` -> logits `(b, 1 + classes, z, y, x)`, background first. Sizes are multiples of `multiple`.
 
     MONAI's `UNet` with residual units, instance norm and PReLU: one input channel, a class more than there are species.
@@ -31,7 +31,7 @@ class UNet3d(nn.Module):
             dropout=recipe.dropout,
         )
 
-    def forward(self, volume: Tensor) -> Tensor:
-        check_window(volume, self.multiple)
+    def forward(self, volume: Tensor, halo: int = 0) -> Tensor:
+        self.check(volume.shape, halo=halo)
         logits: Tensor = self.unet(volume)
         return logits

@@ -169,7 +169,7 @@ def _about_models(models: Sequence[Path], settings: Settings) -> Iterator[Record
     """Each checkpoint, and whether it is one of those that made the picks."""
     for path in models:
         model = load(path)
-        metadata = {key: value for key, value in model.about().items() if key not in LEFT_OUT}
+        metadata = {key: value for key, value in model.metadata().items() if key not in LEFT_OUT}
         made = {"made these picks": model.fingerprint() in settings["models"]} if "models" in settings else {}
         yield f"Checkpoint {path.name}", made | metadata
 

@@ -13,13 +13,14 @@ from tomosoup.data.project import Project
 from tomosoup.data.tomogram import select_tomogram
 from tomosoup.data.truth import read_truths
 from tomosoup.inference.engines.net_cache import Nets
-from tomosoup.inference.ensemble import AS_TRAINED, all_species, chosen_views, ensemble_heatmap, mixed, read_picks
+from tomosoup.inference.ensemble import AS_TRAINED, all_species, ensemble_heatmap, mixed, picks_of
 from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.inference.readout.noise_scaling import mean_signal_levels, noise_corrected
 from tomosoup.inference.readout.peaks import find_peaks
 from tomosoup.inference.readout.watershed import labels_to_heatmap
 from tomosoup.inference.sliding_window import at_voxel_size
+from tomosoup.inference.tiling.symmetries import chosen_views
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.history import held_out_run
 
@@ -78,7 +79,7 @@ def out_of_fold(
                 progress=part(of_run, j, len(views)),
             )
             heatmap = replace(volume, data=view.undo(heatmap.data))
-            picks = read_picks(heatmap, group, plan=plan)
+            picks = picks_of(heatmap, group, plan=plan)
             segments = all(model.segments_voxels for model in group)
             folds.append((run, picks, truths[run]))
             peaks.append((run, _smoothed_peaks(heatmap, group, plan) if segments else picks, truths[run]))

@@ -1,0 +1,46 @@
+"""A map, slab by slab -> picks: peaks of heatmaps, or watershed of probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from tomosoup.core.types import Picks, Slices, Species, Volume
+from tomosoup.inference.options.picking import PeakOptions, PickingPlan, SegmentationOptions
+from tomosoup.inference.readout.peaks import PeakSearch, find_peaks
+from tomosoup.inference.readout.watershed import labels_to_heatmap, watershed_picks
+from tomosoup.inference.tiling.slabs import whole
+
+
+def read_out(
+    slabs: Iterable[Volume], source: Slices, species: Sequence[Species], *, segments_voxels: bool, plan: PickingPlan
+) -> dict[str, Picks]:
+    """The picks of each species, best first, in Å, from a map `(c, n, y, x)` of the source: a channel a species.
+
+    Heatmaps are searched as they come. Probabilities (`segments_voxels`) are gathered first, as a watershed needs the
+    whole map.
+    """
+    if segments_voxels:
+        return segmentation_picks(whole(slabs, source), species, segmentation=plan.segmentation, peaks=plan.peaks)
+    return search_peaks(slabs, species, peaks=plan.peaks)
+
+
+def search_peaks(slabs: Iterable[Volume], species: Sequence[Species], *, peaks: PeakOptions) -> dict[str, Picks]:
+    """`find_peaks` in a heatmap's slabs, in a thread: a slab is searched while the next is computed."""
+    search = PeakSearch(species, peaks)
+    with ThreadPoolExecutor(1) as thread:
+        pending = thread.submit(lambda: None)
+        for part in slabs:
+            pending.result()
+            pending = thread.submit(search.add, part)
+        pending.result()
+    return search.finish()
+
+
+def segmentation_picks(
+    probabilities: Volume, species: Sequence[Species], *, segmentation: SegmentationOptions, peaks: PeakOptions
+) -> dict[str, Picks]:
+    """Probabilities `(c, z, y, x)` without the background -> picks by species, by `segmentation.method`."""
+    if segmentation.method == "peaks":
+        return find_peaks(labels_to_heatmap(probabilities, species), species, peaks=peaks)
+    return watershed_picks(probabilities, species, options=segmentation)
