@@ -104,7 +104,7 @@ def test_windows_to_calibrate_by_are_the_plans_and_differ() -> None:
 def test_int8_says_what_it_does_to_the_heatmap(checkpoint: Checkpoint) -> None:
     pytest.importorskip("nncf")
     told: list[str] = []
-    nets = Nets(InferenceOptions(precision="int8"), tell=told.append)
+    nets = Nets(InferenceOptions(precision="int8"), log=told.append)
     plan = WindowPlan(shape=(16, 64, 64), stride=(16, 32, 32))
     nets.ready(checkpoint, plan, Volume(torch.randn(48, 160, 160), 10.0))
     assert "int8" in told[0]
