@@ -9,9 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, geometric_mean
 
-import numpy as np
-from torch import Tensor
-
 from tomosoup.core.errors import InputError
 from tomosoup.core.progress import Progress, no_progress, part
 from tomosoup.core.types import Picks, Slices, Species, Volume
@@ -19,7 +16,7 @@ from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.inference.readout.read_out import read_out
 from tomosoup.inference.readout.watershed import labels_to_heatmap, probabilities
-from tomosoup.inference.sliding_window import at_voxel_size, heatmap_slabs, normalised
+from tomosoup.inference.sliding_window import at_voxel_size, checked, heatmap_slabs, normalised
 from tomosoup.inference.tiling.slabs import Member, mean_slabs, slab, whole
 from tomosoup.inference.tiling.symmetries import View, Viewed, chosen_views
 from tomosoup.models.checkpoint import Checkpoint
@@ -175,19 +172,6 @@ def on_one_scale(
             if kind.name in scale:
                 values.copy_(scale[kind.name].apply(values))
         yield given
-
-
-def checked(volume: Slices) -> Slices:
-    """The volume itself. Raises `InputError` unless it is `(z, y, x)`, with voxels and their size."""
-    if isinstance(volume, Tensor | np.ndarray):
-        raise InputError(
-            f"Expected a Volume or a tomogram of a project, got {type(volume).__name__}: an array does not say how "
-            "large its voxels are; give `Volume(array, voxel_size, origin)`."
-        )
-    shape = tuple(volume.data.shape) if isinstance(volume, Volume) else volume.shape
-    if len(shape) != 3 or 0 in shape:
-        raise InputError(f"Expected a volume (z, y, x), got an array of shape {shape}.")
-    return volume
 
 
 def calibrations(models: Sequence[Checkpoint]) -> dict[str, Calibration]:

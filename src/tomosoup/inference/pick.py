@@ -21,7 +21,6 @@ from tomosoup.inference.ensemble import (
     all_species,
     all_thresholds,
     by_system,
-    checked,
     ensemble_slabs,
     mean_model_signal_levels,
 )
@@ -30,7 +29,7 @@ from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.inference.readout.noise_scaling import noise_corrected
 from tomosoup.inference.readout.read_out import read_out
 from tomosoup.inference.readout.template_check import Maps, check_with_templates, read_maps
-from tomosoup.inference.sliding_window import at_voxel_size
+from tomosoup.inference.sliding_window import at_voxel_size, checked
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.rename import named_for
 

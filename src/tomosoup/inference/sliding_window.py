@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, groupby, islice
 from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,6 +27,19 @@ from tomosoup.models.window_plan import WindowPlan
 
 SCALES = 20.0
 """Grey values may be so many times too strong or too weak for a checkpoint with constants of its own."""
+
+
+def checked(volume: Slices) -> Slices:
+    """The volume itself. Raises `InputError` unless it is `(z, y, x)`, with voxels and their size."""
+    if isinstance(volume, Tensor | np.ndarray):
+        raise InputError(
+            f"Expected a Volume or a tomogram of a project, got {type(volume).__name__}: an array does not say how "
+            "large its voxels are; give `Volume(array, voxel_size, origin)`."
+        )
+    shape = tuple(volume.data.shape) if isinstance(volume, Volume) else volume.shape
+    if len(shape) != 3 or 0 in shape:
+        raise InputError(f"Expected a volume (z, y, x), got an array of shape {shape}.")
+    return volume
 
 
 def at_voxel_size(source: Slices, models: Sequence[Checkpoint], *, log: Callable[[str], None]) -> Slices:

@@ -110,9 +110,8 @@ class Learner(pl.LightningModule):
         self.net = build_net(recipe.net, classes=len(self.species))
         if recipe.encoder_rate == 0:
             cast(nn.Module, self.net.encoder).requires_grad_(False)
-        multiple: Any = self.net.multiple
         self.norm_crops = (
-            large_crops(trained_on, self.species, recipe, multiple=multiple) if recipe.norm_crops else None
+            large_crops(trained_on, self.species, recipe, multiple=self.net.multiple) if recipe.norm_crops else None
         )
         self.results: dict[str, Any] = {}
 
