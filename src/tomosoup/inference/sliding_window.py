@@ -34,7 +34,7 @@ def checked(volume: Slices) -> Slices:
     if isinstance(volume, Tensor | np.ndarray):
         raise InputError(
             f"Expected a Volume or a tomogram of a project, got {type(volume).__name__}: an array does not say how "
-            "large its voxels are; give `Volume(array, voxel_size, origin)`."
+            "large its voxels are; give `Volume(array, voxel_size)`."
         )
     shape = tuple(volume.data.shape) if isinstance(volume, Volume) else volume.shape
     if len(shape) != 3 or 0 in shape:
