@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,7 +44,7 @@ def for_species(start: Checkpoint, species: Sequence[Species]) -> Checkpoint:
         if by_class:
             here = _rows(new.shape, by_class, rows, classes=len(species) + ahead)
             weights[name][here] = old[_rows(old.shape, by_class, kept, classes=len(names) + ahead)]
-    tuned = {"thresholds": {}, "mixed_thresholds": {}, "averaging_thresholds": {}, "calibration": {}}
+    tuned: dict[str, Any] = {"thresholds": {}, "mixed_thresholds": {}, "averaging_thresholds": {}, "calibration": {}}
     return replace(start, weights=weights, species=species, **tuned)
 
 
