@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reports import RUNS, SHAPE, SPECIES, THRESHOLDS, picked_project
 
+import tomosoup
 from tomosoup.cli.main import main
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Picks, Volume
@@ -147,6 +148,14 @@ def test_truth_may_be_missing_or_elsewhere(tmp_path: Path, picked: Path) -> None
         report = collect(bare, data=AnnotatedData(truth=str(source)))
         assert [run.scored for run in report.runs] == [source == picked, True]
         assert len(report.runs[1].matched["ribosome"].truth) == 9
+
+
+def test_python_writes_a_page_and_replaces_none_unasked(picked: Path, tmp_path: Path) -> None:
+    shown = tomosoup.ReportOptions(volumes=0)
+    assert tomosoup.report(picked, tmp_path / "page.html", options=shown).stat().st_size > 10**5
+    with pytest.raises(InputError, match=r"page\.html exists already"):
+        tomosoup.report(picked, tmp_path / "page.html", options=shown)
+    tomosoup.report(picked, tmp_path / "page.html", options=shown, overwrite=True)
 
 
 def test_runs_beyond_those_shown_keep_their_numbers(picked: Path) -> None:

@@ -116,6 +116,14 @@ def test_the_best_threshold_is_the_one_that_trying_all_finds() -> None:
         assert tried[threshold] == pytest.approx(found.f_beta())
 
 
+def test_equal_scores_pass_together_and_every_pick_counts() -> None:
+    tied = RankedPicks(np.array([0.9, *[0.5] * 41]), np.array([1.0, 1.0, *[0.0] * 40]), particles=2)
+    assert best_threshold(tied) == 0.9  # the particle at 0.5 comes with forty false picks of the same score
+    assert tied.at(0.5) == Matches(tp=2, fp=40, fn=0)
+    after_a_false_pick = RankedPicks(np.array([0.9, 0.8, 0.7]), np.array([1.0, 0.0, 1.0]), particles=2)
+    assert best_threshold(after_a_false_pick, beta=1.0) == 0.7  # F1 0.8 against 0.667
+
+
 def test_a_steady_threshold_loses_less_on_particles_to_come() -> None:
     def run(random: np.random.Generator, particles: int) -> tuple[Picks, Picks]:
         """Particles with scores about 0.6, five times as many false picks with lower ones, nothing within reach."""

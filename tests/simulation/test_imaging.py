@@ -346,7 +346,7 @@ def test_a_file_that_holds_no_transfer_is_told_in_a_sentence(
         star(frequency=[0.0, 0.5], value=[1.0, 0.5])
     elif what == "words":
         path.write_text("data_\n\nloop_\n_rlnResolutionInversePixel\n_rlnMtfValue\n0.0 high\n0.5 low\n")
-    with pytest.raises(InputError, match=r"mtf\.star is no RELION table .*rlnMtfValue\.$"):
+    with pytest.raises(InputError, match=r"mtf\.star is not a RELION table .*rlnMtfValue\.$"):
         modulation_transfer(MicroscopeOptions(mtf_file=path), torch.tensor([0.1]))
 
 

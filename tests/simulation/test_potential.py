@@ -237,9 +237,9 @@ def test_waters_and_further_models_are_left_out(written: Callable[..., Path]) ->
     ("name", "text", "said"),
     [
         ("a.pdb", "HEADER    NOTHING\nEND\n", "holds no atoms; expected a PDB or mmCIF file"),
-        ("a.cif", "not a cif at all", "is not a model that gemmi can read"),
+        ("a.cif", "not a cif at all", "is not an atomic model that gemmi can read"),
         ("a.cif", "data_x\n_cell.length_a 1\n", "holds no atoms"),
-        ("a.xyz", "1\n\nC 0 0 0\n", "is not a model that gemmi can read"),
+        ("a.xyz", "1\n\nC 0 0 0\n", "is not an atomic model that gemmi can read"),
     ],
 )
 def test_files_without_a_model_are_refused_in_a_sentence(tmp_path: Path, name: str, text: str, said: str) -> None:

@@ -14,6 +14,7 @@ import torch
 from density import HANDED, PERFECT, correlation
 from scipy import ndimage
 
+import tomosoup
 from tomosoup.cli.main import main
 from tomosoup.core.errors import InputError
 from tomosoup.data.formats.csv_tables import read_csv
@@ -45,6 +46,12 @@ TS_2,beta-amylase,200.0,200.0,95.5
 def made(folder: Path, **options: object) -> Path:
     simulate(folder, options.pop("simulation", QUICK), **options)
     return folder
+
+
+def test_python_simulates_and_checks_a_project(tmp_path: Path) -> None:
+    project = tomosoup.simulate(tmp_path / "p", QUICK, runs=1)
+    assert project.runs == ["run_000"]
+    assert not tomosoup.check(project).failed
 
 
 def voxels(folder: Path, run: str) -> dict[str, np.ndarray]:
