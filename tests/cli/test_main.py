@@ -26,22 +26,6 @@ from tomosoup.data.truth import read_truth
 CROWDED = "[concentration]\napo-ferritin = 30000\n"
 
 
-@pytest.fixture
-def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Run a command that must fail with one sentence; returns the sentence."""
-
-    def run(*words: object, code: int = 1) -> str:
-        with pytest.raises(SystemExit) as end:
-            main([str(w) for w in words])
-        assert end.value.code == code
-        said = capsys.readouterr().err
-        assert "Traceback" not in said
-        (sentence,) = [line for line in said.splitlines() if line.startswith("tomosoup: ")]
-        return sentence
-
-    return run
-
-
 def test_the_whole_path_from_nothing_to_a_score(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "scene.toml").write_text(CROWDED)
     (tmp_path / "tiny.toml").write_text(TINY_RECIPE)

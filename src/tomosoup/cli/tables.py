@@ -29,7 +29,13 @@ def score_table(result: Score) -> RenderableType:
     from tomosoup.core.errors import shortened
 
     made = table(
-        "species", "weight", "F4", "hit", "false", "missed", title=f"Scored: {shortened(list(result.runs), most=8)}"
+        "species",
+        "weight",
+        "F4",
+        "found",
+        "false picks",
+        "missed",
+        title=f"Scored: {shortened(list(result.runs), most=8)}",
     )
     for name, m in result.species.items():
         made.add_row(shown(name), f"{result.weights[name]:g}", f"{m.f_beta():.4f}", str(m.tp), str(m.fp), str(m.fn))
@@ -38,12 +44,14 @@ def score_table(result: Score) -> RenderableType:
     if not result.left_out:
         return made
     names = shown(shortened(list(result.left_out)))
-    return Group(made, f"Left out, as they have no picks: {names}. Count them as missed with --runs all.")
+    return Group(
+        made, f"Not scored, because they have no picks: {names}. To count their particles as missed, add --runs all."
+    )
 
 
 def tuned_table(tuned: Mapping[str, TunedThreshold]) -> RenderableType:
     """A row a species: threshold and F4 with their intervals, particles; then what too few particles back."""
-    made = table("species", "particles", "threshold", "95 %", "F4", "95 %", title="Out-of-fold thresholds")
+    made = table("species", "particles", "threshold", "its 95 %", "F4", "its 95 %", title="Out-of-fold thresholds")
     for name, t in tuned.items():
         threshold, f4 = ("{:.3f}-{:.3f}".format(*ends) for ends in (t.interval, t.f4_interval))
         made.add_row(shown(name), str(t.particles), f"{t.threshold:.3f}", threshold, f"{t.f4:.3f}", f4)
@@ -52,8 +60,8 @@ def tuned_table(tuned: Mapping[str, TunedThreshold]) -> RenderableType:
         return made
     return Group(
         made,
-        f"Few true particles behind {shown(few)}: these thresholds are little more than a guess; annotate more "
-        "(--threshold-margin 0.1 sets laxer ones).",
+        f"Few true particles for {shown(few)}: these thresholds are uncertain. Annotate more particles, or use "
+        "--threshold-margin 0.1 for lower, safer thresholds.",
     )
 
 
@@ -70,7 +78,7 @@ def failures_table(failures: Mapping[str, str]) -> RenderableType:
     by_reason: dict[str, list[str]] = {}
     for run, why in failures.items():
         by_reason.setdefault(why.replace(run, "..."), []).append(run)
-    made = Table("not picked", "runs", "why", title="Failed")
+    made = Table("runs not picked", "number", "reason", title="Failed")
     for column in made.columns:
         column.overflow = "fold"
     for runs in by_reason.values():
@@ -84,7 +92,7 @@ COLOURS = {"error": "red", "warning": "yellow", "note": "blue"}
 
 def findings_table(findings: Sequence[Finding]) -> Table:
     """A row a finding, in their order."""
-    table = Table("", "what", "finding", show_lines=True)
+    table = Table("severity", "check, species, runs", "finding", show_lines=True)
     for f in findings:
         runs = ", ".join(f.runs[:2]) + (f" and {len(f.runs) - 2} more" if len(f.runs) > 2 else "")
         what = "\n".join([f.check, *[text for text in (f.species, runs) if text]])

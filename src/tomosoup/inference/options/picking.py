@@ -28,14 +28,14 @@ class PeakOptions(Options):
     """How local maxima of a heatmap become picks."""
 
     separation: Annotated[float, Gt(0)] = 30.0
-    """A peak is the maximum of the cube that reaches this far (Å) to every side."""
+    """A peak is the highest value within this distance (Å) along each axis."""
     apart: Annotated[float, Ge(0)] = 0.6
-    """Least distance of two peaks of one species, in its radii: the lower of two nearer ones is a second pick of one
-    particle. 0 keeps both, as the 4th place does; lower it for long particles that lie side by side."""
+    """Smallest distance between two peaks of a species, in its radii. Of two closer peaks the lower one is dropped. 0
+    keeps both, as yu4u does; use a low value for long particles that lie side by side."""
     floor: Annotated[float, Gt(0)] = 0.05
-    """Peaks below this score are dropped for good; thresholds apply to the rest, now or later."""
+    """Lowest score of a candidate. Thresholds choose among the candidates, now or later."""
     refine: bool = True
-    """Move each peak to the top of a parabola through its neighbours, along each axis."""
+    """Refine each position to a fraction of a voxel, with a parabola through the neighbours along each axis."""
 
 
 class SegmentationOptions(Options):
@@ -44,14 +44,15 @@ class SegmentationOptions(Options):
     RENAMED: ClassVar = {"by": "method"}
 
     method: Literal["watershed", "peaks"] = "watershed"
-    """watershed: the 8th place's way, scored by the mean probability; peaks: the maxima of the probabilities smoothed
-    by a Gaussian of half the species' radius, as of a heatmap (then the options of peaks count, these do not)."""
+    """watershed splits the mask into particles and scores each by its mean probability, as in the 8th place's solution.
+    peaks smooths the probabilities by a Gaussian of half the species' radius and reads them as a heatmap; the options
+    `peaks.*` then apply."""
     mask: Annotated[float, Gt(0), Lt(1)] = 0.1
-    """Voxels more probable than this belong to a particle of the species."""
+    """Voxels with a higher probability belong to a particle of the species."""
     separation: Annotated[float, Gt(0)] = 1.0
-    """Least distance of two particles' middles, in radii of the species."""
+    """Smallest distance between the centres of two particles, in radii of the species."""
     smallest: dict[str, Share] = SMALLEST
-    """Least volume of a particle by species, as a share of the ball of its radius."""
+    """Smallest volume of a particle by species, as a fraction of the sphere of its radius."""
     smallest_other: Share = 0.08
     """The same for species not listed."""
 
@@ -65,35 +66,35 @@ class PickingPlan(Recipe):
     RENAMED: ClassVar = {"follow_noise": "noise_correction", "labels": "segmentation"}
 
     depth: Count | None = None
-    """Voxels of a window along z; none keeps the checkpoint's."""
+    """Size of a window along z, in voxels; by default the checkpoint's."""
     plane: Count | None = None
-    """Voxels of a window along y and along x; none keeps the checkpoint's. Whole planes (1024) are the fastest, for
-    nets that trained on large crops."""
+    """Size of a window along y and x, in voxels; by default the checkpoint's. Whole planes (1024) are fastest, for
+    models that were trained on large crops."""
     border: Literal["zeros", "inside"] | None = None
-    """The last windows reach into zeros, or are moved inside the volume and cut down to it; none keeps the
-    checkpoint's."""
+    """Last windows at the border: padded with zeros, or moved inside the volume; by default as the checkpoint's."""
     step: tuple[Step, Step, Step] | None = None
-    """From window to window, as a share of the window (z y x); none keeps the checkpoint's stride."""
+    """Step from window to window, as a fraction of the window (z y x); by default the checkpoint's stride."""
     stride: ZYX | None = None
-    """The same in voxels, in its place; smaller is slower and steadier."""
+    """Step from window to window in voxels, in place of `step`. A smaller step is slower and more accurate."""
     neighbours: bool | None = None
-    """A window's first and last slices see those before and after them, not zeros; none is as the checkpoint says."""
+    """Show the first and last slices of a window their neighbours in the tomogram, not zeros; by default as the
+    checkpoint says."""
     weighting: Weighting | None = None
-    """How windows fade; by default as the checkpoint's."""
+    """How the weight of a window falls from its centre to its faces; by default as the checkpoint's."""
     views: tuple[str, ...] = ()
-    """Flipped and turned copies that are predicted too: flip_x, flip_y, flip_z, turn_90, turn_180,
-    transpose, ..., or "all"; quarter turns are for nets that trained with rotations."""
+    """Flipped and rotated copies to predict and average, too: flip_x, flip_y, flip_z, turn_90, turn_180, transpose,
+    ..., or "all". Rotations by 90 degrees are for models that were trained with rotations."""
     peaks: PeakOptions = PeakOptions()
     """How heatmaps become picks."""
     segmentation: SegmentationOptions = SegmentationOptions()
-    """How the probabilities of nets that label voxels become picks."""
+    """How the probabilities of segmentation models become picks."""
     noise_correction: Annotated[float, Ge(0)] = 2.5
-    """In a tomogram whose loudest picks score less than those that thresholds were set on, all scores are divided by
-    this power of the ratio, so that thresholds fit it, too; 0 leaves scores as they are."""
+    """Noise correction. In a tomogram with lower signal levels than those that set the thresholds, divide all scores by
+    this power of the ratio, which raises them (also above 1). 0 leaves scores as they are."""
     templates: TemplateOptions = TemplateOptions()
     """How density maps decide between species picked at one place."""
     model_weights: tuple[Annotated[float, Gt(0)], ...] = ()
-    """With several checkpoints: the weight of each one's heatmap in the mean; none weighs them alike."""
+    """Weight of each checkpoint in the average of several; by default all alike."""
 
     def windows(self, own: WindowPlan) -> WindowPlan:
         """The windows for a checkpoint that comes with its `own`."""

@@ -15,11 +15,10 @@ class TemplateOptions(Options):
     """Density maps that decide where a model picks one place as two species: the one that fits worse is dropped."""
 
     folder: Annotated[Path, AfterValidator(Path.absolute)] | None = None
-    """Folder of density maps, SPECIES.mrc, of at least two species that are taken for each other; none decides
-    nothing."""
+    """Folder of density maps, SPECIES.mrc, of two or more species that are confused; by default no check is made."""
     tilt_limit: Annotated[float, Gt(0), Le(90)] = 50.0
-    """Largest tilt of the tilt series, degrees: beyond it there is nothing in the tomogram (the missing wedge)."""
+    """Largest tilt angle of the tilt series in degrees, for the missing wedge."""
     orientations: Annotated[int, Ge(24)] = 600
-    """In how many orientations each map is tried."""
+    """Number of orientations of each map to try."""
     margin: Annotated[float, Ge(0)] = 0.05
-    """By how much another map must fit better, as a share, for a pick to be dropped; larger keeps more."""
+    """A pick is dropped where another map fits better by this fraction. A larger value keeps more picks."""

@@ -18,13 +18,13 @@ class NetOptions(Options):
     """Which net, and of what size."""
 
     name: Literal["shuffle_unet", "pyramid_unet"] = "shuffle_unet"
-    """Architecture, a key of `NETS`: the 4th place's A1 (shuffle_unet) or A2 (pyramid_unet)."""
+    """Architecture: yu4u's (shuffle_unet) or tattaka's (pyramid_unet)."""
     backbone: str = "convnext_nano.in12k_ft_in1k"
-    """Any timm model with feature stages; it sees the slices of a tomogram as a batch of images."""
+    """Encoder: any timm model with feature stages. The slices of a tomogram are its images."""
     pretrained: bool = False
     """Start the backbone from timm's ImageNet weights (downloads them)."""
     backbone_weights: Path | None = None
-    """Start the backbone from this file (.safetensors or .pth, as timm names the weights): needs no network."""
+    """Start the backbone from this file (.safetensors or .pth, weights named as in timm), without a download."""
     input_slices: Annotated[int, Ge(1), Le(99)] = 5
     """Each slice is seen with its neighbours as this many channels (odd)."""
     decoder_widths: Annotated[tuple[Width, ...], MaxLen(16)] = (1024, 768, 256)
@@ -35,7 +35,7 @@ class NetOptions(Options):
     depth_stride_limit: Annotated[int, Ge(1), Le(2**10)] = 16
     """The depth stride follows the in-plane stride up to here: a power of two."""
     depth_reduction: Literal["average", "convolution"] = "average"
-    """How the backbone's maps lose depth: average pooling, or a strided 3D convolution."""
+    """How the depth of the encoder's maps is reduced: average pooling, or a strided 3D convolution."""
     depth_mixing: bool = False
     """After stages that keep the depth, average each slice with its two neighbours."""
     drop_path: Annotated[float, Ge(0), Lt(1)] = 0.0
