@@ -101,7 +101,7 @@ def run(name: str, options: Options, voice: Voice) -> None:
     keep_freed_memory()
     look_for_garbage_less()
     seconds = stopwatch()
-    with speaking(voice):
+    with speaking(voice, lambda text: as_options(text, type(options))):
         wait(f"tomosoup {name}")
         outcome = command(name)(options)
     conclude(outcome, voice, command=name, seconds=seconds())

@@ -49,14 +49,19 @@ class Outcome:
 
 
 _voice = Voice()
+_as_typed: Callable[[str], str] = str
 _waiting: list[Shown] = []
 
 
 @contextmanager
-def speaking(voice: Voice) -> Iterator[None]:
-    """Say as much as `voice` asks for. With its `as_json`, whatever is printed meanwhile goes to standard error."""
-    global _voice
-    before, _voice = _voice, voice
+def speaking(voice: Voice, as_typed: Callable[[str], str] = str) -> Iterator[None]:
+    """Say as much as `voice` asks for; `as_typed` turns the arguments in messages of the library into options.
+
+    With `as_json` of the voice, whatever is printed meanwhile goes to standard error.
+    """
+    global _voice, _as_typed
+    before, _voice = (_voice, _as_typed), voice
+    _as_typed = as_typed
     try:
         if voice.as_json:
             with redirect_stdout(sys.stderr):
@@ -64,7 +69,7 @@ def speaking(voice: Voice) -> Iterator[None]:
         else:
             yield
     finally:
-        _voice = before
+        _voice, _as_typed = before
         _stop_waiting()
 
 
@@ -89,7 +94,7 @@ def say(text: str) -> None:
     """Talk to standard output, unless it is to be quiet."""
     _stop_waiting()
     if not _voice.quiet:
-        sys.stdout.write(printable(text) + "\n")
+        sys.stdout.write(printable(_as_typed(text)) + "\n")
 
 
 def show_error(table: RenderableType) -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tomosoup.cli.arguments.command_line import command_line
+from tomosoup.cli.arguments.messages import as_options
 from tomosoup.cli.commands.report import write_report
 from tomosoup.cli.options.pick import PickCommand
 from tomosoup.cli.options.report import ReportCommand
@@ -135,7 +136,8 @@ def finish(options: PickCommand, job: Job, runs: Sequence[str], mine: Sequence[s
         say(f"{counted(len(others), 'run')} left for other shards; the last to end writes the CSV.")
     look = page_of_picks(options, job) if done and not left else ""
     summary = session.sum_up(settings)
-    failed = {run: str(failures[run].get("error", "")) for run in mine if run in failures and run not in recorded}
+    reasons = {run: str(failures[run].get("error", "")) for run in mine if run in failures and run not in recorded}
+    failed = {run: as_options(reason, PickCommand) for run, reason in reasons.items()}
     untried = [run for run in left if run not in others]
     if failed:
         show_error(failures_table(failed))

@@ -10,7 +10,7 @@ from typing import Any
 from tomosoup.cli.arguments.command_line import command_line
 from tomosoup.cli.options.report import ReportCommand
 from tomosoup.cli.options.train import TrainCommand
-from tomosoup.cli.terminal import Outcome, Stopped, progress_bars, say
+from tomosoup.cli.terminal import Outcome, Stopped, counted, progress_bars, say
 from tomosoup.core.progress import no_log, no_progress
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.project import Project, open_project
@@ -113,12 +113,12 @@ def _trained(
         checkpoint.save(fold.file)
     result = last_training(checkpoint.history)
     log(
-        f"{fold.file}: trained on {len(result.runs)} runs; held-out {result.held_out} weighted F4 "
-        f"{result.f4:.3f} (best thresholds on that very run), after epoch {result.epoch}"
+        f"{fold.file}: trained on {counted(len(result.runs), 'run')}; weighted F4 on the held-out run {result.held_out} "
+        f"{result.f4:.3f} (at thresholds chosen on that run), after epoch {result.epoch}"
     )
     if start and result.held_out in runs_seen(start.history).trained:
         log(
-            f"The weights that this started from were trained on a run called {result.held_out}: if it is this one, "
+            f"The training started from weights that had seen a run called {result.held_out}. If it is the same run, "
             "the score above is not a held-out score."
         )
     return checkpoint
