@@ -113,8 +113,8 @@ def _trained(
         checkpoint.save(fold.file)
     result = last_training(checkpoint.history)
     log(
-        f"{fold.file}: trained on {counted(len(result.runs), 'run')}; weighted F4 on the held-out run {result.held_out} "
-        f"{result.f4:.3f} (at thresholds chosen on that run), after epoch {result.epoch}"
+        f"{fold.file}: trained on {counted(len(result.runs), 'run')}; weighted F4 on the held-out run "
+        f"{result.held_out}: {result.f4:.3f} (at thresholds chosen on that run), after epoch {result.epoch}"
     )
     if start and result.held_out in runs_seen(start.history).trained:
         log(
