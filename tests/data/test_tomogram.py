@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Species, Volume
+from tomosoup.data.copick import files as copick_files
 from tomosoup.data.new_project import SimulatedRun, new_project
 from tomosoup.data.options import DataOptions
 from tomosoup.data.project import open_project
@@ -109,7 +110,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         project.add_run("a", SimulatedRun({"denoised": fine, "wbp": fine}, {}))
         project.add_run("b", SimulatedRun({"denoised": coarse}, {}))
     root: Any = open_project(folder)
-    from tomosoup.data.copick import files as copick_files
 
     copick_files.write_tomogram(root.root, "a", coarse, tomo_type="denoised")
     return folder
