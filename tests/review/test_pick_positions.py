@@ -1,11 +1,13 @@
 """Where picks are: outside, twice, of two species, in voxels in place of Å."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from tomosoup.core.types import Picks, Species
+from tomosoup.data.project import MrcFolder
 from tomosoup.data.tomogram import Tomogram
 from tomosoup.review.check import pick_positions as positions
 from tomosoup.review.check.findings import Finding
@@ -45,9 +47,11 @@ def test_a_species_that_counts_and_is_nowhere_is_named_and_one_that_does_not_cou
     assert "dust" not in finding.text
 
 
-def test_species_that_the_project_does_not_list_are_errors_with_their_runs() -> None:
+def test_species_that_the_project_does_not_list_are_errors_with_their_runs(tmp_path: Path) -> None:
+    (tmp_path / "species.csv").write_text("name,radius\nribosome,100\n")
+    project = MrcFolder(tmp_path)
     surveys = [survey("a", virus=[[1, 1, 1]]), survey("b", ribosome=[[1, 1, 1]]), survey("c", virus=[[1, 1, 1]])]
-    finding = only(positions.unlisted_species(surveys, [RIBOSOME]))
+    finding = only(positions.unlisted_species(surveys, project))
     assert (finding.severity, finding.species, finding.runs) == ("error", "virus", ("a", "c"))
 
 
