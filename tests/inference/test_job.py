@@ -21,6 +21,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from tomosoup.cli.main import main
 from tomosoup.data.formats.csv_tables import read_csv
+from tomosoup.data.pick_store.records import fingerprint_of
 from tomosoup.data.pick_store.store import PickStore
 from tomosoup.data.project import open_project
 from tomosoup.models.checkpoint import Checkpoint
@@ -114,6 +115,26 @@ def test_settings_are_never_mixed_in_a_session(
     assert "made with other settings (thresholds)" in refused(other, capsys)
     main([*picking[:-2], "--threshold", "0.3"])  # ... as if picked with it
     assert picked == [*RUNS, *RUNS, *RUNS]
+
+
+def test_a_session_of_version_0_1_0_is_resumed_under_its_own_fingerprint(
+    picking: list[str], project: Path, picked: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(picking)
+    folder = project / "overlay/tomosoup/0"
+    content = json.loads((folder / "settings.json").read_text())
+    settings, today = content["settings"], fingerprint_of(content["settings"])
+    plan = settings["plan"]
+    plan["follow_noise"] = plan.pop("noise_correction")  # names of version 0.1.0
+    plan["labels"] = plan.pop("segmentation")
+    plan["labels"]["by"] = plan["labels"].pop("method")
+    (folder / "settings.json").write_text(json.dumps(content))
+    (folder / today).rename(folder / fingerprint_of(settings))
+    main(picking)
+    assert picked == RUNS
+    main([*picking, "--redo", "--runs", "run_000"])
+    assert picked == [*RUNS, "run_000"]
+    assert "made with other settings (plan)" in refused([*picking, "--stride", "16", "16", "16"], capsys)
 
 
 def test_files_and_picks_of_others_are_kept_unless_told(

@@ -320,3 +320,35 @@ def test_progress_reaches_its_end_over_runs_and_models(checkpoint: Checkpoint, p
     )
     assert seen[-1][0] == seen[-1][1]
     assert all(a <= b for (a, _), (b, _) in pairwise(seen))
+
+
+@pytest.mark.parametrize("segments", [False, True])
+def test_the_mean_over_views_is_that_of_their_maps_turned_back(checkpoint: Checkpoint, segments: bool) -> None:
+    volume = Volume(torch.randn(16, 64, 96), 10.0)
+    model = segmenting(checkpoint, seed=1) if segments else checkpoint
+    views = [VIEWS[name] for name in ("identity", "flip_x", "turn_90+flip_z")]
+    shown = standardise(volume)
+    maps = [
+        view.undo(predict_heatmap(model.net(), replace(shown, data=view.apply(shown.data)), plan=model.windows).data)
+        for view in views
+    ]
+    mean = torch.stack(maps).mean(dim=0)
+    expected = mean.softmax(dim=0)[1:] if segments else mean
+    found = ensemble_heatmap(volume, [model], plan=PickingPlan(views=("flip_x", "turn_90+flip_z"))).data
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(found, ensemble_heatmap(volume, [model]).data, atol=1e-3, rtol=1e-2)
+
+
+def test_an_array_without_a_voxel_size_is_refused(checkpoint: Checkpoint) -> None:
+    with pytest.raises(InputError, match=r"got ndarray: .* give `Volume\(array, voxel_size\)`"):
+        pick(np.zeros((16, 64, 64)), checkpoint)  # type: ignore[arg-type]
+
+
+def test_a_checkpoint_keeps_the_picks_that_reach_its_thresholds(checkpoint: Checkpoint) -> None:
+    picks = pick(Volume(torch.randn(16, 64, 64), 10.0), checkpoint, plan=LOW)
+    a, b = (s.name for s in checkpoint.species)
+    threshold = float(np.median(picks[a].score))
+    kept = replace(checkpoint, thresholds={a: threshold}).keep(picks)
+    assert 0 < len(kept[a]) < len(picks[a])
+    assert (kept[a].score >= threshold).all()
+    assert len(kept[b]) == len(picks[b])

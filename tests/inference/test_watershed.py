@@ -100,3 +100,10 @@ def test_a_mask_over_most_of_the_volume_gives_no_picks() -> None:
     assert len(watershed_picks(chances, [RIBOSOME])["ribosome"]) == 0
     chances.data[0, :, :, :11] = 0
     assert len(watershed_picks(chances, [RIBOSOME])["ribosome"]) == 1
+
+
+@pytest.mark.parametrize(("share", "picked"), [(0.49, True), (0.51, False)])
+def test_a_mask_over_more_than_half_of_the_volume_gives_no_picks(share: float, picked: bool) -> None:
+    data = torch.zeros(1, 100, 12, 12)
+    data[:, : round(100 * share)] = 1.0
+    assert bool(len(watershed_picks(Volume(data, 10.0), [Species("a", 30.0)])["a"])) is picked

@@ -232,8 +232,8 @@ def averaging_thresholds(models: Sequence[Checkpoint]) -> dict[str, float]:
         raise InputError("Heatmap and segmentation models together have no thresholds for averaging: give `threshold`.")
     if any(set(model.averaging_thresholds) < {s.name for s in model.species} for model in models):
         raise InputError(
-            "The checkpoint has no thresholds for averaging: set them with `tomosoup tune --for averaging`, or give "
-            "`threshold`."
+            "The checkpoint has no thresholds for averaging: run `tomosoup tune` with `purpose=averaging`, "
+            "or give `threshold`."
         )
     return _means([model.averaging_thresholds for model in models])
 

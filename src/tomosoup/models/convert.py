@@ -39,7 +39,7 @@ CONTEST_VOXEL_SIZE = 10.012444
 """Å a voxel of the contest's tomograms, on whose `denoised` kind the nets were trained."""
 A1_FIRST_VOXEL, SOUP_FIRST_VOXEL = -0.5, 0.0
 """Where the two teams read the centre of voxel 0, in voxels. A1's is where this data has it, and where the contest's
-folders are opened; the 8th place reads picks half a voxel further, and `--first-voxel 0` gives its coordinates."""
+folders are opened; the 8th place reads picks half a voxel further, and `first_voxel=0` gives its coordinates."""
 AVERAGED, PLAIN = "model_ema.module.", "model."
 """Where in the published Lightning files of A1 the averaged and the last weights stand."""
 SOUPS = {

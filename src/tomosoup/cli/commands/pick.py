@@ -167,8 +167,10 @@ def write_sbatch(path: Path, options: PickCommand) -> Outcome:
     """The command as a SLURM job array; its session, which this command has begun, is not begun again."""
     again = options.model_copy(update={"write_sbatch": None, "overwrite": False})
     _, *words = command_line(again)
+    command = shlex.join([sys.executable, "-m", "tomosoup", *words])
+    command += f' --shard "$SLURM_ARRAY_TASK_ID/{options.cluster.jobs}"'
     with written_aside(path) as aside:
-        aside.write_text(sbatch_script(options.cluster, shlex.join([sys.executable, "-m", "tomosoup", *words])))
+        aside.write_text(sbatch_script(options.cluster, command))
     return Outcome(f"{path}: an array of {counted(options.cluster.jobs, 'job')}; start it with sbatch", files=[path])
 
 

@@ -60,7 +60,7 @@ def choose(options: InferenceOptions) -> Choice:
         device = _device_of(engine, options.device)
     has = PRECISIONS.get((engine, device.type))
     if has is None:
-        raise InputError(f"Engine {engine} does not run on {device.type}: leave --device or --engine out.")
+        raise InputError(f"Engine {engine} does not run on {device.type}: leave out `device` or `engine`.")
     if options.compiled and engine != "torch":
         raise InputError(f"torch.compile is for engine torch, got engine {engine}: leave one of the two out.")
     precision = _best_precision(engine, device) if options.precision == "auto" else options.precision
@@ -82,7 +82,7 @@ def best_device(wanted: str) -> torch.device:
         torch.empty(0, device=(device := torch.device(wanted)))
     except (RuntimeError, AssertionError) as error:
         raise InputError(
-            f"There is no device {wanted!r} here ({first_line(error)}): leave --device out for the best there is."
+            f"There is no device {wanted!r} here ({first_line(error)}): leave out `device` for the best there is."
         ) from error
     return device
 

@@ -26,6 +26,8 @@ QUIET = {"memory_limit": 0, "silence_logs": logging.ERROR, "dashboard": False, "
 """Of a local worker: no memory limit of its own, no log, no page, no ear for Ctrl-C."""
 ANSWER = 15.0
 """Seconds within which a scheduler must answer."""
+ONE_GPU = "gres=gpu:1"
+"""SLURM's setting for a GPU a job."""
 POLL = 0.2
 """Seconds between two looks at what is finished."""
 
@@ -134,7 +136,7 @@ def batch_system(options: ClusterOptions) -> Any:
     }
     extra = list(options.directives)
     if options.cluster == "slurm":
-        extra += ["--gres=gpu:1"] * options.gpu
+        extra += [f"--{ONE_GPU}"] * options.gpu
         cluster = SLURMCluster(**common, account=options.account, job_cpu=options.cores, job_extra_directives=extra)
     elif options.cluster == "pbs":
         select = f"select=1:ncpus={options.cores}:mem={options.memory}" + ":ngpus=1" * options.gpu
@@ -183,22 +185,20 @@ def _died(job: Job, run: str, text: str) -> RunOutcome:
 
 
 def sbatch_script(options: ClusterOptions, command: str) -> str:
-    """A SLURM job array: each job runs `command` on its share of the runs."""
-    lines = [
-        "#!/usr/bin/env bash",
-        "#SBATCH --job-name=tomosoup",
-        f"#SBATCH --array=1-{options.jobs}",
-        "#SBATCH --ntasks=1",
-        f"#SBATCH --cpus-per-task={options.cores}",
-        f"#SBATCH --mem={options.memory.removesuffix('B')}",
-        f"#SBATCH --time={options.walltime}",
-        "#SBATCH --output=tomosoup-%A-%a.log",
-        "#SBATCH --requeue",
+    """A SLURM job array of `options.jobs` jobs, each of which runs `command`."""
+    settings = [
+        "job-name=tomosoup",
+        f"array=1-{options.jobs}",
+        "ntasks=1",
+        f"cpus-per-task={options.cores}",
+        f"mem={options.memory.removesuffix('B')}",
+        f"time={options.walltime}",
+        "output=tomosoup-%A-%a.log",
+        "requeue",
     ]
-    lines += [f"#SBATCH --partition={options.queue}"] if options.queue else []
-    lines += [f"#SBATCH --account={options.account}"] if options.account else []
-    lines += ["#SBATCH --gres=gpu:1"] if options.gpu else []
-    lines += [f"#SBATCH {line}" for line in options.directives]
-    lines += ["", *options.setup, "export OMP_NUM_THREADS=$SLURM_CPUS_PER_TASK"]
-    lines += [f'{command} --shard "$SLURM_ARRAY_TASK_ID/{options.jobs}"', ""]
-    return "\n".join(lines)
+    settings += [f"partition={options.queue}"] if options.queue else []
+    settings += [f"account={options.account}"] if options.account else []
+    settings += [ONE_GPU] if options.gpu else []
+    head = [f"#SBATCH {line}" for line in (*(f"--{setting}" for setting in settings), *options.directives)]
+    threads = "export OMP_NUM_THREADS=$SLURM_CPUS_PER_TASK"
+    return "\n".join(["#!/usr/bin/env bash", *head, "", *options.setup, threads, command, ""])

@@ -188,7 +188,7 @@ def _timm_model(recipe: NetOptions) -> Any:
     except OSError as error:
         raise InputError(
             f"The ImageNet weights of {recipe.backbone!r} could not be downloaded ({first_line(error)}): go "
-            "on line once, name a file with --net.backbone-weights, or train without them (--net.no-pretrained)."
+            "on line once, give a file as `net.backbone_weights`, or train without them (`net.pretrained=False`)."
         ) from error
     except (RuntimeError, TypeError) as error:
         if local:
