@@ -202,12 +202,12 @@ def check_free(project: Project, run: str, *, user: str, session: str, overwrite
     """Raises `InputError` unless corrected picks can be saved as `user`/`session` and replace no other picks."""
     copick_files.valid_name(user, what="User")
     copick_files.valid_name(session, what="Session")
-    if user == OWN_USER:
+    target = PickSet(user, session)
+    if target.own:
         raise InputError(f"Sets of user {OWN_USER} are those that `tomosoup pick` makes: choose another `user`.")
-    if PickSet(user, session) in project.pick_sets(run) and not overwrite:
+    if target in project.pick_sets(run) and not overwrite:
         raise InputError(
-            f"Run {run} has picks {user}/{session} already: choose another `session`, or replace them with "
-            "`overwrite=True`."
+            f"Run {run} has picks {target} already: choose another `session`, or replace them with `overwrite=True`."
         )
 
 

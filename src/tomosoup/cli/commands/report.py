@@ -10,7 +10,7 @@ from tomosoup.cli.options.score import ScoreCommand
 from tomosoup.cli.terminal import Outcome, progress_bars
 from tomosoup.core.thresholds import Thresholds
 from tomosoup.data.options import AnnotatedData
-from tomosoup.data.pick_store.pick_set import CANDIDATES, OWN_USER
+from tomosoup.data.pick_store.pick_set import PickSet
 from tomosoup.review.report.collect import ReportOptions
 from tomosoup.review.report.report import report
 
@@ -56,7 +56,7 @@ def page_of_scored(options: ScoreCommand) -> str:
     if picks_are_table:
         page = page.model_copy(update={"picks": options.picks})
     elif options.picks_set:
-        user, _, session = options.picks_set.partition("/")
-        own = {"session": session.removesuffix(CANDIDATES)}
-        page = page.model_copy(update=own if user == OWN_USER else {"picks_set": options.picks_set})
+        scored = PickSet.of(options.picks_set)
+        chosen = {"session": scored.passing.session} if scored.own else {"picks_set": options.picks_set}
+        page = page.model_copy(update=chosen)
     return shlex.join(command_line(page))

@@ -11,7 +11,7 @@ from tomosoup.core.errors import InputError, shortened
 from tomosoup.core.types import PicksByRun
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.pick_store.beside import picks_projects
-from tomosoup.data.pick_store.pick_set import OWN_USER
+from tomosoup.data.pick_store.pick_set import OWN_USER, PickSet
 from tomosoup.data.pick_store.reading import read_candidates, read_picks, read_true_picks
 from tomosoup.data.pick_store.records import Session
 from tomosoup.data.project import CopickProject, Project, open_project
@@ -87,7 +87,7 @@ def read_known_truth(project: Project, runs: Sequence[str], truth: str | None, p
     elif truth is not None:
         truths = read_truths(project, AnnotatedData(truth=truth))
     else:
-        shown = {OWN_USER, (pick_set or "").partition("/")[0]}
-        annotated = [run for run in runs if any(user not in shown for user, _ in project.pick_sets(run))]
+        shown = {OWN_USER, *([PickSet.of(pick_set).user] if pick_set else [])}
+        annotated = [run for run in runs if any(key.user not in shown for key in project.pick_sets(run))]
         truths = read_truths(project, AnnotatedData(runs=tuple(annotated))) if annotated else {}
     return {run: called_as(project.species, picks) for run, picks in truths.items()}
