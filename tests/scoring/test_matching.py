@@ -144,6 +144,21 @@ def test_a_steady_threshold_loses_less_on_particles_to_come() -> None:
     assert steady_threshold(nothing_hit) == best_threshold(nothing_hit) == np.inf
 
 
+def test_a_steady_threshold_has_the_best_expected_f_beta() -> None:
+    random = np.random.default_rng(3)
+    score = np.sort(random.uniform(0.1, 1.0, 30))[::-1]
+    picks = RankedPicks(score, (random.random(30) < score).astype(float), particles=20)
+
+    def expected(threshold: float) -> float:
+        passes = 1 / (1 + (threshold / score) ** (1 / 0.2))
+        tp = passes @ picks.gain
+        return float(17 * tp / (16 * 20 + passes.sum()))
+
+    best = max(np.linspace(0.05, 1.0, 1000), key=expected)
+    assert expected(steady_threshold(picks, margin=0.2)) == pytest.approx(expected(best), abs=1e-3)
+    assert steady_threshold(picks, margin=0.2) == pytest.approx(best, rel=0.05)
+
+
 def test_best_thresholds_give_the_score_that_they_promise() -> None:
     random = np.random.default_rng(1)
     species = CONTEST_SPECIES[:2]

@@ -317,6 +317,16 @@ def test_denoising_keeps_the_same_resolution_at_another_voxel_size(axis: int) ->
     assert ratios[1] == pytest.approx(ratios[0], rel=0.1)
 
 
+def test_denoised_tomograms_keep_finer_detail_along_the_tilt_axis() -> None:
+    noise = torch.randn(32, 64, 64, generator=torch.Generator().manual_seed(0))
+    smooth = denoised(noise, voxel_size=10.0, random=torch.Generator().manual_seed(1))
+    power = torch.fft.fftn(smooth).abs().square()
+    frequency = torch.fft.fftfreq(64).abs()  # 1 / voxel
+    band, slow = (frequency > 0.3) & (frequency < 0.45), frequency < 0.06
+    along_y, along_x = (power[:2][:, one][:, :, other].mean() for one, other in ((band, slow), (slow, band)))
+    assert along_y > 1.3 * along_x
+
+
 def test_stretch_makes_denoised_tomograms_blurrier() -> None:
     plain, blurry = (
         denoised(white(), voxel_size=10.0, random=Generator().manual_seed(1), stretch=stretch) for stretch in (1.0, 1.5)
