@@ -51,8 +51,9 @@ def test_species_that_the_project_does_not_list_are_errors_with_their_runs(tmp_p
     (tmp_path / "species.csv").write_text("name,radius\nribosome,100\n")
     project = MrcFolder(tmp_path)
     surveys = [survey("a", virus=[[1, 1, 1]]), survey("b", ribosome=[[1, 1, 1]]), survey("c", virus=[[1, 1, 1]])]
-    finding = only(positions.unlisted_species(surveys, project))
+    finding = only(positions.unlisted_species(project, surveys))
     assert (finding.severity, finding.species, finding.runs) == ("error", "virus", ("a", "c"))
+    assert str(tmp_path / "species.csv") in finding.text
 
 
 FAR = [[100.0, 300.0, 400.0]] * 30
