@@ -218,7 +218,7 @@ def valid_name(name: str, *, what: str) -> str:
         clean = sanitize_name(name, suppress_warnings=True)
     except ValueError:
         clean = ""
-    if clean != name:
+    if not name or clean != name:
         raise InputError(f'{what} {name!r} cannot be kept by copick: leave out spaces, underscores and <>:"/\\|?*.')
     return name
 
