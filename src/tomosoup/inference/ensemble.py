@@ -1,7 +1,4 @@
-"""Several models, and several views of a tomogram, as one: the weighted mean of their maps, slab by slab.
-
-One model and one view are a mean of one map.
-"""
+"""The weighted mean of the maps of models and views, slab by slab; one model and one view are a mean of one map."""
 
 from __future__ import annotations
 
@@ -92,12 +89,7 @@ def by_system(models: Sequence[Checkpoint], plan: PickingPlan) -> list[System]:
 
 
 def ensemble_slabs(
-    source: Slices,
-    systems: Sequence[System],
-    *,
-    plan: PickingPlan,
-    nets: Nets,
-    progress: Progress = no_progress,
+    source: Slices, systems: Sequence[System], *, plan: PickingPlan, nets: Nets, progress: Progress = no_progress
 ) -> Iterator[Volume]:
     """The weighted mean of the models' maps of a raw `(z, y, x)` source, `(c, n, y, x)`, slab by slab.
 
@@ -118,11 +110,8 @@ def ensemble_slabs(
     for system, scale, vote in zip(systems, scales, votes, strict=True):
         own = part(progress, first, count, size=len(system.models))
         slabs = system_slabs(source, system, plan=plan, nets=nets, progress=own)
-        channels = [
-            (c, species.index(kind), vote / weight[kind.name])
-            for c, kind in enumerate(system.species)
-            if kind.name in scale
-        ]
+        known = [(c, kind) for c, kind in enumerate(system.species) if kind.name in scale]
+        channels = [(c, species.index(kind), vote / weight[kind.name]) for c, kind in known]
         members.append(Member(on_one_scale(slabs, source, system, scale), channels))
         first += len(system.models)
     return mean_slabs(members, source, channels=len(species))
