@@ -5,6 +5,7 @@ from .core.types import Species as Species
 from .core.types import Volume as Volume
 from .data.formats.export_picks import export_picks as export_picks
 from .data.formats.import_picks import import_picks as import_picks
+from .data.options import AnnotatedData as AnnotatedData
 from .data.options import DataOptions as DataOptions
 from .data.options import ExportOptions as ExportOptions
 from .data.options import FrameOptions as FrameOptions
@@ -13,6 +14,8 @@ from .data.pick_store.writing import write_picks as write_picks
 from .data.project import open_project as open_project
 from .data.tomogram import open_tomogram as open_tomogram
 from .data.truth import read_truth as read_truth
+from .inference.options.hardware import InferenceOptions as InferenceOptions
+from .inference.options.picking import PickingPlan as PickingPlan
 from .inference.pick import pick as pick
 from .inference.pick import pick_project as pick_project
 from .inference.readout.peaks import find_peaks as find_peaks
@@ -28,6 +31,7 @@ from .scoring.score import score as score
 from .simulation.options import SimulationRecipe as SimulationRecipe
 from .simulation.project import LayoutFrom as LayoutFrom
 from .simulation.project import simulate as simulate
+from .training.options import Execution as Execution
 from .training.options import TrainingRecipe as TrainingRecipe
 from .training.supervision.targets import gaussian_targets as gaussian_targets
 from .training.train import train as train
