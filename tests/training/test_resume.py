@@ -61,7 +61,7 @@ def test_another_training_that_is_done_is_not_taken_for_this_one(tmp_path: Path)
         stopped_by_itself(stopped(tmp_path, 12, identity(epochs=7)), identity())
 
 
-@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 broken"])
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"broken", b"PK\x03\x04 broken"])
 def test_a_state_that_cannot_be_read_is_one_sentence(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "l.ckpt").write_bytes(content)
     with pytest.raises(InputError, match=r"l\.ckpt cannot be read") as error:

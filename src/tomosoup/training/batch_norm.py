@@ -37,7 +37,7 @@ def estimate_norms(net: nn.Module, crops: Crops, *, most: int, device: torch.dev
     (Izmailov et al. 2018, averaging weights; torch's `update_bn`.) A net without batch norm stays as it is.
     """
     if has_batch_norm(net):
-        batch = max(1, min(len(crops), VOXELS_AT_ONCE // prod(crops.recipe.crop)))
+        batch = max(1, min(len(crops), most, VOXELS_AT_ONCE // prod(crops.recipe.crop)))
         update_bn(DataLoader(Subset(crops, crops.order()[:most]), batch_size=batch, drop_last=True), net, device=device)
 
 

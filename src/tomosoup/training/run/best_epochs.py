@@ -22,7 +22,7 @@ def kept_checkpoints(folder: str | Path) -> list[Checkpoint]:
     for path in Path(folder).glob("best-*.ckpt"):
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
-        except (RuntimeError, OSError, EOFError, ValueError, UnpicklingError) as error:
+        except (RuntimeError, OSError, EOFError, LookupError, ValueError, UnpicklingError) as error:
             raise InputError(f"{path} cannot be read ({first_line(error)}): remove it, or train again.") from error
         about, results = state["about"], dict(state["results"])
         weights = {k.removeprefix("net."): v for k, v in state["state_dict"].items()}

@@ -59,7 +59,7 @@ def stopped_by_itself(last: Path, identity: Mapping[str, Any]) -> bool:
     """
     try:
         state = torch.load(last, map_location="cpu", weights_only=True)  # runs nothing from the file
-    except (RuntimeError, OSError, EOFError, ValueError, UnpicklingError) as error:
+    except (RuntimeError, OSError, EOFError, LookupError, ValueError, UnpicklingError) as error:
         raise InputError(f"{last} cannot be read ({first_line(error)}): start again with `overwrite=True`.") from error
     if not any(callback.get("stopped_epoch") for callback in state["callbacks"].values()):
         return False
