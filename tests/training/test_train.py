@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import TINY_PLAN, TINY_SIMULATION, TINY_TRAINING
+from conftest import TINY_PLAN, TINY_TRAINING
 from pydantic import ValidationError
 from timm.layers import convert_sync_batchnorm
 
@@ -30,7 +30,6 @@ from tomosoup.inference.sliding_window import predict_heatmap
 from tomosoup.models.checkpoint import load
 from tomosoup.models.history import read_history
 from tomosoup.models.nets.build import build_net
-from tomosoup.simulation.project import simulate
 from tomosoup.training.batch_norm import estimate_norms
 from tomosoup.training.learner import cosine_with_warmup, mixed_loss
 from tomosoup.training.options import AugmentationOptions, Execution, LossOptions, TrainingRecipe
@@ -48,7 +47,7 @@ from tomosoup.training.supervision.crops import (
     shifted,
 )
 from tomosoup.training.supervision.losses import weighted_loss
-from tomosoup.training.train import train
+from tomosoup.training.train import batch_of_each_device, lightning_devices, train
 
 
 def test_the_learning_rate_is_the_winners_at_every_update(reference: Path) -> None:
@@ -414,41 +413,32 @@ def test_side_by_side_each_crop_is_drawn_once(project_folder: Path, monkeypatch:
     assert set(alone) == set(drawn)
 
 
-def test_several_gpus_are_asked_for_as_lightning_documents(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    asked: dict[str, Any] = {}
+@pytest.mark.parametrize(
+    ("device", "devices", "precision", "asked"),
+    [
+        ("cuda", 2, "auto", {"accelerator": "cuda", "devices": 2, "strategy": "ddp", "precision": "16-mixed"}),
+        ("cuda:1", 1, "auto", {"accelerator": "cuda", "devices": [1], "strategy": "auto", "precision": "16-mixed"}),
+        ("cpu", 3, "auto", {"accelerator": "cpu", "devices": 3, "strategy": "ddp", "precision": "32-true"}),
+        ("cpu", 1, "64-true", {"accelerator": "cpu", "devices": 1, "strategy": "auto", "precision": "64-true"}),
+    ],
+)
+def test_lightning_gets_the_devices_that_were_asked_for(
+    device: str, devices: int, precision: str, asked: dict[str, Any]
+) -> None:
+    assert lightning_devices(torch.device(device), devices, precision) == asked
 
-    def trainer(**options: Any) -> None:
-        asked.update(options)
-        raise InputError("enough")
 
-    monkeypatch.setattr("lightning.pytorch.Trainer", trainer)
-    monkeypatch.setattr("tomosoup.training.train.best_device", lambda _: torch.device("cuda"))
-    project = open_project(simulated(tmp_path))
-    converted: list[torch.nn.Module] = []
-    monkeypatch.setattr("tomosoup.training.train.convert_sync_batchnorm", lambda net: converted.append(net) or net)
-    two = Execution(device="cuda", devices=2)
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
-    with pytest.raises(InputError, match="Expected 2 CUDA devices, found 1"):
-        train(project, ONE_EPOCH, folder=tmp_path / "t", execution=two)
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    with pytest.raises(InputError, match="enough"):
-        train(project, ONE_EPOCH, folder=tmp_path / "t", execution=two)
-    assert {key: asked[key] for key in ("accelerator", "devices", "strategy", "precision")} == {
-        "accelerator": "cuda",
-        "devices": 2,
-        "strategy": "ddp",
-        "precision": "16-mixed",
-    }
-    assert "sync_batchnorm" not in asked
-    assert len(converted) == 1
-    monkeypatch.setattr("tomosoup.training.train.best_device", lambda _: torch.device("cuda:1"))
-    with pytest.raises(InputError, match="enough"):
-        train(project, ONE_EPOCH, folder=tmp_path / "t", execution=Execution(device="cuda:1"))
-    assert asked["devices"] == [1]
-    assert len(converted) == 1
-    monkeypatch.setattr("tomosoup.training.train.best_device", lambda _: torch.device("cpu"))
-    with pytest.raises(InputError, match="A batch of 4 crops cannot be divided equally among 3 devices"):
-        train(project, ONE_EPOCH, folder=tmp_path / "t", execution=Execution(devices=3))
+def test_a_batch_is_divided_equally_among_the_devices_that_exist() -> None:
+    example = Example("r", Volume(torch.zeros(32, 96, 96), 10.0, (5.0, 5.0, 5.0)), {})
+    crops = Crops([example], [Species("a", 60.0)], TINY_TRAINING.model_copy(update={"batch_size": 6}))
+    assert [batch_of_each_device(crops, "cpu", n) for n in (1, 2, 3)] == [6, 3, 2]
+    with pytest.raises(InputError, match="A batch of 6 crops cannot be divided equally among 4 devices"):
+        batch_of_each_device(crops, "cpu", 4)
+    many = Crops([example], crops.species, crops.recipe.model_copy(update={"batch_size": 600}))
+    with pytest.raises(InputError, match=f"An epoch has {many.per_epoch} crops, too few for 600 devices"):
+        batch_of_each_device(many, "cpu", 600)
+    with pytest.raises(InputError, match="Expected 999 CUDA devices, found"):
+        batch_of_each_device(crops, "cuda", 999)
 
 
 def test_synchronised_norms_keep_the_activations_that_timm_puts_into_them() -> None:
@@ -458,12 +448,6 @@ def test_synchronised_norms_keep_the_activations_that_timm_puts_into_them() -> N
     with torch.inference_mode():
         before = net(window)
         torch.testing.assert_close(convert_sync_batchnorm(net)(window), before)
-
-
-def simulated(folder: Path) -> Path:
-    """Two small runs."""
-    simulate(folder / "p", TINY_SIMULATION, runs=2)
-    return folder / "p"
 
 
 def test_folds_are_numbered_before_the_ending_and_those_begun_are_resumed(project_folder: Path, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from tomosoup.scoring.matching import match
 from tomosoup.scoring.thresholds import best_thresholds, steady_threshold
 from tomosoup.training.run.out_of_fold import Fold, OutOfFold, out_of_fold
 from tomosoup.training.supervision.targets import gaussian_targets, label_targets
-from tomosoup.training.tune import tune_thresholds, with_thresholds
+from tomosoup.training.tune import calibrate, tune, tune_thresholds, with_thresholds
 
 SPECIES = (Species("a", 20.0), Species("b", 20.0))
 LOW = PickingPlan(peaks=PeakOptions(floor=1e-3))
@@ -146,6 +146,20 @@ def test_each_model_picks_the_run_that_it_held_out(checkpoint: Checkpoint, proje
         assert both.peaks[1][1][name] is picks  # heatmaps are read by their peaks
         np.testing.assert_allclose(picks.zyx, expected[name].zyx)
         np.testing.assert_allclose(picks.score, expected[name].score)
+
+
+def test_tune_gives_the_thresholds_of_the_out_of_fold_picks(checkpoint: Checkpoint, project_folder: Path) -> None:
+    models = models_of(checkpoint)
+    found = out_of_fold(open_project(project_folder), models, plan=LOW)
+    for margin in (0.0, 0.1):
+        thresholds = tune_thresholds(found.folds, checkpoint.species, margin=margin, resamples=5)
+        tuned = tune(project_folder, models, plan=LOW, threshold_margin=margin, resamples=5)
+        for after, before in zip(tuned, models, strict=True):
+            assert after.thresholds == {name: t.threshold for name, t in thresholds.items()}
+            assert after.signal_levels == found.signal_levels
+            assert after.calibration == calibrate(found.peaks, checkpoint.species)
+            assert after.history[:-1] == before.history
+            assert after.weights is before.weights
 
 
 def test_the_quieter_run_is_made_as_loud_as_both_are_on_average(checkpoint: Checkpoint, project_folder: Path) -> None:

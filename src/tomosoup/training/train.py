@@ -169,11 +169,8 @@ def _assemble(
     with only_our_words():
         trainer = pl.Trainer(
             max_epochs=recipe.epochs,
-            accelerator=device.type,
-            devices=execution.devices if device.index is None or execution.devices > 1 else [device.index],
-            strategy="ddp" if execution.devices > 1 else "auto",
+            **lightning_devices(device, execution.devices, recipe.precision),
             use_distributed_sampler=False,
-            precision=_precision(recipe.precision, device.type),
             check_val_every_n_epoch=recipe.validate_every,
             num_sanity_val_steps=0,
             logger=CSVLogger(folder, name="", version=""),
@@ -222,6 +219,16 @@ def batch_of_each_device(crops: Crops, accelerator: str, devices: int) -> int:
     return size
 
 
-def _precision(wanted: str, accelerator: str) -> Any:
-    """fp16 on CUDA, fp32 elsewhere: torch's bf16 gradient of conv3d is wrong on the CPU for maps two voxels deep."""
-    return wanted if wanted != "auto" else "16-mixed" if accelerator == "cuda" else "32-true"
+def lightning_devices(device: torch.device, devices: int, precision: str) -> dict[str, Any]:
+    """Options of Lightning's `Trainer` for `devices` devices like this one; one device is this very one.
+
+    "auto" is fp16 on CUDA, and fp32 elsewhere: torch's bf16 gradient of conv3d is wrong on a CPU for maps two voxels
+    deep.
+    """
+    auto = "16-mixed" if device.type == "cuda" else "32-true"
+    return {
+        "accelerator": device.type,
+        "devices": devices if device.index is None or devices > 1 else [device.index],
+        "strategy": "ddp" if devices > 1 else "auto",
+        "precision": auto if precision == "auto" else precision,
+    }
