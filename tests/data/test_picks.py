@@ -1,5 +1,6 @@
 """Picks and tomograms in Python: the same positions as on the command line, and what is written is read back."""
 
+import json
 from pathlib import Path
 
 import mrcfile
@@ -170,3 +171,25 @@ def test_a_missing_list_of_species_is_said_and_named(tmp_path: Path) -> None:
     (project / "species.csv").write_text("name,radius\nspot,60\n")
     (text,) = {f.text for f in tomosoup.check(project).findings if f.check == "species" and f.species == "dot"}
     assert f"add it with a radius to {project / 'species.csv'} (columns name,radius,weight), or" in text
+
+
+def test_candidates_are_read_only_where_they_are_named(folder: Path) -> None:
+    more = {"a": {"ribosome": tomosoup.Picks.of(np.arange(9.0).reshape(3, 3))}}
+    tomosoup.write_picks(PICKS, folder / "p", user="tomosoup")
+    tomosoup.write_picks(more, folder / "p", user="tomosoup", session="0-candidates")
+    same(tomosoup.read_picks(folder / "p")["a"]["ribosome"], PICKS["a"]["ribosome"])
+    assert len(tomosoup.read_picks(folder / "p", "tomosoup/0-candidates")["a"]["ribosome"]) == 3
+
+
+def test_a_pick_of_copick_stands_at_its_location_plus_its_translation_with_score_1_unless_it_says(
+    tmp_path: Path,
+) -> None:
+    transform = np.eye(4)
+    transform[:3, 3] = 1.0, 2.0, 3.0
+    point = {"location": {"x": 10.0, "y": 20.0, "z": 30.0}, "transformation_": transform.tolist(), "instance_id": 0}
+    content = {"pickable_object_name": "ribosome", "user_id": "u", "session_id": "0", "run_name": "a"}
+    points = [point, point | {"score": 0.25}]
+    (tmp_path / "a.json").write_text(json.dumps({**content, "unit": "angstrom", "points": points}))
+    found = tomosoup.import_picks(tmp_path / "a.json", "copick")["a"]["ribosome"]
+    np.testing.assert_allclose(found.zyx, [[33.0, 22.0, 11.0]] * 2)
+    np.testing.assert_allclose(found.score, [1.0, 0.25])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -10,12 +9,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tomosoup.core.aliases import translation
-from tomosoup.core.errors import InputError, first_line
+from tomosoup.core.errors import InputError
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.types import Picks, Species
 from tomosoup.data.copick import files as copick_files
 from tomosoup.data.copick.remote import StorageErrors
-from tomosoup.data.copick.roots import open_root, run_of
+from tomosoup.data.copick.roots import is_config, open_config, open_root, run_of
 from tomosoup.data.formats.csv_tables import read_csv
 from tomosoup.data.pick_store.pick_set import PickSet
 from tomosoup.data.volumes.mrc import open_mrc
@@ -204,13 +203,13 @@ def open_project(path: str | Path | Project) -> Project:
         return path
     path = Path(path)
     if path.is_file():
-        return _open_copick(path)
+        return CopickProject(path, open_config(path))
     if (path / "copick_config.json").is_file():
-        return _open_copick(path / "copick_config.json")
+        return CopickProject(path / "copick_config.json", open_config(path / "copick_config.json"))
     for static, overlay in ((path / "static", path / "overlay"), (path, path.parent / "overlay")):
         if (static / "ExperimentRuns").is_dir():
             files = sorted({*path.glob("*.json"), *static.parent.glob("*.json")})
-            if named := next(filter(_is_config, files), None):
+            if named := next(filter(is_config, files), None):
                 raise InputError(f"{path} belongs to a copick project: name its configuration, {named}.")
             config = copick_files.config_of(CONTEST_SPECIES, static=static, overlay=overlay)
             return ContestProject(path, CopickProject(path, open_root(config, name=str(path))), overlay)
@@ -226,13 +225,6 @@ def open_project(path: str | Path | Project) -> Project:
     )
 
 
-def _is_config(path: Path) -> bool:
-    try:
-        return "pickable_objects" in json.loads(path.read_text())
-    except (OSError, ValueError, TypeError, RecursionError):
-        return False
-
-
 def _open_copick_tomogram(
     tomogram: Any, run: str, *, lenient: bool = False, voxel_size: float | None = None
 ) -> tuple[Any, float]:
@@ -241,13 +233,3 @@ def _open_copick_tomogram(
 
 def _open_mrc_file(path: Path, *, lenient: bool = False, voxel_size: float | None = None) -> tuple[Any, float]:  # noqa: ARG001
     return open_mrc(path, voxel_size=voxel_size)
-
-
-def _open_copick(config: Path) -> CopickProject:
-    try:
-        text = json.loads(config.read_text())
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(
-            f"{config} is not a copick configuration: it cannot be read as JSON ({first_line(error)})."
-        ) from error
-    return CopickProject(config, open_root(text, name=str(config)))

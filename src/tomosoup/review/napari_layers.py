@@ -6,7 +6,7 @@ the volume's voxels, so that a step along z is a slice for them, too. Nothing he
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from tomosoup.core.errors import InputError, shortened
 from tomosoup.core.thresholds import Thresholds
-from tomosoup.core.types import Array, Picks, Species, Volume
+from tomosoup.core.types import NO_PICKS, Array, Picks, PicksBySpecies, Species, Volume
 from tomosoup.data.copick import files as copick_files
 from tomosoup.data.copick.roots import run_of
 from tomosoup.data.options import DataOptions
@@ -61,19 +61,33 @@ def run_layers(
     wanted = [key for key in sets if (str(key) == truth_set if truth_set else not key.own)]
     if truth_set and not wanted:
         raise InputError(f"Run {run} has no picks {truth_set}; it has {shortened(list(map(str, sets)))}.")
-    layers = [_image(volume, run)]
     lowest = thresholds.over({}, [s.name for s in project.species]) if thresholds else {}
-    for key in [*([candidates] if candidates in sets else []), *(k for k in wanted if k != chosen)]:
-        found, role = sets[key](), "candidates" if key == candidates else "other"
-        for i, s in enumerate(project.species):
-            if s.name in found:
-                layer = _points(found[s.name], s, i, volume, role=role, name=str(key))
-                if role == "candidates":
-                    layer[1]["shown"] = found[s.name].score >= lowest.get(s.name, -np.inf)
-                layers.append(layer)
+    layers = [_image(volume, run)]
+    if candidates in sets:
+        layers += _candidate_layers(project, sets[candidates](), volume, name=str(candidates), lowest=lowest)
+    for key in (key for key in wanted if key not in (chosen, candidates)):
+        found = sets[key]()
+        layers += [
+            _points(found[s.name], s, i, volume, role="other", name=str(key))
+            for i, s in enumerate(project.species)
+            if s.name in found
+        ]
     found = sets[chosen]() if chosen else {}
     for i, s in enumerate(project.species):
-        layers.append(_points(found.get(s.name, Picks.of([])), s, i, volume, role="picks", name="picks"))
+        layers.append(_points(found.get(s.name, NO_PICKS), s, i, volume, role="picks", name="picks"))
+    return layers
+
+
+def _candidate_layers(
+    project: Project, found: PicksBySpecies, volume: Volume, *, name: str, lowest: Mapping[str, float]
+) -> list[LayerData]:
+    """A layer of candidates a species; those below its `lowest` score are hidden."""
+    layers = []
+    for i, s in enumerate(project.species):
+        if s.name in found:
+            layer = _points(found[s.name], s, i, volume, role="candidates", name=name)
+            layer[1]["shown"] = found[s.name].score >= lowest.get(s.name, -np.inf)
+            layers.append(layer)
     return layers
 
 

@@ -62,7 +62,7 @@ def pick_command(options: PickCommand) -> Outcome:
     done = set(job.store.done())
     left = [run for run in mine if run not in done]
     if len(left) < len(mine):
-        say(f"{len(mine) - len(left)} of {counted(len(mine), 'run')} were picked before and are kept")
+        say(f"Picked before, and kept: {len(mine) - len(left)} of {counted(len(mine), 'run')}")
     try:
         if left:
             with progress_bars() as progress, workers(options, job, progress) as work:

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import copick
@@ -41,6 +42,25 @@ def open_root(config: dict[str, Any], *, name: str) -> Any:
         raise
     except UNUSABLE as error:
         raise InputError(f"{name} is not a copick configuration that copick can open ({first_line(error)}).") from error
+
+
+def open_config(config: Path) -> Any:
+    """The copick root of a configuration file. Raises `InputError` where it is none, and where `open_root` does."""
+    try:
+        text = json.loads(config.read_text())
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(
+            f"{config} is not a copick configuration: it cannot be read as JSON ({first_line(error)})."
+        ) from error
+    return open_root(text, name=str(config))
+
+
+def is_config(path: Path) -> bool:
+    """Whether a file is a copick configuration."""
+    try:
+        return "pickable_objects" in json.loads(path.read_text())
+    except (OSError, ValueError, TypeError, RecursionError):
+        return False
 
 
 @contextmanager
