@@ -37,9 +37,9 @@ class DataOptions(Options):
     runs: Annotated[tuple[str, ...], Typed("Input", value="RUN")] = ()
     """Names of the runs to use; by default all."""
     tomo_type: Annotated[str | None, Typed("Input", value="TYPE")] = None
-    """Tomogram type, as copick calls it: denoised, wbp, ...; needed where a run has several."""
+    """Tomogram type in copick: denoised, wbp, ... Required if a run has tomograms of several types."""
     voxel_spacing: Annotated[Annotated[float, Gt(0)] | None, Typed(value="Å")] = None
-    """Voxel spacing to use, by the name of its folder; needed where a run has several."""
+    """Voxel spacing to use, by the name of its folder. Required if a run has several."""
     voxel_size: Annotated[Annotated[float, Gt(0)] | None, Typed(value="Å")] = None
     """True voxel size, in place of what the files say: 10.012 where the folder is called 10.000."""
     first_voxel: float | None = None
@@ -54,7 +54,8 @@ class AnnotatedData(DataOptions):
     """Which tomograms, and which of their picks are true."""
 
     truth: Annotated[str | None, Typed("Input", value="CSV|USER/SESSION")] = None
-    """True picks: a CSV file or a copick pick set; by default the only pick set not by tomosoup."""
+    """True picks (annotations): a CSV file or a copick pick set. By default the only pick set that tomosoup
+    did not make."""
 
 
 class Normalisation(Options):

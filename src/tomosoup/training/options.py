@@ -117,7 +117,7 @@ class TrainingRecipe(Recipe):
     """Resample tomograms to this voxel size (Å). By default it is that of the weights to start from, or the project's.
     The windows of the recipes suit voxels of about 10 Å."""
     epochs: Annotated[int, Ge(1), Typed("Model")] = 64
-    """Passes over the crops; early stopping (`patience`) may end a training sooner."""
+    """Passes over the training crops. Early stopping (`patience`) may end a training sooner."""
     crops_per_epoch: Annotated[int, Ge(1)] | None = None
     """Crops of an epoch, drawn anew from the half-overlapping grid. A smaller grid is used again with other shifts. By
     default all crops of the grid, once."""
@@ -136,7 +136,7 @@ class TrainingRecipe(Recipe):
     warmup_epochs: Annotated[float, Ge(0)] = 4
     """Epochs in which the learning rate rises from 0 (cosine schedule)."""
     batch_size: Annotated[int, Ge(1), Typed("Speed")] = 32
-    """Crops of an update, over all devices."""
+    """Number of training crops per update, over all devices together."""
     learning_rate: Annotated[float, Gt(0)] = 1e-3
     """Peak learning rate of AdamW."""
     encoder_rate: Share = 1.0

@@ -18,6 +18,6 @@ class CheckCommand(Options):
     project: Project
     """Tomograms: a copick configuration file, a folder in the contest's layout, or a folder of MRC files."""
     model: Annotated[Path | None, Typed("Model", value="CHECKPOINT", file="checkpoint")] = None
-    """Checkpoint to compare the project with: voxel size, grey values, species."""
+    """Also check whether this checkpoint suits the project: voxel size, grey values, species."""
     data: Annotated[AnnotatedData, UNPREFIXED] = AnnotatedData()
     """Tomograms and true picks."""

@@ -25,8 +25,8 @@ from tomosoup.inference.options.picking import PickingPlan
 
 
 class PickCommand(Options):
-    """Find particles and write picks with scores, to copick and to a CSV file. The same command resumes after a
-    stop."""
+    """Find particles and write picks with scores, to copick and to a CSV file. After an interruption, the same command
+    resumes."""
 
     EXAMPLE: ClassVar = "tomosoup pick my-data --model model.safetensors -o picks.csv"
 
@@ -40,20 +40,23 @@ class PickCommand(Options):
     submission: Path | None = None
     """CSV file of the same picks in the contest's format: id,experiment,particle_type,x,y,z."""
     report: Annotated[Path | None, Typed("Output")] = None
-    """HTML page to look at the picks, as `tomosoup report` writes it."""
+    """Also write an HTML page to look at the picks, as `tomosoup report` does."""
     session: SessionName = "0"
-    """copick session of the picks (user tomosoup). All candidates above the floor go to session NAME-candidates."""
+    """copick session of the picks (user tomosoup). Session NAME-candidates holds the candidates: all picks above the
+    low score --peaks.floor."""
     threshold: Thresholds = ()
-    """Lowest score of a pick: one for all species (0.3) or by species (ribosome=0.4); by default the checkpoint's."""
+    """Lowest score of a pick: one for all species (0.3) or by species (ribosome=0.4); by default the
+    thresholds that the checkpoint holds."""
     purpose: Purpose = "recall"
-    """What the picks are for. recall: F4-best thresholds, which find most particles, with many false picks. averaging:
-    F1-best thresholds, which balance false and missed picks; `tomosoup tune --for averaging` stores them."""
+    """What the picks are for. recall: thresholds with the best F4; they find most particles, with many false picks.
+    averaging: thresholds with the best F1; they balance false and missed picks. First run `tomosoup tune --for
+    averaging`, which stores them in the checkpoint; bundled models have none."""
     plan: PlanName = "as-trained"
-    """How to place windows and read picks: as-trained, planes, paper, paper-fewer-windows, paper-unweighted, soup, or a
-    TOML file. Other options override its values."""
+    """How to place windows and how to read picks from the heatmap: as-trained, planes, paper, paper-fewer-windows,
+    paper-unweighted, soup, or a TOML file. Other options override its values."""
     overwrite: Overwrite = False
-    """Replace existing files, and picks of this session that were made with other settings. Runs picked with the same
-    settings stay."""
+    """Replace existing files, and picks that this session holds from other models or options. Runs that were picked
+    with the same ones are not picked again."""
     redo: bool = False
     """Pick again the runs that were picked with the same settings, for example after their tomograms have changed."""
     write_sbatch: Path | None = None

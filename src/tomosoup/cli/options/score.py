@@ -10,22 +10,24 @@ from tomosoup.core.config import Options, Typed
 
 
 class ScoreCommand(Options):
-    """Score picks against true picks with the contest's metric, the F4 of each species and their weighted mean."""
+    """Score picks against true picks with the metric of the CZII contest: F4 of each species, and their weighted
+    mean."""
 
     EXAMPLE: ClassVar = "tomosoup score picks.csv my-data"
 
     picks: Annotated[Path, Typed("Input", positional=True, value="PICKS", file="project")]
     """Picks to score: a CSV file or a project."""
     truth: Annotated[Path, Typed("Input", positional=True, value="TRUTH", file="project")]
-    """True picks: a CSV file or a project."""
+    """True picks (annotations): a CSV file or a project."""
     picks_set: PickSetName = None
-    """Pick set of PICKS, if PICKS is a copick project; by default the only one by tomosoup."""
+    """Pick set of PICKS, if PICKS is a copick project; by default the only one that tomosoup made."""
     truth_set: PickSetName = None
-    """Pick set of TRUTH, if TRUTH is a copick project; by default the only one not by tomosoup."""
+    """Pick set of TRUTH, if TRUTH is a copick project; by default the only one that tomosoup did not
+    make."""
     runs: Annotated[tuple[str, ...], Typed("Input", value="RUN")] = ()
-    """Runs to score, or "all" of TRUTH's; by default those with picks."""
+    """Names of the runs to score, or "all" for all runs of TRUTH; by default the runs that have picks."""
     threshold: Thresholds = ()
     """Ignore picks with a lower score: one for all species (0.3) or by species (ribosome=0.4)."""
     species: Annotated[Path | None, Typed("Input", file="input")] = None
-    """CSV file with name,radius,weight of the species. Needed where neither input is a project and the species are not
-    the contest's."""
+    """CSV file with name,radius,weight of the species. Required if both inputs are CSV files, unless the species are
+    those of the contest."""

@@ -12,25 +12,25 @@ from tomosoup.core.config import Options, Typed
 
 
 class ThresholdCommand(Options):
-    """Apply other thresholds to the candidates of an earlier `pick`, without running a network. This replaces the picks
-    of the session; its candidates stay."""
+    """Apply other thresholds to the candidates that an earlier `pick` stored, without running a network. This replaces
+    the picks of the session, but not the candidates."""
 
     EXAMPLE: ClassVar = "tomosoup threshold my-data --threshold 0.3 ribosome=0.45 -o picks.csv"
 
     project: Project
-    """The copick project that holds the candidates; for a folder of MRC files the .copick folder that `pick` made."""
+    """The project that was picked, or the .copick folder that `pick` made beside its CSV file."""
     threshold: Thresholds = ()
     """Lowest score of a pick: one for all species (0.3) or by species (ribosome=0.4). Species without one keep all
-    candidates. Needed without --for averaging."""
+    candidates. Required, unless you give --for averaging."""
     purpose: Purpose = "recall"
-    """averaging: the F1-best thresholds of the checkpoints, which balance false and missed picks, where --threshold
-    gives none; `tomosoup tune --for averaging` stores them."""
+    """averaging: apply the thresholds with the best F1 that `tomosoup tune --for averaging` stored in the checkpoints;
+    they balance false and missed picks. --threshold overrides them. recall: apply --threshold alone."""
     model: Checkpoints = ()
-    """Checkpoints that made the picks. Needed with --for averaging."""
+    """Checkpoints that made the picks. Required with --for averaging."""
     output: Annotated[Path | None, Typed("Output", aliases=("-o",), file="output")] = None
-    """CSV file of the picks that pass."""
+    """CSV file of the picks that pass the thresholds."""
     session: SessionName = "0"
-    """copick session that `pick` wrote. Its picks are replaced."""
+    """copick session that `pick` wrote. The command replaces its picks."""
     overwrite: Overwrite = False
     """Replace OUTPUT."""
 

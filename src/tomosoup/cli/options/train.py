@@ -15,34 +15,35 @@ from tomosoup.training.options import TrainingRecipe
 
 
 class TrainCommand(Options):
-    """Train a network on annotated tomograms. One run is held out to choose the best weights and thresholds."""
+    """Train a network on annotated tomograms. The best weights and the thresholds are chosen on
+    one run, which is held out of the training."""
 
     EXAMPLE: ClassVar = "tomosoup train my-data --from default -o model.safetensors"
 
     project: Project
     """Annotated tomograms: a copick configuration file, a folder in the contest's layout, or a folder of MRC files."""
     output: ToWrite
-    """Checkpoint to write (.safetensors). The log and the state for --resume go to a folder of this name, ending in
-    .training."""
+    """Checkpoint to write (model.safetensors). The log and the state for --resume go to a folder beside it
+    (model.training)."""
     recipe: RecipeName = "small"
-    """A recipe of tomosoup (small, best, finetune, yu4u, yu4u-planes, tattaka, soup-tiny, soup-medium, soup-big,
-    soup-big-all) or a TOML file. Other options override its values."""
+    """Settings of the training: a recipe of tomosoup (small, best, finetune, yu4u, yu4u-planes, tattaka, soup-tiny,
+    soup-medium, soup-big, soup-big-all) or a TOML file. Other options override its values."""
     fold: Annotated[Seed, Typed("Input")] = 0
-    """Number of the held-out run among the annotated runs, sorted by name."""
+    """Which run to hold out: its number among the annotated runs, sorted by name, from 0."""
     all_folds: Annotated[bool, Typed("Input")] = False
-    """Train once per run and hold out each in turn; writes OUTPUT-fold0, OUTPUT-fold1, ..."""
+    """Train one network per annotated run, each with another run held out. Writes OUTPUT-fold0, OUTPUT-fold1, ..."""
     start_from: Annotated[
         Path | None, Typed("Model", name="from", aliases=("--start-from",), value="CHECKPOINT", file="checkpoint")
     ] = None
-    """Fine-tune: start from the weights of this checkpoint, or of "default", the bundled model. The network is the
-    checkpoint's, the recipe is finetune unless --recipe names another. Species may differ."""
+    """Fine-tune: start from the weights of this checkpoint, or of "default", the bundled model. The network is that of
+    the checkpoint. The recipe is finetune, unless you give --recipe. The project may have other species."""
     pretrain_on: Annotated[Path | None, Typed(value="PROJECT", file="project")] = None
     """Train first on this project (simulated tomograms, for example), then continue on PROJECT. The weights in between
     are kept as OUTPUT-pretrained."""
     resume: Annotated[bool, Typed("Output")] = False
-    """Resume a training that was stopped; the weights are those of an unbroken training."""
+    """Resume a training that was interrupted. The result is the same as without the interruption."""
     overwrite: Overwrite = False
-    """Replace OUTPUT and an unfinished training."""
+    """Replace OUTPUT, and delete an unfinished training of this name."""
     data: Annotated[AnnotatedData, UNPREFIXED] = AnnotatedData()
     """Tomograms and true picks."""
     pretraining_data: AnnotatedData = AnnotatedData()

@@ -15,7 +15,8 @@ from tomosoup.inference.options.picking import PickingPlan
 
 
 class TuneCommand(Options):
-    """Set thresholds by cross-validation. Each model picks the run that its training held out."""
+    """Set thresholds by cross-validation: each model picks the run that its training held out. Store them in the
+    models."""
 
     EXAMPLE: ClassVar = "tomosoup tune my-data --model model-fold*.safetensors"
     RENAMED: ClassVar = {"softness": "threshold_margin"}
@@ -23,14 +24,14 @@ class TuneCommand(Options):
     project: Project
     """The project that the models were trained on."""
     model: Checkpoints = Field(min_length=1)
-    """Checkpoints of `tomosoup train --all-folds`. All get the same thresholds. Models that held out the same run pick
-    it together."""
+    """Checkpoints of `tomosoup train --all-folds`. The command changes these files: all get the same thresholds. Models
+    that held out the same run pick it together."""
     purpose: Purpose = "recall"
-    """recall stores the F4-best thresholds, which find most particles, with many false picks. averaging also stores
-    F1-best ones, which balance false and missed picks, for `tomosoup pick --for averaging`."""
+    """recall: store thresholds with the best F4; they find most particles, with many false picks. averaging: also store
+    thresholds with the best F1 for `tomosoup pick --for averaging`; they balance false and missed picks."""
     threshold_margin: Annotated[float, Ge(0), Typed("Model")] = 0.0
-    """0 stores the best threshold on these picks. 0.1 stores a lower, safer one, as `train` does; use it where few
-    particles are annotated."""
+    """0 stores the best threshold for these picks. 0.1 stores a lower one, as `train` does, which misses fewer
+    particles in new tomograms; use it if you annotated few particles."""
     resamples: Count = 1000
     """Number of bootstrap resamples for the intervals."""
     seed: Seed = 0
@@ -40,7 +41,7 @@ class TuneCommand(Options):
     inference: Annotated[InferenceOptions, UNPREFIXED] = InferenceOptions()
     """Hardware."""
     plan: PlanName = "as-trained"
-    """How to place windows and read picks, as in `tomosoup pick`."""
+    """How to place windows and how to read picks from the heatmap: a plan of `tomosoup pick`, or a TOML file."""
     data: Annotated[AnnotatedData, UNPREFIXED] = AnnotatedData()
     """Tomograms and true picks."""
     picking: Annotated[PickingPlan, UNPREFIXED] = PickingPlan()

@@ -26,9 +26,9 @@ class InferenceOptions(Options):
     device: Device = "auto"
     """cpu, cuda or mps; auto takes the fastest one available."""
     engine: Annotated[Literal["auto", "torch", "openvino", "onnx", "tensorrt"], Typed("Speed")] = "auto"
-    """What runs the network. auto takes OpenVINO on CPUs for large heatmap models and large tomograms, if it is
-    installed (pip install 'tomosoup[cpu]'), otherwise torch. onnx is ONNX Runtime ('tomosoup[onnx]'); tensorrt is
-    NVIDIA's."""
+    """Library that runs the network. auto takes OpenVINO on CPUs for large heatmap models and large tomograms, if it
+    is installed (pip install 'tomosoup[cpu]'), otherwise torch. onnx is ONNX Runtime (pip install 'tomosoup[onnx]').
+    tensorrt is NVIDIA TensorRT."""
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
     """Number format. auto takes fp16 on NVIDIA GPUs, bf16 on CPUs that support it, fp32 elsewhere. int8 is calibrated
     on a few windows first."""
