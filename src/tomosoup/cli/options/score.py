@@ -10,8 +10,7 @@ from tomosoup.core.config import Options, Typed
 
 
 class ScoreCommand(Options):
-    """Score picks against true picks with the metric of the CZII contest: F4 of each species, and their weighted
-    mean."""
+    """Score picks against true picks with the metric of the CZII contest: F4 per species and their weighted mean."""
 
     EXAMPLE: ClassVar = "tomosoup score picks.csv my-data"
 
