@@ -3,7 +3,7 @@
     python -m runs.quality.thresholds DEMO
 
 DEMO is the folder that `tomosoup demo` made: its run_006 sets the thresholds. The eight runs chose nothing:
-`matching.SOFTNESS` was chosen on eight others, of the simulator's first form.
+The margin of `scoring.thresholds` was chosen on eight others, of the simulator's first form.
 """
 
 from pathlib import Path

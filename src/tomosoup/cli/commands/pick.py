@@ -94,8 +94,8 @@ def page_of_picks(options: PickCommand, job: Job) -> str:
 
 
 FAVOURS_RECALL = (
-    "The checkpoint's thresholds favour recall: expect many false picks. For subtomogram averaging use "
-    "--for averaging, or higher thresholds with `tomosoup threshold`."
+    "The checkpoint's thresholds favour recall: expect many false picks. For subtomogram averaging, choose higher ones "
+    "with `tomosoup threshold`, or add --for averaging after `tomosoup tune --for averaging`."
 )
 
 
