@@ -128,6 +128,22 @@ def picked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return runs
 
 
+@pytest.fixture
+def fails(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run a command that must fail with one sentence; returns the sentence."""
+
+    def run(*words: object, code: int = 1) -> str:
+        with pytest.raises(SystemExit) as end:
+            main([str(w) for w in words])
+        assert end.value.code == code
+        said = capsys.readouterr().err
+        assert "Traceback" not in said
+        (sentence,) = [line for line in said.splitlines() if line.startswith("tomosoup: ")]
+        return sentence
+
+    return run
+
+
 def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     """What a command says that must fail with code 1, its lines joined."""
     with pytest.raises(SystemExit) as end:

@@ -49,10 +49,12 @@ def test_models_share_the_mean_of_their_thresholds(model: Path) -> None:
 
 
 def test_picks_for_averaging_pass_the_thresholds_that_were_tuned_for_it(
-    project: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], refused: Callable[..., str]
+    project: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], fails: Callable[..., str]
 ) -> None:
     words = ["pick", project, "--runs", "run_000", "--session", "1", "--for", "averaging", "--model"]
-    assert "set them with `tomosoup tune --for averaging`, or give --threshold" in refused(*words, model)
+    assert "no thresholds for averaging: run `tomosoup tune` with --for averaging, or give --threshold" in fails(
+        *words, model
+    )
     tuned = tmp_path / "m.safetensors"
     one = load(model)
     replace(one, averaging_thresholds={s.name: 0.15 for s in one.species}).save(tuned)

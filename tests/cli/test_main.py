@@ -93,36 +93,36 @@ def test_scoring_tables_prints_what_the_contest_would(real_data: Path, capsys: p
 
 
 @pytest.mark.parametrize("command", ["train", "pick"])
-def test_no_project_at_the_path(refused: Callable[..., str], model: Path, tmp_path: Path, command: str) -> None:
+def test_no_project_at_the_path(fails: Callable[..., str], model: Path, tmp_path: Path, command: str) -> None:
     option = ["--output", tmp_path / "o.safetensors"] if command == "train" else ["--model", model]
-    assert "There is no project at" in refused(command, tmp_path / "nowhere", *option)
+    assert "There is no project at" in fails(command, tmp_path / "nowhere", *option)
 
 
-def test_species_that_the_project_does_not_list(refused: Callable[..., str], project: Path, model: Path) -> None:
+def test_species_that_the_project_does_not_list(fails: Callable[..., str], project: Path, model: Path) -> None:
     config = json.loads((project / "copick_config.json").read_text())
     config["pickable_objects"] = config["pickable_objects"][:1]
     (project / "copick_config.json").write_text(json.dumps(config))
-    assert "The model finds beta-amylase, which" in refused("pick", project, "--model", model)
+    assert "The model finds beta-amylase, which" in fails("pick", project, "--model", model)
 
 
-def test_species_of_which_the_truth_knows_nothing(refused: Callable[..., str], tmp_path: Path, project: Path) -> None:
+def test_species_of_which_the_truth_knows_nothing(fails: Callable[..., str], tmp_path: Path, project: Path) -> None:
     (tmp_path / "p.csv").write_text("experiment,particle_type,x,y,z\nrun_000,unicorn,1,2,3\n")
-    assert "unicorn" in refused("score", tmp_path / "p.csv", project)
+    assert "unicorn" in fails("score", tmp_path / "p.csv", project)
 
 
-def test_a_checkpoint_that_is_none(refused: Callable[..., str], project: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_that_is_none(fails: Callable[..., str], project: Path, tmp_path: Path) -> None:
     (tmp_path / "m.safetensors").write_bytes(b"not tensors")
-    assert "is not a checkpoint" in refused("pick", project, "--model", tmp_path / "m.safetensors")
+    assert "is not a checkpoint" in fails("pick", project, "--model", tmp_path / "m.safetensors")
 
 
-def test_outputs_that_cannot_be_made(refused: Callable[..., str], project: Path, model: Path, tmp_path: Path) -> None:
-    assert "exists already" in refused("simulate", project)
-    assert "got the folder" in refused("pick", project, "--model", model, "--output", tmp_path)
-    assert "one of its parent folders is a file" in refused(
+def test_outputs_that_cannot_be_made(fails: Callable[..., str], project: Path, model: Path, tmp_path: Path) -> None:
+    assert "exists already" in fails("simulate", project)
+    assert "got the folder" in fails("pick", project, "--model", model, "--output", tmp_path)
+    assert "one of its parent folders is a file" in fails(
         "pick", project, "--model", model, "--output", model / "p.csv"
     )
-    assert "leave out spaces, underscores" in refused("pick", project, "--model", model, "--session", "a_b")
-    assert "exists already: choose another folder, or replace an earlier demo" in refused("demo", project)
+    assert "leave out spaces, underscores" in fails("pick", project, "--model", model, "--session", "a_b")
+    assert "exists already: choose another folder, or replace an earlier demo" in fails("demo", project)
 
 
 TRAIN = ["train", "x", "--output", "y"]
@@ -166,8 +166,8 @@ TRAIN = ["train", "x", "--output", "y"]
         (["import", "--format", "csv", "-o", "x"], "FILE is missing"),
     ],
 )
-def test_words_that_cannot_be_meant(refused: Callable[..., str], words: list[str], says: str) -> None:
-    said = refused(*words, code=2)
+def test_words_that_cannot_be_meant(fails: Callable[..., str], words: list[str], says: str) -> None:
+    said = fails(*words, code=2)
     assert says in said
     assert "http" not in said
 
@@ -205,11 +205,11 @@ def test_ctrl_c_in_training_says_how_to_go_on(project: Path, tmp_path: Path) -> 
 
 
 def test_training_over_an_unfinished_one_must_be_asked_for(
-    refused: Callable[..., str], project: Path, tmp_path: Path
+    fails: Callable[..., str], project: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "m.training").mkdir()
     (tmp_path / "m.training" / "last.ckpt").touch()
-    said = refused("train", project, "--output", tmp_path / "m.safetensors")
+    said = fails("train", project, "--output", tmp_path / "m.safetensors")
     assert "set --resume to finish it, or --overwrite to start again" in said
 
 
@@ -236,26 +236,26 @@ def test_ctrl_c_in_simulating_keeps_the_finished_runs(tmp_path: Path) -> None:
 
 
 def test_a_project_is_not_simulated_over_the_folder_one_is_in(
-    refused: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fails: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert "cannot take the place of the folder that you are in" in refused("simulate", ".")
+    assert "cannot take the place of the folder that you are in" in fails("simulate", ".")
 
 
-def test_a_score_that_is_no_number_is_named_by_its_line(refused: Callable[..., str], tmp_path: Path) -> None:
+def test_a_score_that_is_no_number_is_named_by_its_line(fails: Callable[..., str], tmp_path: Path) -> None:
     table = tmp_path / "p.csv"
     table.write_text("experiment,particle_type,x,y,z,score\nr,ribosome,1,2,3,0.5\nr,ribosome,1,2,3,high\n")
-    assert "p.csv, line 3: expected a run, a species and numbers x, y, z (and score)" in refused("score", table, table)
+    assert "p.csv, line 3: expected a run, a species and numbers x, y, z (and score)" in fails("score", table, table)
 
 
-def test_a_broken_pick_file_is_named(refused: Callable[..., str], project: Path) -> None:
+def test_a_broken_pick_file_is_named(fails: Callable[..., str], project: Path) -> None:
     file = next(project.rglob("Picks/*.json"))
     file.write_text("{broken")
-    assert f"{file.name} is not a copick pick file" in refused("score", project, project, "--picks-set", "simulation/0")
+    assert f"{file.name} is not a copick pick file" in fails("score", project, project, "--picks-set", "simulation/0")
 
 
 def test_other_plans_give_other_picks_and_unknown_ones_are_named(
-    refused: Callable[..., str], project: Path, model: Path, tmp_path: Path
+    fails: Callable[..., str], project: Path, model: Path, tmp_path: Path
 ) -> None:
     words = ["pick", project, "--model", model, "--runs", "run_001", "--peaks.floor", "1e-3", "--threshold", "1e-3"]
     for plan in ("as-trained", "paper", "paper-unweighted"):
@@ -266,17 +266,17 @@ def test_other_plans_give_other_picks_and_unknown_ones_are_named(
     refined = (tables[0]["apo-ferritin"].zyx - 5.0) / 10.0
     assert not np.allclose(refined, refined.round(), atol=1e-3)
     assert len({len(t["apo-ferritin"]) for t in tables} | {t["apo-ferritin"].score.sum() for t in tables}) > 3
-    said = refused(*words, "--output", tmp_path / "x.csv", "--plan", "hurry", code=2)
+    said = fails(*words, "--output", tmp_path / "x.csv", "--plan", "hurry", code=2)
     assert "no plan 'hurry'; take one of as-trained, paper, paper-fewer-windows, paper-unweighted, planes, soup" in said
 
 
 def test_an_ensemble_is_weighted_from_the_command_line(
-    refused: Callable[..., str], project: Path, model: Path, tmp_path: Path
+    fails: Callable[..., str], project: Path, model: Path, tmp_path: Path
 ) -> None:
     words = ["pick", project, "--model", model, model, "--runs", "run_001", "--output", tmp_path / "p.csv"]
     main([str(w) for w in (*words, "--model-weights", 2, 1)])
     assert (tmp_path / "p.csv").is_file()
-    assert "There are 2 models and 1 weights for them" in refused(*words, "--overwrite", "--model-weights", 1)
+    assert "There are 2 models and 1 weights for them" in fails(*words, "--overwrite", "--model-weights", 1)
 
 
 def test_the_package_runs_as_a_module() -> None:

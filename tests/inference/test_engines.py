@@ -33,6 +33,7 @@ from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.nets.build import build_net
 from tomosoup.models.nets.fused import accelerate
 from tomosoup.models.nets.options import Architecture, NetOptions, UNet3dOptions
+from tomosoup.models.nets.tomo_net import TomoNet
 from tomosoup.models.window_plan import WindowPlan
 
 WINDOW = (16, 32, 32)
@@ -392,7 +393,7 @@ def test_onnx_runtime_is_told_its_providers(machine: Callable[..., None], sessio
     machine(packages=ONNX, providers=("Tensorrt", "CUDA", "CPU"))
     rest = [("CUDAExecutionProvider", {"device_id": 1}), "CPUExecutionProvider"]
     options = InferenceOptions(engine="tensorrt", device="cuda:1")
-    engine = prepare(nn.Identity(), window=WINDOW, batch_size=4, options=options, cache=tmp_path)
+    engine = prepare(TomoNet(), window=WINDOW, batch_size=4, options=options, cache=tmp_path)
     kept = str(tmp_path / "tensorrt-key")
     told = {
         "device_id": 1,
@@ -410,10 +411,10 @@ def test_onnx_runtime_is_told_its_providers(machine: Callable[..., None], sessio
     assert Path(kept).is_dir()
     assert "on Tensorrt, fp16" in engine.description
     session.clear()
-    prepare(nn.Identity(), window=WINDOW, batch_size=4, options=InferenceOptions(engine="onnx", device="cuda:1"))
+    prepare(TomoNet(), window=WINDOW, batch_size=4, options=InferenceOptions(engine="onnx", device="cuda:1"))
     assert session[0][0] == rest
     session.clear()
-    prepare(nn.Identity(), window=WINDOW, batch_size=4, options=InferenceOptions(engine="onnx", device="cpu"))
+    prepare(TomoNet(), window=WINDOW, batch_size=4, options=InferenceOptions(engine="onnx", device="cpu"))
     assert session[0][0] == ["CPUExecutionProvider"]
 
 

@@ -6,10 +6,11 @@ from torch import nn
 from tomosoup.core.types import Volume
 from tomosoup.inference.sliding_window import predict_heatmap
 from tomosoup.inference.tiling.windows import cut, cut_mirrored, window_regions, window_starts, window_weight
+from tomosoup.models.nets.tomo_net import TomoNet
 from tomosoup.models.window_plan import WindowPlan
 
 
-class Identity(nn.Module):
+class Identity(TomoNet):
     """Two channels: the volume and its negative."""
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ import pytest
 from safetensors import safe_open
 
 from tomosoup.core.errors import InputError
-from tomosoup.models.checkpoint import KEY, SHIPPED, load
+from tomosoup.models.checkpoint import KEY, load
 from tomosoup.models.history import (
     Event,
     Souped,
@@ -17,6 +17,7 @@ from tomosoup.models.history import (
     read_history,
     runs_seen,
 )
+from tomosoup.models.shipped import SHIPPED
 
 PRETRAINED = Trained(step="pretrain", recipe={"epochs": 3}, runs=("x",), held_out="y")
 TRAINED = Trained(recipe={"epochs": 4}, runs=("a", "b"), held_out="c")

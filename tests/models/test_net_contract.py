@@ -180,7 +180,7 @@ def test_backbone_weights_that_cannot_be_had_are_told(tmp_path: Path, monkeypatc
         raise OSError("no network")
 
     monkeypatch.setattr(timm, "create_model", offline)
-    with pytest.raises(InputError, match=r"could not be downloaded \(no network\): go on line once, name a file"):
+    with pytest.raises(InputError, match=r"could not be downloaded \(no network\): go on line once, give a file"):
         build_net(A1.model_copy(update={"pretrained": True}), classes=2)
     monkeypatch.undo()
     file = tmp_path / "w.pth"

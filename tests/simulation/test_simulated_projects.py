@@ -179,7 +179,7 @@ def test_a_killed_command_resumes_with_what_it_had_finished(tmp_path: Path) -> N
     assert 0 < len(before) < 5
     assert not (tmp_path / "p").exists()
 
-    with pytest.raises(InputError, match="holds an unfinished project with other settings: go on with those, or drop"):
+    with pytest.raises(InputError, match="unfinished project with other settings: use those to resume it, or drop"):
         made(tmp_path / "p", runs=2)
     main(["simulate", str(tmp_path / "p"), *words])
     after = {p.parent.name: p.stat().st_mtime_ns for p in (tmp_path / "p").rglob("simulation.json")}
