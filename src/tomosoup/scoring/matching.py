@@ -53,5 +53,5 @@ def first_hits(zyx: Array, truth: Array, *, distance: float) -> NDArray[np.int64
     first = np.full(len(truth), len(zyx), dtype=np.int64)
     if len(zyx) and len(truth):
         for i, near in enumerate(KDTree(zyx).query_ball_point(truth, r=distance)):
-            first[i] = min(near, default=len(zyx))
+            first[i] = np.min(near, initial=len(zyx))
     return first
