@@ -161,7 +161,7 @@ TRAIN = ["train", "x", "--output", "y"]
         (["pick", "x", "--overwrite=maybe"], "--overwrite takes no value, got maybe"),
         (["pick", "x", "y"], "There is no place for 'y': expected tomosoup pick PROJECT, then options."),
         (["pick", "--model", "a", "x"], "PROJECT is missing: give it first, before the options"),
-        (["threshold", "x"], "--threshold [SPECIES=]SCORE ... is missing"),
+        (["threshold", "x"], "--threshold is missing: give a score"),
         (["train", "x"], "--output FILE is missing"),
         (["import", "--format", "csv", "-o", "x"], "FILE is missing"),
     ],
@@ -217,7 +217,7 @@ def test_ctrl_c_in_picking_keeps_the_finished_runs(project: Path, model: Path, t
     words = ["pick", project, "--model", model, "--output", tmp_path / "p.csv", "--stride", "2", "8", "8"]
     first = project / "overlay/ExperimentRuns/run_000/Picks/tomosoup_0_beta-amylase.json"
     said = interrupt_when(start(*words), first.exists)
-    assert "the runs finished so far are in" in said
+    assert "the finished runs are in" in said
     assert not (tmp_path / "p.csv").exists()
     assert ("tomosoup", "0") in open_project(project).pick_sets("run_000")
     assert ("tomosoup", "0") not in open_project(project).pick_sets("run_002")
@@ -230,7 +230,7 @@ def test_ctrl_c_in_simulating_keeps_the_finished_runs(tmp_path: Path) -> None:
     unfinished = tmp_path / ".sim.unfinished"
     first = unfinished / "static" / "ExperimentRuns" / "run_000"
     said = interrupt_when(start("simulate", tmp_path / "sim", *words), first.exists)
-    assert "Simulating stopped; the same command goes on after the last finished run" in said
+    assert "Simulating stopped; the same command resumes after the last finished run" in said
     assert sorted(f.name for f in tmp_path.iterdir()) == [".sim.unfinished", "few.toml"]
     assert not list(unfinished.glob(".*"))
 
@@ -239,7 +239,7 @@ def test_a_project_is_not_simulated_over_the_folder_one_is_in(
     fails: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert "cannot take the place of the folder that you are in" in fails("simulate", ".")
+    assert "cannot replace the current folder" in fails("simulate", ".")
 
 
 def test_a_score_that_is_no_number_is_named_by_its_line(fails: Callable[..., str], tmp_path: Path) -> None:

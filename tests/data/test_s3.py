@@ -124,7 +124,7 @@ def test_picking_on_s3_goes_on_with_what_is_left(
     assert set(read_csv(tmp_path / "p.csv")) == {"run_000", "run_001", "run_002"}
     main(picking)
     assert picked == ["run_001"]
-    assert "3 of 3 runs are done already" in capsys.readouterr().out
+    assert "Picked before, and kept: 3 of 3 runs" in capsys.readouterr().out
 
 
 def test_settings_are_never_mixed_in_a_session_on_s3(
@@ -185,7 +185,7 @@ def test_a_bucket_that_goes_while_runs_are_picked_is_not_made_again(
     s3.delete_bucket(Bucket="picks")
     outcome = bench.pick(tomogram)
     assert picked == ["run_000"]
-    assert "Session 0 is no longer as this command began it" in outcome.error
+    assert "Session 0 has changed since this command began it" in outcome.error
     assert outcome.final
     with pytest.raises(InputError, match="folder of records picks/mine/tomosoup/0 does not exist"):
         job.store.session.begin({"plan": 1})

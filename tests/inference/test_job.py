@@ -85,7 +85,7 @@ def test_the_same_command_again_picks_only_what_is_not_done(
     assert picked == records(project) == RUNS
     main(picking)
     assert picked == RUNS
-    assert "3 of 3 runs are done already" in capsys.readouterr().out
+    assert "Picked before, and kept: 3 of 3 runs" in capsys.readouterr().out
     next(project.glob("overlay/tomosoup/0/*/run_001.json")).unlink()  # as if killed just before it was recorded
     next(project.glob("overlay/ExperimentRuns/run_001/Picks/tomosoup_0_*.json")).unlink()
     main(picking)
@@ -103,7 +103,7 @@ def test_settings_are_never_mixed_in_a_session(
     assert "made with other settings (thresholds): give the same options" in refused(other, capsys)
     assert "made with other settings (plan)" in refused([*picking, "--stride", "16", "16", "16"], capsys)
     some = [*other, "--overwrite", "--runs", "run_000", "run_001"]
-    assert "also holds picks made otherwise of run run_002" in refused(some, capsys)
+    assert "also holds picks of run run_002, made with other settings" in refused(some, capsys)
     assert picked == RUNS
     main([*other, "--overwrite"])
     assert picked == [*RUNS, *RUNS]
@@ -395,7 +395,7 @@ def test_shards_share_the_runs_and_the_last_writes_the_table(
     picked.clear()
     main([*picking, "--shard", "2/2"])
     assert picked == ["run_001"]
-    assert "2 runs are left for other shards" in capsys.readouterr().out
+    assert "2 runs left for other shards" in capsys.readouterr().out
     assert not (tmp_path / "p.csv").exists()
     main([*picking, "--shard", "1/2"])
     assert picked == ["run_001", "run_000", "run_002"]
@@ -410,7 +410,10 @@ def test_a_shard_answers_for_its_own_runs_and_begins_no_session_anew(
     assert not (tmp_path / "p.csv").exists()
     main([*picking, "--shard", "1/2"])  # ends well, and writes what there is
     assert set(read_csv(tmp_path / "p.csv")) == {"run_000", "run_002"}
-    assert "--overwrite removes a session's picks" in refused([*picking, "--shard", "1/2", "--overwrite"], capsys)
+    with pytest.raises(SystemExit) as end:
+        main([*picking, "--shard", "1/2", "--overwrite"])
+    assert end.value.code == 2
+    assert "--overwrite removes the picks of a session" in capsys.readouterr().err
 
 
 def test_a_store_travels_without_what_it_has_open(project: Path) -> None:
