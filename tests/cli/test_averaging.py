@@ -13,7 +13,7 @@ from tomosoup.data.project import open_project
 from tomosoup.inference.ensemble import averaging_thresholds as of_models
 from tomosoup.models.checkpoint import load
 from tomosoup.scoring.matching import match
-from tomosoup.training.tune import averaging_thresholds, tune
+from tomosoup.training.tune import averaging_thresholds, tune_thresholds
 
 A = Species("a", 50.0, 1.0)
 
@@ -26,7 +26,7 @@ def test_thresholds_for_averaging_balance_false_and_missed_picks() -> None:
     picks = {"a": Picks(np.concatenate([truth["a"].zyx, false]), scores)}
     folds = [("r", picks, truth)]
     (threshold,) = averaging_thresholds(folds, [A]).values()
-    recall = tune(folds, [A], resamples=1)["a"].threshold
+    recall = tune_thresholds(folds, [A], resamples=1)["a"].threshold
     assert threshold > recall
     f1 = {t: match(picks["a"].above(t), truth["a"], distance=25.0).f_beta(1.0) for t in scores}
     assert f1[threshold] == max(f1.values())
@@ -35,7 +35,7 @@ def test_thresholds_for_averaging_balance_false_and_missed_picks() -> None:
 
 def test_a_checkpoint_keeps_them_and_its_fingerprint(model: Path, tmp_path: Path) -> None:
     before = load(model)
-    assert "averaging_thresholds" not in before.about()
+    assert "averaging_thresholds" not in before.metadata()
     replace(before, averaging_thresholds={"apo-ferritin": 0.2}).save(tmp_path / "m.safetensors")
     after = load(tmp_path / "m.safetensors")
     assert after.averaging_thresholds == {"apo-ferritin": 0.2}

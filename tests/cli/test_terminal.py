@@ -57,11 +57,11 @@ def test_one_line_of_result_is_left_when_it_is_quiet(
 ) -> None:
     table = tmp_path / "p.csv"
     out, err = said("pick", project, "--model", model, "--output", table, "--runs", "run_000", "--quiet")
-    assert re.fullmatch(rf"\d+ picks in 1 runs: .*; in {table}, copick .*, user tomosoup, session 0\n", out)
+    assert re.fullmatch(rf"\d+ picks in 1 run: .*; in {table}, copick .*, user tomosoup, session 0\n", out)
     assert err == ""
-    assert "done already" not in said("pick", project, "--model", model, "--runs", "run_000", "--quiet")[0]
+    assert "Picked before" not in said("pick", project, "--model", model, "--runs", "run_000", "--quiet")[0]
     out, err = said("threshold", project, "--threshold", "0.2", "--quiet")
-    assert re.fullmatch(r"\d+ picks in 1 runs pass; in copick .*\n", out)
+    assert re.fullmatch(r"\d+ picks in 1 run pass and replace those of the session; in copick .*\n", out)
     assert err == ""
 
 
@@ -75,7 +75,7 @@ def test_json_is_one_object_of_what_was_done(
     assert (made["command"], made["runs"], made["session"], made["files"]) == ("pick", 1, "tomosoup/0", [str(table)])
     out, err = said("pick", project, "--model", model, "--runs", "run_000", "--json")
     assert json.loads(out)["picks"] == made["picks"]
-    assert "1 of 1 runs are done already" in err  # talk, but not where the object is
+    assert "Picked before, and kept: 1 of 1 run" in err  # talk, but not where the object is
     passing = json.loads(said("threshold", project, "--threshold", "2", "--json")[0])
     assert sum(passing["picks"].values()) == 0
 

@@ -265,7 +265,7 @@ def test_a_portal_project_is_gone_on_with_by_a_process_that_opens_it_itself(
     assert {path.stem for path in tmp_path.glob("overlay/tomosoup/0/*/*.json")} == {"16463"}
     capsys.readouterr()
     main([*pick, "--cluster", "local:1"])  # where nothing answers for the portal
-    assert "1 of 2 runs are done already" in capsys.readouterr().out
+    assert "Picked before, and kept: 1 of 2 runs" in capsys.readouterr().out
     assert {path.stem for path in tmp_path.glob("overlay/tomosoup/0/*/*.json")} == {"16463", "16464"}
     one, other = (read_csv(tmp_path / "p.csv")[run] for run in ("16463", "16464"))
     assert set(one) | set(other) <= set(OBJECTS)

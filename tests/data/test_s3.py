@@ -124,7 +124,7 @@ def test_picking_on_s3_goes_on_with_what_is_left(
     assert set(read_csv(tmp_path / "p.csv")) == {"run_000", "run_001", "run_002"}
     main(picking)
     assert picked == ["run_001"]
-    assert "3 of 3 runs are done already" in capsys.readouterr().out
+    assert "Picked before, and kept: 3 of 3 runs" in capsys.readouterr().out
 
 
 def test_settings_are_never_mixed_in_a_session_on_s3(

@@ -85,7 +85,7 @@ def test_the_same_command_again_picks_only_what_is_not_done(
     assert picked == records(project) == RUNS
     main(picking)
     assert picked == RUNS
-    assert "3 of 3 runs are done already" in capsys.readouterr().out
+    assert "Picked before, and kept: 3 of 3 runs" in capsys.readouterr().out
     next(project.glob("overlay/tomosoup/0/*/run_001.json")).unlink()  # as if killed just before it was recorded
     next(project.glob("overlay/ExperimentRuns/run_001/Picks/tomosoup_0_*.json")).unlink()
     main(picking)
@@ -395,7 +395,7 @@ def test_shards_share_the_runs_and_the_last_writes_the_table(
     picked.clear()
     main([*picking, "--shard", "2/2"])
     assert picked == ["run_001"]
-    assert "2 runs are left for other shards" in capsys.readouterr().out
+    assert "Left for other shards: 2 runs" in capsys.readouterr().out
     assert not (tmp_path / "p.csv").exists()
     main([*picking, "--shard", "1/2"])
     assert picked == ["run_001", "run_000", "run_002"]
@@ -406,7 +406,7 @@ def test_a_shard_answers_for_its_own_runs_and_begins_no_session_anew(
     picking: list[str], project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     HARMS["contrast"](project / "static/ExperimentRuns/run_001")
-    assert "1 of 1 runs could not be picked" in refused([*picking, "--shard", "2/2"], capsys)
+    assert "1 of 1 run could not be picked" in refused([*picking, "--shard", "2/2"], capsys)
     assert not (tmp_path / "p.csv").exists()
     main([*picking, "--shard", "1/2"])  # ends well, and writes what there is
     assert set(read_csv(tmp_path / "p.csv")) == {"run_000", "run_002"}

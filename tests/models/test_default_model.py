@@ -38,7 +38,7 @@ def test_the_demo_finds_the_samples_particles(tmp_path: Path, capsys: pytest.Cap
     assert (out / "report.html").stat().st_size > 1000
     assert not (out / "model.safetensors").exists()
     main(["pick", str(out / "project"), "--output", str(tmp_path / "again.csv")])  # with no model named: done before
-    assert "1 of 1 runs are done already" in capsys.readouterr().out
+    assert "Picked before, and kept: 1 of 1 run" in capsys.readouterr().out
     assert (tmp_path / "again.csv").read_text() == (out / "picks.csv").read_text()
 
 

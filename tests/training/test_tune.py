@@ -239,7 +239,7 @@ def test_the_command_trains_all_folds_and_tunes_them(
     again = [load(f) for f in files]
     assert all(m.thresholds == again[0].thresholds for m in again)
     assert all(m.history[-1].step == "tune" for m in again)
-    assert "Few true particles behind" in said or all(t >= 20 for t in counts(project_folder))
+    assert "Few true particles for" in said or all(t >= 20 for t in counts(project_folder))
     stored = files[0].read_bytes()
     main(
         ["tune", str(project_folder), "--model", *map(str, files), "--dry-run", "--resamples", "5", "--softness", "0.1"]

@@ -109,7 +109,7 @@ def options_of(model: type[Options], values: Options | None = None, **place: Any
         said, value = typed_as(field), getattr(values, name, None)
         called = name.replace("_", "-") if said.name is None else said.name
         inner = sections(field.annotation)
-        for kind in [type(value)] if type(value) in inner else inner:
+        for kind in [kind for kind in inner if type(value) is kind] or inner:
             below = {"path": (*path, name), "prefix": f"{prefix}{called}." if called else prefix}
             for option in options_of(kind, value, **below, section=field.description):
                 if option.name not in seen:

@@ -83,7 +83,7 @@ def _values(left: list[str], option: Option, key: str) -> list[str]:
     most = words_of(get_args(option.type)[1]) if key else option.count
     if most == 0 and option.optional and left and left[0].lower() in (*TRUE, *FALSE, "none"):
         most = 1  # what was written before --neighbours and --no-neighbours
-    values = []
+    values: list[str] = []
     while left and (most is None or len(values) < most) and not is_option(left[0]):
         values.append(left.pop(0))
         if values == ["None"] and option.optional:
