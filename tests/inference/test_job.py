@@ -406,7 +406,7 @@ def test_a_shard_answers_for_its_own_runs_and_begins_no_session_anew(
     picking: list[str], project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     HARMS["contrast"](project / "static/ExperimentRuns/run_001")
-    assert "1 of 1 runs could not be picked" in refused([*picking, "--shard", "2/2"], capsys)
+    assert "1 of 1 run could not be picked" in refused([*picking, "--shard", "2/2"], capsys)
     assert not (tmp_path / "p.csv").exists()
     main([*picking, "--shard", "1/2"])  # ends well, and writes what there is
     assert set(read_csv(tmp_path / "p.csv")) == {"run_000", "run_002"}

@@ -133,7 +133,7 @@ def finish(options: PickCommand, job: Job, runs: Sequence[str], mine: Sequence[s
         for run in tracked(progress, "Counting picks", done):
             counts.update(session.about(run, settings).get("picks", {}))
     if others := set(left) - set(mine):
-        say(f"{counted(len(others), 'run')} left for other shards; the last to end writes the CSV.")
+        say(f"Left for other shards: {counted(len(others), 'run')}. The last to end writes the CSV.")
     look = page_of_picks(options, job) if done and not left else ""
     summary = session.sum_up(settings)
     reasons = {run: str(failures[run].get("error", "")) for run in mine if run in failures and run not in recorded}
