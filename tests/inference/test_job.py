@@ -395,7 +395,7 @@ def test_shards_share_the_runs_and_the_last_writes_the_table(
     picked.clear()
     main([*picking, "--shard", "2/2"])
     assert picked == ["run_001"]
-    assert "2 runs left for other shards" in capsys.readouterr().out
+    assert "Left for other shards: 2 runs" in capsys.readouterr().out
     assert not (tmp_path / "p.csv").exists()
     main([*picking, "--shard", "1/2"])
     assert picked == ["run_001", "run_000", "run_002"]
