@@ -17,7 +17,7 @@ class Identity(TomoNet):
         super().__init__()
         self.one = nn.Parameter(torch.ones(1))
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, halo: int = 0) -> torch.Tensor:  # noqa: ARG002 - a TomoNet takes one
         return torch.cat([x, -x], dim=1) * self.one
 
 
@@ -70,7 +70,7 @@ def test_a_pyramid_falls_towards_the_nearest_edge_alone() -> None:
 
 def test_weighting_changes_where_windows_disagree() -> None:
     class Edges(Identity):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
+        def forward(self, x: torch.Tensor, halo: int = 0) -> torch.Tensor:  # noqa: ARG002 - a TomoNet takes one
             return torch.linspace(0, 1, x.shape[-1]).expand_as(x) * self.one
 
     volume = Volume(torch.zeros(8, 16, 22), 1.0)
@@ -112,7 +112,7 @@ def test_the_plan_soup_blends_as_the_winners_inferer() -> None:
     """MONAI's sliding window inference with a net that answers differently at each place of a window."""
 
     class Uneven(Identity):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
+        def forward(self, x: torch.Tensor, halo: int = 0) -> torch.Tensor:  # noqa: ARG002 - a TomoNet takes one
             ramp = torch.linspace(0.5, 2, x.shape[-1])
             return torch.cat([x * ramp, x.square() + ramp], dim=1) * self.one
 
