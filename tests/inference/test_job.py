@@ -227,7 +227,7 @@ def test_missing_chunks_are_zeros_where_one_says_so(picking: list[str], project:
 
 def test_one_reason_for_all_runs_is_one_row(picking: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     said = refused([*picking, "--voxel-size", "78.4"], capsys)
-    assert said.count("Å are not resampled to 10 Å") == 1
+    assert said.count("Voxels of 78.4 Å cannot be resampled to 10 Å") == 1
     assert "3 of 3 runs could not be picked" in said
 
 

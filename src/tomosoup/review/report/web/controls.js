@@ -63,7 +63,7 @@ function quoted(word) {  // as a shell takes it
 
 function command() {
   const words = DATA.species.flatMap(({name}, s) => {
-    const threshold = shortest(s, state.thresholds[s]);
+    const threshold = state.thresholds[s];
     if (!(lowest[s] < Infinity)) return [];
     return [quoted(`${name}=${threshold === Infinity ? "inf" : threshold}`)];
   });
@@ -87,7 +87,7 @@ document.getElementById("reset").addEventListener("click", () => {
   tell("threshold");
 });
 document.getElementById("best").addEventListener("click", () => {
-  state.thresholds = state.thresholds.map((_, s) => bestThreshold(s));
+  state.thresholds = state.thresholds.map((_, s) => shortest(s, bestThreshold(s)));
   tell("threshold");
 });
 
