@@ -21,9 +21,8 @@ import torch
 
 from runs.shared.command import run_step, share_of
 from runs.shared.saved_picks import picks_from_json, picks_to_json, write_json
-from runs.shared.score_table import ScoreRow, print_scores
+from runs.shared.score_table import CrossValidated, cross_validated, print_scores
 from runs.shared.small_contest import BATCH, SEEDS, UPDATES, VOXEL, heatmap_training, simulate_contest
-from tomosoup.core.thresholds import apply_thresholds
 from tomosoup.core.types import Picks
 from tomosoup.data.options import DataOptions
 from tomosoup.data.project import open_project
@@ -35,16 +34,12 @@ from tomosoup.inference.readout.peaks import find_peaks
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.history import last_training
 from tomosoup.models.window_plan import WindowPlan
-from tomosoup.scoring.score import score
-from tomosoup.scoring.thresholds import steady_thresholds
 from tomosoup.training.options import AugmentationOptions, LossOptions, TrainingRecipe
 from tomosoup.training.train import train
 
 FOLDS = (0, 3, 6)
 SCORED = slice(None), slice(None), slice(0, 160)
 """The half of a held-out run that is picked and scored, to save time."""
-FoundByFold = dict[tuple[int, int], tuple[str, dict[str, Picks]]]
-"""By fold and seed: the held-out run and its picks."""
 PAPER = PickingPlan(step=(0.5, 0.375, 0.375), weighting="pyramid")
 """As the plan `paper`, with sub-voxel peaks: a voxel of 20 Å is two thirds of the distance that counts as a hit."""
 PLANS = {
@@ -154,27 +149,15 @@ def in_half(picks: Picks) -> Picks:
 def table(out: Path) -> None:
     """Print a row a choice, best first: weighted F4 of the folds' held-out runs together, by seed, then of each run."""
     project = open_project(out / "project")
-    found: dict[str, FoundByFold] = {}
+    found: dict[str, CrossValidated] = {}
     for file in sorted((out / "picks").glob("*.json")):
         row, fold, seed = file.stem.rsplit("-", 2)
         saved = json.loads(file.read_text())
         found.setdefault(row, {})[int(fold), int(seed)] = saved["run"], picks_from_json(saved["picks"])
     truth = {run: {n: in_half(p) for n, p in read_truth(project, run).items()} for run in project.runs}
-    rows = []
-    for name, by_fold in found.items():
-        row = ScoreRow(name)
-        for seed in SEEDS:
-            folds = {f: by_fold[f, seed] for f in FOLDS if (f, seed) in by_fold}
-            kept = {}
-            for fold, (run, picks) in folds.items():
-                others = [(p, truth[r]) for f, (r, p) in folds.items() if f != fold]
-                if others:
-                    kept[run] = apply_thresholds(picks, steady_thresholds(others, project.species))
-                    row.runs.append(score({run: kept[run]}, truth, project.species).weighted)
-            if len(kept) == len(FOLDS):
-                row.by_seed[seed] = [score(kept, truth, project.species).weighted]
-        rows.append(row)
-    print_scores(rows, SEEDS)
+    print_scores(
+        [cross_validated(name, cells, truth, project.species, folds=FOLDS) for name, cells in found.items()], SEEDS
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,137 @@
+"""Measures what choices of the 8th place's system are worth in F4, with small 3D U-Nets on simulated tomograms.
+
+    python -m runs.quality.segmentation train OUT [--worker I/N]    # makes what is missing in OUT
+    python -m runs.quality.segmentation table OUT    # prints the tables of docs/training/segmentation-models.md
+
+Rows: the radius of the target's balls, as a share of the particle's; and the size of the windows that a net sees when
+it picks. Every net is read in two ways, by the watershed, whose least sizes follow the ball's volume, and by peaks of
+the smoothed probabilities. Six tomograms; a fold trains on five and picks the sixth, whose thresholds come from the
+held-out tomograms of the other folds. A training is one epoch, so the held-out tomogram chooses nothing.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import torch
+
+from runs.shared.command import run_step, share_of
+from runs.shared.saved_picks import picks_from_json, picks_to_json, write_json
+from runs.shared.score_table import CrossValidated, cross_validated, print_scores
+from runs.shared.small_unet3d import unet3d_training
+from tomosoup.data.options import DataOptions
+from tomosoup.data.project import Project, open_project
+from tomosoup.data.tomogram import select_tomogram
+from tomosoup.data.truth import read_truth
+from tomosoup.inference.ensemble import ensemble_heatmap
+from tomosoup.inference.options.picking import SMALLEST, PickingPlan, SegmentationOptions
+from tomosoup.inference.readout.read_out import segmentation_picks
+from tomosoup.models.checkpoint import Checkpoint, load
+from tomosoup.models.history import last_training
+from tomosoup.models.window_plan import WindowPlan
+from tomosoup.simulation.options import SimulationRecipe
+from tomosoup.simulation.project import simulate
+from tomosoup.training.options import TrainingRecipe
+from tomosoup.training.train import train
+
+SEEDS, FOLDS, RUNS = (0, 1, 2), (0, 2, 4), 6
+BALLS = (0.35, 0.5, 0.6, 0.8, 1.0)
+BATCH, UPDATES, CROP = 4, 150, 64
+CROWDED = 2.5
+"""The contest's concentrations times this, as the tomograms have a quarter of its volume."""
+WINDOWS = {
+    "as in training, 64 x 64 x 64": (64, 64, 64),
+    "64 x 128 x 128": (64, 128, 128),
+    "80 x 192 x 192, the published proportions": (80, 192, 192),
+    "whole tomogram, 128 x 400 x 400": (128, 400, 400),
+}
+
+
+def windows(shape: tuple[int, int, int]) -> WindowPlan:
+    """Windows that overlap by a quarter, as the 8th place's."""
+    z, y, x = shape
+    return WindowPlan(shape=shape, stride=(z * 3 // 4, y * 3 // 4, x * 3 // 4), weighting="gaussian", border="inside")
+
+
+def recipe(ball: float, seed: int) -> TrainingRecipe:
+    """A small net with balls of this share of the radius."""
+    return unet3d_training(
+        ball=ball,
+        seed=seed,
+        crop_shape=(CROP,) * 3,
+        windows=windows(WINDOWS["64 x 128 x 128"]),
+        crops_per_tomogram=BATCH * UPDATES // (RUNS - 1),
+        epochs=1,
+        warmup_epochs=0.1,
+        batch_size=BATCH,
+        learning_rate=3e-3,
+        average_decay=0.9,
+    )
+
+
+def simulate_runs(folder: Path) -> None:
+    """Simulate the six tomograms, unless they exist."""
+    if not folder.exists():
+        contest = SimulationRecipe.read("contest")
+        concentration = {name: CROWDED * value for name, value in contest.concentration.items()}
+        changed = {"shape": (128, 400, 400), "concentration": concentration}
+        simulate(folder, contest.model_copy(update=changed), runs=RUNS, seed=31)
+
+
+def train_all(out: Path, *, worker: str = "0/1") -> None:
+    """Train and pick what is missing of this worker's share."""
+    number, workers = share_of(worker)
+    torch.set_num_threads(1)
+    simulate_runs(out / "project")
+    project = open_project(out / "project")
+    for seed, fold, ball in list(product(SEEDS, FOLDS, BALLS))[number::workers]:
+        stem = f"{ball}-{fold}-{seed}"
+        model = out / "models" / f"{stem}.safetensors"
+        if not model.exists():
+            train(project, recipe(ball, seed), fold=fold, folder=model.with_suffix(".training")).save(model)
+        for size, shape in WINDOWS.items():
+            pick(out / "picks" / f"{size}-{stem}.json", project, replace(load(model), windows=windows(shape)), ball)
+        print(stem, flush=True)
+
+
+def readings(ball: float) -> Iterator[tuple[str, SegmentationOptions]]:
+    """The ways from probabilities to picks: least sizes are shares of the ball that the net was taught."""
+    shares = {name: share * ball**3 for name, share in SMALLEST.items()}
+    yield "watershed", SegmentationOptions(smallest=shares, smallest_other=0.08 * ball**3)
+    yield "peaks", SegmentationOptions(method="peaks")
+
+
+def pick(path: Path, project: Project, checkpoint: Checkpoint, ball: float) -> None:
+    """Pick the run that the model held out, in every reading, and keep the candidates as JSON."""
+    if path.exists():
+        return
+    run, plan = last_training(checkpoint.history).held_out, PickingPlan()
+    volume = select_tomogram(project, run, DataOptions()).read()
+    found = ensemble_heatmap(volume, [checkpoint], plan=plan)
+    picks = {
+        name: picks_to_json(segmentation_picks(found, checkpoint.species, segmentation=how, peaks=plan.peaks))
+        for name, how in readings(ball)
+    }
+    write_json(path, {"run": run, "picks": picks})
+
+
+def table(out: Path) -> None:
+    """Print a table of the balls, at one size of windows, and one of the windows, at every ball."""
+    project = open_project(out / "project")
+    found: dict[str, CrossValidated] = {}
+    for file in sorted((out / "picks").glob("*.json")):
+        size, ball, fold, seed = file.stem.rsplit("-", 3)
+        saved = json.loads(file.read_text())
+        for reading, picks in saved["picks"].items():
+            row = f"ball {ball}, {reading}, windows {size}"
+            found.setdefault(row, {})[int(fold), int(seed)] = saved["run"], picks_from_json(picks)
+    truth = {run: read_truth(project, run) for run in project.runs}
+    print_scores(
+        [cross_validated(name, cells, truth, project.species, folds=FOLDS) for name, cells in found.items()], SEEDS
+    )
+
+
+if __name__ == "__main__":
+    run_step({"train": train_all, "table": table}, description=__doc__)
