@@ -82,7 +82,7 @@ def checkpoint(project_folder: Path) -> Checkpoint:
     species = open_project(project_folder).species
     torch.manual_seed(0)
     net = build_net(TINY_NET, classes=len(species))
-    torch.nn.init.normal_(net.head.weight, std=3.0)  # heads start quiet; this one is to find something
+    torch.nn.init.normal_(net.head.weight, std=3.0)  # heads start small; this one is to find something
     return Checkpoint(
         weights=net.state_dict(),
         architecture=TINY_NET,

@@ -91,7 +91,7 @@ def trained(family: str) -> nn.Module:
             module.running_var.uniform_(0.5, 2)
             nn.init.ones_(module.weight)
     if family != "B":
-        nn.init.normal_(net.head.weight, std=1.0)  # heads start quiet
+        nn.init.normal_(net.head.weight, std=1.0)  # heads start small
     return net.eval()
 
 

@@ -12,7 +12,7 @@ from small_models import A1, A2, CHANGES
 
 from tomosoup.core.errors import InputError
 from tomosoup.models.nets.build import NETS, build_net
-from tomosoup.models.nets.options import NetOptions
+from tomosoup.models.nets.options import NetOptions, net_differences
 from tomosoup.models.nets.pyramid_unet import Attention, JointPyramid
 from tomosoup.models.nets.slice_encoder import SliceEncoder, SlicePicker, depth_step
 from tomosoup.models.nets.tomo_net import HaloNet, TomoNet
@@ -79,6 +79,29 @@ def test_a_new_net_that_predicts_heatmaps_is_quiet(net: TomoNet) -> None:
     if isinstance(net, UNet3d):
         return  # logits
     assert float(net(torch.randn(1, 1, 16, 64, 64)).detach().std()) < 0.3
+
+
+def test_the_head_of_the_recipe_yu4u_starts_as_torch_does_and_those_of_our_recipes_start_small() -> None:
+    """A convolution of 256 inputs: weights and bias uniform within 1 / sqrt(256), whose deviation is that / sqrt(3)."""
+    options = {name: TrainingRecipe.read(name).net for name in ("yu4u", "yu4u-planes", "small", "best")}
+    assert {name: net.small_head for name, net in options.items()} == {  # type: ignore[union-attr]
+        "yu4u": False, "yu4u-planes": False, "small": True, "best": True
+    }  # fmt: skip
+    narrow = (
+        options["yu4u"]
+        .given_weights()
+        .model_copy(update={"backbone": "mobilenetv3_small_050", "decoder_widths": (8, 8, 256)})
+    )
+    head = build_net(narrow, classes=6).head
+    assert head.weight.shape == (384, 256, 1, 1, 1)
+    for values in (head.weight.detach(), head.bias.detach()):
+        assert 0.95 / 16 < float(values.abs().max()) <= 1 / 16
+        assert float(values.std()) == pytest.approx(1 / 16 / 3**0.5, rel=0.1)
+    small = build_net(narrow.model_copy(update={"small_head": True}), classes=6).head
+    assert float(small.weight.detach().std()) == pytest.approx(0.01, rel=0.1)
+    assert not small.bias.any()
+    assert NetOptions.of({"name": "shuffle_unet"}, source="an old checkpoint").small_head
+    assert not net_differences(narrow, narrow.model_copy(update={"small_head": True}))
 
 
 def test_each_slice_sees_its_neighbours_and_zeros_past_the_ends() -> None:

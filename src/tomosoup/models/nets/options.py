@@ -38,6 +38,9 @@ class NetOptions(Options):
     """How the depth of the encoder's maps is reduced: average pooling, or a strided 3D convolution."""
     depth_mixing: bool = False
     """After stages that keep the depth, average each slice with its two neighbours."""
+    small_head: bool = True
+    """Start with a last convolution of small weights (standard deviation 0.01), which learns faster in a short
+    training. False starts it as torch does, as in yu4u's published program."""
     drop_path: Annotated[float, Ge(0), Lt(1)] = 0.0
     """Stochastic depth in the backbone, where it has any."""
 
@@ -112,7 +115,7 @@ def net_differences(a: Architecture, b: Architecture) -> list[str]:
 
 def _weight_options(architecture: Architecture) -> dict[str, Any]:
     """The options of a net that its weights depend on."""
-    only_in_training = {"pretrained", "backbone_weights", "dropout", "drop_path"}
+    only_in_training = {"pretrained", "backbone_weights", "dropout", "drop_path", "small_head"}
     return architecture.model_dump(mode="json", exclude=only_in_training)
 
 

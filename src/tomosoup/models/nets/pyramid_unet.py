@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from tomosoup.core.errors import InputError
 from tomosoup.models.nets.convolution import Conv3x3x3
 from tomosoup.models.nets.options import NetOptions
-from tomosoup.models.nets.shuffle_unet import ConvBlock, quiet_head
+from tomosoup.models.nets.shuffle_unet import ConvBlock, heatmap_head
 from tomosoup.models.nets.slice_encoder import SliceEncoder, Stage
 from tomosoup.models.nets.tomo_net import TomoNet
 
@@ -106,7 +106,7 @@ class PyramidUNet(TomoNet):
             self.blocks.append(nn.Sequential(ConvBlock(channels, width), Attention(width)))
             channels = width + target.channels
         self.strides = [target.stride for target in targets]
-        self.head = quiet_head(channels, classes, kernel_size=3)
+        self.head = heatmap_head(channels, classes, kernel_size=3, small=recipe.small_head)
 
     def forward(self, volume: Tensor, halo: int = 0) -> Tensor:
         self.check(volume.shape, halo=halo)

@@ -12,19 +12,21 @@ from tomosoup.models.nets.options import NetOptions
 from tomosoup.models.nets.slice_encoder import SliceEncoder
 from tomosoup.models.nets.tomo_net import TomoNet
 
-QUIET = 0.01
-"""Deviation of the head's weights at the start of a training."""
+SMALL = 0.01
+"""Standard deviation of the weights of a head that starts small."""
 
 
-def quiet_head(inputs: int, outputs: int, *, kernel_size: int = 1) -> nn.Conv3d:
+def heatmap_head(inputs: int, outputs: int, *, kernel_size: int = 1, small: bool = True) -> nn.Conv3d:
     """The last convolution of a net that predicts heatmaps.
 
-    Heatmaps are nearly empty: a head that starts out loud spends its first hundred updates on falling silent.
+    Heatmaps are nearly empty, so a net with torch's first weights (not `small`) spends its first hundred updates on
+    bringing its output down.
     """
     head = nn.Conv3d(inputs, outputs, kernel_size=kernel_size, padding=kernel_size // 2)
-    nn.init.trunc_normal_(head.weight, std=QUIET)
-    assert head.bias is not None
-    nn.init.zeros_(head.bias)
+    if small:
+        nn.init.trunc_normal_(head.weight, std=SMALL)
+        assert head.bias is not None
+        nn.init.zeros_(head.bias)
     return head
 
 
@@ -90,7 +92,7 @@ class ShuffleUNet(TomoNet):
             self.steps.append(UpStep(width, out, factor=tuple(min(2, n) for n in stride)))
             width, stride = out, (max(1, stride[0] // 2), max(1, stride[1] // 2), max(1, stride[2] // 2))
         self.shuffle = stride
-        self.head = quiet_head(width, classes * stride[0] * stride[1] * stride[2])
+        self.head = heatmap_head(width, classes * stride[0] * stride[1] * stride[2], small=recipe.small_head)
 
     def forward(self, volume: Tensor, halo: int = 0) -> Tensor:
         self.check(volume.shape, halo=halo)
