@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from tomosoup.training.options import LossOptions
+from tomosoup.training.options import TrainingRecipe
 from tomosoup.training.supervision.losses import balanced_loss, training_loss, weighted_loss
+from tomosoup.training.supervision.options import LossOptions
 
 
 def test_the_loss_is_the_winners_loss(reference: Path) -> None:
@@ -24,10 +25,20 @@ def test_a_miss_on_a_particle_costs_more_than_beside_it() -> None:
     assert float(weighted_loss(target, target)) == 0
 
 
-def test_the_balanced_loss_is_the_two_regions_weighted_means() -> None:
+def test_the_loss_of_the_recipe_tattaka_weighs_particles_by_the_target_and_the_background_by_the_rest() -> None:
+    """Three voxels by hand: targets 1, 0.5, 0; errors 0.04, 0.01, 0.09; sums of weights 1.5 and 1.5."""
+    target, prediction = torch.tensor([1.0, 0.5, 0.0]), torch.tensor([0.8, 0.6, 0.3])
+    expected = (0.04 * 1 + 0.01 * 0.5) / 1.5 + (0.01 * 0.5 + 0.09 * 1) / 1.5
+    recipe = TrainingRecipe.read("tattaka").loss
+    assert float(training_loss(prediction, target, recipe)) == pytest.approx(expected, rel=1e-5)
+    assert (recipe.positive_weight, recipe.negative_weight, recipe.eps) == (1, 1, 1e-6)
+
+
+def test_a_loss_of_an_older_checkpoint_divides_particles_from_background_at_a_value() -> None:
     random = np.random.default_rng(0)
     target, prediction = random.random((2, 3, 4, 5, 6)), random.random((2, 3, 4, 5, 6))
-    recipe = LossOptions(name="balanced", positive_from=0.3, positive_weight=2.0, negative_weight=0.5, eps=1e-9)
+    stored = {"name": "balanced", "positive_from": 0.3, "positive_weight": 2.0, "negative_weight": 0.5, "eps": 1e-9}
+    recipe = LossOptions.of(stored | {"floor": 0.1}, source="a checkpoint")
     error = (prediction - target) ** 2
     on = target >= 0.3
     expected = 2.0 * error[on].mean() + 0.5 * error[~on].mean()

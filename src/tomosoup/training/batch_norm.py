@@ -17,8 +17,9 @@ from tomosoup.data.options import AnnotatedData
 from tomosoup.data.project import Project
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.history import first_training, runs_seen
-from tomosoup.training.options import LossOptions, TrainingRecipe
+from tomosoup.training.options import TrainingRecipe
 from tomosoup.training.supervision.crops import Crops, large_crops, normalised, read_examples
+from tomosoup.training.supervision.options import LossOptions
 
 VOXELS_AT_ONCE = 2**21
 """Crops of so many voxels together go through the net at once: eight of 16 x 128 x 128."""

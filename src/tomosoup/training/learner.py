@@ -23,11 +23,12 @@ from tomosoup.inference.tiling.windows import cut
 from tomosoup.models.nets.build import build_net
 from tomosoup.scoring.thresholds import best_thresholds, steady_thresholds
 from tomosoup.training.batch_norm import estimate_norms
-from tomosoup.training.options import LossOptions, TrainingRecipe
+from tomosoup.training.options import TrainingRecipe
 from tomosoup.training.run.resume import moved, refuse_another
 from tomosoup.training.supervision.augmentation import Mix, draw_mixup
 from tomosoup.training.supervision.crops import Example, generator, half_overlapping, large_crops, target_of
 from tomosoup.training.supervision.losses import training_loss
+from tomosoup.training.supervision.options import LossOptions
 
 HELD_OUT_LOSS = "held_out_loss"
 """The name, in the log, of the loss on the held-out run."""

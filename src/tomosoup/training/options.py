@@ -14,59 +14,10 @@ from tomosoup.inference.options.hardware import Hardware
 from tomosoup.inference.options.picking import PeakOptions, SegmentationOptions
 from tomosoup.models.nets.options import Architecture, NetOptions, UNet3dOptions
 from tomosoup.models.window_plan import WindowPlan
+from tomosoup.training.supervision.options import AugmentationOptions, LossOptions
 
 PAPER_SIGMA = 60.074
 """Standard deviation (Å) of the 4th place's target: 6 voxels of 10.012."""
-
-
-class LossOptions(Options):
-    """The loss: how far the prediction p is from the target g."""
-
-    name: Literal["weighted", "balanced", "dice"] = "weighted"
-    """weighted: the mean of (p - g)² (g + floor), of the 4th place's A1. balanced: particles and background have equal
-    weight, of their A2. dice: Dice and cross-entropy, of the 8th place, for segmentation models."""
-    floor: Annotated[float, Ge(0)] = 0.1
-    """Weight of an empty voxel in the weighted loss."""
-    positive_from: Annotated[float, Gt(0), Lt(1)] = 0.1
-    """Balanced: voxels with a target of at least this are positive, the others negative."""
-    positive_weight: Annotated[float, Ge(0)] = 1.0
-    """Balanced: weight of the positive voxels' mean squared error."""
-    negative_weight: Annotated[float, Ge(0)] = 1.0
-    """Balanced: weight of the negative voxels' mean squared error."""
-    eps: Annotated[float, Gt(0)] = 1e-6
-    """Balanced: added to both counts of voxels, so that a batch without particles has a finite loss."""
-
-
-class AugmentationOptions(Options):
-    """Random changes of training windows."""
-
-    RENAMED: ClassVar = {
-        "flip_chance": "flip_probability",
-        "affine_chance": "affine_probability",
-        "intensity_chance": "intensity_probability",
-        "mixup_chance": "mixup_probability",
-    }
-
-    flip_probability: Share = 0.5
-    """Probability to mirror a window along each of the flip axes."""
-    flip_axes: tuple[Literal["z", "y", "x"], ...] = ("z", "y", "x")
-    """Axes that may be mirrored."""
-    affine_probability: Share = 0.5
-    """Probability to rotate, scale and shift a window in the plane. Voxels from outside are zero."""
-    shift: Share = 0.05
-    """Largest shift in the plane, as a fraction of the window."""
-    scale: Share = 0.1
-    """Largest change of scale, as a fraction."""
-    rotation_degrees: Annotated[float, Ge(0), Le(180)] = 180.0
-    """Largest rotation in the plane."""
-    intensity_probability: Share = 0.3
-    """Probability to change contrast and brightness."""
-    intensity: Share = 0.3
-    """Largest change of contrast, as a fraction, and of brightness, in standard deviations."""
-    mixup_probability: Share = 0.0
-    """Probability to mix the windows of a batch in pairs, and their losses (mixup, Zhang et al. 2018)."""
-    mixup_alpha: Annotated[float, Gt(0)] = 1.0
-    """The weight of each window in a pair is drawn from Beta(alpha, alpha)."""
 
 
 class Execution(Hardware):

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Generator, Tensor
 
-from tomosoup.training.options import AugmentationOptions
+from tomosoup.training.supervision.options import AugmentationOptions
 
 AXES = {"z": -3, "y": -2, "x": -1}
 
