@@ -1,9 +1,11 @@
 import numpy as np
+import pytest
 import torch
 from torch import Generator
 
-from tomosoup.training.options import AugmentationOptions
-from tomosoup.training.supervision.augmentation import augment, draw_mixup, move_in_plane
+from tomosoup.training.options import TrainingRecipe
+from tomosoup.training.supervision.augmentation import augment, changed_intensity, draw_mixup, move_in_plane
+from tomosoup.training.supervision.options import AugmentationOptions
 
 
 def test_moving_by_nothing_changes_nothing() -> None:
@@ -53,6 +55,54 @@ def test_intensity_leaves_the_target_alone() -> None:
     slope = (changed - changed.mean()).norm() / (window - window.mean()).norm()
     assert 0.7 <= float(slope) <= 1.3
     assert not torch.allclose(changed, window)
+
+
+def test_the_target_of_the_recipe_yu4u_moves_by_the_nearest_voxel_and_ours_between_voxels() -> None:
+    yu4u = TrainingRecipe.read("yu4u").augmentation
+    target = torch.rand(2, 3, 32, 32)
+    for recipe, known in ((yu4u, True), (AugmentationOptions(), False)):
+        always = recipe.model_copy(update={"affine_probability": 1.0})
+        moved = augment(torch.randn(3, 32, 32), target, always, random=Generator().manual_seed(1))[1]
+        assert not torch.equal(moved, target)
+        assert known is bool(torch.isin(moved, torch.cat([target.flatten(), torch.zeros(1)])).all())
+
+
+YU4U = TrainingRecipe.read("yu4u").augmentation
+
+
+def test_contrast_and_brightness_of_the_recipe_yu4u_are_clipped_to_0_and_1_and_ours_are_not() -> None:
+    """The published program's library clips: of a standardised window two thirds of the voxels end at 0 or 1."""
+    assert (YU4U.intensity_probability, YU4U.intensity, YU4U.intensity_clip) == (0.3, 0.3, True)
+    window, target = torch.randn(16, 64, 64), torch.zeros(1, 16, 64, 64)
+    only = {"flip_probability": 0.0, "affine_probability": 0.0, "intensity_probability": 1.0}
+    cut = []
+    for seed in range(10):
+        clipped, plain = (
+            augment(window, target, YU4U.model_copy(update={**only, "intensity_clip": clip}), random=random)[0]
+            for clip, random in ((True, Generator().manual_seed(seed)), (False, Generator().manual_seed(seed)))
+        )
+        torch.testing.assert_close(clipped, plain.clamp(0, 1))
+        cut.append(float(((clipped == 0) | (clipped == 1)).double().mean()))
+    assert 0.6 < sum(cut) / len(cut) < 0.75
+    assert not AugmentationOptions().intensity_clip
+
+
+def test_contrast_and_brightness_of_the_recipe_yu4u_are_those_of_albumentations(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same draws of contrast and brightness give the same window."""
+    monkeypatch.setenv("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would ask for its newest version
+    library = pytest.importorskip("albumentations")
+    change = library.RandomBrightnessContrast(brightness_limit=YU4U.intensity, contrast_limit=YU4U.intensity, p=1.0)
+    whole = library.ReplayCompose([change])
+    whole.set_random_seed(0)
+    window = np.random.default_rng(0).normal(size=(32, 32, 16)).astype(np.float32)
+    for _ in range(5):
+        done = whole(image=window)
+        drawn = done["replay"]["transforms"][0]["params"]
+        contrast, brightness = drawn["alpha"] - 1, drawn["beta"]
+        ours = changed_intensity(torch.from_numpy(window), contrast=contrast, brightness=brightness, clip=True)
+        np.testing.assert_allclose(ours, done["image"], atol=1e-6)
 
 
 def test_the_same_generator_state_gives_the_same_change() -> None:

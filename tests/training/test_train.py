@@ -160,7 +160,7 @@ def test_both_published_recipes_hold_the_papers_numbers() -> None:
     assert tattaka.windows.shape == (32, 128, 128)
     assert (yu4u.learning_rate, yu4u.weight_decay, yu4u.sigma) == (1e-3, 0.0, 60.074)
     assert (yu4u.loss, tattaka.loss.name) == (LossOptions(name="weighted", floor=0.1), "balanced")
-    for recipe in (yu4u, tattaka):
+    for recipe, published in ((yu4u, {"target_interpolation": "nearest", "intensity_clip": True}), (tattaka, {})):
         assert (recipe.batch_size, recipe.average_decay, recipe.net.pretrained) == (32, 0.999, True)
         assert recipe.augmentation == AugmentationOptions(
             flip_probability=0.5,
@@ -173,6 +173,7 @@ def test_both_published_recipes_hold_the_papers_numbers() -> None:
             intensity=0.3,
             mixup_probability=0.5,
             mixup_alpha=1,
+            **published,
         )
         assert PickingPlan.read("paper").windows(recipe.windows) == recipe.windows
     planes = TrainingRecipe.read("yu4u-planes")

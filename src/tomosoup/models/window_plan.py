@@ -10,6 +10,7 @@ from pydantic import model_validator
 from tomosoup.core.config import ZYX, Options
 
 Weighting = Literal["linear", "pyramid", "gaussian", "none"]
+Border = Literal["zeros", "inside"]
 
 
 class WindowPlan(Options):
@@ -23,7 +24,7 @@ class WindowPlan(Options):
     """Weight of a window's voxels. linear: 1 at its centre, falling to 0 at its faces along each axis; pyramid: the
     smaller of the weights along y and x in place of their product (the 4th place's); gaussian: of an eighth of the
     window's size (the 8th place's); none: 1 everywhere."""
-    border: Literal["zeros", "inside"] = "zeros"
+    border: Border = "zeros"
     """The last windows reach past the volume's end, into zeros, or are moved back inside it (a volume smaller than a
     window is then mirrored)."""
     neighbours: bool = False

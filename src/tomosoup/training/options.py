@@ -13,7 +13,7 @@ from tomosoup.core.types import Species
 from tomosoup.inference.options.hardware import Hardware
 from tomosoup.inference.options.picking import PeakOptions, SegmentationOptions
 from tomosoup.models.nets.options import Architecture, NetOptions, UNet3dOptions
-from tomosoup.models.window_plan import WindowPlan
+from tomosoup.models.window_plan import Border, WindowPlan
 from tomosoup.training.supervision.options import AugmentationOptions, LossOptions
 
 PAPER_SIGMA = 60.074
@@ -48,6 +48,8 @@ class TrainingRecipe(Recipe):
     """Windows for the held-out run, and by default for picking."""
     crop_shape: ZYX | None = None
     """Voxels of a training crop (z y x); by default the shape of the windows."""
+    crop_border: Border = "inside"
+    """Last crops of the grid: moved back inside the volume, or reaching past its end into zeros (yu4u's program)."""
     peaks: PeakOptions = PeakOptions()
     """How peaks of the held-out run's heatmap become picks."""
     segmentation: SegmentationOptions = SegmentationOptions()

@@ -20,7 +20,7 @@ AXES = {"z": -3, "y": -2, "x": -1}
 def augment(window: Tensor, target: Tensor, recipe: AugmentationOptions, *, random: Generator) -> tuple[Tensor, Tensor]:
     """Window `(z, y, x)`, normalised, and its target `(c, z, y, x)` -> the same, changed at random by `recipe`.
 
-    Targets of floats are heatmaps; those of integers are labels, which are not interpolated.
+    Targets of floats are heatmaps, interpolated as the recipe says; those of integers are labels, which are not.
     """
     for axis in recipe.flip_axes:
         if _happens(recipe.flip_probability, random):
@@ -33,9 +33,11 @@ def augment(window: Tensor, target: Tensor, recipe: AugmentationOptions, *, rand
             shift=(_within(recipe.shift, random), _within(recipe.shift, random)),
         )
         window = move(window[None])[0]
-        target = move(target) if target.is_floating_point() else move(target.float(), mode="nearest").to(target)
+        mode = recipe.target_interpolation if target.is_floating_point() else "nearest"
+        target = move(target.float(), mode=mode).to(target)
     if _happens(recipe.intensity_probability, random):
-        window = window * (1 + _within(recipe.intensity, random)) + _within(recipe.intensity, random)
+        contrast, brightness = _within(recipe.intensity, random), _within(recipe.intensity, random)
+        window = changed_intensity(window, contrast=contrast, brightness=brightness, clip=recipe.intensity_clip)
     return window, target
 
 
@@ -56,6 +58,12 @@ def move_in_plane(
     grid = F.affine_grid(back[None], [1, c * z, y, x], align_corners=False)
     moved = F.grid_sample(rearrange(volumes, "c z y x -> 1 (c z) y x"), grid, mode=mode, align_corners=False)
     return rearrange(moved, "1 (c z) y x -> c z y x", c=c)
+
+
+def changed_intensity(window: Tensor, *, contrast: float, brightness: float, clip: bool) -> Tensor:
+    """window (1 + contrast) + brightness; with `clip` cut to 0 ... 1, as albumentations does to floats."""
+    changed = window * (1 + contrast) + brightness
+    return changed.clamp(0, 1) if clip else changed
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ from tomosoup.data.truth import read_truths
 from tomosoup.data.volumes.normalisation import standardise
 from tomosoup.data.volumes.resampling import resampled
 from tomosoup.data.volumes.voxel_size import same_voxel_size
-from tomosoup.inference.tiling.windows import Region, cut, window_starts
+from tomosoup.inference.tiling.windows import Region, cut, window_regions
+from tomosoup.models.window_plan import Border, WindowPlan
 from tomosoup.training.options import TrainingRecipe
 from tomosoup.training.supervision.augmentation import augment
 from tomosoup.training.supervision.targets import gaussian_targets, label_targets
@@ -91,21 +92,16 @@ def data_set_normalisation(examples: Sequence[Example]) -> Normalisation:
     return Normalisation(mean=float(mean), deviation=deviation if deviation > 0 else None)
 
 
-def half_overlapping(shape: Sequence[int], window: Sequence[int], *, overlap: bool = True) -> list[Region]:
-    """Windows at half-window steps over a volume of `shape` (z, y, x); those past its end are moved back inside.
+def half_overlapping(
+    shape: Sequence[int], window: Sequence[int], *, overlap: bool = True, border: Border = "inside"
+) -> list[Region]:
+    """Windows at half-window steps over a volume of `shape` (z, y, x); without `overlap` the steps are whole windows.
 
-    Without `overlap` the steps are whole windows, and only the last ones overlap.
+    Those past the volume's end are moved back inside it or, where the `border` is zeros, stay there.
     """
-    starts = [
-        sorted({max(0, min(start, n - w)) for start in window_starts(n, w, max(1, w // 2) if overlap else w)})
-        for n, w in zip(shape, window, strict=True)
-    ]
-    return [
-        (slice(z, z + window[0]), slice(y, y + window[1]), slice(x, x + window[2]))
-        for z in starts[0]
-        for y in starts[1]
-        for x in starts[2]
-    ]
+    stride = [max(1, n // 2) if overlap else n for n in window]
+    plan = {"shape": tuple(window), "stride": tuple(stride), "border": border}
+    return window_regions(shape, WindowPlan.of(plan, source="The crops"))
 
 
 class Crops(Dataset[tuple[Tensor, Tensor]]):
@@ -118,7 +114,11 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
 
     def __init__(self, examples: Sequence[Example], species: Sequence[Species], recipe: TrainingRecipe) -> None:
         self.examples, self.species, self.recipe = examples, species, recipe
-        self.grid = [(e, r) for e in examples for r in half_overlapping(e.volume.shape, recipe.crop)]
+        grids = (half_overlapping(e.volume.shape, recipe.crop, border=recipe.crop_border) for e in examples)
+        self.grid = [
+            (e, region, [r.stop for r in grid[-1]]) for e, grid in zip(examples, grids, strict=True) for region in grid
+        ]
+        """Example, crop, and where the example's last crop ends."""
         self.balanced = recipe.crops_per_tomogram or 0
         """Crops of each tomogram, where they are balanced."""
         self.per_epoch = len(self) if self.balanced else recipe.crops_per_epoch or len(self)
@@ -135,8 +135,8 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
             number = self.epoch * self.balanced + index % self.balanced
             region = around(example, self.species, self.recipe, number=number, random=random)
         else:
-            example, region = self.grid[index % len(self.grid)]
-            region = shifted(region, example.volume.shape, random=random)
+            example, region, end = self.grid[index % len(self.grid)]
+            region = shifted(region, end, random=random)
         target = target_of(example, region, self.species, self.recipe)
         window, target = augment(cut(example.volume.data, region), target, self.recipe.augmentation, random=random)
         return window[None], target
@@ -218,11 +218,14 @@ def crop(volume: Volume, region: Region, *, empty: bool = False) -> Volume:
 
 
 def shifted(region: Region, shape: Sequence[int], *, random: Generator) -> Region:
-    """The region moved by up to a quarter of its size along each axis, but not out of a volume of `shape`."""
+    """The region moved by up to a quarter of its size along each axis, but not out of a volume of `shape`.
+
+    A quarter forwards is excluded, as in the 4th place's program: 128 voxels move by -32 to 31.
+    """
     moved = []
     for r, n in zip(region, shape, strict=True):
         size = r.stop - r.start
-        by = int(torch.randint(-(size // 4), size // 4 + 1, (), generator=random))
+        by = int(torch.randint(-(size // 4), max(1, size // 4), (), generator=random))
         start = max(0, min(r.start + by, n - size))
         moved.append(slice(start, start + size))
     return moved[0], moved[1], moved[2]

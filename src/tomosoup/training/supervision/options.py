@@ -50,10 +50,15 @@ class AugmentationOptions(Options):
     """Largest change of scale, as a fraction."""
     rotation_degrees: Annotated[float, Ge(0), Le(180)] = 180.0
     """Largest rotation in the plane."""
+    target_interpolation: Literal["bilinear", "nearest"] = "bilinear"
+    """How a heatmap follows its rotated window: between voxels, or as the nearest voxel, as in yu4u's program."""
     intensity_probability: Share = 0.3
     """Probability to change contrast and brightness."""
     intensity: Share = 0.3
     """Largest change of contrast, as a fraction, and of brightness, in standard deviations."""
+    intensity_clip: bool = False
+    """Clip the grey values of a window so changed to 0 ... 1, as the library of yu4u's program (albumentations) does to
+    floats: of a standardised window two thirds of the voxels are cut off."""
     mixup_probability: Share = 0.0
     """Probability to mix the windows of a batch in pairs, and their losses (mixup, Zhang et al. 2018)."""
     mixup_alpha: Annotated[float, Gt(0)] = 1.0
