@@ -110,6 +110,22 @@ def test_species_of_which_the_truth_knows_nothing(fails: Callable[..., str], tmp
     assert "unicorn" in fails("score", tmp_path / "p.csv", project)
 
 
+@pytest.mark.parametrize("listed", [False, True])
+def test_species_that_are_assumed_are_said(capsys: pytest.CaptureFixture[str], tmp_path: Path, listed: bool) -> None:
+    folder = tmp_path / "mrc"
+    folder.mkdir()
+    mrcfile.write(folder / "t1.mrc", np.zeros((8, 8, 8), dtype=np.float32), voxel_size=10.0)
+    (folder / "picks.csv").write_text("experiment,particle_type,x,y,z\nt1,ribosome,10,20,30\n")
+    if listed:
+        (folder / "species.csv").write_text("name,radius,weight\nribosome,120,1\n")
+    main(["score", str(folder / "picks.csv"), str(folder)])
+    scored = capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["train", str(folder), "--output", str(tmp_path / "m.safetensors")])
+    for said in (scored, capsys.readouterr().out):
+        assert (f"{folder / 'species.csv'} is missing, so the species are the contest's six" in said) is not listed
+
+
 def test_a_checkpoint_that_is_none(fails: Callable[..., str], project: Path, tmp_path: Path) -> None:
     (tmp_path / "m.safetensors").write_bytes(b"not tensors")
     assert "is not a checkpoint" in fails("pick", project, "--model", tmp_path / "m.safetensors")
@@ -276,7 +292,7 @@ def test_an_ensemble_is_weighted_from_the_command_line(
     words = ["pick", project, "--model", model, model, "--runs", "run_001", "--output", tmp_path / "p.csv"]
     main([str(w) for w in (*words, "--model-weights", 2, 1)])
     assert (tmp_path / "p.csv").is_file()
-    assert "There are 2 models and 1 weights for them" in fails(*words, "--overwrite", "--model-weights", 1)
+    assert "got 1 weight for 2 models" in fails(*words, "--overwrite", "--model-weights", 1)
 
 
 def test_the_package_runs_as_a_module() -> None:

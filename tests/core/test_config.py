@@ -123,7 +123,7 @@ def test_a_list_with_one_value_too_few_is_said_by_the_place_that_is_empty() -> N
 
 
 def test_a_list_with_too_many_values_is_counted() -> None:
-    with pytest.raises(InputError, match=r"three: expected 3 values or fewer, got 4\."):
+    with pytest.raises(InputError, match=r"three: expected 3 or fewer values, got 4\."):
         Everything.of({"three": (1, 2, 3, 4)}, source="all")
 
 

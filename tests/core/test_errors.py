@@ -2,7 +2,7 @@
 
 import pytest
 
-from tomosoup.core.errors import InputError, as_sentence, first_line, shortened
+from tomosoup.core.errors import InputError, as_sentence, counted, first_line, shortened
 
 
 def test_an_input_error_is_said_as_it_is() -> None:
@@ -66,3 +66,7 @@ def test_twelve_names_are_shown_and_thirteen_are_not() -> None:
 
 def test_an_input_error_is_a_value_error_for_those_who_catch_them() -> None:
     assert issubclass(InputError, ValueError)
+
+
+def test_one_is_singular_and_all_other_numbers_are_plural() -> None:
+    assert [counted(n, "true pick") for n in (0, 1, 2)] == ["0 true picks", "1 true pick", "2 true picks"]

@@ -172,6 +172,10 @@ def test_what_cannot_be_saved_is_told_and_leaves_nothing(viewer: Any, opened: Co
         save(session="a_b")
     with pytest.raises(InputError, match="holds picks to save"):
         save_layers([viewer.layers[RUN]], opened, RUN, user="alice", session="1")
+    viewer.layers["beta-amylase picks"].metadata["species"] = "unicorn"
+    with pytest.raises(InputError, match=r"unicorn, which the project does not list: add them to the pickable objects"):
+        save()
+    viewer.layers["beta-amylase picks"].metadata["species"] = "beta-amylase"
     viewer.layers["beta-amylase picks"].features["score"] = "high"
     with pytest.raises(InputError, match="positions or scores that are not numbers"):
         save()

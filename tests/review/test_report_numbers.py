@@ -248,7 +248,9 @@ def test_what_cannot_be_shown_is_told(
     table = tmp_path / "picks.csv"
     table.write_text("experiment,particle_type,x,y,z\nrun_a,unicorn,1,2,3\n")
     words = ["report", str(picked), "--picks", str(table), "-o", page]
-    assert "name unicorn, which the project does not list" in refused(words, capsys)
+    said = refused(words, capsys)
+    assert "name unicorn, which the project does not list" in said
+    assert f"add them to the pickable objects of {open_project(picked).path}, or leave them out" in said
     table.write_text("experiment,particle_type,x,y,z\nrun_c,ribosome,1,2,3\n")
     assert "None of the chosen runs" in refused(words, capsys)
     assert not Path(page).exists()

@@ -73,11 +73,6 @@ def speaking(voice: Voice, as_typed: Callable[[str], str] = str) -> Iterator[Non
         _stop_waiting()
 
 
-def counted(number: int, noun: str) -> str:
-    """1 run, 2 runs."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def printable(text: str) -> str:
     """Text in which what would command a terminal is shown instead: names in it may come from files of strangers."""
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)

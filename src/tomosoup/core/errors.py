@@ -21,6 +21,11 @@ def as_sentence(error: Exception) -> str:
     return f"{type(error).__name__}: {first_line(error)}."
 
 
+def counted(number: int, noun: str) -> str:
+    """1 run, 2 runs."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def shortened(names: list[str], *, most: int = 12) -> str:
     """The names in one line; the rest counted where there are many."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

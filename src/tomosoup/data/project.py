@@ -194,6 +194,16 @@ def where_species_are_listed(project: Project) -> str:
     return f"{project.species_table} (columns name,radius,weight){missing}"
 
 
+def assumed_species(source: Project | Path) -> str:
+    """A sentence for users if `source` is a folder of MRC files that lists no species; else nothing."""
+    if not isinstance(source, MrcFolder) or source.species_table.exists():
+        return ""
+    return (
+        f"{source.species_table} is missing, so the species are the contest's six, with their radii: for other "
+        "particles, write that file (columns name,radius,weight)."
+    )
+
+
 def open_project(path: str | Path | Project) -> Project:
     """Open a copick configuration, a folder that holds one, a folder in the contest's layout, or a folder of MRC files.
 

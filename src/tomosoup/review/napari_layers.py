@@ -20,7 +20,7 @@ from tomosoup.data.copick import files as copick_files
 from tomosoup.data.copick.roots import run_of
 from tomosoup.data.options import DataOptions
 from tomosoup.data.pick_store.pick_set import OWN_USER, PickSet
-from tomosoup.data.project import CopickProject, Project
+from tomosoup.data.project import CopickProject, Project, where_species_are_listed
 from tomosoup.data.tomogram import select_tomogram
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -207,7 +207,10 @@ def save_layers(
     check_free(project, run, user=user, session=session, overwrite=overwrite)
     picks = edited_picks(viewer_or_layers)
     if strangers := sorted(set(picks) - {s.name for s in project.species}):
-        raise InputError(f"{project.path} does not list {', '.join(strangers)}: add them to its pickable objects.")
+        raise InputError(
+            f"The layers name {', '.join(strangers)}, which the project does not list: add them to "
+            f"{where_species_are_listed(project)}, or remove these layers."
+        )
     copick_files.write_picks(run_of(project.root, run), picks, PickSet(user, session))
     return picks
 

@@ -16,7 +16,8 @@ from tomosoup.cli.options.pick import PickCommand
 from tomosoup.cli.options.report import ReportCommand
 from tomosoup.cli.options.threshold import ThresholdCommand
 from tomosoup.cli.tables import failures_table
-from tomosoup.cli.terminal import Outcome, Stopped, counted, progress_bars, say, show_error
+from tomosoup.cli.terminal import Outcome, Stopped, progress_bars, say, show_error
+from tomosoup.core.errors import counted
 from tomosoup.core.files import refuse_existing, written_aside
 from tomosoup.core.progress import Progress, tracked
 from tomosoup.core.thresholds import Thresholds, apply_thresholds

@@ -10,10 +10,11 @@ from typing import Any
 from tomosoup.cli.arguments.command_line import command_line
 from tomosoup.cli.options.report import ReportCommand
 from tomosoup.cli.options.train import TrainCommand
-from tomosoup.cli.terminal import Outcome, Stopped, counted, progress_bars, say
+from tomosoup.cli.terminal import Outcome, Stopped, progress_bars, say
+from tomosoup.core.errors import counted
 from tomosoup.core.progress import no_log, no_progress
 from tomosoup.data.options import AnnotatedData
-from tomosoup.data.project import Project, open_project
+from tomosoup.data.project import Project, assumed_species, open_project
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.history import last_training, runs_seen
 from tomosoup.models.rename import named_for
@@ -34,6 +35,8 @@ def train_command(options: TrainCommand) -> Outcome | None:
     """Train and write a checkpoint, or one for each fold. With several devices the first process has the outcome."""
     log = say if first_process() else no_log
     project = open_project(options.project)
+    if assumed := assumed_species(project):
+        log(assumed)
     start = None
     if options.start_from:
         (start,) = named_for(project, [load(options.start_from)])

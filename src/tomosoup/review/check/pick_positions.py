@@ -7,8 +7,9 @@ from itertools import combinations
 
 from scipy.spatial import KDTree
 
+from tomosoup.core.errors import counted
 from tomosoup.core.types import Species
-from tomosoup.data.project import MrcFolder, Project, where_species_are_listed
+from tomosoup.data.project import Project, assumed_species, where_species_are_listed
 from tomosoup.review.check.findings import Finding
 from tomosoup.review.check.sampling import Survey, within
 
@@ -40,8 +41,8 @@ def missing(surveys: Sequence[Survey], species: Sequence[Species]) -> Iterator[F
 def unlisted_species(project: Project, surveys: Sequence[Survey]) -> Iterator[Finding]:
     """Picks of species that the project does not list; a folder of MRC files without a list."""
     listed, where = {s.name for s in project.species}, where_species_are_listed(project)
-    if isinstance(project, MrcFolder) and not project.species_table.exists():
-        yield Finding("warning", "species", f"The project's species are those in {where}: write that file.")
+    if assumed := assumed_species(project):
+        yield Finding("warning", "species", assumed)
     for name in sorted({n for s in surveys for n in s.picks} - listed):
         runs = tuple(s.run for s in surveys if name in s.picks)
         text = f"The project does not list this species: add it with a radius to {where}, or correct its name."
@@ -70,7 +71,7 @@ def outside(surveys: Sequence[Survey]) -> Iterator[Finding]:
         yield Finding(
             "error" if grave else "warning",
             "outside",
-            f"{count} of {total} picks are outside their tomogram: {hint}",
+            f"{count} of {counted(total, 'pick')} {'is' if count == 1 else 'are'} outside their tomogram: {hint}",
             tuple(run for run, n in out.items() if n),
             name,
         )

@@ -13,7 +13,7 @@ from tomosoup.core.thresholds import Thresholds
 from tomosoup.core.types import NO_PICKS, PicksByRun, Species
 from tomosoup.data.options import AnnotatedData, DataOptions
 from tomosoup.data.pick_store.records import Session, Settings, fingerprint_of
-from tomosoup.data.project import Project, open_project
+from tomosoup.data.project import Project, open_project, where_species_are_listed
 from tomosoup.data.tomogram import chosen_runs, select_tomogram
 from tomosoup.models.checkpoint import load
 from tomosoup.review.report.learning_curves import Learning, learning_curves
@@ -101,7 +101,7 @@ def collect(
     known = [run for run in runs if run in found or (not found and run in truths)]
     if not known:
         raise InputError(f"None of the chosen runs of {path} has picks: choose others as `runs`.")
-    matched = _matched(project.species, known, found, truths)
+    matched = _matched(project, known, found, truths)
     shown = {name for run in matched.values() for name, m in run.items() if len(m.score) or len(m.truth)}
     species = {number: s for number, s in enumerate(project.species) if s.name in shown}
     return Report(
@@ -130,19 +130,20 @@ def _picks(source: PickSource, project: Project, *, only_training: bool) -> Pick
 
 
 def _matched(
-    species: Sequence[Species], runs: Sequence[str], found: PicksByRun, truths: PicksByRun
+    project: Project, runs: Sequence[str], found: PicksByRun, truths: PicksByRun
 ) -> dict[str, dict[str, MatchedPicks]]:
     """The picks of each run and species against its truth. Raises `InputError` where they name other species."""
     named = {name for run in runs for picks in (found, truths) for name in picks.get(run, {})}
-    if unlisted := sorted(named - {s.name for s in species}):
+    if unlisted := sorted(named - {s.name for s in project.species}):
+        listed = ", ".join(s.name for s in project.species)
         raise InputError(
-            f"The picks or the truth name {', '.join(unlisted)}, which the project does not list as particles "
-            f"({', '.join(s.name for s in species)}): add them with their radii."
+            f"The picks or the true picks name {', '.join(unlisted)}, which the project does not list ({listed}): "
+            f"add them to {where_species_are_listed(project)}, or leave them out."
         )
     matched: dict[str, dict[str, MatchedPicks]] = {}
     for run in runs:
         matched[run] = {}
-        for s in species:
+        for s in project.species:
             picks, truth = (source.get(run, {}).get(s.name, NO_PICKS) for source in (found, truths))
             matched[run][s.name] = MatchedPicks.of(picks, truth, distance=MATCH_RADII * s.radius)
     return matched
