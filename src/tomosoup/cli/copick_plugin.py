@@ -22,6 +22,7 @@ from tomosoup.cli.options.train import TrainCommand
 from tomosoup.cli.parse import filled, nested
 from tomosoup.core.config import Options
 from tomosoup.core.errors import InputError
+from tomosoup.data.pick_store.pick_set import OWN_USER, PickSet
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -89,13 +90,11 @@ def inference(tomogram: str | None, picks: str, **said: Any) -> None:
     \b
     copick inference tomosoup -c config.json -i wbp@10.0 -m model.safetensors
     """
-    from tomosoup.data.pick_store.pick_set import OWN_USER
-
     shared = _taken_off(said)
-    user, session = _pick_set(picks)
-    if user != OWN_USER:
+    found = _pick_set(picks)
+    if not found.own:
         raise click.UsageError(f"tomosoup's picks are of user {OWN_USER}: expected -o '*:{OWN_USER}/SESSION'.")
-    _run(PickCommand, {**_tomogram(tomogram), "session": session}, said, **shared)
+    _run(PickCommand, {**_tomogram(tomogram), "session": found.session}, said, **shared)
 
 
 @in_copick
@@ -116,7 +115,7 @@ def training(tomogram: str | None, picks: str | None, **said: Any) -> None:
     copick training tomosoup -c config.json -i wbp@10.0 -o model.safetensors
     """
     shared = _taken_off(said)
-    truth = {"data__truth": "/".join(_pick_set(picks))} if picks else {}
+    truth = {"data__truth": str(_pick_set(picks))} if picks else {}
     _run(TrainCommand, {**_tomogram(tomogram), **truth}, said, **shared)
 
 
@@ -132,7 +131,7 @@ def evaluation(picks: str | None, truth: str | None, config: str | None, **said:
     """
     shared = _taken_off(said)
     sets = {"picks_set": picks, "truth_set": truth}
-    given = {name: "/".join(_pick_set(uri)) for name, uri in sets.items() if uri}
+    given = {name: str(_pick_set(uri)) for name, uri in sets.items() if uri}
     _run(ScoreCommand, {"truth": config, **given}, said, config=config, **shared)
 
 
@@ -173,12 +172,12 @@ def _run(
     main([*words, *more])
 
 
-def _pick_set(uri: str) -> tuple[str, str]:
-    """(user, session) of a set of picks of all species."""
+def _pick_set(uri: str) -> PickSet:
+    """The set of picks of all species that a URI names."""
     named = _parsed(uri, "picks", "*:USER/SESSION", free=("object_name",))
     if named["object_name"] != "*":
         raise click.UsageError(f"All species of a set are meant: expected *:USER/SESSION, got {uri!r}.")
-    return named["user_id"], named["session_id"]
+    return PickSet(named["user_id"], named["session_id"])
 
 
 def _tomogram(uri: str | None) -> dict[str, Any]:

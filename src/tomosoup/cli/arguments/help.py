@@ -10,6 +10,7 @@ from typing import Any, get_args
 from tomosoup.cli.arguments.fields import Option, command_name, options_of, value_at
 from tomosoup.cli.arguments.messages import as_options
 from tomosoup.core.config import Group, Options
+from tomosoup.core.errors import counted
 
 INDENT = 26
 """Where descriptions of options begin."""
@@ -54,12 +55,12 @@ def command_help(
         parts += [section(title, found, model, chosen) for title, found in by_section(others)]
     if recipe:
         what = "plan" if "picking" in values else "recipe"
-        parts.append(paragraph(f"Defaults are those of the {what} {recipe}; `--{what} NAME --help` shows another's."))
+        others_of = f"For those of another {what}: `tomosoup {name} --{what} NAME --help`."
+        parts.append(paragraph(f"These defaults are those of the {what} {recipe}. {others_of}"))
     if example := getattr(model, "EXAMPLE", ""):
         parts.append(f"Example:\n  {example}")
     if others and not all_:
-        many = "1 more option" if len(others) == 1 else f"{len(others)} more options"
-        parts.append(f"`tomosoup {name} --help-all` shows {many}.")
+        parts.append(f"`tomosoup {name} --help-all` shows {counted(len(others), 'more option')}.")
     return "\n\n".join(parts)
 
 
