@@ -22,7 +22,7 @@ def test_constants_of_a_data_set_are_used_as_given() -> None:
 def test_voxels_that_are_no_numbers_are_counted_and_refused() -> None:
     data = torch.randn(4, 4, 4)
     data[0, 0, :2] = torch.tensor([float("nan"), float("inf")])
-    with pytest.raises(InputError, match="holds 2 voxels that are NaN or infinite out of 64"):
+    with pytest.raises(InputError, match="holds 2 NaN or infinite voxels of 64"):
         standardise(Volume(data, 1.0))
 
 

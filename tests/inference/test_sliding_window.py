@@ -218,7 +218,7 @@ def test_a_stride_that_would_leave_gaps_is_refused(checkpoint: Checkpoint) -> No
 
 
 def test_weights_must_be_one_a_model(checkpoint: Checkpoint) -> None:
-    with pytest.raises(InputError, match="There are 1 models and 2 weights for them"):
+    with pytest.raises(InputError, match=r"Expected one weight for each model .*, got 2 weights for 1 model"):
         pick(Volume(torch.randn(16, 64, 64), 10.0), checkpoint, plan=PickingPlan(model_weights=(1.0, 2.0)))
 
 

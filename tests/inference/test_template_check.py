@@ -132,7 +132,7 @@ def test_maps_are_read_by_the_names_of_species(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("maps", "said"),
     [
-        ({"rod": ROD}, "has 1 density maps; expected two or more"),
+        ({"rod": ROD}, "has 1 density map; expected two or more"),
         ({"rod": ROD, "tripot": HANDED}, "bears the name of none of the species"),
         ({"rod": ROD, "tripod": torch.zeros(9, 9, 9)}, "holds zeros only"),
     ],

@@ -98,7 +98,7 @@ def test_weights_must_be_positive_and_one_each(three: list[Checkpoint]) -> None:
     with pytest.raises(InputError, match="A soup needs at least one checkpoint, got none"):
         soup([])
     for weights in ([1.0], [1.0, 0.0]):
-        with pytest.raises(InputError, match="Expected a positive weight for each of the 2 checkpoints, got 1"):
+        with pytest.raises(InputError, match=r"Expected one positive weight for each checkpoint \(2\), got 1"):
             soup(three[:2], weights=weights)
 
 
@@ -214,7 +214,7 @@ def test_the_command_makes_a_soup_and_warns_that_nothing_is_unseen(
     for words, message in (
         ([files[0], str(other)], "other.safetensors cannot be averaged: they differ in voxel size (10 and 12 Å)"),
         ([str(tmp_path / "no.safetensors")], "There is no checkpoint at"),
-        ([*files, "--weights", "1", "2"], "Expected a positive weight for each of the 3 checkpoints, got 1, 2."),
+        ([*files, "--weights", "1", "2"], "Expected one positive weight for each checkpoint (3), got 1, 2."),
         ([*files, "--weights", "1", "2", "1", "--greedy"], "A greedy soup gives all that it keeps the same weight"),
     ):
         with pytest.raises(SystemExit) as end:

@@ -203,7 +203,7 @@ FAULTS: list[tuple[Callable[[Made], None], str, str, str, tuple[str, ...]]] = [
     (bright_without_picks, "warning", "contrast", r"probably bright .*`invert=True`", ()),
     (other_voxels, "warning", "voxel size", r"The voxels are 9 Å, those of most runs 10 Å", ("run_1",)),
     (cuboids, "error", "tomogram", r"measure 12, 10, 10 Å along z, y, x.*`voxel_size`", ("run_1",)),
-    (outside, "warning", "outside", r"1 of 27 picks are outside", ("run_2",)),
+    (outside, "warning", "outside", r"1 of 27 picks is outside", ("run_2",)),
     (exchanged, "error", "outside", r"whether z and x are exchanged", ALL),
     (in_voxels, "error", "outside", r"these look like voxels", ()),
     (twice, "warning", "twice", r"4 pairs of picks are .*, 2 of them at the same position", ("run_0", "run_2")),

@@ -348,7 +348,7 @@ def test_a_species_without_a_shape_is_refused() -> None:
         ({"sample": {"carbon": (0.5, 1.5)}}, r"sample\.carbon\S*: expected 1 or less"),
         ({"sample": {"crowding": (0.5, 0.2)}}, r"sample\.crowding: a range must go up"),
         ({"reconstruction": {"lowpass": (60.0, 30.0)}}, r"reconstruction\.lowpass: a range must go up"),
-        ({"reconstruction": {"tomo_types": ()}}, r"reconstruction\.tomo_types: expected 1 values or more"),
+        ({"reconstruction": {"tomo_types": ()}}, r"reconstruction\.tomo_types: expected 1 or more values"),
         ({"reconstruction": {"tomo_types": ("raw",)}}, r"reconstruction\.tomo_types\S*: expected one of wbp"),
         ({"reconstruction": {"kind": "wbp"}}, r"there is no option 'reconstruction\.kind'; expected one of tomo_types"),
         ({"structures": {"a": "8cpv"}, "maps": {"a": "a.mrc"}}, r"a has a structure and a map; give one of them"),

@@ -300,14 +300,14 @@ def test_a_process_that_dies_is_told_in_a_sentence(tmp_path: Path) -> None:
         [sys.executable, str(tmp_path / "run.py"), "simulate", *words], capture_output=True, text=True
     )
     assert done.returncode == 1
-    assert "A simulating process died (out of memory?); 0 finished runs are kept" in done.stderr
+    assert "A simulating process died perhaps out of memory. Finished runs are kept (0)" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_first_run_that_fails_leaves_nothing(tmp_path: Path, jobs: int) -> None:
     crowded = QUICK.model_copy(update={"concentration": {"ribosome": 300000.0}})
-    with pytest.raises(InputError, match=r"Only \d+ of \d+ ribosome particles fit"):
+    with pytest.raises(InputError, match=r"Of \d+ ribosome particles only \d+ fit"):
         made(tmp_path / "p", runs=2, jobs=jobs, simulation=crowded)
     assert list(tmp_path.iterdir()) == []
 

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from tomosoup.cli.terminal import shown
+from tomosoup.core.errors import counted, shortened
 
 if TYPE_CHECKING:  # --help must not wait for torch
     from tomosoup.review.check.findings import Finding
@@ -26,8 +27,6 @@ def table(*headings: str, title: str) -> Table:
 
 def score_table(result: Score) -> RenderableType:
     """A row a species, then the weighted score; under it the runs that were left out."""
-    from tomosoup.core.errors import shortened
-
     made = table(
         "species",
         "weight",
@@ -100,13 +99,13 @@ def findings_table(findings: Sequence[Finding]) -> Table:
     return table
 
 
-def measured_line(measured: Mapping[str, Any]) -> str:
+def measurements_summary(measured: Mapping[str, Any]) -> str:
     """What was measured, in a sentence; empty where nothing could be."""
     if "particles" not in measured:
         return ""
     z, y, x = measured["shape"]
-    text = f"{measured['runs']} runs of {z} x {y} x {x} voxels of {measured['voxel_size']:.4g} Å"
-    text += f", {sum(measured['picks'].values())} true picks; particles are {measured['particles']}"
+    text = f"{counted(measured['runs'], 'run')} of {z} x {y} x {x} voxels of {measured['voxel_size']:.4g} Å"
+    text += f", {counted(sum(measured['picks'].values()), 'true pick')}; particles are {measured['particles']}"
     if "offset_vox" in measured:
         errors = measured["offset_error_vox"]
         away = ", ".join(f"{v:.2f} ± {errors[axis]:.2f}" for axis, v in measured["offset_vox"].items())

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, geometric_mean
 
-from tomosoup.core.errors import InputError
+from tomosoup.core.errors import InputError, counted
 from tomosoup.core.progress import Progress, no_progress, part
 from tomosoup.core.types import Picks, Slices, Species, Volume
 from tomosoup.inference.engines.net_cache import Nets
@@ -187,7 +187,8 @@ def model_weights(models: Sequence[Checkpoint], plan: PickingPlan) -> Sequence[f
     weights = plan.model_weights or (1.0,) * len(models)
     if len(weights) != len(models):
         raise InputError(
-            f"There are {len(models)} models and {len(weights)} weights for them: give one each (`model_weights`)."
+            f"Expected one weight for each model (`model_weights`), got {counted(len(weights), 'weight')} for "
+            f"{counted(len(models), 'model')}."
         )
     return weights
 

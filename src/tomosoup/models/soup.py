@@ -33,7 +33,7 @@ def soup(checkpoints: Sequence[Checkpoint], *, weights: Sequence[float] | None =
     parts = [1.0] * len(checkpoints) if weights is None else list(weights)
     if len(parts) != len(checkpoints) or min(parts) <= 0:
         raise InputError(
-            f"Expected a positive weight for each of the {len(checkpoints)} checkpoints, got "
+            f"Expected one positive weight for each checkpoint ({len(checkpoints)}), got "
             f"{', '.join(f'{w:g}' for w in parts)}."
         )
     for number, other in enumerate(checkpoints[1:], start=2):

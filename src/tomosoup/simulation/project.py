@@ -183,8 +183,8 @@ def _in_processes(
                 progress("Simulating", done, len(waiting))
         except BrokenProcessPool as error:
             raise InputError(
-                f"A simulating process died (out of memory?); {len(project.runs)} finished runs are kept: repeat the "
-                f"simulation of {out} to resume it, with fewer `jobs` if memory is short."
+                f"A simulating process died, perhaps out of memory. Finished runs are kept ({len(project.runs)}): "
+                f"repeat the simulation of {out} to resume it, with fewer `jobs` if memory is short."
             ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 
-from tomosoup.core.errors import InputError
+from tomosoup.core.errors import InputError, counted
 from tomosoup.core.progress import Progress, no_progress
 from tomosoup.core.types import Species, Volume
 from tomosoup.inference.readout.noise_scaling import mean_signal_levels
@@ -124,7 +124,8 @@ class Learner(pl.LightningModule):
         loss = mixed_loss(self.net, windows, targets, recipe=self.recipe.loss, mix=mix)
         if not torch.isfinite(loss):
             raise InputError(
-                f"The loss became {float(loss)} after {self.global_step} updates: train with a lower `learning_rate`."
+                f"The loss became {float(loss)} after {counted(self.global_step, 'update')}: train with a lower "
+                "`learning_rate`."
             )
         self.log("loss", loss)
         self.log("epoch_loss", loss, on_step=False, on_epoch=True)

@@ -15,7 +15,7 @@ from timm.layers import convert_sync_batchnorm
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from tomosoup.core.errors import InputError
+from tomosoup.core.errors import InputError, counted
 from tomosoup.core.progress import Progress, no_progress
 from tomosoup.data.options import AnnotatedData, Normalisation
 from tomosoup.data.project import Project, open_project
@@ -215,7 +215,7 @@ def batch_of_each_device(crops: Crops, accelerator: str, devices: int) -> int:
         )
     size = min(crops.recipe.batch_size, crops.per_epoch) // devices
     if not size:
-        raise InputError(f"An epoch has {crops.per_epoch} crops, too few for {devices} devices: use fewer.")
+        raise InputError(f"An epoch has {counted(crops.per_epoch, 'crop')}, too few for {devices} devices: use fewer.")
     return size
 
 

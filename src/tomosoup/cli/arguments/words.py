@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from tomosoup.cli.arguments.fields import Option, sections, typed_as, words_of
 from tomosoup.core.config import Options
-from tomosoup.core.errors import InputError
+from tomosoup.core.errors import InputError, counted
 
 TRUE, FALSE = ("true", "yes", "on"), ("false", "no", "off")
 
@@ -108,8 +108,8 @@ def _given(option: Option, called: str, values: list[str], *, on: bool) -> Any:
     if option.count is None:
         return values
     if len(values) != option.count:
-        many = "1 value" if option.count == 1 else f"{option.count} values"
-        raise BadOption(f"{called}: expected {many} ({option.value}), got {len(values) or 'none'}.")
+        expected = f"{counted(option.count, 'value')} ({option.value})"
+        raise BadOption(f"{called}: expected {expected}, got {len(values) or 'none'}.")
     return values if option.count > 1 else values[0]
 
 

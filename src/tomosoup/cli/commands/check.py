@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from tomosoup.cli.arguments.messages import as_options
 from tomosoup.cli.options.check import CheckCommand
-from tomosoup.cli.tables import findings_table, measured_line
+from tomosoup.cli.tables import findings_table, measurements_summary
 from tomosoup.cli.terminal import Outcome, progress_bars
+from tomosoup.core.errors import counted
 from tomosoup.review.check.check_project import check
 from tomosoup.review.check.findings import SEVERITIES
 
@@ -19,11 +20,13 @@ def check_command(options: CheckCommand) -> Outcome:
     findings = tuple(replace(f, text=as_options(f.text, CheckCommand)) for f in found.findings)
     result = replace(found, findings=findings)
     counts = {severity: sum(f.severity == severity for f in result.findings) for severity in SEVERITIES}
-    summary = ", ".join(f"{n} {severity}{'s' * (n > 1)}" for severity, n in counts.items() if n)
-    measured = measured_line(result.measured)
+    summary = ", ".join(counted(n, severity) for severity, n in counts.items() if n)
     return Outcome(
         f"{options.project}: {summary or 'no problems found'}",
         facts=result.as_dict(),
-        tables=[*([findings_table(result.findings)] if result.findings else []), *([measured] if measured else [])],
+        tables=[
+            *([findings_table(result.findings)] if result.findings else []),
+            *filter(None, [measurements_summary(result.measured)]),
+        ],
         failed="The project has errors that spoil picks or scores: correct them first." if result.failed else "",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tomosoup.cli.options.simulate import SimulateCommand
 from tomosoup.cli.terminal import Outcome, Stopped, progress_bars
-from tomosoup.core.errors import shortened
+from tomosoup.core.errors import counted, shortened
 from tomosoup.simulation.project import LayoutFrom, simulate
 
 
@@ -27,7 +27,7 @@ def simulate_command(options: SimulateCommand) -> Outcome:
         raise Stopped("Simulating stopped; the same command resumes after the last finished run.") from None
     runs = project.runs
     return Outcome(
-        f"{options.out}: {len(runs)} run{'s' * (len(runs) != 1)} with known particles: {shortened(runs, most=4)}",
+        f"{options.out}: {counted(len(runs), 'run')} with known particles: {shortened(runs, most=4)}",
         files=[options.out / "copick_config.json"],
         facts={"runs": runs},
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tomosoup.cli.options.soup import SoupCommand
 from tomosoup.cli.terminal import Outcome, progress_bars, say
+from tomosoup.core.errors import counted
 from tomosoup.core.files import refuse_existing
 from tomosoup.training.make_soup import make_soup
 
@@ -26,7 +27,7 @@ def soup_command(options: SoupCommand) -> Outcome:
     for note in finished.notes:
         say(note[0].upper() + note[1:] + ".")
     return Outcome(
-        f"{options.output}: the mean of {finished.ingredients} checkpoints",
+        f"{options.output}: the mean of {counted(finished.ingredients, 'checkpoint')}",
         files=[options.output],
         facts={"checkpoints": finished.ingredients, "notes": list(finished.notes)},
     )

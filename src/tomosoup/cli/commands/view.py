@@ -9,7 +9,7 @@ from typing import Any
 
 from tomosoup.cli.options.view import ViewCommand
 from tomosoup.cli.terminal import Outcome, say
-from tomosoup.core.errors import InputError, first_line
+from tomosoup.core.errors import InputError, counted, first_line
 from tomosoup.core.files import refuse_existing
 from tomosoup.core.thresholds import Thresholds
 from tomosoup.data.formats.csv_tables import write_csv
@@ -94,7 +94,7 @@ class Saver:
         if self.options.output:
             write_csv(self.options.output, {self.run: picks})
         self.saved = {name: len(found) for name, found in picks.items()}
-        return f"{sum(self.saved.values())} picks saved as {self.place}"
+        return f"{counted(sum(self.saved.values()), 'pick')} saved as {self.place}"
 
 
 def saver_for(options: ViewCommand, project: Project, run: str) -> Saver:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tomosoup.core.errors import InputError
+from tomosoup.core.errors import InputError, counted
 from tomosoup.core.types import Slices, SlicesOf, Volume
 
 AT_ONCE = 16
@@ -61,7 +61,7 @@ def moments(source: Slices) -> tuple[float, float]:
     if not torch.isfinite(total):
         bad = sum(int((~torch.isfinite(source.slices(z, z + 1))).sum()) for z in range(source.shape[0]))
         raise InputError(
-            f"The volume holds {bad} voxels that are NaN or infinite out of {n}; expected numbers only: "
+            f"The volume holds {counted(bad, 'NaN or infinite voxel')} of {n}; expected numbers only: "
             "repair or leave out this tomogram."
         )
     return float(shift + total / n), float(((square - total.square() / n).clamp(min=0) / max(1, n - 1)).sqrt())

@@ -173,7 +173,7 @@ def _pick_on(client: Any, job: Job, runs: Sequence[str], *, progress: Progress) 
         progress("Picking", done, len(runs))
     except (CancelledError, OSError) as error:
         raise InputError(
-            f"The scheduler is gone ({first_line(error)}), {len(names)} runs are left: the same command goes on."
+            f"The scheduler is gone ({first_line(error)}). Runs not finished: {len(names)}. The same command resumes."
         ) from error
     finally:
         client.cancel(list(names))

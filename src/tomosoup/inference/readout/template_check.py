@@ -21,7 +21,7 @@ from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from tomosoup.core.errors import InputError
+from tomosoup.core.errors import InputError, counted
 from tomosoup.core.types import Array, Picks, PicksBySpecies, Slices, Species, Volume
 from tomosoup.data.volumes.mrc import read_mrc
 from tomosoup.data.volumes.resampling import resampled
@@ -58,8 +58,8 @@ def read_maps(folder: Path, species: Sequence[str]) -> dict[str, Volume]:
         )
     if len(files) < 2:
         raise InputError(
-            f"{folder} has {len(files)} density maps; expected two or more, called after species that are taken for "
-            f"each other: SPECIES.mrc ({called})."
+            f"{folder} has {counted(len(files), 'density map')}; expected two or more, named after species that are "
+            f"taken for each other: SPECIES.mrc ({called})."
         )
     maps = {name: read_mrc(files[name]) for name in species if name in files}
     for name, density in maps.items():

@@ -11,7 +11,7 @@ from typing import Any
 from lightning.pytorch.utilities import rank_zero_only
 
 from tomosoup.core.config import Options
-from tomosoup.core.errors import InputError
+from tomosoup.core.errors import InputError, counted
 from tomosoup.core.files import refuse_existing
 from tomosoup.core.types import PicksBySpecies, Species
 from tomosoup.data.options import AnnotatedData
@@ -147,7 +147,7 @@ def hold_out(examples: list[Example], fold: int, species: Sequence[Species]) -> 
     """
     if not 0 <= fold < len(examples) or len(examples) < 2:
         raise InputError(
-            f"Fold {fold} holds out one of {len(examples)} annotated runs and trains on the others: "
+            f"Fold {fold} holds out one of {counted(len(examples), 'annotated run')} and trains on the others: "
             f"expected at least 2 runs and a fold from 0 to {len(examples) - 1}."
         )
     held_out = examples.pop(fold)
