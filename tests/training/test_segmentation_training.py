@@ -22,7 +22,7 @@ from tomosoup.models.nets.options import UNet3dOptions
 from tomosoup.models.window_plan import WindowPlan
 from tomosoup.simulation.options import ReconstructionOptions
 from tomosoup.simulation.project import simulate
-from tomosoup.training.learner import HELD_OUT_LOSS, Learner, running_average, tile_loss
+from tomosoup.training.learner import HELD_OUT_LOSS, Learner, tile_loss
 from tomosoup.training.options import AugmentationOptions, Execution, LossOptions, PretrainingOptions, TrainingRecipe
 from tomosoup.training.run.best_epochs import kept_checkpoints
 from tomosoup.training.run.folds import as_start
@@ -148,9 +148,44 @@ def test_the_loss_over_tiles_is_that_of_the_whole_where_one_tile_covers_it() -> 
     assert tile_loss(output, one, [A, B], TINY_LABELS) == pytest.approx(float(expected))
 
 
-def test_the_average_is_the_weights_until_it_begins() -> None:
-    average, now, then = running_average(0.9, after=3), torch.tensor(1.0), torch.tensor(0.0)
-    assert [float(average(then, now, n)) for n in range(5)] == pytest.approx([1, 1, 1, 0.1, 0.1])
+def averages(project: Path, folder: Path, **changes: Any) -> tuple[list[float], list[float]]:
+    """A weight of the net before each update of two epochs, and in the average after each epoch."""
+    weights: list[float] = []
+    averaged: list[float] = []
+
+    def first_weight(net: torch.nn.Module) -> float:
+        return next(net.parameters()).detach().flatten()[0].item()
+
+    class Noted(Learner):
+        def on_train_batch_start(self, *_: Any) -> None:
+            weights.append(first_weight(self.net))
+
+        def validation_step(self, *given: Any) -> None:
+            averaged.append(first_weight(self.net))
+            super().validation_step(*given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tomosoup.training.train.Learner", Noted)
+        train(project, recipe(epochs=2, crops_per_tomogram=12, **changes), folder=folder)
+    return weights, averaged
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_the_average_is_the_weights_until_it_begins_and_takes_them_in_before_or_after_each_update(
+    project_folder: Path, tmp_path: Path, before: bool
+) -> None:
+    """Four updates an epoch; a copy for six updates, then 0.9 of the average and 0.1 of the weights."""
+    weights, (first, second) = averages(
+        project_folder, tmp_path, average_decay=0.9, average_after=6, average_before_update=before
+    )
+    assert len(weights) == 8
+    if before:
+        copy = weights[5]
+        assert first == weights[3]
+        assert second == pytest.approx(0.9 * (0.9 * copy + 0.1 * weights[6]) + 0.1 * weights[7], rel=1e-5)
+    else:
+        assert first == weights[4]
+        assert second != pytest.approx(0.9 * (0.9 * weights[5] + 0.1 * weights[6]) + 0.1 * weights[7], rel=1e-5)
 
 
 def test_a_net_that_labels_voxels_learns_and_its_checkpoint_is_enough(project_folder: Path, tmp_path: Path) -> None:
@@ -165,23 +200,37 @@ def test_a_net_that_labels_voxels_learns_and_its_checkpoint_is_enough(project_fo
     assert checkpoint.net()(torch.randn(1, 1, 16, 16, 16)).shape == (1, 3, 16, 16, 16)
 
 
-def test_the_learning_rate_halves_when_the_held_out_loss_stalls_and_training_stops_early(
-    project_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("patience", "plateau", "rates"),
+    [
+        (4, None, [1e-3, 1e-3, 1e-3, 1e-3, 5e-4]),  # half of the patience
+        (4, 1, [1e-3, 1e-3, 1e-3, 5e-4, 5e-4]),
+        (2, 4, [1e-3, 1e-3, 1e-3]),  # stops before the rate falls, as the 8th place's pretraining of its big net
+    ],
+)
+def test_the_learning_rate_halves_after_the_plateaus_patience_and_training_stops_after_its_own(
+    project_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    patience: int,
+    plateau: int | None,
+    rates: list[float],
 ) -> None:
-    """With a loss that never falls: half the rate after half the patience, an end after all of it."""
-    rates: list[float] = []
+    """With a loss that never falls."""
+    seen: list[float] = []
 
     def note(self: Learner) -> None:
-        rates.append(self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
+        seen.append(self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
 
     monkeypatch.setattr("tomosoup.training.learner.tile_loss", lambda *_: 1.0)
     monkeypatch.setattr(Learner, "on_train_epoch_start", note, raising=False)
-    stalled = recipe(schedule="plateau", patience=4, best_by="loss", epochs=50, learning_rate=1e-3)
+    lengths = {"patience": patience, "plateau_patience": plateau}
+    stalled = recipe(schedule="plateau", **lengths, best_by="loss", epochs=50, learning_rate=1e-3)
     checkpoint = train(project_folder, stalled, folder=tmp_path)
-    assert rates == [1e-3, 1e-3, 1e-3, 1e-3, 5e-4]
+    assert seen == rates
     assert checkpoint.history[-1].epoch == 1  # of equals the first
     again = train(project_folder, stalled, folder=tmp_path, execution=Execution(resume=True))
-    assert len(rates) == 5  # nothing was left to do
+    assert len(seen) == len(rates)  # nothing was left to do
     assert again.history == checkpoint.history
     with pytest.raises(InputError, match="started with another learning_rate: give the same options"):
         train(
@@ -355,12 +404,18 @@ def test_the_four_soup_recipes_hold_the_8th_places_numbers() -> None:
     assert {n: (r.net.channels, r.net.residual_units, r.net.dropout) for n, r in found.items()} == {  # type: ignore[union-attr]
         "tiny": ((32, 64, 128, 128), 1, 0.3),
         "medium": ((32, 64, 128, 256), 2, 0.3),
-        "big": ((32, 96, 256, 384), 2, 0.2),
-        "big-all": ((32, 96, 256, 384), 2, 0.2),
+        "big": ((32, 96, 256, 384), 2, 0.0),
+        "big-all": ((32, 96, 256, 384), 2, 0.0),
     }
+    assert {n: r.for_pretraining().net.dropout for n, r in found.items()} == {  # type: ignore[union-attr]
+        "tiny": 0.3, "medium": 0.3, "big": 0.2, "big-all": 0.2
+    }  # fmt: skip
     assert {n: r.crops_per_tomogram for n, r in found.items()} == {"tiny": 24, "medium": 16, "big": 16, "big-all": 16}
     assert {n: (r.pretraining.patience, r.patience) for n, r in found.items()} == {
-        "tiny": (30, 32), "medium": (30, 16), "big": (100, 100), "big-all": (100, 100)
+        "tiny": (30, 32), "medium": (30, 16), "big": (30, 100), "big-all": (30, 100)
+    }  # fmt: skip
+    assert {n: (r.for_pretraining().plateau_patience, r.plateau_patience) for n, r in found.items()} == {
+        "tiny": (None, None), "medium": (None, None), "big": (50, 50), "big-all": (50, 50)
     }  # fmt: skip
     three = ("ctfdeconvolved", "isonetcorrected")
     assert {n: r.extra_tomo_types for n, r in found.items()} == {
@@ -373,7 +428,9 @@ def test_the_four_soup_recipes_hold_the_8th_places_numbers() -> None:
         assert r.batch_size == r.crops_per_tomogram  # an update is one tomogram
         assert (r.crop, r.learning_rate, r.schedule, r.best_by) == ((128, 128, 128), 1e-3, "plateau", "loss")
         assert (r.loss.name, r.normalisation, r.segments_voxels) == ("dice", "volume", True)
-        assert (r.average_decay, r.average_after) == ((0.999, 1000) if "big" in name else (0.0, 0))
+        average = r.average_decay, r.average_after, r.average_before_update
+        assert average == ((0.99, 100, True) if "big" in name else (0.0, 0, False))
+        assert 6 * r.crops_per_tomogram // r.batch_size == 6  # updates of an epoch on six denoised tomograms
         assert r.augmentation == AugmentationOptions(affine_probability=0.0, intensity_probability=0.0)
         theirs = WindowPlan(shape=(160, 384, 384), stride=(120, 288, 288), weighting="gaussian", border="inside")
         assert PickingPlan.read("soup").windows(r.windows) == theirs
@@ -381,10 +438,16 @@ def test_the_four_soup_recipes_hold_the_8th_places_numbers() -> None:
         assert r.for_pretraining().patience == r.pretraining.patience
 
 
+def test_fine_tuning_from_a_file_has_the_dropout_of_the_recipe() -> None:
+    pretrained = TrainingRecipe.read("soup-big").for_pretraining().net
+    assert pretrained.dropout == 0.2  # type: ignore[union-attr]
+    assert TrainingRecipe.read("soup-big").with_net(pretrained).net.dropout == 0  # type: ignore[union-attr]
+
+
 def test_what_does_not_go_together_in_a_recipe_is_said() -> None:
     for changes, message in (
         ({"loss": LossOptions()}, "`loss.name` must be dice for segmentation models"),
-        ({"schedule": "plateau"}, "the plateau schedule needs `patience`"),
+        ({"schedule": "plateau"}, "the plateau schedule needs `patience` or `plateau_patience`"),
     ):
         with pytest.raises(ValidationError, match=message):
             recipe(**changes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import lightning.pytorch as pl
@@ -58,15 +58,6 @@ def mixed_loss(net: nn.Module, windows: Tensor, targets: Tensor, *, recipe: Loss
     output = net(mix.weight * windows + (1 - mix.weight) * windows[order])
     own, partners = training_loss(output, targets, recipe), training_loss(output, targets[order], recipe)
     return mix.weight * own + (1 - mix.weight) * partners
-
-
-def running_average(decay: float, *, after: int) -> Callable[[Tensor, Tensor, int | Tensor], Tensor]:
-    """The rule that updates the average of the weights: a copy of them for `after` updates, then a running average."""
-
-    def average(averaged: Tensor, current: Tensor, updates: int | Tensor) -> Tensor:
-        return current if updates < after else decay * averaged + (1 - decay) * current
-
-    return average
 
 
 def tile_loss(output: Volume, example: Example, species: Sequence[Species], recipe: TrainingRecipe) -> float:
@@ -182,10 +173,11 @@ class Learner(pl.LightningModule):
         """AdamW in one kernel, with the cosine stepped every update or the plateau at every validation."""
         optimizer = torch.optim.AdamW(self._groups(), weight_decay=self.recipe.weight_decay, fused=True)
         if self.recipe.schedule == "plateau":
-            assert self.recipe.patience is not None  # the recipe sees to that
-            plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
-                optimizer, factor=0.5, patience=self.recipe.patience // 2
-            )
+            patience = self.recipe.plateau_patience
+            if patience is None:
+                assert self.recipe.patience is not None  # the recipe sees to that
+                patience = self.recipe.patience // 2
+            plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=patience)
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": HELD_OUT_LOSS}}
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer,
@@ -220,21 +212,3 @@ class Learner(pl.LightningModule):
             if state is not None and isinstance(callback, ModelCheckpoint):
                 old, new = str(state["dirpath"]), str(callback.dirpath)
                 checkpoint["callbacks"][callback.state_key] = moved(state, old, new)
-
-
-class Reporter(pl.Callback):
-    """Reports to `progress` how many updates are done."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-        self.what = "Training"
-
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """One update more."""
-        self.progress(self.what, trainer.global_step, int(trainer.estimated_stepping_batches))
-
-    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Show the latest score."""
-        if isinstance(module, Learner) and module.results:
-            self.what = f"Training (held-out F4 {module.results['f4']:.3f})"
-            self.progress(self.what, trainer.global_step, int(trainer.estimated_stepping_batches))

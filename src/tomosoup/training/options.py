@@ -34,6 +34,8 @@ class PretrainingOptions(Options):
     """Epochs of the pretraining; by default those of the training."""
     patience: Annotated[int, Ge(1)] | None = None
     """Patience of the pretraining; by default that of the training."""
+    dropout: Annotated[float, Ge(0), Lt(1)] | None = None
+    """Dropout of a segmentation model in the pretraining; by default that of the training."""
 
 
 class TrainingRecipe(Recipe):
@@ -79,9 +81,12 @@ class TrainingRecipe(Recipe):
     equally often. With a batch of this size, every update sees one tomogram."""
     schedule: Literal["cosine", "plateau"] = "cosine"
     """How the learning rate falls. cosine: to 0 at the last update. plateau: by half, whenever the loss on the held-out
-    run has not fallen for half the patience."""
+    run has not fallen for `plateau_patience` validations."""
     patience: Annotated[int, Ge(1)] | None = None
     """Stop after this many validations without a lower loss on the held-out run; by default never."""
+    plateau_patience: Annotated[int, Ge(0)] | None = None
+    """Validations without a lower loss before the learning rate falls (plateau schedule); by default half the
+    `patience`."""
     best_by: Literal["f4", "loss"] = "f4"
     """Measure on the held-out run that chooses the best weights."""
     keep_best: Annotated[int, Ge(1)] = 1
@@ -100,6 +105,9 @@ class TrainingRecipe(Recipe):
     """Decay of the running average of the weights, which is validated and kept; 0 keeps the weights as they are."""
     average_after: Annotated[int, Ge(0)] = 0
     """Updates before the averaging begins."""
+    average_before_update: bool = False
+    """Take the weights into the average before each update in place of after it, as the 8th place's program does: the
+    average then lags by one update."""
     norm_crops: Annotated[int, Ge(0)] = 0
     """Training crops, as large as the windows, on which the batch norm statistics of the averaged net are estimated
     before each validation; 0 keeps the average of the training's statistics."""
@@ -125,14 +133,21 @@ class TrainingRecipe(Recipe):
         return self.crop_shape or self.windows.shape
 
     def with_net(self, net: Architecture) -> TrainingRecipe:
-        """The same recipe for existing weights of this net. Raises `InputError` where it does not suit the net."""
-        return TrainingRecipe.of(
-            {**self.model_dump(), "net": net.given_weights().model_dump()}, source="the weights to start from"
-        )
+        """The same recipe for existing weights of this net; between nets of one kind the dropout stays the recipe's.
+
+        Raises `InputError` where the recipe does not suit the net.
+        """
+        options = net.given_weights().model_dump()
+        if isinstance(net, UNet3dOptions) and isinstance(self.net, UNet3dOptions):
+            options["dropout"] = self.net.dropout
+        return TrainingRecipe.of({**self.model_dump(), "net": options}, source="the weights to start from")
 
     def for_pretraining(self) -> TrainingRecipe:
         """The recipe of the pretraining: with the changes of `pretraining`, on one tomogram type."""
         different = {name: value for name, value in self.pretraining if value is not None}
+        dropout = different.pop("dropout", None)
+        if dropout is not None and self.segments_voxels:
+            different["net"] = self.net.model_copy(update={"dropout": dropout})
         return self.model_copy(update={**different, "extra_tomo_types": (), "validate_every": 1})
 
     @model_validator(mode="after")
@@ -151,8 +166,8 @@ class TrainingRecipe(Recipe):
 
     @model_validator(mode="after")
     def _a_plateau_has_a_length(self) -> Self:
-        if self.schedule == "plateau" and self.patience is None:
-            raise ValueError("the plateau schedule needs `patience`: set it")
+        if self.schedule == "plateau" and self.patience is None and self.plateau_patience is None:
+            raise ValueError("the plateau schedule needs `patience` or `plateau_patience`: set one of them")
         return self
 
     @model_validator(mode="after")

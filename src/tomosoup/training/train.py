@@ -9,7 +9,6 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, WeightAveraging
 from lightning.pytorch.loggers import CSVLogger
 from timm.layers import convert_sync_batchnorm
 from torch import Tensor
@@ -24,9 +23,10 @@ from tomosoup.inference.engines.choice import best_device
 from tomosoup.models.adapt import for_species
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.history import Trained
-from tomosoup.training.learner import HELD_OUT_LOSS, Learner, Reporter, running_average
+from tomosoup.training.learner import Learner
 from tomosoup.training.options import Execution, TrainingRecipe
 from tomosoup.training.run.best_epochs import kept_checkpoints
+from tomosoup.training.run.callbacks import callbacks
 from tomosoup.training.run.folds import first_process, hold_out
 from tomosoup.training.run.lightning_adapter import ShuffledByEpoch, WholeFiles, interrupts_pass, only_our_words
 from tomosoup.training.run.resume import identity_of, keep_log, stopped_by_itself
@@ -177,30 +177,10 @@ def _assemble(
             log_every_n_steps=1,
             enable_progress_bar=False,
             enable_model_summary=False,
-            callbacks=_callbacks(recipe, folder, progress),
+            callbacks=callbacks(recipe, folder, progress),
             plugins=[WholeFiles()],
         )
     return module, trainer, loader
-
-
-def _callbacks(recipe: TrainingRecipe, folder: Path, progress: Progress) -> list[Callback]:
-    chosen_by = {"f4": ("f4", "max"), "loss": (HELD_OUT_LOSS, "min")}[recipe.best_by]
-    callbacks = [
-        WeightAveraging(avg_fn=running_average(recipe.average_decay, after=recipe.average_after)),
-        ModelCheckpoint(
-            folder,
-            filename="best-{epoch}",
-            auto_insert_metric_name=False,
-            monitor=chosen_by[0],
-            mode=chosen_by[1],
-            save_top_k=recipe.keep_best,
-            enable_version_counter=False,
-        ),
-    ]
-    if recipe.patience is not None:
-        callbacks.append(EarlyStopping(HELD_OUT_LOSS, patience=recipe.patience, check_on_train_epoch_end=False))
-    last = ModelCheckpoint(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
-    return [*callbacks, last, Reporter(progress)]
 
 
 def batch_of_each_device(crops: Crops, accelerator: str, devices: int) -> int:
