@@ -6,7 +6,7 @@ import torch
 
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.nets.build import build_net
-from tomosoup.models.nets.options import Architecture, NetOptions, UNet3dOptions
+from tomosoup.models.nets.options import Architecture, NetOptions, PyramidOptions, UNet3dOptions
 from tomosoup.models.window_plan import WindowPlan
 
 BACKBONES = ("mobilenetv3_small_050", "resnet10t", "edgenext_xx_small")
@@ -19,6 +19,16 @@ A2 = NetOptions(
     depth_mixing=True,
     decoder_widths=(8, 12, 10, 8),
 )
+A2_OTHER = PyramidOptions(
+    separable_norm=True,
+    aspp=True,
+    convolutions=2,
+    attention="both",
+    attention_form="max",
+    interpolation="trilinear-corners",
+    head="1x1x1",
+)
+"""All that the paper leaves open, otherwise than by default."""
 B = UNet3dOptions(channels=(4, 6, 8, 10), residual_units=2, dropout=0.2)
 CHANGES: dict[str, Architecture] = {
     **{f"A1-{b}": A1.model_copy(update={"backbone": b}) for b in BACKBONES},
@@ -29,6 +39,8 @@ CHANGES: dict[str, Architecture] = {
     "A1-mixing": A1.model_copy(update={"depth_mixing": True}),
     "A2-deep": A2.model_copy(update={"depth_stride_limit": 16, "input_slices": 5}),
     "A2-convolution": A2.model_copy(update={"depth_reduction": "convolution"}),
+    "A2-other": A2.model_copy(update={"mixing_kernel": "3x3x3", "pyramid": A2_OTHER}),
+    "A2-no-attention": A2.model_copy(update={"pyramid": PyramidOptions(attention="none", interpolation="nearest")}),
     "B": B,
 }
 TINY_RECIPE = """

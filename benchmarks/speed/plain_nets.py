@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tomosoup.models.nets.convolution import Conv3x3x3
+from tomosoup.models.nets.blocks.convolution import Conv3x3x3
 from tomosoup.models.nets.shuffle_unet import UpStep
 
 Net = TypeVar("Net", bound=nn.Module)

@@ -16,6 +16,8 @@ from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.convert import convert
 from tomosoup.models.history import Converted
+from tomosoup.models.nets.build import build_net
+from tomosoup.models.nets.options import NetOptions
 
 
 @pytest.fixture(scope="module")
@@ -131,12 +133,33 @@ def test_other_files_are_told_apart(tmp_path: Path) -> None:
     torch.save([1, 2], path)
     with pytest.raises(InputError, match="holds no table of weights"):
         convert(path)
-    torch.save({"state_dict": {"model.fc.weight": torch.zeros(2)}}, path)
-    with pytest.raises(InputError, match="holds neither the 4th place's net A1"):
+
+
+def test_a_file_of_an_unknown_layout_is_described_so_that_it_can_be_reported(tmp_path: Path) -> None:
+    path = tmp_path / "tattaka.ckpt"
+    state = {f"model.encoder.layer{i}.weight": torch.zeros(i + 1, 3) for i in range(9)}
+    torch.save({"state_dict": state}, path)
+    with pytest.raises(InputError) as told:
         convert(path)
-    torch.save({"state_dict": {"model.segmentation_head.weight": torch.zeros(2)}}, path)
-    with pytest.raises(InputError, match=r"holds another net than A1 .*got nothing"):
+    said = str(told.value)
+    for name in ("segmentation_head.weight", "model.0.conv.unit0.conv.weight", "9 tensors of 135 values"):
+        assert name in said
+    assert "model.encoder.layer0.weight (1, 3), model.encoder.layer1.weight (2, 3)" in said
+    assert "layer5" in said
+    assert "layer6" not in said
+    assert "report these names" in said
+
+
+def test_a_file_that_holds_a_similar_net_is_told_by_what_differs(tmp_path: Path) -> None:
+    path = tmp_path / "x.ckpt"
+    state = {"segmentation_head.weight": torch.zeros(2), "stem.conv.weight": torch.zeros(5, 1, 5, 1, 1)}
+    torch.save({"state_dict": {f"model.{k}": v for k, v in (state | {"extra": torch.zeros(3)}).items()}}, path)
+    with pytest.raises(InputError, match="was taken for the 4th place's net A1 with six species") as told:
         convert(path)
+    expected = len(build_net(NetOptions(), classes=6).state_dict())
+    assert f"in {expected} weights: {expected - 2} missing (the first is encoder." in str(told.value)
+    assert "1 of another shape (the first is head.weight (384, 256, 1, 1, 1), got (2,))" in str(told.value)
+    assert "1 not known (the first is extra (3,))" in str(told.value)
     torch.save({"model.0.conv.unit0.conv.weight": torch.zeros(2)}, path)
-    with pytest.raises(InputError, match="holds a 3D U-Net that is none of the 8th place's"):
+    with pytest.raises(InputError, match=r"an 8th place's 3D U-Net .*tiny.*medium.*big 3D U-Net in \d+ weights"):
         convert(path)

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tomosoup.models.nets.convolution import Conv3x3x3, conv3x3x3, flat_weight, upsampled_conv, upsampled_weight
+from tomosoup.models.nets.blocks.convolution import Conv3x3x3, conv3x3x3, flat_weight, upsampled_conv, upsampled_weight
 
 
 def plain(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int = 1, groups: int = 1) -> Tensor:

@@ -13,8 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.speed.plain_nets import plain
 from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.inference.tiling.windows import fitted, window_regions
+from tomosoup.models.nets.blocks.convolution import Conv3x3x3, conv3x3x3, upsampled_conv
 from tomosoup.models.nets.build import build_net
-from tomosoup.models.nets.convolution import Conv3x3x3, conv3x3x3, upsampled_conv
 from tomosoup.models.nets.fused import STEPS, accelerate
 from tomosoup.models.nets.options import Architecture, NetOptions
 from tomosoup.training.options import TrainingRecipe

@@ -1,5 +1,6 @@
 """What every net promises."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,15 +9,19 @@ import torch
 import torch.nn.functional as F
 from pydantic import ValidationError
 from safetensors.torch import save_file
-from small_models import A1, A2, CHANGES
+from small_models import A1, A2, A2_OTHER, CHANGES
 
 from tomosoup.core.errors import InputError
+from tomosoup.core.types import Species
+from tomosoup.models.checkpoint import Checkpoint
+from tomosoup.models.nets.blocks.attention import Attention
+from tomosoup.models.nets.blocks.joint_pyramid import JointPyramid, SeparableBlock
+from tomosoup.models.nets.blocks.slice_encoder import SliceEncoder, SlicePicker, depth_step
 from tomosoup.models.nets.build import NETS, build_net
-from tomosoup.models.nets.options import NetOptions, net_differences
-from tomosoup.models.nets.pyramid_unet import Attention, JointPyramid
-from tomosoup.models.nets.slice_encoder import SliceEncoder, SlicePicker, depth_step
+from tomosoup.models.nets.options import NetOptions, PyramidOptions, net_differences, read_architecture
 from tomosoup.models.nets.tomo_net import HaloNet, TomoNet
 from tomosoup.models.nets.unet3d import UNet3d
+from tomosoup.models.window_plan import WindowPlan
 from tomosoup.training.options import TrainingRecipe
 
 
@@ -158,13 +163,119 @@ def test_depths_follow_the_papers_strides() -> None:
 
 
 @torch.inference_mode()
-def test_the_tattaka_net_at_full_size() -> None:
+def test_the_tattaka_net_has_the_parameters_and_shapes_that_its_parts_add_up_to() -> None:
     recipe = TrainingRecipe.read("tattaka")
     net = build_net(recipe.net.model_copy(update={"pretrained": False}), classes=6).eval()
     assert net.multiple == (4, 32, 32)
-    assert [s.channels for s in net.encoder.stages] == [64, 256, 512, 1024, 2048]
-    assert sum(p.numel() for p in net.parameters()) == 68_490_506
-    assert net(torch.zeros(1, 1, *recipe.windows.shape)).shape == (1, 6, *recipe.windows.shape)
+    assert [(s.channels, s.stride) for s in net.encoder.stages] == [
+        (64, (2, 2, 2)),
+        (256, (4, 4, 4)),
+        (512, (4, 8, 8)),
+        (1024, (4, 16, 16)),
+        (2048, (4, 32, 32)),
+    ]
+    backbone = sum(p.numel() for p in timm.create_model("resnetrs50", num_classes=0, in_chans=1).parameters())
+    norm = 2  # weights of a batch norm for each channel
+
+    def conv_block(inputs: int, outputs: int) -> int:
+        return 27 * inputs * outputs + norm * outputs
+
+    def attention(channels: int) -> int:
+        hidden = max(8, channels // 16)
+        return 2 * channels * hidden + hidden + channels + channels + 1
+
+    joint = sum(conv_block(c, 256) for c in (512, 1024, 2048))
+    depthwise, pointwise = 27 * 768 + norm * 768, 768 * 256 + norm * 256
+    blocks = sum(conv_block(i, o) + attention(o) for i, o in ((4 * 256, 256), (256 + 256, 128), (128 + 64, 64)))
+    head = 27 * 64 * 6 + 6
+    assert sum(p.numel() for p in net.parameters()) == (
+        1 + backbone + joint + 4 * (depthwise + pointwise) + blocks + head  # 1: the weight that picks slices
+    )
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def note(name: str) -> None:
+        net.get_submodule(name).register_forward_hook(lambda _, __, out: shapes.update({name: tuple(out.shape[1:])}))
+
+    for name in ("pyramid", "blocks.0", "blocks.1", "blocks.2", "head"):
+        net.get_submodule(name).register_forward_hook(
+            lambda _, __, out, name=name: shapes.update({name: out.shape[1:]})
+        )
+    net(torch.zeros(1, 1, *recipe.windows.shape))
+    assert shapes == {
+        "pyramid": (1024, 8, 16, 16),
+        "blocks.0": (256, 8, 16, 16),
+        "blocks.1": (128, 8, 32, 32),
+        "blocks.2": (64, 16, 64, 64),
+        "head": (6, 32, 128, 128),
+    }
+
+
+def test_a_batch_norm_stands_between_the_two_convolutions_of_a_separable_one_as_in_fastfcn() -> None:
+    block = SeparableBlock(6, 4, dilation=2, norm=True)
+    kinds = [type(module).__name__ for module in block]
+    assert kinds == ["Conv3x3x3", "BatchNorm3d", "Conv3d", "BatchNorm3d", "ReLU"]
+    assert block[0].groups == block[1].num_features == 6
+    x = torch.randn(2, 6, 3, 9, 9)
+    between = F.conv3d(x, block[0].weight, padding=(1, 2, 2), dilation=(1, 2, 2), groups=6)
+    normed = F.batch_norm(between, None, None, training=True)
+    expected = F.relu(F.batch_norm(F.conv3d(normed, block[2].weight), None, None, training=True))
+    torch.testing.assert_close(block(x), expected)
+
+
+def test_each_open_choice_of_the_pyramid_net_adds_the_weights_of_its_parts() -> None:
+    def parameters(**options: object) -> int:
+        net = build_net(A2.model_copy(update={"pyramid": PyramidOptions.of(options, source="a test")}), classes=5)
+        return sum(p.numel() for p in net.parameters())
+
+    usual, norm = parameters(), 2
+    widths, inputs = (12, 10, 8), (32, 12 + 64, 10 + 64)  # of the blocks of A2; resnet10t's two finest maps join them
+    assert parameters(separable_norm=True) - usual == 4 * norm * 24
+    assert parameters(convolutions=2) - usual == sum(27 * w * w + norm * w for w in widths)
+    assert parameters(head="1x1x1") - usual == -26 * 8 * 5
+
+    def attention(channels: int, least: int = 8) -> int:
+        hidden = max(least, channels // 16)
+        return 2 * channels * hidden + hidden + channels + channels + 1
+
+    assert parameters(attention="none") - usual == -sum(map(attention, widths))
+    assert parameters(attention="before") - usual == sum(map(attention, inputs)) - sum(map(attention, widths))
+    assert parameters(attention="both") - usual == sum(map(attention, inputs))
+    assert parameters(attention_least=1) - usual == sum(attention(w, 1) - attention(w) for w in widths)
+    branches = (32 * 8 + norm * 8) + 3 * (27 * 32 * 8 + norm * 8) + (32 * 8 + 8)
+    assert parameters(aspp=True) - usual == branches + 5 * 8 * 32 + norm * 32
+    for same in ({"attention_form": "max"}, {"interpolation": "nearest"}, {"interpolation": "trilinear-corners"}):
+        assert parameters(**same) == usual
+
+
+@torch.inference_mode()
+def test_a_checkpoint_without_the_open_choices_gives_what_it_gave() -> None:
+    """Its metadata, as version 0.1.0 wrote it, know none of them."""
+    today = Checkpoint({}, A2, (Species("ribosome", 150.0),), 10.0, WindowPlan())
+    stored = today.metadata()["architecture"]
+    assert not {"pyramid", "mixing_kernel"} & stored.keys()
+    assert read_architecture(stored, source="a file") == A2
+    torch.manual_seed(0)
+    net = build_net(A2, classes=1).eval()
+    assert {name for name in net.state_dict() if name.startswith("pyramid.branches.0.")} >= {
+        "pyramid.branches.0.0.weight",
+        "pyramid.branches.0.1.weight",
+        "pyramid.branches.0.2.running_mean",
+    }
+    other = A2.model_copy(update={"mixing_kernel": "3x3x3", "pyramid": A2_OTHER})
+    changed = replace(today, architecture=other)
+    assert changed.metadata()["architecture"]["pyramid"]["attention"] == "both"
+    assert read_architecture(changed.metadata()["architecture"], source="a file") == other
+    assert changed.fingerprint() != today.fingerprint()
+    assert "net.pyramid.aspp (False and True)" in today.differences(changed)
+
+
+@torch.inference_mode()
+def test_mixing_averages_along_z_or_over_the_whole_cube() -> None:
+    x = torch.randn(2, 3, 8, 4, 4)
+    cube = depth_step(A2.model_copy(update={"mixing_kernel": "3x3x3"}), channels=3, ratio=1)(x)
+    torch.testing.assert_close(cube, F.avg_pool3d(x, 3, stride=1, padding=1))
+    line = depth_step(A2, channels=3, ratio=1)(x)
+    torch.testing.assert_close(line, F.avg_pool3d(x, (3, 1, 1), stride=1, padding=(1, 0, 0)))
 
 
 @torch.inference_mode()
@@ -174,6 +285,8 @@ def test_attention_scales_by_channel_and_by_place() -> None:
     assert by_channel.shape == (1, 4, 1, 1, 1)
     assert by_place.shape == (1, 1, 2, 3, 3)
     torch.testing.assert_close(attention(x), x * (by_channel + by_place))
+    attention.form = "max"
+    torch.testing.assert_close(attention(x), torch.maximum(x * by_channel, x * by_place))
 
 
 @torch.inference_mode()

@@ -24,7 +24,13 @@ from tomosoup.data.options import Normalisation
 from tomosoup.data.volumes.voxel_size import same_voxel_size
 from tomosoup.models.history import History, read_history
 from tomosoup.models.nets.build import build_net
-from tomosoup.models.nets.options import Architecture, UNet3dOptions, net_differences, read_architecture
+from tomosoup.models.nets.options import (
+    Architecture,
+    UNet3dOptions,
+    net_differences,
+    read_architecture,
+    stored_options,
+)
 from tomosoup.models.nets.tomo_net import TomoNet
 from tomosoup.models.shipped import checkpoint_file
 from tomosoup.models.window_plan import WindowPlan
@@ -108,7 +114,7 @@ class Checkpoint:
         """All but the weights, in JSON's types."""
         return {
             "format": FORMAT,
-            "architecture": self.architecture.model_dump(mode="json"),
+            "architecture": stored_options(self.architecture),
             "species": [asdict(s) for s in self.species],
             "voxel_size": self.voxel_size,
             "windows": self.windows.model_dump(mode="json"),

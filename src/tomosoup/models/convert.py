@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from pickle import UnpicklingError
@@ -15,7 +16,7 @@ from torch import Tensor
 from tomosoup.core.errors import InputError, first_line
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.data.options import Normalisation
-from tomosoup.models.checkpoint import Checkpoint
+from tomosoup.models.checkpoint import Checkpoint, shapes_of
 from tomosoup.models.history import Converted
 from tomosoup.models.nets.build import build_net
 from tomosoup.models.nets.options import Architecture, NetOptions, UNet3dOptions
@@ -31,27 +32,70 @@ A1_SPECIES = (
 )
 """Channels of the 4th place's net A1, in its authors' order: beta-amylase, which is not scored, comes last (their
 training program, github.com/yu4u/kaggle-czii-4th)."""
-A1_NORMALISATION = Normalisation(mean=5.2577832e-08, deviation=7.199929e-06)
-"""Of the contest's training tomograms, kind denoised."""
-A1_WINDOWS = WindowPlan(weighting="pyramid")
-"""Their inference."""
 CONTEST_VOXEL_SIZE = 10.012444
 """Å a voxel of the contest's tomograms, on whose `denoised` kind the nets were trained."""
-A1_FIRST_VOXEL, SOUP_FIRST_VOXEL = -0.5, 0.0
-"""Where the two teams read the centre of voxel 0, in voxels. A1's is where this data has it, and where the contest's
-folders are opened; the 8th place reads picks half a voxel further, and `first_voxel=0` gives its coordinates."""
-AVERAGED, PLAIN = "model_ema.module.", "model."
-"""Where in the published Lightning files of A1 the averaged and the last weights stand."""
-SOUPS = {
-    "tiny": UNet3dOptions(channels=(32, 64, 128, 128), residual_units=1, dropout=0.3),
-    "medium": UNet3dOptions(channels=(32, 64, 128, 256), residual_units=2, dropout=0.3),
-    "big": UNet3dOptions(channels=(32, 96, 256, 384), residual_units=2, dropout=0.2),
+FIRST = 6
+"""How many of a file's weights a message names."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a team's published files hold a net, and how they use it. A new one takes an entry in `LAYOUTS`, no code."""
+
+    key: str
+    """The weight that tells these files, by the authors' name."""
+    prefixes: tuple[str, ...]
+    """What may stand before the names; the averaged weights, if a file has them, behind the first."""
+    our_name: Callable[[str], str]
+    """The authors' name of a weight, without the prefix -> ours."""
+    nets: Mapping[str, Architecture]
+    """The nets that such a file may hold, by what they are called."""
+    species: tuple[str, ...]
+    """The contest's species in the order of the net's channels."""
+    windows: WindowPlan
+    """Of the authors' inference."""
+    first_voxel: float
+    """Where the authors read the centre of voxel 0, in voxels. -0.5 is where this data has it, and where the contest's
+    folders are opened; the 8th place reads picks half a voxel further, and `first_voxel=0` gives its coordinates."""
+    normalisation: Normalisation = field(default_factory=Normalisation)
+
+
+def our_name_of_a1(key: str) -> str:
+    """Our name of a weight of the published net A1."""
+    key = re.sub(r"^backbone\.", "encoder.backbone.", key).replace("stem.conv", "encoder.slices")
+    key = key.replace("segmentation_head", "head").replace("conv3ds", "skips").replace(".block.", ".")
+    return re.sub(r"decoder\.blocks\.(\d)\.conv(\d)", lambda m: f"steps.{m[1]}.{int(m[2]) - 1}", key)
+
+
+LAYOUTS = {
+    "the 4th place's net A1": Layout(
+        key="segmentation_head.weight",
+        prefixes=("model_ema.module.", "model.", ""),
+        our_name=our_name_of_a1,
+        nets={"4th place's net A1": NetOptions()},
+        species=A1_SPECIES,
+        windows=WindowPlan(weighting="pyramid"),
+        first_voxel=-0.5,
+        # Of the contest's training tomograms, kind denoised.
+        normalisation=Normalisation(mean=5.2577832e-08, deviation=7.199929e-06),
+    ),
+    "an 8th place's 3D U-Net": Layout(
+        key="model.0.conv.unit0.conv.weight",
+        prefixes=("ema_model.module.", "model.", ""),
+        our_name=lambda key: f"unet.{key}",
+        nets={
+            "8th place's tiny 3D U-Net": UNet3dOptions(channels=(32, 64, 128, 128), residual_units=1, dropout=0.3),
+            "8th place's medium 3D U-Net": UNet3dOptions(channels=(32, 64, 128, 256), residual_units=2, dropout=0.3),
+            "8th place's big 3D U-Net": UNet3dOptions(channels=(32, 96, 256, 384), residual_units=2, dropout=0.2),
+        },
+        species=tuple(s.name for s in CONTEST_SPECIES),
+        windows=WindowPlan(shape=(160, 384, 384), stride=(120, 288, 288), weighting="gaussian", border="inside"),
+        first_voxel=0.0,
+    ),
 }
-"""The 8th place's nets."""
-SOUP_WINDOWS = WindowPlan(shape=(160, 384, 384), stride=(120, 288, 288), weighting="gaussian", border="inside")
-"""Their inference: overlap a quarter."""
-SOUP_AVERAGED = "ema_model.module."
-"""Where in their files the averaged weights stand, behind nothing or behind `PLAIN` the others."""
+"""What is known of published files, by what they hold. The authors of the 4th place's second net (A2) published no
+program that could be read here; once the names in their files are known, a `Layout` with a map of names is all it
+takes."""
 
 
 def convert(path: str | Path) -> Checkpoint:
@@ -59,96 +103,74 @@ def convert(path: str | Path) -> Checkpoint:
 
     The 4th place's are Lightning checkpoints of net A1; species in the authors' order, the grey values' constants,
     voxel size and windows are theirs. The 8th place's are soups of 3D U-Nets, bare or under "state_dict"; each volume
-    is standardised by itself. Neither published thresholds. Only tensors and plain values are read, never code. Raises
-    `InputError` for a file that is missing, holds anything else, or holds another net.
+    is standardised by itself. No file holds thresholds. Only tensors and plain values are read, never code. Raises
+    `InputError` for a file that is missing, holds anything else, or holds another net; it names the weights that were
+    expected and those that the file has.
     """
     path = Path(path)
     state = read_state(path)
-    if (prefix := _prefix(state, "segmentation_head.weight", AVERAGED, PLAIN, "")) is not None:
-        return _convert_a1(path, state, prefix)
-    if (prefix := _prefix(state, "model.0.conv.unit0.conv.weight", SOUP_AVERAGED, PLAIN, "")) is not None:
-        return _convert_soup(path, state, prefix)
+    for what, layout in LAYOUTS.items():
+        for prefix in layout.prefixes:
+            if f"{prefix}{layout.key}" in state:
+                return _converted(path, state, what, prefix)
+    expected = " or ".join(f"{layout.key} ({what})" for what, layout in LAYOUTS.items())
     raise InputError(
-        f"{path} holds neither the 4th place's net A1 (no weight segmentation_head.weight) nor an 8th place's 3D U-Net "
-        "(no weight model.0.conv.unit0.conv.weight): expected one of the .ckpt or .pth files that they published."
+        f"{path} holds none of the nets that can be converted: expected the weight {expected}, got "
+        f"{_described(state)}. If the 4th or the 8th place published this file, report these names."
     )
 
 
-def _prefix(state: Mapping[str, Tensor], key: str, *prefixes: str) -> str | None:
-    """The first prefix (it may be empty) behind which `key` stands."""
-    return next((prefix for prefix in prefixes if f"{prefix}{key}" in state), None)
-
-
-def _convert_a1(path: Path, state: Mapping[str, Tensor], prefix: str) -> Checkpoint:
-    architecture = NetOptions()
-    weights = {our_name(key.removeprefix(prefix)): value for key, value in state.items() if key.startswith(prefix)}
-    by_name = {s.name: s for s in CONTEST_SPECIES}
-    return Checkpoint(
-        weights=_fitting(path, weights, architecture, classes=len(A1_SPECIES)),
-        architecture=architecture,
-        species=tuple(by_name[name] for name in A1_SPECIES),
-        voxel_size=CONTEST_VOXEL_SIZE,
-        windows=A1_WINDOWS,
-        normalisation=A1_NORMALISATION,
-        history=(_event(path, "4th place's net A1", averaged=prefix == AVERAGED, first_voxel=A1_FIRST_VOXEL),),
-    )
-
-
-def _convert_soup(path: Path, state: Mapping[str, Tensor], prefix: str) -> Checkpoint:
-    weights = {f"unet.{k.removeprefix(prefix)}": v for k, v in state.items() if k.startswith(prefix)}
-    shapes = {name: tuple(value.shape) for name, value in weights.items()}
-    classes = len(CONTEST_SPECIES)
-    for name, architecture in SOUPS.items():
-        expected = build_net(architecture, classes=classes).state_dict()
-        if {k: tuple(v.shape) for k, v in expected.items()}.items() <= shapes.items():
+def _converted(path: Path, state: Mapping[str, Tensor], what: str, prefix: str) -> Checkpoint:
+    """The checkpoint of a file whose layout is known. Raises `InputError` where it is none of the layout's nets."""
+    layout, by_name = LAYOUTS[what], {s.name: s for s in CONTEST_SPECIES}
+    weights = {layout.our_name(k.removeprefix(prefix)): v for k, v in state.items() if k.startswith(prefix)}
+    found = {name: tuple(value.shape) for name, value in weights.items()}
+    differences = []
+    for net, architecture in layout.nets.items():
+        expected = shapes_of(build_net(architecture, classes=len(layout.species)).state_dict())
+        if expected.items() <= found.items():
+            event = Converted(
+                tomosoup=version("tomosoup"),
+                file=path.name,
+                net=net,
+                averaged=prefix == layout.prefixes[0],
+                data={"kind": "denoised", "voxel_size": CONTEST_VOXEL_SIZE, "first_voxel": layout.first_voxel},
+            )
             return Checkpoint(
-                weights={k: weights[k] for k in expected},
+                weights={name: weights[name] for name in expected},
                 architecture=architecture,
-                species=CONTEST_SPECIES,
+                species=tuple(by_name[name] for name in layout.species),
                 voxel_size=CONTEST_VOXEL_SIZE,
-                windows=SOUP_WINDOWS,
-                history=(
-                    _event(
-                        path,
-                        f"8th place's {name} 3D U-Net",
-                        averaged=prefix == SOUP_AVERAGED,
-                        first_voxel=SOUP_FIRST_VOXEL,
-                    ),
-                ),
+                windows=layout.windows,
+                normalisation=layout.normalisation,
+                history=(event,),
             )
-    raise InputError(f"{path} holds a 3D U-Net that is none of the 8th place's ({', '.join(SOUPS)}, 7 outputs).")
-
-
-def _event(path: Path, net: str, *, averaged: bool, first_voxel: float) -> Converted:
-    return Converted(
-        tomosoup=version("tomosoup"),
-        file=path.name,
-        net=net,
-        averaged=averaged,
-        data={"kind": "denoised", "voxel_size": CONTEST_VOXEL_SIZE, "first_voxel": first_voxel},
+        differences.append(f"from the {net} in {_difference(expected, found)}")
+    raise InputError(
+        f"{path} was taken for {what} with six species, as it has {prefix}{layout.key}, but differs "
+        f"{'; '.join(differences)}. It holds {_described(state)}."
     )
 
 
-def _fitting(
-    path: Path, weights: Mapping[str, Tensor], architecture: Architecture, *, classes: int
-) -> dict[str, Tensor]:
-    """Those of the weights that the net has. Raises `InputError` where one is missing or of another shape."""
-    expected = build_net(architecture, classes=classes).state_dict()
-    for name, value in expected.items():
-        if name not in weights or weights[name].shape != value.shape:
-            found = tuple(weights[name].shape) if name in weights else "nothing"
-            raise InputError(
-                f"{path} holds another net than A1 with ConvNeXt Nano and six species: at {name} expected "
-                f"{tuple(value.shape)}, got {found}."
-            )
-    return {name: weights[name] for name in expected}
+def _difference(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> str:
+    """How many weights are missing, of another shape or not known, and the first of each."""
+    missing = [f"{name} {shape}" for name, shape in expected.items() if name not in found]
+    other = [f"{n} {s}, got {found[n]}" for n, s in expected.items() if n in found and found[n] != s]
+    unknown = [f"{name} {shape}" for name, shape in found.items() if name not in expected]
+    parts = (
+        (missing, "missing"),
+        (other, "of another shape"),
+        (unknown, "not known"),
+    )
+    said = [f"{len(names)} {what} (the first is {names[0]})" for names, what in parts if names]
+    return f"{len(expected)} weights: {', '.join(said)}"
 
 
-def our_name(key: str) -> str:
-    """Our name of a weight of the published net A1."""
-    key = re.sub(r"^backbone\.", "encoder.backbone.", key).replace("stem.conv", "encoder.slices")
-    key = key.replace("segmentation_head", "head").replace("conv3ds", "skips").replace(".block.", ".")
-    return re.sub(r"decoder\.blocks\.(\d)\.conv(\d)", lambda m: f"steps.{m[1]}.{int(m[2]) - 1}", key)
+def _described(state: Mapping[str, Tensor]) -> str:
+    """How many weights a file holds, and the names and shapes of the first."""
+    first = ", ".join(f"{name} {tuple(value.shape)}" for name, value in list(state.items())[:FIRST])
+    values = sum(value.numel() for value in state.values())
+    return f"{len(state)} tensors of {values:,} values{f', the first {first}' if first else ''}"
 
 
 def read_state(path: Path) -> Mapping[str, Tensor]:

@@ -16,9 +16,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from tomosoup.core.config import ZYX
-from tomosoup.models.nets.convolution import FLAT, Conv3x3x3, flat_weight, transposed_conv, upsampled_weight
+from tomosoup.models.nets.blocks.convolution import FLAT, Conv3x3x3, flat_weight, transposed_conv, upsampled_weight
+from tomosoup.models.nets.blocks.slice_encoder import SlicePicker, SliceStack
 from tomosoup.models.nets.shuffle_unet import UpStep
-from tomosoup.models.nets.slice_encoder import SlicePicker, SliceStack
 
 FEW = 16
 """Channels: so many are a register of bf16."""

@@ -14,6 +14,27 @@ from tomosoup.core.config import Options
 Width = Annotated[int, Ge(1), Le(2**14)]
 
 
+class PyramidOptions(Options):
+    """What the 4th place's paper leaves open in its second net (pyramid_unet)."""
+
+    separable_norm: bool = False
+    """Batch norm between the two convolutions of each separable one in the joint pyramid, as in FastFCN."""
+    aspp: bool = False
+    """Atrous spatial pyramid pooling (DeepLabv3) after the joint pyramid, with as many channels as come out of it."""
+    convolutions: Annotated[int, Ge(1), Le(4)] = 1
+    """Number of convolutions in an upsampling block."""
+    attention: Literal["after", "before", "both", "none"] = "after"
+    """Where an upsampling block has scSE attention: after its convolutions, before them, both, or nowhere."""
+    attention_form: Literal["sum", "max"] = "sum"
+    """How scSE joins its two gated maps: their sum, or the larger value."""
+    attention_least: Annotated[int, Ge(1), Le(2**10)] = 8
+    """Fewest hidden channels of the channel gate, which has a sixteenth of the map's."""
+    interpolation: Literal["trilinear", "trilinear-corners", "nearest"] = "trilinear"
+    """How maps are upsampled. trilinear-corners aligns the centres of the corner voxels, as FastFCN does."""
+    head: Literal["3x3x3", "1x1x1"] = "3x3x3"
+    """Kernel of the last convolution."""
+
+
 class NetOptions(Options):
     """Which net, and of what size."""
 
@@ -41,6 +62,10 @@ class NetOptions(Options):
     small_head: bool = True
     """Start with a last convolution of small weights (standard deviation 0.01), which learns faster in a short
     training. False starts it as torch does, as in yu4u's published program."""
+    mixing_kernel: Literal["3x1x1", "3x3x3"] = "3x1x1"
+    """What depth mixing averages over: along z alone, or in the plane, too."""
+    pyramid: PyramidOptions = PyramidOptions()
+    """The parts of pyramid_unet that the paper leaves open."""
     drop_path: Annotated[float, Ge(0), Lt(1)] = 0.0
     """Stochastic depth in the backbone, where it has any."""
 
@@ -113,10 +138,28 @@ def net_differences(a: Architecture, b: Architecture) -> list[str]:
     return [f"net.{k} ({_shown(v)} and {_shown(theirs[k])})" for k, v in mine.items() if v != theirs[k]]
 
 
+def stored_options(architecture: Architecture) -> dict[str, Any]:
+    """The options of a net as its checkpoint stores them, in JSON's types.
+
+    Options that version 0.1.0 does not have are stored where they differ from their defaults, which are that version's
+    nets. So its checkpoints keep their fingerprints, and it reads those of today that it can build.
+    """
+    fields = type(architecture).model_fields
+    defaults = {name for name in LATER & fields.keys() if getattr(architecture, name) == fields[name].default}
+    return architecture.model_dump(mode="json", exclude=defaults)
+
+
+LATER = {"mixing_kernel", "pyramid", "small_head"}
+"""Options of nets that version 0.1.0 does not have."""
+
+
 def _weight_options(architecture: Architecture) -> dict[str, Any]:
-    """The options of a net that its weights depend on."""
+    """The options of a net that its weights depend on, those of sets in it by their full names."""
     only_in_training = {"pretrained", "backbone_weights", "dropout", "drop_path", "small_head"}
-    return architecture.model_dump(mode="json", exclude=only_in_training)
+    found = {}
+    for name, value in architecture.model_dump(mode="json", exclude=only_in_training).items():
+        found |= {f"{name}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {name: value}
+    return found
 
 
 def _shown(value: Any) -> str:

@@ -7,9 +7,9 @@ from typing import Any
 from einops import rearrange
 from torch import Tensor, nn
 
-from tomosoup.models.nets.convolution import Conv3x3x3, conv3x3x3, upsampled_conv
+from tomosoup.models.nets.blocks.convolution import ConvBlock, conv3x3x3, upsampled_conv
+from tomosoup.models.nets.blocks.slice_encoder import SliceEncoder
 from tomosoup.models.nets.options import NetOptions
-from tomosoup.models.nets.slice_encoder import SliceEncoder
 from tomosoup.models.nets.tomo_net import TomoNet
 
 SMALL = 0.01
@@ -28,17 +28,6 @@ def heatmap_head(inputs: int, outputs: int, *, kernel_size: int = 1, small: bool
         assert head.bias is not None
         nn.init.zeros_(head.bias)
     return head
-
-
-class ConvBlock(nn.Sequential):
-    """conv 3x3x3 - batch norm - ReLU."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(
-            Conv3x3x3(inputs, outputs),
-            nn.BatchNorm3d(outputs),
-            nn.ReLU(inplace=True),
-        )
 
 
 class UpStep(nn.Sequential):

@@ -26,6 +26,17 @@ class Conv3x3x3(nn.Conv3d):
         return conv3x3x3(x, self.weight, self.bias, dilation=self.dilation[1], groups=self.groups)
 
 
+class ConvBlock(nn.Sequential):
+    """conv 3x3x3 - batch norm - ReLU."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(
+            Conv3x3x3(inputs, outputs),
+            nn.BatchNorm3d(outputs),
+            nn.ReLU(inplace=True),
+        )
+
+
 def conv3x3x3(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, dilation: int = 1, groups: int = 1) -> Tensor:
     """`(b, i, z, y, x)` by `(o, i / groups, 3, 3, 3)` -> `(b, o, z, y, x)`, zeros past the ends.
 

@@ -115,7 +115,7 @@ def depth_step(recipe: NetOptions, *, channels: int, ratio: int) -> nn.Module:
     if ratio == 1:
         if not recipe.depth_mixing:
             return nn.Identity()
-        return SliceMixing()
+        return SliceMixing(axes=(2,) if recipe.mixing_kernel == "3x1x1" else (2, 3, 4))
     if recipe.depth_reduction == "convolution":
         return nn.Conv3d(channels, channels, kernel_size=(ratio, 3, 3), stride=(ratio, 1, 1), padding=(0, 1, 1))
     return SliceMean(ratio)
@@ -140,11 +140,22 @@ class SliceMean(nn.Module):
 
 
 class SliceMixing(nn.Module):
-    """`(b, c, z, y, x)` -> the same shape: each slice's mean with its two neighbours; zeros past the ends count."""
+    """`(b, c, z, y, x)` -> the same shape: each voxel's mean with its two neighbours along each of `axes`.
+
+    By default that is z; with all three it is the mean of 3x3x3 voxels. Zeros past the ends count.
+    """
+
+    def __init__(self, axes: tuple[int, ...] = (2,)) -> None:
+        super().__init__()
+        self.axes = axes
 
     def forward(self, x: Tensor) -> Tensor:
-        padded = F.pad(x, (0, 0, 0, 0, 1, 1))
-        return (padded[:, :, :-2] + x + padded[:, :, 2:]) / 3
+        for axis in self.axes:
+            ends = [0] * (2 * x.ndim)
+            ends[2 * (x.ndim - 1 - axis)] = ends[2 * (x.ndim - 1 - axis) + 1] = 1
+            padded, n = F.pad(x, ends), x.shape[axis]
+            x = (padded.narrow(axis, 0, n) + x + padded.narrow(axis, 2, n)) / 3
+        return x
 
 
 def _stages_of(backbone: Any, recipe: NetOptions, *, nested: bool) -> FeatureListNet:

@@ -1,0 +1,1 @@
+"""Parts that nets are made of."""
