@@ -20,8 +20,11 @@ SMALLEST = {
     "thyroglobulin": 0.052,
     "virus-like-particle": 0.112,
 }
-"""The 8th place's 80, 368, 750, 480 and 1150 voxels of 10.012 Å, as shares of the balls of radius 60, 90, 150, 130 and
-135 Å."""
+"""About the 8th place's 80.1, 368, 750, 480 and 1150.35 voxels of 10.012 Å, as shares of the balls of radius 60, 90,
+150, 130 and 135 Å. The plan `soup` has the numbers themselves."""
+NO_SIZES: dict[str, float] = {}
+SIZES_AT = 10.012
+"""Å of a voxel that `smallest_vox` counts."""
 
 
 class PeakOptions(Options):
@@ -43,10 +46,11 @@ class SegmentationOptions(Options):
 
     RENAMED: ClassVar = {"by": "method"}
 
-    method: Literal["watershed", "peaks"] = "watershed"
-    """watershed splits the mask into particles and scores each by its mean probability, as in the 8th place's solution.
-    peaks smooths the probabilities by a Gaussian of half the species' radius and reads them as a heatmap; the options
-    `peaks.*` then apply."""
+    method: Literal["watershed", "published-watershed", "peaks"] = "watershed"
+    """watershed splits each connected piece of the mask into particles and scores them by their mean probability.
+    published-watershed does so over the whole volume, as the 8th place's program: it misses particles that lie wholly
+    within the separation of the border. peaks smooths the probabilities by a Gaussian of half the species' radius and
+    reads them as a heatmap; the options `peaks.*` then apply."""
     mask: Annotated[float, Gt(0), Lt(1)] = 0.1
     """Voxels with a higher probability belong to a particle of the species."""
     separation: Annotated[float, Gt(0)] = 1.0
@@ -55,6 +59,9 @@ class SegmentationOptions(Options):
     """Smallest volume of a particle by species, as a fraction of the sphere of its radius."""
     smallest_other: Share = 0.08
     """The same for species not listed."""
+    smallest_vox: dict[str, Annotated[float, Ge(0)]] = NO_SIZES
+    """Smallest volume of a particle by species in voxels of 10.012 Å, in place of a fraction. Voxels of another size
+    are converted."""
 
 
 class PickingPlan(Recipe):
@@ -88,6 +95,8 @@ class PickingPlan(Recipe):
     """How heatmaps become picks."""
     segmentation: SegmentationOptions = SegmentationOptions()
     """How the probabilities of segmentation models become picks."""
+    leave_out: tuple[str, ...] = ()
+    """Species that are not picked, though the models find them."""
     noise_correction: Annotated[float, Ge(0)] = 2.5
     """Noise correction. In a tomogram with lower signal levels than those that set the thresholds, divide all scores by
     this power of the ratio, which raises them (also above 1). 0 leaves scores as they are."""

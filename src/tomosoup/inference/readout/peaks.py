@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import KDTree
 
 from tomosoup.core.types import Array, Picks, Species, Volume
@@ -93,11 +93,15 @@ class PeakSearch:
         self.gone += past
 
 
-def stay_apart(zyx: Array, *, apart: float) -> NDArray[np.bool_]:
-    """`(n,)`: which of the places `(n, 3)`, best first, stay where each takes its surroundings from those after it."""
+def stay_apart(zyx: ArrayLike, *, apart: float, norm: float = 2.0) -> NDArray[np.bool_]:
+    """`(n,)`: which of the places `(n, 3)`, best first, stay where each takes its surroundings from those after it.
+
+    Those within `apart` (inclusive) go. Distances are Euclidean, or of another `norm`; inf: the largest along an axis.
+    """
+    zyx = np.asarray(zyx)
     stays = np.ones(len(zyx), dtype=bool)
     if apart > 0 and len(zyx):
-        pairs = KDTree(zyx).query_pairs(apart, output_type="ndarray")
+        pairs = KDTree(zyx).query_pairs(apart, p=norm, output_type="ndarray")
         for better, worse in pairs[np.lexsort(pairs.T[::-1])]:
             stays[worse] &= not stays[better]
     return stays

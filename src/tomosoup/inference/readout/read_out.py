@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
-from tomosoup.core.types import Picks, Slices, Species, Volume
+from tomosoup.core.types import NO_PICKS, Picks, Slices, Species, Volume
 from tomosoup.inference.options.picking import PeakOptions, PickingPlan, SegmentationOptions
 from tomosoup.inference.readout.peaks import PeakSearch, find_peaks
 from tomosoup.inference.readout.watershed import labels_to_heatmap, watershed_picks
@@ -18,11 +19,15 @@ def read_out(
     """The picks of each species, best first, in Å, from a map `(c, n, y, x)` of the source: a channel a species.
 
     Heatmaps are searched as they come. Probabilities (`segments_voxels`) are gathered first, as a watershed needs the
-    whole map.
+    whole map. Species that the plan leaves out have no picks.
     """
     if segments_voxels:
-        return segmentation_picks(whole(slabs, source), species, segmentation=plan.segmentation, peaks=plan.peaks)
-    return search_peaks(slabs, species, peaks=plan.peaks)
+        given = whole(slabs, source)
+        return segmentation_picks(
+            given, species, segmentation=plan.segmentation, peaks=plan.peaks, leave_out=plan.leave_out
+        )
+    found = search_peaks(slabs, species, peaks=plan.peaks)
+    return {name: NO_PICKS if name in plan.leave_out else picks for name, picks in found.items()}
 
 
 def search_peaks(slabs: Iterable[Volume], species: Sequence[Species], *, peaks: PeakOptions) -> dict[str, Picks]:
@@ -38,9 +43,21 @@ def search_peaks(slabs: Iterable[Volume], species: Sequence[Species], *, peaks: 
 
 
 def segmentation_picks(
-    probabilities: Volume, species: Sequence[Species], *, segmentation: SegmentationOptions, peaks: PeakOptions
+    probabilities: Volume,
+    species: Sequence[Species],
+    *,
+    segmentation: SegmentationOptions,
+    peaks: PeakOptions,
+    leave_out: Sequence[str] = (),
 ) -> dict[str, Picks]:
     """Probabilities `(c, z, y, x)` without the background -> picks by species, by `segmentation.method`."""
-    if segmentation.method == "peaks":
-        return find_peaks(labels_to_heatmap(probabilities, species), species, peaks=peaks)
-    return watershed_picks(probabilities, species, options=segmentation)
+    found = {}
+    for channel, kind in enumerate(species):
+        own = replace(probabilities, data=probabilities.data[channel : channel + 1])
+        if kind.name in leave_out:
+            found[kind.name] = NO_PICKS
+        elif segmentation.method == "peaks":
+            found |= find_peaks(labels_to_heatmap(own, [kind]), [kind], peaks=peaks)
+        else:
+            found |= watershed_picks(own, [kind], options=segmentation)
+    return found

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from tomosoup.core.types import Array, Picks, Species, Volume
-from tomosoup.inference.options.picking import SegmentationOptions
+from tomosoup.data.volumes.voxel_size import same_voxel_size
+from tomosoup.inference.options.picking import SIZES_AT, SegmentationOptions
+from tomosoup.inference.readout.basins import Labels, basins_by_piece, basins_of_volume
 
 DEFAULT_SEGMENTATION = SegmentationOptions()
-"""The 8th place's sizes, as fractions of a particle's ball."""
-SIX = ndimage.generate_binary_structure(3, 1)
-"""Voxels touch by faces."""
+"""The 8th place's sizes, as fractions of a particle's ball, and our watershed."""
 
 
 def probabilities(logits: Volume) -> Volume:
@@ -52,51 +52,41 @@ def watershed_picks(
 
     Voxels over `options.mask` are cut into particles by a watershed from the maxima of their distance to the outside,
     no two of them nearer than `options.separation` radii; those with enough voxels are picked at their centroid, with
-    their mean probability as score (the 8th place's way). Each connected piece is worked on by itself. A mask over
-    more than half of the volume gives no picks.
+    their mean probability as score. By `options.method` this is our form (`basins_by_piece`), in which a mask over more
+    than half of the volume gives no picks, or the 8th place's (`basins_of_volume`).
     """
     found = {}
     for channel, kind in zip(probabilities.data.numpy(), species, strict=True):
-        radius_vox = kind.radius / probabilities.voxel_size
-        least = options.smallest.get(kind.name, options.smallest_other) * 4 / 3 * math.pi * radius_vox**3
-        centres, scores = _particles(
-            channel, mask=options.mask, apart_vox=max(1, round(options.separation * radius_vox)), least=least
-        )
+        apart_vox = max(1, round(options.separation * kind.radius / probabilities.voxel_size))
+        least = smallest_vox(kind, probabilities.voxel_size, options)
+        inside = channel > options.mask
+        if options.method == "published-watershed":
+            labels = basins_of_volume(inside, apart_vox=apart_vox)
+        else:
+            sensible = inside if inside.mean() <= MOST else np.zeros_like(inside)
+            labels = basins_by_piece(sensible, apart_vox=apart_vox, least=least)
+        centres, scores = _particles(channel, labels, least=least)
         order = np.argsort(-scores, kind="stable")
         found[kind.name] = Picks(probabilities.to_angstrom(centres[order]), scores[order])
     return found
 
 
-def _particles(channel: NDArray[np.float32], *, mask: float, apart_vox: int, least: float) -> tuple[Array, Array]:
-    """Centres `(n, 3)` in voxels and mean values `(n,)` of the particles of one channel `(z, y, x)`."""
-    inside = channel > mask
-    if inside.mean() > MOST:
-        inside = np.zeros_like(inside)
-    pieces, _ = ndimage.label(inside, SIX)
-    centres, scores = [np.empty((0, 3))], [np.empty(0)]
-    for number, box in enumerate(ndimage.find_objects(pieces), start=1):
-        piece = np.pad(pieces[box] == number, 1)
-        if piece.sum() < least:
-            continue
-        labels = _cut_apart(piece, apart_vox=apart_vox)[1:-1, 1:-1, 1:-1]
-        numbers = np.arange(1, labels.max() + 1)
-        large = numbers[np.bincount(labels.ravel(), minlength=len(numbers) + 1)[1:] >= least]
-        if len(large):
-            corner = [s.start for s in box]
-            centre = np.array(ndimage.center_of_mass(labels > 0, labels, large)).reshape(-1, 3)
-            centres.append(centre + corner)
-            scores.append(np.asarray(ndimage.mean(channel[box], labels, large)))
-    return np.concatenate(centres), np.concatenate(scores)
+def smallest_vox(kind: Species, voxel_size: float, options: SegmentationOptions) -> float:
+    """The fewest voxels of a particle of a species."""
+    if kind.name in options.smallest_vox:
+        same = same_voxel_size(voxel_size, SIZES_AT)
+        return options.smallest_vox[kind.name] * (1.0 if same else (SIZES_AT / voxel_size) ** 3)
+    ball = 4 / 3 * math.pi * (kind.radius / voxel_size) ** 3
+    return options.smallest.get(kind.name, options.smallest_other) * ball
 
 
-def _cut_apart(piece: NDArray[np.bool_], *, apart_vox: int) -> NDArray[np.int32]:
-    """A connected piece `(z, y, x)` with a border of False -> its voxels numbered by particle, from 1."""
-    from skimage.feature import peak_local_max  # here, as most that picks needs neither
-    from skimage.segmentation import watershed
-
-    depth = ndimage.distance_transform_edt(piece)
-    seeds = peak_local_max(depth, min_distance=apart_vox, exclude_border=False, labels=piece.astype(np.int32))
-    markers = np.zeros(piece.shape, dtype=np.int32)
-    markers[tuple(seeds.T)] = np.arange(1, len(seeds) + 1)
-    labels: NDArray[np.int32] = watershed(-depth, markers, mask=piece)
-    return labels
+def _particles(channel: NDArray[np.float32], labels: Labels, *, least: float) -> tuple[Array, Array]:
+    """Centroids `(n, 3)` in voxels and mean values `(n,)`, in a channel `(z, y, x)`, of labels with `least` voxels."""
+    # In the order of memory, which is several times faster: `basins_of_volume` gives reversed axes.
+    at = np.nonzero(labels) if labels.flags.c_contiguous else np.nonzero(labels.T)[::-1]
+    number = labels[at]
+    sizes = np.bincount(number)
+    large = np.flatnonzero(sizes >= least)
+    large = large[large > 0]
+    means = [np.bincount(number, weights=values)[large] / sizes[large] for values in (*at, channel[at])]
+    return np.stack(means[:3], axis=1), means[3]
