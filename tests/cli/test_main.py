@@ -92,6 +92,14 @@ def test_scoring_tables_prints_what_the_contest_would(real_data: Path, capsys: p
     assert json.loads(capsys.readouterr().out)["score"] == pytest.approx(0.4044677, abs=1e-6)
 
 
+def test_all_species_count_as_in_the_contest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "one.csv"
+    table.write_text("experiment,particle_type,x,y,z\nr,ribosome,100,200,300\n")
+    for option, expected in (([], 1.0), (["--all-species"], 1 / 7)):
+        main(["score", str(table), str(table), *option, "--json"])
+        assert json.loads(capsys.readouterr().out)["score"] == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("command", ["train", "pick"])
 def test_no_project_at_the_path(fails: Callable[..., str], model: Path, tmp_path: Path, command: str) -> None:
     option = ["--output", tmp_path / "o.safetensors"] if command == "train" else ["--model", model]

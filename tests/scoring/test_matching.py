@@ -61,6 +61,15 @@ def test_the_score_is_the_mean_by_weight_of_the_species_that_occur() -> None:
     assert score({"r": {}}, {"r": {"c": far_apart(1)}}, species).weighted == 0
 
 
+def test_all_species_divides_by_the_contests_seven_where_a_species_occurs_nowhere() -> None:
+    """Ribosomes (weight 1) all found, beta-galactosidase (2) half found, the weights of the others 4 together."""
+    truth = {"r": {"ribosome": far_apart(4), "beta-galactosidase": far_apart(4)}}
+    picks = {"r": {"ribosome": far_apart(4), "beta-galactosidase": far_apart(2)}}
+    half = 17 * 2 / (17 * 2 + 16 * 2)
+    assert score(picks, truth, CONTEST_SPECIES, all_species=True).weighted == pytest.approx((1 + 2 * half) / 7)
+    assert score(picks, truth, CONTEST_SPECIES).weighted == pytest.approx((1 + 2 * half) / 3)
+
+
 def test_a_pick_counts_within_half_a_radius() -> None:
     species = [Species("a", 60.0)]
     for away, hits in ((30.0, 1), (30.1, 0)):

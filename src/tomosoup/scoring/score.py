@@ -19,13 +19,15 @@ class Score:
     weights: Mapping[str, float]
     runs: tuple[str, ...]
     left_out: tuple[str, ...] = ()
+    all_species: bool = False
+    """Whether species without any true particle or pick count in the mean, with an F4 of 0, as in the contest."""
 
     @property
     def weighted(self) -> float:
-        """The mean F4 of the species, by weight: the contest's score; species that occur nowhere do not count."""
-        occurring = {name: m for name, m in self.species.items() if m != Matches()}
-        total = sum(self.weights[name] for name in occurring)
-        return sum(self.weights[name] * m.f_beta() for name, m in occurring.items()) / total if total else 0.0
+        """The mean F4 of the species, by weight: the contest's score, and exactly so with `all_species`."""
+        counted = {name: m for name, m in self.species.items() if self.all_species or m != Matches()}
+        total = sum(self.weights[name] for name in counted)
+        return sum(self.weights[name] * m.f_beta() for name, m in counted.items()) / total if total else 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """The score in JSON's types."""
@@ -37,7 +39,14 @@ class Score:
         }
 
 
-def score(picks: PicksByRun, truth: PicksByRun, species: Sequence[Species], *, runs: Sequence[str] = ()) -> Score:
+def score(
+    picks: PicksByRun,
+    truth: PicksByRun,
+    species: Sequence[Species],
+    *,
+    runs: Sequence[str] = (),
+    all_species: bool = False,
+) -> Score:
     """The contest's metric: counts pooled over tomograms, the F4 of each species, and their weighted mean.
 
     Raises `InputError` where the picks name a species that is not listed, and where the truth lacks a run.
@@ -47,6 +56,7 @@ def score(picks: PicksByRun, truth: PicksByRun, species: Sequence[Species], *, r
         truth: run -> species -> true picks.
         species: with their radii and weights. A pick counts within half a radius of a true particle.
         runs: runs to score; by default those of the truth that `picks` has, or all where it has none.
+        all_species: divide by the weights of all species, as the contest does, also of those that occur nowhere.
     """
     names = {s.name for s in species}
     strangers = sorted({n for found in picks.values() for n in found} - names)
@@ -75,4 +85,5 @@ def score(picks: PicksByRun, truth: PicksByRun, species: Sequence[Species], *, r
         )
         for s in species
     }
-    return Score(counts, {s.name: s.weight for s in species}, chosen, tuple(sorted(set(truth) - set(chosen))))
+    left_out = tuple(sorted(set(truth) - set(chosen)))
+    return Score(counts, {s.name: s.weight for s in species}, chosen, left_out, all_species)

@@ -44,4 +44,4 @@ def score_files(options: ScoreCommand, *, progress: Progress = no_progress) -> S
     thresholds = Thresholds.read(options.threshold).over({}, [s.name for s in species])
     kept = {run: apply_thresholds(found, thresholds) for run, found in picks.items()}
     runs = tuple(truth) if options.runs == ("all",) else options.runs
-    return score(kept, truth, species, runs=runs)
+    return score(kept, truth, species, runs=runs, all_species=options.all_species)

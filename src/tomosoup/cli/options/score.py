@@ -25,6 +25,9 @@ class ScoreCommand(Options):
     make."""
     runs: Annotated[tuple[str, ...], Typed("Input", value="RUN")] = ()
     """Names of the runs to score, or "all" for all runs of TRUTH; by default the runs that have picks."""
+    all_species: bool = False
+    """Divide by the weights of all species, as the contest does. By default a species without any true particle or pick
+    in these runs is left out of the mean."""
     threshold: Thresholds = ()
     """Ignore picks with a lower score: one for all species (0.3) or by species (ribosome=0.4)."""
     species: Annotated[Path | None, Typed("Input", file="input")] = None
