@@ -6,7 +6,7 @@ import torch
 
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.nets.build import build_net
-from tomosoup.models.nets.options import Architecture, NetOptions, PyramidOptions, UNet3dOptions
+from tomosoup.models.nets.options import Architecture, NetOptions, PyramidOptions, ResNetUNet3dOptions, UNet3dOptions
 from tomosoup.models.window_plan import WindowPlan
 
 BACKBONES = ("mobilenetv3_small_050", "resnet10t", "edgenext_xx_small")
@@ -30,6 +30,7 @@ A2_OTHER = PyramidOptions(
 )
 """All that the paper leaves open, otherwise than by default."""
 B = UNet3dOptions(channels=(4, 6, 8, 10), residual_units=2, dropout=0.2)
+RESNET_3D = ResNetUNet3dOptions(backbone="resnet10", decoder_widths=(8, 8, 6, 6, 4))
 CHANGES: dict[str, Architecture] = {
     **{f"A1-{b}": A1.model_copy(update={"backbone": b}) for b in BACKBONES},
     **{f"A2-{b}": A2.model_copy(update={"backbone": b}) for b in BACKBONES},
@@ -42,6 +43,8 @@ CHANGES: dict[str, Architecture] = {
     "A2-other": A2.model_copy(update={"mixing_kernel": "3x3x3", "pyramid": A2_OTHER}),
     "A2-no-attention": A2.model_copy(update={"pyramid": PyramidOptions(attention="none", interpolation="nearest")}),
     "B": B,
+    "B-heatmaps": B.model_copy(update={"output": "heatmaps"}),
+    "resnet3d": RESNET_3D,
 }
 TINY_RECIPE = """
 epochs = 2

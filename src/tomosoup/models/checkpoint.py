@@ -26,7 +26,6 @@ from tomosoup.models.history import History, read_history
 from tomosoup.models.nets.build import build_net
 from tomosoup.models.nets.options import (
     Architecture,
-    UNet3dOptions,
     net_differences,
     read_architecture,
     stored_options,
@@ -70,7 +69,7 @@ class Checkpoint:
     @property
     def segments_voxels(self) -> bool:
         """Whether the net gives each voxel's species (logits, background first) in place of heatmaps."""
-        return isinstance(self.architecture, UNet3dOptions)
+        return self.architecture.predicts == "labels"
 
     @property
     def channels(self) -> tuple[Species | None, ...]:

@@ -19,7 +19,7 @@ from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.history import first_training, runs_seen
 from tomosoup.training.options import TrainingRecipe
 from tomosoup.training.supervision.crops import Crops, large_crops, normalised, read_examples
-from tomosoup.training.supervision.options import LossOptions
+from tomosoup.training.supervision.options import LOSSES, LossOptions
 
 VOXELS_AT_ONCE = 2**21
 """Crops of so many voxels together go through the net at once: eight of 16 x 128 x 128."""
@@ -85,5 +85,5 @@ def _recipe_of(mean: Checkpoint) -> TrainingRecipe:
     return TrainingRecipe(
         net=mean.architecture,
         windows=mean.windows,
-        loss=LossOptions(name="dice" if mean.segments_voxels else "weighted"),
+        loss=LossOptions.of({"name": LOSSES[mean.architecture.predicts][0]}, source="The first ingredient"),
     )

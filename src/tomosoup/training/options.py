@@ -12,9 +12,9 @@ from tomosoup.core.config import ZYX, Options, Recipe, Share, Typed
 from tomosoup.core.types import Species
 from tomosoup.inference.options.hardware import Hardware
 from tomosoup.inference.options.picking import PeakOptions, SegmentationOptions
-from tomosoup.models.nets.options import Architecture, NetOptions, UNet3dOptions
+from tomosoup.models.nets.options import MODELS, Architecture, NetOptions, UNet3dOptions
 from tomosoup.models.window_plan import Border, WindowPlan
-from tomosoup.training.supervision.options import AugmentationOptions, LossOptions
+from tomosoup.training.supervision.options import LOSSES, AugmentationOptions, LossOptions
 
 PAPER_SIGMA = 60.074
 """Standard deviation (Å) of the 4th place's target: 6 voxels of 10.012."""
@@ -125,7 +125,7 @@ class TrainingRecipe(Recipe):
     @property
     def segments_voxels(self) -> bool:
         """Whether the net is a segmentation model, which labels every voxel, in place of a heatmap model."""
-        return isinstance(self.net, UNet3dOptions)
+        return self.net.predicts == "labels"
 
     @property
     def crop(self) -> ZYX:
@@ -146,22 +146,23 @@ class TrainingRecipe(Recipe):
         """The recipe of the pretraining: with the changes of `pretraining`, on one tomogram type."""
         different = {name: value for name, value in self.pretraining if value is not None}
         dropout = different.pop("dropout", None)
-        if dropout is not None and self.segments_voxels:
+        if dropout is not None and hasattr(self.net, "dropout"):
             different["net"] = self.net.model_copy(update={"dropout": dropout})
         return self.model_copy(update={**different, "extra_tomo_types": (), "validate_every": 1})
 
     @model_validator(mode="after")
     def _the_loss_is_for_the_net(self) -> Self:
-        if self.segments_voxels != (self.loss.name == "dice"):
+        if self.loss.name not in (suiting := LOSSES[self.net.predicts]):
             raise ValueError(
-                "`loss.name` must be dice for segmentation models (unet3d), weighted or balanced for heatmap models"
+                f"`loss.name` must be {' or '.join(suiting)} for {MODELS[self.net.predicts]}, got {self.loss.name}"
+                + (": change it, or `net.output`" if hasattr(self.net, "output") else "")
             )
         return self
 
     @model_validator(mode="after")
     def _an_encoder_to_train_apart(self) -> Self:
-        if self.segments_voxels and self.encoder_rate != 1:
-            raise ValueError("segmentation models (unet3d) have no separate encoder: leave `encoder_rate` at 1")
+        if self.encoder_rate != 1 and not isinstance(self.net, NetOptions):
+            raise ValueError(f"{self.net.name} has no encoder that is trained apart: leave `encoder_rate` at 1")
         return self
 
     @model_validator(mode="after")

@@ -6,18 +6,19 @@ from tomosoup.models.nets.options import Architecture
 from tomosoup.models.nets.pyramid_unet import PyramidUNet
 from tomosoup.models.nets.shuffle_unet import ShuffleUNet
 from tomosoup.models.nets.tomo_net import TomoNet
-from tomosoup.models.nets.unet3d import UNet3d
+from tomosoup.models.nets.unet3d import ResNetUNet3d, UNet3d
 
-NETS: dict[str, type[ShuffleUNet | PyramidUNet | UNet3d]] = {
+NETS: dict[str, type[ShuffleUNet | PyramidUNet | UNet3d | ResNetUNet3d]] = {
     "shuffle_unet": ShuffleUNet,
     "pyramid_unet": PyramidUNet,
     "unet3d": UNet3d,
+    "resnet_unet3d": ResNetUNet3d,
 }
 
 
 def build_net(recipe: Architecture, *, classes: int) -> TomoNet:
     """A new net for `classes` species, its weights drawn by torch's random generator.
 
-    It puts out a heatmap a species, or, where it tells voxels apart (unet3d), logits: background first, then species.
+    What it puts out is `recipe.predicts`: a heatmap a species, or logits of each voxel, background first.
     """
     return NETS[recipe.name](recipe, classes=classes)  # type: ignore[arg-type]

@@ -12,6 +12,10 @@ from pydantic import Discriminator, Tag, model_validator
 from tomosoup.core.config import Options
 
 Width = Annotated[int, Ge(1), Le(2**14)]
+Predicts = Literal["heatmaps", "labels"]
+"""What a net puts out: a heatmap a species, or logits of each voxel's species, background first."""
+MODELS: Mapping[Predicts, str] = {"heatmaps": "heatmap models", "labels": "segmentation models"}
+"""What users call the models that predict this."""
 
 
 class PyramidOptions(Options):
@@ -69,6 +73,11 @@ class NetOptions(Options):
     drop_path: Annotated[float, Ge(0), Lt(1)] = 0.0
     """Stochastic depth in the backbone, where it has any."""
 
+    @property
+    def predicts(self) -> Predicts:
+        """What the net puts out."""
+        return "heatmaps"
+
     def given_weights(self) -> Self:
         """The net as it is built to be given weights: none are fetched for it."""
         return self.model_copy(update={"pretrained": False, "backbone_weights": None})
@@ -87,7 +96,7 @@ class NetOptions(Options):
 
 
 class UNet3dOptions(Options):
-    """A 3D U-Net that tells every voxel's species: the 8th place's nets."""
+    """A 3D U-Net: the 8th place's nets, which tell every voxel's species."""
 
     name: Literal["unet3d"] = "unet3d"
     """Architecture: a key of tomosoup.models.nets.build.NETS."""
@@ -99,6 +108,13 @@ class UNet3dOptions(Options):
     """Convolutions of a residual block."""
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.3
     """While training."""
+    output: Literal["labels", "heatmaps"] = "labels"
+    """What it predicts: each voxel's species (loss dice), or a heatmap a species (losses weighted and balanced)."""
+
+    @property
+    def predicts(self) -> Predicts:
+        """What the net puts out."""
+        return self.output
 
     def given_weights(self) -> Self:
         """Itself: its first weights are always random."""
@@ -111,23 +127,57 @@ class UNet3dOptions(Options):
         return self
 
 
-def _kind_of_net(options: Any) -> str:
-    """Which of the two recipes a table, or a recipe, is: pydantic's tag."""
-    name = options.get("name") if isinstance(options, Mapping) else options.name
-    return "UNet3dOptions" if name == "unet3d" else "NetOptions"
+class ResNetUNet3dOptions(Options):
+    """A 3D U-Net with a 3D ResNet as its encoder, which the 4th place's paper compares its 2.5D nets with."""
+
+    name: Literal["resnet_unet3d"] = "resnet_unet3d"
+    """Architecture: a key of tomosoup.models.nets.build.NETS."""
+    backbone: Literal["resnet10", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnet200"] = (
+        "resnet18"
+    )
+    """Encoder, without pretrained weights."""
+    decoder_widths: tuple[Width, Width, Width, Width, Width] = (256, 128, 64, 32, 16)
+    """Channels of the decoder, lowest resolution first."""
+    dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
+    """While training."""
+    output: Literal["heatmaps", "labels"] = "heatmaps"
+    """What it predicts, as for unet3d."""
+
+    @property
+    def predicts(self) -> Predicts:
+        """What the net puts out."""
+        return self.output
+
+    def given_weights(self) -> Self:
+        """Itself: its first weights are always random."""
+        return self
+
+
+OPTIONS: Mapping[str, type[NetOptions | UNet3dOptions | ResNetUNet3dOptions]] = {
+    "unet3d": UNet3dOptions,
+    "resnet_unet3d": ResNetUNet3dOptions,
+}
+"""The options of nets by their name; those of others are `NetOptions`."""
+
+
+def _options_of(net: Any) -> type[NetOptions | UNet3dOptions | ResNetUNet3dOptions]:
+    """The class of the options of a net, which may be a table."""
+    name = net.get("name") if isinstance(net, Mapping) else net.name
+    return OPTIONS.get(name, NetOptions) if isinstance(name, str) else NetOptions
 
 
 Architecture = Annotated[
-    Annotated[NetOptions, Tag("NetOptions")] | Annotated[UNet3dOptions, Tag("UNet3dOptions")],
-    Discriminator(_kind_of_net),
+    Annotated[NetOptions, Tag("NetOptions")]
+    | Annotated[UNet3dOptions, Tag("UNet3dOptions")]
+    | Annotated[ResNetUNet3dOptions, Tag("ResNetUNet3dOptions")],
+    Discriminator(lambda net: _options_of(net).__name__),
 ]
-"""What a net may be; its name tells which of the two."""
+"""What a net may be; its name tells which."""
 
 
 def read_architecture(options: Mapping[str, Any], *, source: str) -> Architecture:
     """The recipe of a net from what its checkpoint says."""
-    kind = UNet3dOptions if _kind_of_net(options) == "UNet3dOptions" else NetOptions
-    return kind.of(options, source=source)
+    return _options_of(options).of(options, source=source)
 
 
 def net_differences(a: Architecture, b: Architecture) -> list[str]:
@@ -149,14 +199,14 @@ def stored_options(architecture: Architecture) -> dict[str, Any]:
     return architecture.model_dump(mode="json", exclude=defaults)
 
 
-LATER = {"mixing_kernel", "pyramid", "small_head"}
+LATER = {"mixing_kernel", "output", "pyramid", "small_head"}
 """Options of nets that version 0.1.0 does not have."""
 
 
 def _weight_options(architecture: Architecture) -> dict[str, Any]:
     """The options of a net that its weights depend on, those of sets in it by their full names."""
     only_in_training = {"pretrained", "backbone_weights", "dropout", "drop_path", "small_head"}
-    found = {}
+    found: dict[str, Any] = {}
     for name, value in architecture.model_dump(mode="json", exclude=only_in_training).items():
         found |= {f"{name}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {name: value}
     return found

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
 from tomosoup.core.config import Options, Share
+from tomosoup.models.nets.options import Predicts
+
+LOSSES: Mapping[Predicts, tuple[str, ...]] = {"heatmaps": ("weighted", "balanced"), "labels": ("dice",)}
+"""What a net predicts -> the losses for it, the usual one first."""
 
 
 class LossOptions(Options):
