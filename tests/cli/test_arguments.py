@@ -137,7 +137,7 @@ def untouched(*words: object) -> str:
         ("pick nowhere", "There is no project at nowhere"),
         ("train {here} -o m --from no.safetensors", "There is no checkpoint at no.safetensors"),
         ("train {here} -o {here}", "Expected a file name for the output, got the folder"),
-        ("score no.csv {here}", "There is no project at no.csv"),
+        ("score no.csv {here}", "There is no file no.csv: check its name."),
         ("import no.star --format relion5 -o p.csv", "There is no file no.star"),
         ("pick {here} --plan fast", "There is no plan 'fast'"),
         ("train {here} -o m --recipe bst", "There is no recipe 'bst'"),

@@ -183,8 +183,11 @@ TRAIN = ["train", "x", "--output", "y"]
             "--engine: expected one of auto, torch, openvino, onnx or tensorrt, got 'fast'",
         ),
         (["pick", "x", "--overwrite=maybe"], "--overwrite takes no value, got maybe"),
-        (["pick", "x", "y"], "There is no place for 'y': expected tomosoup pick PROJECT, then options."),
-        (["pick", "--model", "a", "x"], "PROJECT is missing: give it first, before the options"),
+        (["pick", "x", "y"], "Unexpected 'y': expected `tomosoup pick PROJECT`, then options."),
+        (
+            ["pick", "--model", "a", "x"],
+            "PROJECT is missing: expected `tomosoup pick PROJECT`, then options (`tomosoup pick --help`",
+        ),
         (["threshold", "x"], "--threshold is missing: give a score"),
         (["train", "x"], "--output FILE is missing"),
         (["import", "--format", "csv", "-o", "x"], "FILE is missing"),

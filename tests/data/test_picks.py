@@ -102,7 +102,7 @@ def test_picks_replace_others_only_where_it_is_asked_for(folder: Path) -> None:
     ("picks", "options", "says"),
     [
         (PICKS, {}, "add `user=NAME`"),
-        (PICKS, {"user": "a_b"}, "cannot be kept by copick"),
+        (PICKS, {"user": "a_b"}, "copick does not accept the"),
         ({"c": PICKS["a"]}, {"user": "me"}, "has no run c"),
         ({"a": {"dot": PICKS["a"]["ribosome"]}}, {"user": "me"}, "has no particle dot"),
     ],
@@ -164,10 +164,10 @@ def test_the_picks_of_mrc_files_are_found_beside_their_table(tmp_path: Path, mon
 def test_a_missing_list_of_species_is_said_and_named(tmp_path: Path) -> None:
     project = folder_of_mrc_files(tmp_path / "tomograms")
     tomosoup.write_picks({"a": {"dot": PICKS["a"]["ribosome"]}}, project / "picks.csv")
-    said = {f.text for f in tomosoup.check(project).findings if f.check == "species"}
-    assert len(said) == 2
-    for text in said:
-        assert f"{project / 'species.csv'} (columns name,radius,weight), which is missing" in text
+    said = {f.species: f.text for f in tomosoup.check(project).findings if f.check == "species"}
+    assert said.keys() == {None, "dot"}
+    assert f"{project / 'species.csv'} is missing, so the species are the contest's six" in said[None]
+    assert f"to {project / 'species.csv'} (a new file with the columns name,radius,weight), or" in said["dot"]
     (project / "species.csv").write_text("name,radius\nspot,60\n")
     (text,) = {f.text for f in tomosoup.check(project).findings if f.check == "species" and f.species == "dot"}
     assert f"add it with a radius to {project / 'species.csv'} (columns name,radius,weight), or" in text

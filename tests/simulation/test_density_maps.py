@@ -133,7 +133,9 @@ def test_a_species_has_the_same_shape_at_every_voxel_size() -> None:
 
 
 def test_a_species_without_a_shape_is_refused() -> None:
-    with pytest.raises(InputError, match=r"'teapot' is not built in .*model in `structures`, or .* in `maps`"):
+    with pytest.raises(
+        InputError, match=r"'teapot' is not a built-in species .*model in `structures`, or .* in `maps`"
+    ):
         built_in("teapot", voxel_size=10.0)
 
 

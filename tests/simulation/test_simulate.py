@@ -330,7 +330,7 @@ def test_gold_is_the_darkest_thing() -> None:
 
 
 def test_a_species_without_a_shape_is_refused() -> None:
-    with pytest.raises(InputError, match=r"'teapot' is not built in .* in `maps`"):
+    with pytest.raises(InputError, match=r"'teapot' is not a built-in species .* in `maps`"):
         simulate_run(SimulationRecipe(shape=(8, 16, 16), concentration={"teapot": 1.0}), seed=0)
 
 

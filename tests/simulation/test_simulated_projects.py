@@ -229,7 +229,7 @@ def test_a_changed_file_is_another_setting(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_species_that_copick_cannot_name_is_refused_before_anything_is_made(tmp_path: Path) -> None:
     with pytest.raises(
-        InputError, match=r"Species 'my_protein' cannot be kept by copick: leave out spaces, underscores"
+        InputError, match=r"copick does not accept the species name 'my_protein': leave out spaces, underscores"
     ):
         made(tmp_path / "p", simulation=QUICK.model_copy(update={"maps": {"my_protein": tmp_path / "a.mrc"}}))
     assert list(tmp_path.iterdir()) == []

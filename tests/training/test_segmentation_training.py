@@ -329,7 +329,7 @@ def test_several_kinds_of_a_run_train_together_and_the_held_out_run_stays_out(
     checkpoint = train(kinds_folder, both, fold=0, folder=tmp_path / "a", data=data)
     assert seen == [["run_001", "run_001"]]
     assert checkpoint.history[-1].runs == ("run_001",)
-    with pytest.raises(InputError, match="expected one tomogram of isonetcorrected at any spacing, found 0"):
+    with pytest.raises(InputError, match="expected one tomogram of type isonetcorrected, found 0"):
         train(kinds_folder, recipe(extra_tomo_types=("isonetcorrected",)), folder=tmp_path / "b", data=data)
     with pytest.raises(InputError, match="denoised is the main tomogram type already"):
         train(kinds_folder, recipe(extra_tomo_types=("denoised",)), folder=tmp_path / "c", data=data)

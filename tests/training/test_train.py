@@ -509,7 +509,7 @@ def test_shipped_recipes_are_valid_and_unknown_keys_are_not(tmp_path: Path) -> N
 
 def test_bad_training_data_are_refused_before_anything_is_made(project_folder: Path, tmp_path: Path) -> None:
     project = open_project(project_folder)
-    with pytest.raises(InputError, match="Fold 3 holds out one of 3 annotated runs"):
+    with pytest.raises(InputError, match="`fold=3`: expected 0 to 2, because 3 runs have true picks"):
         train(project, TINY_TRAINING, fold=3, folder=tmp_path / "t")
     with pytest.raises(InputError, match="There is no training to resume"):
         train(project, TINY_TRAINING, folder=tmp_path / "t", execution=RESUME)

@@ -111,7 +111,7 @@ def without_command(words: Sequence[str]) -> None:
     """What is asked of the program itself."""
     models = {name: model for name, (model, _) in COMMANDS.items()}
     match words:
-        case [] | ["-h" | "--help", *_]:
+        case [] | ["-h" | "--help" | "help", *_]:
             say(overview(models))
         case ["--version", *_]:
             from importlib.metadata import version

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from tomosoup.cli.arguments.fields import Option, options_of
 from tomosoup.cli.arguments.messages import as_options
-from tomosoup.cli.arguments.words import BadOption, by_todays_names, split
+from tomosoup.cli.arguments.words import BadOption, by_todays_names, in_order, split
 from tomosoup.cli.options.output import Voice
 from tomosoup.cli.options.pick import PickCommand
 from tomosoup.cli.options.simulate import SimulateCommand
@@ -47,15 +47,16 @@ def parse(model: type[Taken], name: str, words: Sequence[str]) -> tuple[Taken, V
     own = {path: value for path, value in typed.items() if path not in voices}
     missing = [o for o in options if o.field.is_required() and o.path not in own]
     if missing:
-        raise BadOption(missing_sentence(missing[0], name))
+        raise BadOption(missing_sentence(missing[0], name, options))
     return filled(model, nested(own), options), filled(Voice, nested(said), shared)
 
 
-def missing_sentence(option: Option, command: str) -> str:
+def missing_sentence(option: Option, command: str, options: Sequence[Option]) -> str:
     """What to say where an option is missing that has to be given."""
-    typed = option.name if option.typed.positional else f"{option.name} {option.value}"
-    first = " first, before the options" if option.typed.positional else ""
-    return f"{typed} is missing: give it{first} (`tomosoup {command} --help` says what it is)."
+    explained = f"(`tomosoup {command} --help` explains it)"
+    if option.typed.positional:
+        return f"{option.name} is missing: {in_order(options, command)} {explained}."
+    return f"{option.name} {option.value} is missing: add it {explained}."
 
 
 def filled(model: type[Taken], given: Mapping[str, Any], options: Sequence[Option] | None = None) -> Taken:

@@ -9,6 +9,11 @@ from annotated_types import Gt
 
 from tomosoup.core.config import ZYX, Options, Typed
 
+PROJECT_FORMS = (
+    "a copick configuration (.json), a folder in the contest's layout (static/ExperimentRuns), or a folder of .mrc, "
+    ".rec or .map volumes"
+)
+"""What can be opened as a project, for messages."""
 Angstrom = Annotated[float, Gt(0)]
 FormatName = Literal[
     "csv",
@@ -35,7 +40,7 @@ class DataOptions(Options):
     RENAMED: ClassVar = {"kind": "tomo_type"}
 
     runs: Annotated[tuple[str, ...], Typed("Input", value="RUN")] = ()
-    """Names of the runs to use; by default all."""
+    """Names of the runs to use; by default all. A run is one tilt series with its tomograms."""
     tomo_type: Annotated[str | None, Typed("Input", value="TYPE")] = None
     """Tomogram type in copick: denoised, wbp, ... Required if a run has tomograms of several types."""
     voxel_spacing: Annotated[Annotated[float, Gt(0)] | None, Typed(value="Å")] = None
@@ -82,8 +87,8 @@ class FrameOptions(Options):
     """Centre of voxel 0 in the other program, in voxels along every axis; by default the format's. Use 1 / binning for
     coordinates of RELION 5's own Python pickers, 1 for Dynamo coordinates that are pixel indices."""
     name: Annotated[str | None, Typed("Input", value="PATTERN")] = None
-    """What the other program calls a run, for example '{run}_10.00Apx'. By default {run}; for warp and m
-    {run}.tomostar, for dynamo {run}.mrc."""
+    """Name of a run in the other program, for example '{run}_10.00Apx'. By default {run}; for warp and m
+    {run}.tomostar; for dynamo {run}.mrc."""
     data: Annotated[DataOptions, Typed(name="")] = DataOptions()
     """Tomograms."""
 

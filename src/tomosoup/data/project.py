@@ -16,6 +16,7 @@ from tomosoup.data.copick import files as copick_files
 from tomosoup.data.copick.remote import StorageErrors
 from tomosoup.data.copick.roots import is_config, open_config, open_root, run_of
 from tomosoup.data.formats.csv_tables import read_csv
+from tomosoup.data.options import PROJECT_FORMS
 from tomosoup.data.pick_store.pick_set import PickSet
 from tomosoup.data.volumes.mrc import open_mrc
 from tomosoup.data.volumes.omezarr import open_omezarr
@@ -190,8 +191,8 @@ def where_species_are_listed(project: Project) -> str:
     """Where users add or correct species, for messages."""
     if not isinstance(project, MrcFolder):
         return f"the pickable objects of {project.path}"
-    missing = "" if project.species_table.exists() else ", which is missing, so the contest's six are assumed"
-    return f"{project.species_table} (columns name,radius,weight){missing}"
+    new = "" if project.species_table.exists() else "a new file with the "
+    return f"{project.species_table} ({new}columns name,radius,weight)"
 
 
 def assumed_species(source: Project | Path) -> str:
@@ -229,10 +230,8 @@ def open_project(path: str | Path | Project) -> Project:
     folder = MrcFolder(path)
     if path.is_dir() and folder.runs:
         return folder
-    raise InputError(
-        f"There is no project at {path}: expected a copick configuration (.json), a folder with static/ExperimentRuns "
-        "as the contest's, or a folder of .mrc volumes."
-    )
+    found = ", a folder without tomograms" if path.is_dir() else ""
+    raise InputError(f"There is no project at {path}{found}: expected {PROJECT_FORMS}.")
 
 
 def _open_copick_tomogram(

@@ -136,11 +136,12 @@ def select_tomogram(project: Project, run: str, data: DataOptions) -> Tomogram:
         and (data.voxel_spacing is None or same_voxel_size(t.spacing, data.voxel_spacing, tolerance=1e-3))
     ]
     if len(found) != 1:
-        has = shortened([f"{t.tomo_type} at {t.spacing:.3f} Å" for t in everything]) or "none"
-        wanted = f"{data.tomo_type or 'any type'} at {data.voxel_spacing or 'any spacing'}"
+        names = (f"{t.tomo_type} at {t.spacing:.3f} Å" if t.spacing else t.tomo_type for t in everything)
+        wanted = f" of type {data.tomo_type}" if data.tomo_type else ""
+        wanted += f" at {data.voxel_spacing:g} Å" if data.voxel_spacing else ""
         raise InputError(
-            f"Run {run}: expected one tomogram of {wanted}, found {len(found)} (it has {has}): "
-            "give `tomo_type` or `voxel_spacing`."
+            f"Run {run}: expected one tomogram{wanted}, found {len(found)}. The run has "
+            f"{shortened([*names]) or 'none'}: choose one with `tomo_type` or `voxel_spacing`."
         )
     array, size = found[0].open(lenient=data.missing_chunks == "zero", voxel_size=data.voxel_size)
     spacing = found[0].spacing

@@ -57,6 +57,8 @@ def truths_there(project: Project, data: AnnotatedData) -> dict[str, dict[str, P
     Raises `InputError` where a run has more sets than one.
     """
     chosen, source = chosen_runs(project, data), data.truth
+    if source is not None and Path(source).suffix == ".csv" and not Path(source).exists():
+        raise InputError(f"There is no file {source}: give another one as `truth`.")
     if source is not None and Path(source).is_file():
         table = read_csv(Path(source))
         return {run: table[run] for run in chosen if run in table}

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tomosoup.core.errors import InputError, first_line
+from tomosoup.core.errors import InputError
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.data.options import Normalisation
 from tomosoup.models.checkpoint import Checkpoint, shapes_of
@@ -185,9 +185,7 @@ def read_state(path: Path) -> Mapping[str, Tensor]:
             "and plain values only. If you trust where it is from, open it there and save its state_dict alone."
         ) from error
     except (RuntimeError, EOFError, ValueError, LookupError, OSError) as error:
-        raise InputError(
-            f"{path} is not a torch file ({first_line(error)}): expected published weights (.ckpt, .pth)."
-        ) from error
+        raise InputError(f"{path} is not a torch file: expected published weights (.ckpt, .pth).") from error
     state = content.get("state_dict", content) if isinstance(content, Mapping) else None
     if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
         raise InputError(f"{path} holds no table of weights: expected tensors by name, bare or under 'state_dict'.")

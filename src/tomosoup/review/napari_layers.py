@@ -203,7 +203,7 @@ def save_layers(
     already (unless `overwrite`), and where copick cannot keep the names.
     """
     if not isinstance(project, CopickProject):
-        raise InputError(f"{project.path} is only read: save corrected picks to a CSV file, `output=PICKS.csv`.")
+        raise InputError(f"{project.path} is not a copick project: save corrected picks to a CSV file instead.")
     check_free(project, run, user=user, session=session, overwrite=overwrite)
     picks = edited_picks(viewer_or_layers)
     if strangers := sorted(set(picks) - {s.name for s in project.species}):

@@ -154,18 +154,19 @@ class SimulationRecipe(Recipe):
 
     FOLDER = "tomosoup.simulation", "recipes"
 
-    shape: Annotated[ZYX, Typed("Model")] = (64, 256, 256)
-    """Voxels of the tomogram (z, y, x)."""
+    shape: Annotated[ZYX, Typed("Input")] = (64, 256, 256)
+    """Size of a tomogram in voxels (z y x)."""
     voxel_size: Positive = 10.0
     """Å a voxel, and a pixel of the projections."""
-    concentration: Annotated[dict[str, NotNegative], Typed("Model")] = Field(default=CONCENTRATION)
-    """Particles per cubic micrometre, by species."""
+    concentration: Annotated[dict[str, NotNegative], Typed("Input")] = Field(default=CONCENTRATION)
+    """Number of particles per cubic micrometre, by species."""
     default_concentration: NotNegative = 3000.0
     """Particles per cubic micrometre of species that have a structure or a map and no `concentration`."""
     structures: Annotated[dict[str, str], Typed("Input")] = Field(default={})
-    """By species, in place of the built-in shapes: a PDB or mmCIF file, or a PDB id (8cpv) to download from RCSB."""
+    """Atomic model of a species, in place of the built-in shape: a PDB or mmCIF file, or a PDB id such as 8cpv, which
+    is downloaded from RCSB."""
     maps: Annotated[dict[str, Path], Typed("Input")] = Field(default={})
-    """By species, in place of the built-in shapes: an MRC density map."""
+    """Density map (MRC) of a species, in place of the built-in shape."""
     map_scale: dict[str, Positive] = Field(default={})
     """Enlarge a species' map by this factor, at the same density."""
     map_mass: dict[str, Positive] = Field(default={})

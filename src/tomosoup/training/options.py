@@ -72,7 +72,7 @@ class TrainingRecipe(Recipe):
     """Resample tomograms to this voxel size (Å). By default it is that of the weights to start from, or the project's.
     The windows of the recipes suit voxels of about 10 Å."""
     epochs: Annotated[int, Ge(1), Typed("Model")] = 64
-    """Passes over the training crops. Early stopping (`patience`) may end a training sooner."""
+    """Number of passes over the training crops. Early stopping (`patience`) may end a training sooner."""
     crops_per_epoch: Annotated[int, Ge(1)] | None = None
     """Crops of an epoch, drawn anew from the half-overlapping grid. A smaller grid is used again with other shifts. By
     default all crops of the grid, once."""
@@ -118,7 +118,7 @@ class TrainingRecipe(Recipe):
     workers: Annotated[int, Ge(0)] = 0
     """Processes that prepare crops; 0 prepares them in the training's own process."""
     seed: Annotated[int, Ge(0), Typed("Model")] = 0
-    """The same seed gives the same weights on the same data and machine."""
+    """Random seed: the same seed gives the same weights on the same data and machine."""
     pretraining: PretrainingOptions = PretrainingOptions()
     """What differs in the pretraining on another project (`pretrain_on`)."""
 

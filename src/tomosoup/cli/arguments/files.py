@@ -11,6 +11,7 @@ from tomosoup.cli.arguments.fields import options_of, value_at
 from tomosoup.core.config import Options
 from tomosoup.core.errors import InputError
 from tomosoup.core.files import refuse_existing
+from tomosoup.data.options import PROJECT_FORMS
 from tomosoup.models.shipped import checkpoint_file, shipped_names
 
 
@@ -29,17 +30,16 @@ def check_files(options: Options) -> None:
 def _checkpoint(path: Path, _: Any) -> None:
     if checkpoint_file(path).exists():
         return
-    near = get_close_matches(str(path), shipped_names(), n=1)
+    near = get_close_matches(path.stem, shipped_names(), n=1)
     meant = f'did you mean "{near[0]}"?' if near else "expected a .safetensors file that `tomosoup train` wrote."
     raise InputError(f"There is no checkpoint at {path}: {meant}")
 
 
 def _project(path: Path, _: Any) -> None:
-    if not path.exists():
-        raise InputError(
-            f"There is no project at {path}: expected a copick configuration (.json), a folder with "
-            "static/ExperimentRuns as the contest's, or a folder of .mrc volumes."
-        )
+    if path.suffix == ".csv":
+        _input(path, _)
+    elif not path.exists():
+        raise InputError(f"There is no project at {path}: expected {PROJECT_FORMS}.")
 
 
 def _input(path: Path, _: Any) -> None:

@@ -20,10 +20,10 @@ def overview(models: Mapping[str, type[Options]]) -> str:
     """What `tomosoup --help` prints."""
     about = {name: (model.__doc__ or "").partition(". ")[0].rstrip(".") + "." for name, model in models.items()} | {
         "--version": "Show the version.",
-        "--print-completion SHELL": "Print the script that completes commands and options in bash, zsh or tcsh.",
+        "--print-completion SHELL": "Print a script for bash, zsh or tcsh that completes commands and options.",
     }
     lines = [entry(name, text, indent=14) for name, text in about.items()]
-    last = "`tomosoup COMMAND --help` explains a command."
+    last = "Begin with `tomosoup demo`. `tomosoup COMMAND --help` explains a command."
     return "\n".join(
         [
             "tomosoup finds particles in cryo-electron tomograms.",
@@ -47,7 +47,8 @@ def command_help(
     name = command_name(model)
     chosen = model.model_construct(None, **values)
     options = [*options_of(model, chosen), *options_of(shared)]
-    main = {group: [o for o in options if o.group == group] for group in get_args(Group)}
+    in_order = sorted(options, key=lambda o: (not o.typed.positional, not o.field.is_required()))
+    main = {group: [o for o in in_order if o.group == group] for group in get_args(Group)}
     parts = [usage(name, options), paragraph(model.__doc__ or "")]
     parts += [section(group, found, model, chosen) for group, found in main.items() if found]
     others = [option for option in options if option.group is None]

@@ -130,9 +130,14 @@ def _placed(free: Sequence[str], positional: Sequence[Option], command: str) -> 
     if len(positional) == 1 and positional[0].count is None:
         return {positional[0].path: list(free)} if free else {}
     if len(free) > len(positional):
-        usage = " ".join(["tomosoup", command, *(option.name for option in positional)])
-        raise BadOption(f"There is no place for {free[len(positional)]!r}: expected {usage}, then options.")
+        raise BadOption(f"Unexpected {free[len(positional)]!r}: {in_order(positional, command)}.")
     return {option.path: word for option, word in zip(positional, free, strict=False)}
+
+
+def in_order(options: Sequence[Option], command: str) -> str:
+    """In which order a command is typed, for messages."""
+    names = [f"{o.name} ..." if o.count is None else o.name for o in options if o.typed.positional]
+    return f"expected `{' '.join(['tomosoup', command, *names])}`, then options"
 
 
 def by_todays_names(model: type[Options], words: Sequence[str]) -> list[str]:

@@ -143,7 +143,7 @@ def finish(options: PickCommand, job: Job, runs: Sequence[str], mine: Sequence[s
     if failed:
         show_error(failures_table(failed))
     of_all = counted(len(mine), "run")
-    what = [f"{len(failed)} of {of_all} could not be picked (for programs: {summary})"] * bool(failed)
+    what = [f"{len(failed)} of {of_all} could not be picked (details: {summary})"] * bool(failed)
     what += [f"{len(untried)} were not tried, and no CSV was written"] * bool(untried)
     by_species = ", ".join(f"{name} {n}" for name, n in counts.items())
     found = f"{counted(counts.total(), 'pick')} in {counted(len(done), 'run')}: {by_species}"
@@ -160,7 +160,7 @@ def finish(options: PickCommand, job: Job, runs: Sequence[str], mine: Sequence[s
             "failed": failed,
         },
         look=look,
-        failed="; ".join(what) + ". The same command tries them again, and only them." if what else "",
+        failed="; ".join(what) + ". The same command tries only the missing runs." if what else "",
     )
 
 

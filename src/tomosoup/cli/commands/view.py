@@ -101,7 +101,9 @@ def saver_for(options: ViewCommand, project: Project, run: str) -> Saver:
     """What saves corrected picks. Raises `InputError` where they cannot be saved, before anything is shown."""
     if not isinstance(project, CopickProject):
         if options.output is None:
-            raise InputError(f"{project.path} is only read: name a CSV file for corrected picks, `output=PICKS.csv`.")
+            raise InputError(
+                f"{project.path} is not a copick project: name a CSV file for the picks with `output=PICKS.csv`."
+            )
         return Saver(options, project, run, None)
     sets = list(project.pick_sets(run)) if run in project.runs else []
     session = options.session or free_session(sets, options.user, picks_name(sets, run, options.picks_set))

@@ -16,7 +16,8 @@ class CheckCommand(Options):
     EXAMPLE: ClassVar = "tomosoup check my-data --model model.safetensors"
 
     project: Project
-    """Tomograms: a copick configuration file, a folder in the contest's layout, or a folder of MRC files."""
+    """Tomograms: a copick configuration file, a folder in the contest's layout, or a folder of MRC files
+    (each file is a run)."""
     model: Annotated[Path | None, Typed("Model", value="CHECKPOINT", file="checkpoint")] = None
     """Also check whether this checkpoint suits the project: voxel size, grey values, species."""
     data: Annotated[AnnotatedData, UNPREFIXED] = AnnotatedData()

@@ -20,4 +20,4 @@ class ConvertCommand(Options):
     output: ToWrite
     """Checkpoint to write (.safetensors)."""
     overwrite: Overwrite = False
-    """Replace OUTPUT."""
+    """Replace an existing output file."""

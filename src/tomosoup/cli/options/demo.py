@@ -14,17 +14,18 @@ from tomosoup.simulation.options import SimulationRecipe
 
 
 class DemoCommand(Options):
-    """Pick a bundled simulated tomogram with the bundled model, score the picks, and write a page to look at."""
+    """Try tomosoup: find particles in a bundled tomogram with the bundled model, score them, write an HTML page."""
 
     EXAMPLE: ClassVar = "tomosoup demo"
 
     out: Annotated[Path, Typed("Output", positional=True, value="FOLDER")] = Path("tomosoup-demo")
     """New folder for the results."""
     train: Annotated[bool, Typed("Model")] = False
-    """Run the whole workflow, in minutes: simulate tomograms, train on them, pick one that the training has not seen.
-    --runs, --seed and --recipe are for this."""
+    """Run the whole workflow, in minutes: simulate tomograms, train a model on them, and pick a tomogram that was not
+    used in training. --runs, --seed and --recipe work with --train only."""
     runs: Annotated[int, Ge(4), Typed("Model")] = 8
-    """Number of simulated tomograms. The last is picked and scored; the one before chooses weights and thresholds."""
+    """Number of simulated tomograms. The last one is picked and scored. The one before it serves to choose the best
+    weights and the thresholds. The others are trained on."""
     seed: Annotated[Seed, Typed("Model")] = 0
     """Random seed: the same seed gives the same tomograms and the same training."""
     recipe: RecipeName = "small"

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from tomosoup.cli.options.shared import Overwrite, PickSetName, SessionName, Thresholds
+from tomosoup.cli.options.shared import Overwrite, PickSetName, ScoreFilter, SessionName
 from tomosoup.core.config import Typed
 from tomosoup.data.options import ExportOptions, FormatName, FrameOptions
 
@@ -15,7 +15,7 @@ Format = Annotated[FormatName, Typed("Input", value="FORMAT")]
 
 
 class ExportCommand(ExportOptions):
-    """Write picks for another program: RELION, Warp, M, Dynamo, ChimeraX, IMOD, EMAN2, crYOLO, copick."""
+    """Export picks to another program: RELION, Warp, M, Dynamo, ChimeraX, IMOD, EMAN2, crYOLO, copick."""
 
     EXAMPLE: ClassVar = "tomosoup export picks.csv --project data --format relion5 -o '{species}.star'"
 
@@ -26,17 +26,17 @@ class ExportCommand(ExportOptions):
     output: Annotated[str, Typed("Output", aliases=("-o",), value="FILE")]
     """File to write. '{run}' and '{species}' in it make one file for each run and species."""
     picks_set: PickSetName = None
-    """Pick set of PICKS, if PICKS is a copick project; by default the only one by tomosoup."""
+    """Pick set of PICKS, if PICKS is a copick project; by default the only one that tomosoup made."""
     species: Annotated[tuple[str, ...], Typed("Input", value="SPECIES")] = ()
     """Species to export; by default all."""
-    threshold: Thresholds = ()
+    threshold: ScoreFilter = ()
     """Leave out picks with a lower score: one for all species (0.3) or by species (ribosome=0.4)."""
     overwrite: Overwrite = False
     """Replace existing files."""
 
 
 class ImportCommand(FrameOptions):
-    """Read picks of another program into a copick project or a CSV file."""
+    """Import picks of another program into a copick project or a CSV file."""
 
     EXAMPLE: ClassVar = "tomosoup import my.star --format relion5 --project my-data -o picks.csv"
 
@@ -49,13 +49,13 @@ class ImportCommand(FrameOptions):
     output: Annotated[Path, Typed("Output", aliases=("-o",))]
     """CSV file to write, or copick project to write into."""
     user: Annotated[str | None, Typed("Output", value="NAME")] = None
-    """copick user of the picks. Needed where OUTPUT is a copick project."""
+    """copick user of the picks. Required if the output is a copick project."""
     session: SessionName = "0"
     """copick session of the picks."""
     pattern: Annotated[str | None, Typed("Input", value="PATTERN")] = None
-    """How file names give the run or the species, for example '{run}_{species}.coords'. By default {run} and the ending
-    of the format."""
+    """Pattern of the file names, which gives the run and the species, for example '{run}_{species}.coords'. By default
+    {run} with the file ending of the format."""
     species: Annotated[str | None, Typed("Input", value="SPECIES")] = None
-    """Species of all picks, where neither files nor their names say."""
+    """Species of all picks, if neither the files nor their names give it."""
     overwrite: Overwrite = False
     """Replace picks of the same user and session, or the CSV file."""

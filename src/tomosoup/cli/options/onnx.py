@@ -21,4 +21,4 @@ class ExportOnnxCommand(Options):
     window: Annotated[ZYX | None, Typed("Model")] = None
     """Window size in voxels; by default the checkpoint's. The batch size stays free."""
     overwrite: Overwrite = False
-    """Replace OUTPUT."""
+    """Replace an existing output file."""

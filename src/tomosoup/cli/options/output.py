@@ -11,6 +11,6 @@ class Voice(Options):
     """How much a command says, and to whom."""
 
     quiet: Annotated[bool, Typed("Output")] = False
-    """Show the result and errors only, without progress bars and messages."""
+    """Show only the result and errors."""
     as_json: Annotated[bool, Typed("Output", name="json")] = False
-    """Print the result as one JSON object to standard output, and nothing else there."""
+    """Print the result as one JSON object."""

@@ -25,13 +25,14 @@ from tomosoup.inference.options.picking import PickingPlan
 
 
 class PickCommand(Options):
-    """Find particles and write picks with scores, to copick and to a CSV file. After an interruption, the same command
-    resumes."""
+    """Find particles and write them with their scores to copick and to a CSV file. After an interruption, the same
+    command resumes."""
 
     EXAMPLE: ClassVar = "tomosoup pick my-data --model model.safetensors -o picks.csv"
 
     project: Project
-    """Tomograms: a copick configuration file, a folder in the contest's layout, or a folder of MRC files."""
+    """Tomograms: a copick configuration file, a folder in the contest's layout, or a folder of MRC files
+    (each file is a run)."""
     model: Checkpoints = Field((Path("default"),), min_length=1)
     """One checkpoint, or several whose predictions are averaged. "default" and "default-soup" are bundled models for
     the contest's six species."""
@@ -48,15 +49,15 @@ class PickCommand(Options):
     """Lowest score of a pick: one for all species (0.3) or by species (ribosome=0.4); by default the
     thresholds that the checkpoint holds."""
     purpose: Purpose = "recall"
-    """What the picks are for. recall: thresholds with the best F4; they find most particles, with many false picks.
-    averaging: thresholds with the best F1; they balance false and missed picks. First run `tomosoup tune --for
-    averaging`, which stores them in the checkpoint; bundled models have none."""
+    """What the picks are for. recall: find most particles, with many false picks (thresholds with the best F4).
+    averaging: balance false and missed picks (best F1). First run `tomosoup tune --for averaging`, which stores these
+    thresholds in the checkpoint. Bundled models have none."""
     plan: PlanName = "as-trained"
     """How to place windows and how to read picks from the heatmap: as-trained, planes, paper, paper-fewer-windows,
     paper-unweighted, soup, or a TOML file. Other options override its values."""
     overwrite: Overwrite = False
-    """Replace existing files, and picks that this session holds from other models or options. Runs that were picked
-    with the same ones are not picked again."""
+    """Replace existing files, and the picks of this session that were made with other models or options. Runs that were
+    picked with the same models and options are kept."""
     redo: bool = False
     """Pick again the runs that were picked with the same settings, for example after their tomograms have changed."""
     write_sbatch: Path | None = None

@@ -14,7 +14,7 @@ from tomosoup.cli.options.shared import (
     Overwrite,
     PickSetName,
     Project,
-    Thresholds,
+    ScoreFilter,
     ToWrite,
 )
 from tomosoup.core.config import Options, Typed
@@ -22,30 +22,31 @@ from tomosoup.data.options import AnnotatedData
 
 
 class ReportCommand(Options):
-    """Write one HTML page to look at picks, choose thresholds and judge a training. It opens without a network."""
+    """Write one HTML page to look at picks, choose thresholds and judge a training. It opens without internet."""
 
     EXAMPLE: ClassVar = "tomosoup report my-data -o report.html"
 
     project: Project
-    """Tomograms: a copick configuration file, a folder in the contest's layout, or a folder of MRC files."""
+    """Tomograms: a copick configuration file, a folder in the contest's layout, or a folder of MRC files
+    (each file is a run)."""
     output: ToWrite = Path("report.html")
     """HTML page to write."""
     session: Annotated[str, Typed("Input", value="NAME")] = "0"
-    """copick session that `pick` wrote. The page shows all its candidates, so thresholds can go down, too."""
+    """copick session that `pick` wrote. The page shows all its candidates, so you can also lower the thresholds."""
     picks: Annotated[Path | None, Typed("Input", file="project")] = None
-    """Picks that are not in PROJECT: a CSV file, or the .copick folder that `pick` made beside one."""
+    """Picks that are not in PROJECT: a CSV file, or the .copick folder that `pick` made beside it."""
     picks_set: PickSetName = None
     """Pick set to show in place of the session's candidates, for example another program's."""
-    threshold: Thresholds = ()
-    """Scores at which the page opens: one for all species (0.3) or by species (ribosome=0.4); by default the
+    threshold: ScoreFilter = ()
+    """Thresholds that the page shows first: one for all species (0.3) or by species (ribosome=0.4); by default the
     session's."""
     model: Checkpoints = ()
     """Checkpoints whose learning curves are shown, from the folder of their training (.training)."""
     volumes: Annotated[int, Ge(0), Typed("Output")] = 4
-    """Number of runs whose tomogram is shown, sorted by name. The other runs count in the numbers only."""
+    """Number of runs whose tomograms are shown, the first ones by name. The numbers on the page count all runs."""
     voxels: Count = 12_000_000
     """Most voxels of all tomograms in the page together. Larger ones are binned."""
     overwrite: Overwrite = False
-    """Replace OUTPUT."""
+    """Replace an existing output file."""
     data: Annotated[AnnotatedData, UNPREFIXED] = AnnotatedData()
     """Tomograms and true picks. --truth may also name another project; true picks are optional."""

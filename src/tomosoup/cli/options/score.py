@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from tomosoup.cli.options.shared import PickSetName, Thresholds
+from tomosoup.cli.options.shared import PickSetName, ScoreFilter
 from tomosoup.core.config import Options, Typed
 
 
@@ -28,7 +28,7 @@ class ScoreCommand(Options):
     all_species: bool = False
     """Divide by the weights of all species, as the contest does. By default a species without any true particle or pick
     in these runs is left out of the mean."""
-    threshold: Thresholds = ()
+    threshold: ScoreFilter = ()
     """Ignore picks with a lower score: one for all species (0.3) or by species (ribosome=0.4)."""
     species: Annotated[Path | None, Typed("Input", file="input")] = None
     """CSV file with name,radius,weight of the species. Required if both inputs are CSV files, unless the species are

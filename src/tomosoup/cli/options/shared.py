@@ -21,7 +21,11 @@ def _readable(words: tuple[str, ...]) -> tuple[str, ...]:
     return words
 
 
-Thresholds = Annotated[tuple[str, ...], AfterValidator(_readable), Typed("Model", value="[SPECIES=]SCORE")]
+Scored = Annotated[tuple[str, ...], AfterValidator(_readable)]
+Thresholds = Annotated[Scored, Typed("Model", value="[SPECIES=]SCORE")]
+"""Thresholds that make picks."""
+ScoreFilter = Annotated[Scored, Typed("Input", value="[SPECIES=]SCORE")]
+"""Thresholds that choose among picks that are there."""
 Purpose = Annotated[Literal["recall", "averaging"], Typed("Model", name="for")]
 UNPREFIXED = Typed(name="")
 """An option of this model's field is called by its own name alone."""

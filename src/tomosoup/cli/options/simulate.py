@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from tomosoup.cli.options.shared import UNPREFIXED, Count, Overwrite, RecipeName, Seed
+from tomosoup.cli.options.shared import UNPREFIXED, Count, Overwrite, Seed
 from tomosoup.core.config import Options, Typed
 from tomosoup.simulation.options import SimulationRecipe
 
@@ -18,13 +18,13 @@ class SimulateCommand(Options):
 
     out: Annotated[Path, Typed("Output", positional=True, value="FOLDER")]
     """New folder for the project; its copick configuration is FOLDER/copick_config.json."""
-    recipe: RecipeName = "simulated"
+    recipe: Annotated[str, Typed("Input", value="NAME|FILE")] = "simulated"
     """A recipe of tomosoup (simulated, contest, cell) or a TOML file. Other options override its values."""
-    runs: Annotated[Count, Typed("Model")] = 4
+    runs: Annotated[Count, Typed("Input")] = 4
     """Number of tomograms."""
     jobs: Annotated[Count, Typed("Speed")] = 1
-    """Number of tomograms to simulate at a time, each in its own process. The result does not depend on it."""
-    seed: Annotated[Seed, Typed("Model")] = 0
+    """Number of tomograms to simulate at the same time, each in its own process. The result stays the same."""
+    seed: Annotated[Seed, Typed("Input")] = 0
     """Random seed: the same seed gives the same tomograms."""
     layout_from: Annotated[Path | None, Typed("Input", file="input")] = None
     """Place particles at the positions of real picks: a CSV file (experiment,particle_type,x,y,z) or an annotated
@@ -34,6 +34,6 @@ class SimulateCommand(Options):
     contest: bool = False
     """Name files as the contest does (static/, overlay/, picks by object), not as copick does."""
     overwrite: Overwrite = False
-    """Replace an existing project at FOLDER."""
+    """Replace an existing project in FOLDER."""
     simulation: Annotated[SimulationRecipe, UNPREFIXED] = SimulationRecipe()
     """The simulated tomogram."""

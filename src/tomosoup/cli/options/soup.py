@@ -25,13 +25,13 @@ class SoupCommand(Options):
     output: ToWrite
     """Checkpoint to write (.safetensors)."""
     weights: Annotated[tuple[Annotated[float, Gt(0)], ...], Typed("Model")] = ()
-    """Weight of each checkpoint in the average; by default all alike."""
+    """Weight of each checkpoint in the average; by default all are equal."""
     greedy: Annotated[bool, Typed("Model")] = False
     """Start with the best checkpoint and add another only if the score on annotated runs rises (needs --project)."""
     project: Annotated[Path | None, Typed("Input", value="PROJECT", file="project")] = None
-    """Annotated project. With it the soup gets thresholds and new batch-norm statistics, and --greedy can choose."""
+    """Annotated project, to set the thresholds of the soup and its batch-norm statistics. --greedy needs it."""
     overwrite: Overwrite = False
-    """Replace OUTPUT."""
+    """Replace an existing output file."""
     inference: Annotated[InferenceOptions, UNPREFIXED] = InferenceOptions()
     """Hardware."""
     plan: PlanName = "as-trained"

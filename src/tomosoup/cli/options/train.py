@@ -21,7 +21,8 @@ class TrainCommand(Options):
     EXAMPLE: ClassVar = "tomosoup train my-data --from default -o model.safetensors"
 
     project: Project
-    """Annotated tomograms: a copick configuration file, a folder in the contest's layout, or a folder of MRC files."""
+    """Annotated tomograms: a copick configuration file, a folder in the contest's layout, or a folder of MRC
+    files (each file is a run)."""
     output: ToWrite
     """Checkpoint to write (model.safetensors). The log and the state for --resume go to a folder beside it
     (model.training)."""
@@ -29,9 +30,9 @@ class TrainCommand(Options):
     """Settings of the training: a recipe of tomosoup (small, best, finetune, yu4u, yu4u-planes, tattaka, soup-tiny,
     soup-medium, soup-big, soup-big-all) or a TOML file. Other options override its values."""
     fold: Annotated[Seed, Typed("Input")] = 0
-    """Which run to hold out: its number among the annotated runs, sorted by name, from 0."""
+    """Run to hold out: 0 is the first annotated run by name, 1 the second, ..."""
     all_folds: Annotated[bool, Typed("Input")] = False
-    """Train one network per annotated run, each with another run held out. Writes OUTPUT-fold0, OUTPUT-fold1, ..."""
+    """Train one network for each annotated run, with this run held out. Writes OUTPUT-fold0, OUTPUT-fold1, ..."""
     start_from: Annotated[
         Path | None, Typed("Model", name="from", aliases=("--start-from",), value="CHECKPOINT", file="checkpoint")
     ] = None
@@ -43,7 +44,7 @@ class TrainCommand(Options):
     resume: Annotated[bool, Typed("Output")] = False
     """Resume a training that was interrupted. The result is the same as without the interruption."""
     overwrite: Overwrite = False
-    """Replace OUTPUT, and delete an unfinished training of this name."""
+    """Replace an existing output file, and delete an unfinished training of this name."""
     data: Annotated[AnnotatedData, UNPREFIXED] = AnnotatedData()
     """Tomograms and true picks."""
     pretraining_data: AnnotatedData = AnnotatedData()

@@ -15,8 +15,8 @@ from tomosoup.inference.options.picking import PickingPlan
 
 
 class TuneCommand(Options):
-    """Set thresholds by cross-validation: each model picks the run that its training held out. Store them in the
-    models."""
+    """Choose thresholds by cross-validation and store them in the models. Each model picks the run that its training
+    held out."""
 
     EXAMPLE: ClassVar = "tomosoup tune my-data --model model-fold*.safetensors"
     RENAMED: ClassVar = {"softness": "threshold_margin"}
@@ -24,14 +24,14 @@ class TuneCommand(Options):
     project: Project
     """The project that the models were trained on."""
     model: Checkpoints = Field(min_length=1)
-    """Checkpoints of `tomosoup train --all-folds`. The command changes these files: all get the same thresholds. Models
-    that held out the same run pick it together."""
+    """Checkpoints of `tomosoup train --all-folds`. The command changes these files: all get the same thresholds. If
+    several models held out the same run, their predictions for it are averaged."""
     purpose: Purpose = "recall"
     """recall: store thresholds with the best F4; they find most particles, with many false picks. averaging: also store
     thresholds with the best F1 for `tomosoup pick --for averaging`; they balance false and missed picks."""
     threshold_margin: Annotated[float, Ge(0), Typed("Model")] = 0.0
-    """0 stores the best threshold for these picks. 0.1 stores a lower one, as `train` does, which misses fewer
-    particles in new tomograms; use it if you annotated few particles."""
+    """0 stores the threshold with the best score. 0.1 stores a lower, safer one, as `train` does: it misses fewer
+    particles in new tomograms. Use 0.1 if you annotated few particles."""
     resamples: Count = 1000
     """Number of bootstrap resamples for the intervals."""
     seed: Seed = 0

@@ -219,7 +219,9 @@ def valid_name(name: str, *, what: str) -> str:
     except ValueError:
         clean = ""
     if not name or clean != name:
-        raise InputError(f'{what} {name!r} cannot be kept by copick: leave out spaces, underscores and <>:"/\\|?*.')
+        raise InputError(
+            f'copick does not accept the {what.lower()} name {name!r}: leave out spaces, underscores and <>:"/\\|?*.'
+        )
     return name
 
 

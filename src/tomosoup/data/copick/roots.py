@@ -12,10 +12,13 @@ from typing import Any
 
 import copick
 from copick.impl.filesystem import CopickConfigFSSpec, CopickRootFSSpec
+from pydantic import ValidationError
 
+from tomosoup.core.config import problem
 from tomosoup.core.errors import InputError, first_line
 from tomosoup.data.copick.portal import PORTAL, of_portal
 from tomosoup.data.copick.remote import StorageErrors, check_storage, with_fresh_listings
+from tomosoup.data.options import PROJECT_FORMS
 
 FILES = "filesystem"
 """The `config_type` of a project whose files are reached by fsspec."""
@@ -41,7 +44,15 @@ def open_root(config: dict[str, Any], *, name: str) -> Any:
     except InputError:
         raise
     except UNUSABLE as error:
-        raise InputError(f"{name} is not a copick configuration that copick can open ({first_line(error)}).") from error
+        raise InputError(f"{name} is not a copick configuration that copick can open ({_reason(error)}).") from error
+
+
+def _reason(error: Exception) -> str:
+    """What copick found wrong with a configuration."""
+    if not isinstance(error, ValidationError):
+        return first_line(error)
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {problem(first)}"
 
 
 def open_config(config: Path) -> Any:
@@ -50,7 +61,8 @@ def open_config(config: Path) -> Any:
         text = json.loads(config.read_text())
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(
-            f"{config} is not a copick configuration: it cannot be read as JSON ({first_line(error)})."
+            f"{config} is not a copick configuration: it cannot be read as JSON ({first_line(error)}). Expected "
+            f"{PROJECT_FORMS}."
         ) from error
     return open_root(text, name=str(config))
 

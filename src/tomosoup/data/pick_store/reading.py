@@ -58,7 +58,8 @@ def read_picks(
             found[run] = sets[keys[0]]()
     if not found:
         raise InputError(
-            f"{source.path} holds no picks {wanted or 'by tomosoup'}: choose others with `picks_set=USER/SESSION`."
+            f"{source.path} holds no picks {wanted or 'by tomosoup'}: run `tomosoup pick`, or name another set with "
+            "`picks_set=USER/SESSION`."
         )
     return found
 
@@ -103,6 +104,6 @@ def species_for(
     if strangers := sorted(set(names) - {s.name for s in species}):
         raise InputError(
             f"The radius of {', '.join(strangers)} is not known (known: {', '.join(s.name for s in species)}): "
-            "give a CSV table name,radius,weight as `species`."
+            "give a CSV file with the columns name,radius,weight as `species`."
         )
     return species

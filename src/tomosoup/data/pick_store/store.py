@@ -139,7 +139,9 @@ def _home(project: Project, species: Sequence[Species], outputs: Sequence[Path])
     """The configuration of the copick project that picks go to."""
     if not isinstance(project, CopickProject):
         if not outputs:
-            raise InputError(f"{project.path} is only read: give a CSV file for the picks as `output=PICKS.csv`.")
+            raise InputError(
+                f"{project.path} is not a copick project: name a CSV file for the picks with `output=PICKS.csv`."
+            )
         return outputs[0].absolute().with_suffix(".copick") / "copick_config.json"
     listed = [s.name for s in project.species]
     if missing := [s.name for s in species if s.name not in listed]:

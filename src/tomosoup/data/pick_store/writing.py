@@ -50,7 +50,7 @@ def write_picks(
 
 def _write_into(project: Project, picks: PicksByRun, user: str | None, session: str, *, overwrite: bool) -> None:
     if not isinstance(project, CopickProject):
-        raise InputError(f"{project.path} is only read: give a CSV file, or a copick configuration, as `output`.")
+        raise InputError(f"{project.path} is not a copick project: give one, or a CSV file, as `output`.")
     if not user:
         raise InputError("Writing picks into a copick project needs a user name: add `user=NAME`.")
     key = PickSet(copick_files.valid_name(user, what="User"), copick_files.valid_name(session, what="Session"))

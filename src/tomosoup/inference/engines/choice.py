@@ -81,8 +81,10 @@ def best_device(wanted: str) -> torch.device:
     try:
         torch.empty(0, device=(device := torch.device(wanted)))
     except (RuntimeError, AssertionError) as error:
+        why = f" ({first_line(error)})" if wanted.partition(":")[0] in ("cuda", "mps") else ""
         raise InputError(
-            f"There is no device {wanted!r} here ({first_line(error)}): leave out `device` for the best there is."
+            f"There is no device {wanted!r} here{why}: choose cpu, cuda or mps, or leave out `device` for the fastest "
+            "one available."
         ) from error
     return device
 

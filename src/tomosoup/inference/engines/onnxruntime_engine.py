@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tomosoup.core.config import ZYX
+from tomosoup.core.errors import counted
 from tomosoup.inference.engines.choice import Choice
 from tomosoup.inference.engines.engine import Engine
 from tomosoup.inference.engines.export_graph import export_graph, key_of
@@ -42,7 +43,7 @@ def onnxruntime_engine(
         return torch.from_numpy(session.run(None, {INPUT: windows.contiguous().numpy()})[0])
 
     used = session.get_providers()[0].removesuffix("ExecutionProvider")
-    threads = f", {torch.get_num_threads()} threads" if choice.device.type == "cpu" else ""
+    threads = f", {counted(torch.get_num_threads(), 'thread')}" if choice.device.type == "cpu" else ""
     description = f"ONNX Runtime {ort.__version__} on {used}, {choice.precision}{threads}"
     return Engine(
         description=description, window=window, batch_size=batch_size, start=lambda windows: lambda: run(windows)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from tomosoup.core.config import ZYX
+from tomosoup.core.errors import counted
 from tomosoup.inference.engines.choice import Choice, openvino
 from tomosoup.inference.engines.engine import Engine
 from tomosoup.inference.engines.export_graph import export_graph
@@ -52,7 +53,7 @@ def compiled_engine(model: Any, *, precision: str, window: ZYX, batch_size: int)
         return torch.cat(outputs) if len(outputs) > 1 else outputs[0]
 
     version = ".".join(ov.__version__.split("-")[0].split(".")[:2])
-    description = f"OpenVINO {version}, {precision}, {threads} thread{'s' if threads > 1 else ''}"
+    description = f"OpenVINO {version}, {precision}, {counted(threads, 'thread')}"
     return Engine(
         description=description, window=window, batch_size=batch_size, start=lambda windows: lambda: run(windows)
     )

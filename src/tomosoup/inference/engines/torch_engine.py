@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tomosoup.core.config import ZYX
+from tomosoup.core.errors import counted
 from tomosoup.inference.engines.choice import Choice
 from tomosoup.inference.engines.engine import Engine, Finish
 from tomosoup.inference.tiling.windows import with_halo
@@ -41,7 +42,7 @@ def torch_engine(net: nn.Module, choice: Choice, *, window: ZYX, batch_size: int
         return download(output[: len(windows)], choice.device)
 
     where = torch.cuda.get_device_name(choice.device) if choice.device.type == "cuda" else choice.device.type
-    threads = f", {torch.get_num_threads()} threads" if choice.device.type == "cpu" else ""
+    threads = f", {counted(torch.get_num_threads(), 'thread')}" if choice.device.type == "cpu" else ""
     compiled = ", compiled" if choice.compiled else ""
     description = f"torch {torch.__version__} on {where}, {choice.precision}{compiled}{threads}"
     # Only CUDA computes while the caller does something else; elsewhere the work is done when the output is asked for.

@@ -15,7 +15,7 @@ class Hardware(Options):
     """What to compute on."""
 
     device: Device = "auto"
-    """cpu, cuda or mps; auto takes the fastest one available."""
+    """cpu, cuda or mps; auto chooses the fastest one available."""
     devices: Annotated[int, Ge(1), Typed("Speed")] = 1
     """Number of devices that train together, each on a part of every batch (on a CPU: processes)."""
 
@@ -24,11 +24,10 @@ class InferenceOptions(Options):
     """What runs a trained net, and in which arithmetic."""
 
     device: Device = "auto"
-    """cpu, cuda or mps; auto takes the fastest one available."""
-    engine: Annotated[Literal["auto", "torch", "openvino", "onnx", "tensorrt"], Typed("Speed")] = "auto"
-    """Library that runs the network. auto takes OpenVINO on CPUs for large heatmap models and large tomograms, if it
-    is installed (pip install 'tomosoup[cpu]'), otherwise torch. onnx is ONNX Runtime (pip install 'tomosoup[onnx]').
-    tensorrt is NVIDIA TensorRT."""
+    """cpu, cuda or mps; auto chooses the fastest one available."""
+    engine: Literal["auto", "torch", "openvino", "onnx", "tensorrt"] = "auto"
+    """Library that runs the network. auto chooses openvino or torch. openvino is fast on CPUs and needs pip install
+    'tomosoup[cpu]'. onnx is ONNX Runtime and needs pip install 'tomosoup[onnx]'. tensorrt is NVIDIA TensorRT."""
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
     """Number format. auto takes fp16 on NVIDIA GPUs, bf16 on CPUs that support it, fp32 elsewhere. int8 is calibrated
     on a few windows first."""

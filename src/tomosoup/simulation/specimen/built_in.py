@@ -86,7 +86,7 @@ def built_in(name: str, *, voxel_size: float) -> Array:
     """
     if name not in SHAPES:
         raise InputError(
-            f"{name!r} is not built in ({', '.join(SHAPES)}): give it an atomic model in `structures`, "
+            f"{name!r} is not a built-in species ({', '.join(SHAPES)}): give it an atomic model in `structures`, "
             "or a density map in `maps`."
         )
     return rendered(SHAPES[name], voxel_size=voxel_size, seed=zlib.crc32(name.encode()))

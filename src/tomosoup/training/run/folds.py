@@ -145,10 +145,14 @@ def hold_out(examples: list[Example], fold: int, species: Sequence[Species]) -> 
     Raises `InputError` where there is none, where nothing is left to train on, and where it holds no particle that
     counts in the score.
     """
-    if not 0 <= fold < len(examples) or len(examples) < 2:
+    if len(examples) < 2:
         raise InputError(
-            f"Fold {fold} holds out one of {counted(len(examples), 'annotated run')} and trains on the others: "
-            f"expected at least 2 runs and a fold from 0 to {len(examples) - 1}."
+            f"Found {counted(len(examples), 'run')} with true picks. A training needs at least 2, because it holds one "
+            "out: annotate another run."
+        )
+    if not 0 <= fold < len(examples):
+        raise InputError(
+            f"`fold={fold}`: expected 0 to {len(examples) - 1}, because {len(examples)} runs have true picks."
         )
     held_out = examples.pop(fold)
     if not counts(held_out.truth, species):

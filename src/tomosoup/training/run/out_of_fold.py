@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from tomosoup.core.errors import InputError
+from tomosoup.core.errors import InputError, shortened
 from tomosoup.core.progress import Progress, no_progress, part
 from tomosoup.core.types import Picks, PicksBySpecies, Volume
 from tomosoup.data.options import AnnotatedData
@@ -60,6 +60,11 @@ def out_of_fold(
     if plan.model_weights:
         raise InputError("Models are tuned with equal weights: leave `model_weights` to `tomosoup pick`.")
     groups = by_held_out_run(checkpoints, data.runs)
+    if missing := [run for run in groups if run not in project.runs]:
+        raise InputError(
+            f"The models held out {shortened(missing)}, which {project.path} does not have: give models that "
+            "`tomosoup train` made from this project."
+        )
     views = chosen_views(plan.views)
     truths = read_truths(project, data.model_copy(update={"runs": tuple(groups)}))
     tomograms = {run: select_tomogram(project, run, data) for run in groups}
