@@ -22,10 +22,11 @@ from tomosoup.models.nets.options import UNet3dOptions
 from tomosoup.models.window_plan import WindowPlan
 from tomosoup.simulation.options import ReconstructionOptions
 from tomosoup.simulation.project import simulate
-from tomosoup.training.learner import HELD_OUT_LOSS, Learner, tile_loss
+from tomosoup.training.learner import HELD_OUT_LOSS, Learner
 from tomosoup.training.options import AugmentationOptions, Execution, LossOptions, PretrainingOptions, TrainingRecipe
 from tomosoup.training.run.best_epochs import kept_checkpoints
 from tomosoup.training.run.folds import as_start
+from tomosoup.training.run.validation import tile_loss, validate
 from tomosoup.training.supervision.crops import Crops, Example, around, read_examples
 from tomosoup.training.supervision.losses import training_loss
 from tomosoup.training.train import train
@@ -222,7 +223,7 @@ def test_the_learning_rate_halves_after_the_plateaus_patience_and_training_stops
     def note(self: Learner) -> None:
         seen.append(self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
 
-    monkeypatch.setattr("tomosoup.training.learner.tile_loss", lambda *_: 1.0)
+    monkeypatch.setattr("tomosoup.training.run.validation.tile_loss", lambda *_: 1.0)
     monkeypatch.setattr(Learner, "on_train_epoch_start", note, raising=False)
     lengths = {"patience": patience, "plateau_patience": plateau}
     stalled = recipe(schedule="plateau", **lengths, best_by="loss", epochs=50, learning_rate=1e-3)
@@ -254,7 +255,7 @@ def test_a_plateau_training_resumes_to_the_weights_of_an_unbroken_one(
             raise KeyboardInterrupt
         return falls[count["done"]]
 
-    monkeypatch.setattr("tomosoup.training.learner.tile_loss", loss)
+    monkeypatch.setattr("tomosoup.training.run.validation.tile_loss", loss)
     setting = recipe(schedule="plateau", patience=6, best_by="loss", epochs=6, crops_per_tomogram=6)
     train(project_folder, setting, folder=tmp_path / "whole")
     count |= {"done": 0, "break_at": 5}
@@ -273,7 +274,7 @@ def test_the_best_epochs_are_kept_best_first(
     project_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = iter([3.0, 1.0, 4.0, 2.0])
-    monkeypatch.setattr("tomosoup.training.learner.tile_loss", lambda *_: next(losses))
+    monkeypatch.setattr("tomosoup.training.run.validation.tile_loss", lambda *_: next(losses))
     checkpoint = train(project_folder, recipe(keep_best=3, best_by="loss"), folder=tmp_path)
     kept = kept_checkpoints(tmp_path)
     assert [c.history[-1].epoch for c in kept] == [2, 4, 1]
@@ -285,6 +286,22 @@ def test_the_best_epochs_are_kept_best_first(
     assert len(load(tmp_path / "soup.safetensors").history[0].ingredients) == 3
     with pytest.raises(InputError, match="holds no best epochs"):
         kept_checkpoints(tmp_path / "nowhere")
+
+
+def test_of_the_epochs_with_the_lowest_loss_the_one_with_the_higher_dice_is_the_model(
+    project_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Epochs 2 and 4 have the lowest losses, and 4 of these the higher Dice; 1 and 3 have still higher ones."""
+    results = iter([(3.0, 0.9), (1.0, 0.2), (4.0, 0.8), (2.0, 0.5)])
+
+    def validated(*given: Any, **options: Any) -> dict[str, Any]:
+        return validate(*given, **options) | dict(zip(("loss", "dice"), next(results), strict=True))
+
+    monkeypatch.setattr("tomosoup.training.learner.validate", validated)
+    by_dice = recipe(keep_best=2, best_by="loss", validation="soup", best_of_kept="dice")
+    chosen = train(project_folder, by_dice, folder=tmp_path).history[-1]
+    assert (chosen.epoch, chosen.dice) == (4, 0.5)
+    assert [c.history[-1].epoch for c in kept_checkpoints(tmp_path)] == [4, 2]
 
 
 def test_fine_tuning_starts_from_the_given_weights(project_folder: Path, tmp_path: Path) -> None:
@@ -329,6 +346,19 @@ def test_several_kinds_of_a_run_train_together_and_the_held_out_run_stays_out(
     checkpoint = train(kinds_folder, both, fold=0, folder=tmp_path / "a", data=data)
     assert seen == [["run_001", "run_001"]]
     assert checkpoint.history[-1].runs == ("run_001",)
+    held_out: list[list[str]] = []
+
+    def noted(net: Any, examples: list[Example], *given: Any, **options: Any) -> dict[str, Any]:
+        held_out.append([e.run for e in examples])
+        assert len({float(e.volume.data[0, 0, 0]) for e in examples}) == len(examples)  # tomograms of their own
+        return validate(net, examples, *given, **options)
+
+    monkeypatch.setattr("tomosoup.training.learner.validate", noted)
+    for all_types in (False, True):
+        plan = both.model_copy(update={"validate_extra_types": all_types})
+        assert train(kinds_folder, plan, folder=tmp_path / str(all_types), data=data).history[-1].runs == ("run_001",)
+    assert held_out == [["run_000"], ["run_000", "run_000"]]
+    assert seen == 3 * [["run_001", "run_001"]]
     with pytest.raises(InputError, match="expected one tomogram of type isonetcorrected, found 0"):
         train(kinds_folder, recipe(extra_tomo_types=("isonetcorrected",)), folder=tmp_path / "b", data=data)
     with pytest.raises(InputError, match="denoised is the main tomogram type already"):
@@ -424,7 +454,14 @@ def test_the_four_soup_recipes_hold_the_8th_places_numbers() -> None:
         "big": (),
         "big-all": three,
     }
+    assert {n: (r.keep_best, r.best_of_kept, r.validate_extra_types) for n, r in found.items()} == {
+        "tiny": (2, "dice", False),
+        "medium": (2, "dice", False),
+        "big": (1, "loss", False),
+        "big-all": (1, "loss", True),
+    }
     for name, r in found.items():
+        assert r.validation == "soup"
         assert r.batch_size == r.crops_per_tomogram  # an update is one tomogram
         assert (r.crop, r.learning_rate, r.schedule, r.best_by) == ((128, 128, 128), 1e-3, "plateau", "loss")
         assert (r.loss.name, r.normalisation, r.segments_voxels) == ("dice", "volume", True)

@@ -177,7 +177,7 @@ def test_both_published_recipes_hold_the_papers_numbers() -> None:
         )
         assert PickingPlan.read("paper").windows(recipe.windows) == recipe.windows
     planes = TrainingRecipe.read("yu4u-planes")
-    changed = {"crop_shape", "batch_size", "norm_crops", "windows"}
+    changed = {"crop_shape", "batch_size", "norm_crops", "windows", "validation"}
     assert planes.model_dump(exclude=changed) == yu4u.model_dump(exclude=changed)
     assert planes.batch_size * prod(planes.crop) == yu4u.batch_size * prod(yu4u.crop)  # voxels of an update
     assert PickingPlan.read("paper").windows(planes.windows) == yu4u.windows

@@ -51,6 +51,8 @@ class Trained(Event):
     """Weighted F4 on the held-out run at its best thresholds."""
     loss: float | None = None
     """Loss on the held-out run."""
+    dice: float | None = None
+    """Mean Dice of the species on the held-out run, where the training's validation finds it."""
     f4_by_species: Mapping[str, float] | None = None
 
 

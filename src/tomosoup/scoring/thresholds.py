@@ -24,13 +24,16 @@ Pairs = Sequence[tuple[PicksBySpecies, PicksBySpecies]]
 """(picks, truth), a pair a tomogram. Counts are pooled over them, as the contest pools them."""
 
 
-def best_threshold(picks: RankedPicks, *, beta: float = BETA) -> float:
-    """The score threshold with the highest F-beta on these very picks.
+def best_threshold(picks: RankedPicks, *, beta: float = BETA, among: Sequence[float] = ()) -> float:
+    """The score threshold with the highest F-beta on these very picks; infinity where no particle is hit.
 
-    Equal scores pass or fail together. The threshold is a pick's own score; infinity where no particle is hit.
+    Equal scores pass or fail together. The threshold is a pick's own score or, where some are given, the first best
+    `among` these.
     """
     if not picks.gain.any():
         return math.inf
+    if among:
+        return max(among, key=lambda threshold: picks.at(threshold).f_beta(beta))
     last = np.flatnonzero(np.diff(picks.score, append=-np.inf))  # equal scores pass together
     tp, b2 = np.cumsum(picks.gain)[last], beta * beta
     return float(picks.score[last[np.argmax((1 + b2) * tp / (b2 * picks.particles + last + 1))]])
@@ -59,13 +62,15 @@ def steady_threshold(picks: RankedPicks, *, margin: float = MARGIN, beta: float 
     return best[1]
 
 
-def best_thresholds(pairs: Pairs, species: Sequence[Species]) -> tuple[dict[str, float], Score]:
+def best_thresholds(
+    pairs: Pairs, species: Sequence[Species], *, among: Sequence[float] = ()
+) -> tuple[dict[str, float], Score]:
     """The F4-best threshold of each species over (picks, truth) of some tomograms, and the score that they give.
 
     That score is too good, as the thresholds were chosen on the same picks: use it to choose, not to report.
     """
     ranked = _ranked(pairs, species)
-    thresholds = {name: best_threshold(picks) for name, picks in ranked.items()}
+    thresholds = {name: best_threshold(picks, among=among) for name, picks in ranked.items()}
     matches = {name: picks.at(thresholds[name]) for name, picks in ranked.items()}
     return thresholds, Score(matches, {s.name: s.weight for s in species}, ())
 

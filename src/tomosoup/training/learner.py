@@ -13,20 +13,14 @@ from torch import Tensor, nn
 
 from tomosoup.core.errors import InputError, counted
 from tomosoup.core.progress import Progress, no_progress
-from tomosoup.core.types import Species, Volume
-from tomosoup.inference.readout.noise_scaling import mean_signal_levels
-from tomosoup.inference.readout.peaks import find_peaks
-from tomosoup.inference.readout.read_out import segmentation_picks
-from tomosoup.inference.readout.watershed import probabilities
-from tomosoup.inference.sliding_window import predict_heatmap
-from tomosoup.inference.tiling.windows import cut
+from tomosoup.core.types import Species
 from tomosoup.models.nets.build import build_net
-from tomosoup.scoring.thresholds import best_thresholds, steady_thresholds
 from tomosoup.training.batch_norm import estimate_norms
 from tomosoup.training.options import TrainingRecipe
 from tomosoup.training.run.resume import moved, refuse_another
+from tomosoup.training.run.validation import validate
 from tomosoup.training.supervision.augmentation import Mix, draw_mixup
-from tomosoup.training.supervision.crops import Example, generator, half_overlapping, large_crops, target_of
+from tomosoup.training.supervision.crops import Example, generator, large_crops
 from tomosoup.training.supervision.losses import training_loss
 from tomosoup.training.supervision.options import LossOptions
 
@@ -58,19 +52,6 @@ def mixed_loss(net: nn.Module, windows: Tensor, targets: Tensor, *, recipe: Loss
     output = net(mix.weight * windows + (1 - mix.weight) * windows[order])
     own, partners = training_loss(output, targets, recipe), training_loss(output, targets[order], recipe)
     return mix.weight * own + (1 - mix.weight) * partners
-
-
-def tile_loss(output: Volume, example: Example, species: Sequence[Species], recipe: TrainingRecipe) -> float:
-    """The mean loss of a net's output `(c, z, y, x)` for an example, over tiles that cover it.
-
-    A tile is a crop, cut down to the output's size.
-    """
-    losses = []
-    tile = [min(w, n) for w, n in zip(recipe.crop, output.shape, strict=True)]
-    for region in half_overlapping(output.shape, tile, overlap=False):
-        target = target_of(example, region, species, recipe)
-        losses.append(float(training_loss(cut(output.data, region)[None], target[None], recipe.loss)))
-    return sum(losses) / len(losses)
 
 
 class Learner(pl.LightningModule):
@@ -123,43 +104,23 @@ class Learner(pl.LightningModule):
         return loss
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """The held-out tomogram stays where it is: its windows are moved one by one."""
-        return batch if isinstance(batch, Example) else super().transfer_batch_to_device(batch, device, dataloader_idx)
+        """The held-out run stays where it is: its windows are moved one by one."""
+        if isinstance(batch[0], Example):
+            return batch
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
-    def validation_step(self, held_out: Example, _: int) -> None:
-        """Predict the held-out run, blended; keep its loss, the best F4 of its picks, and thresholds for new runs."""
-        recipe = self.recipe
+    def validation_step(self, held_out: Sequence[Example], _: int) -> None:
+        """Score the averaged weights on the tomograms of the held-out run."""
         if self.norm_crops:
-            estimate_norms(self.net, self.norm_crops, most=recipe.norm_crops, device=self.device)
-        output = predict_heatmap(self.net, held_out.volume, plan=recipe.windows, progress=self._validating)
-        loss = tile_loss(output, held_out, self.species, recipe)
-        if recipe.segments_voxels:
-            picks = segmentation_picks(
-                probabilities(output), self.species, segmentation=recipe.segmentation, peaks=recipe.peaks
-            )
-        else:
-            picks = find_peaks(output, self.species, peaks=recipe.peaks)
-        result = best_thresholds([(picks, held_out.truth)], self.species)[1]
-        self.results = {
-            "epoch": self.current_epoch + 1,
-            "f4": result.weighted,
-            "loss": loss,
-            "f4_by_species": {name: m.f_beta() for name, m in result.species.items()},
-            "thresholds": steady_thresholds([(picks, held_out.truth)], self.species),
-            "loudness": mean_signal_levels([picks]),
-        }
-        self.log_dict(
-            {
-                "f4": result.weighted,
-                HELD_OUT_LOSS: loss,
-                **{f"f4/{n}": f for n, f in self.results["f4_by_species"].items()},
-            },
-            batch_size=1,
-        )
-
-        if recipe.schedule == "plateau":
+            estimate_norms(self.net, self.norm_crops, most=self.recipe.norm_crops, device=self.device)
+        found = validate(self.net, held_out, self.species, self.recipe, progress=self._validating)
+        self.results = {"epoch": self.current_epoch + 1, **found}
+        dice = {} if found["dice"] is None else {"dice": found["dice"]}
+        by_species = {f"f4/{name}": f for name, f in found["f4_by_species"].items()}
+        self.log_dict({"f4": found["f4"], HELD_OUT_LOSS: found["loss"], **dice, **by_species}, batch_size=1)
+        if self.recipe.schedule == "plateau":
             plateau: Any = self.lr_schedulers()
-            plateau.step(loss)
+            plateau.step(found["loss"])
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
         """The validation steps the plateau, so that its epoch is saved with it; Lightning would step it later."""

@@ -67,7 +67,9 @@ class TrainingRecipe(Recipe):
     """Segmentation models: radius of a particle's ball of labels, as a fraction of the species' radius."""
     loss: LossOptions = LossOptions()
     extra_tomo_types: tuple[str, ...] = ()
-    """Train on tomograms of these types, too, from the same runs. The held-out run is of the main type."""
+    """Train on tomograms of these types, too, from the same runs."""
+    validate_extra_types: bool = False
+    """Validate on all these types of the held-out run, not on the main type alone."""
     resample_to: Annotated[float, Gt(0)] | None = None
     """Resample tomograms to this voxel size (Å). By default it is that of the weights to start from, or the project's.
     The windows of the recipes suit voxels of about 10 Å."""
@@ -87,10 +89,16 @@ class TrainingRecipe(Recipe):
     plateau_patience: Annotated[int, Ge(0)] | None = None
     """Validations without a lower loss before the learning rate falls (plateau schedule); by default half the
     `patience`."""
+    validation: Literal["picking", "yu4u", "soup"] = "picking"
+    """How the held-out run is scored. picking: as it is picked, at the best thresholds; the loss is that of the blended
+    windows. yu4u: by the windows, peaks and 19 thresholds of its authors. soup: as picking, but the loss, and a mean
+    Dice, are those of plain crops with least overlap, each standardised by itself (the 8th place's)."""
     best_by: Literal["f4", "loss"] = "f4"
     """Measure on the held-out run that chooses the best weights."""
     keep_best: Annotated[int, Ge(1)] = 1
     """How many of the best epochs to keep in the training's folder. `tomosoup soup` averages those of a folder."""
+    best_of_kept: Literal["f4", "loss", "dice"] | None = None
+    """Measure that chooses the model among the kept epochs (dice: validation soup); by default `best_by`."""
     warmup_epochs: Annotated[float, Ge(0)] = 4
     """Epochs in which the learning rate rises from 0 (cosine schedule)."""
     batch_size: Annotated[int, Ge(1), Typed("Speed")] = 32
@@ -157,6 +165,17 @@ class TrainingRecipe(Recipe):
                 f"`loss.name` must be {' or '.join(suiting)} for {MODELS[self.net.predicts]}, got {self.loss.name}"
                 + (": change it, or `net.output`" if hasattr(self.net, "output") else "")
             )
+        return self
+
+    @model_validator(mode="after")
+    def _the_validation_is_for_the_net(self) -> Self:
+        if self.validation == ("yu4u" if self.segments_voxels else "soup"):
+            raise ValueError(
+                "`validation` must be picking or soup for segmentation models (unet3d), picking or yu4u for heatmap "
+                "models"
+            )
+        if self.best_of_kept == "dice" and self.validation != "soup":
+            raise ValueError("`best_of_kept` can be dice with `validation=soup` alone: set that, or another measure")
         return self
 
     @model_validator(mode="after")

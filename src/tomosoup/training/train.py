@@ -74,10 +74,10 @@ def train(
         recipe=recipe.model_dump(mode="json"),
         data=data.model_dump(mode="json"),
         runs=tuple(dict.fromkeys(e.run for e in examples)),
-        held_out=held_out.run,
+        held_out=held_out[0].run,
     )
     history = (*(start.history if start else ()), training)
-    voxel_size = held_out.volume.voxel_size
+    voxel_size = held_out[0].volume.voxel_size
     draft = Checkpoint({}, recipe.net, project.species, voxel_size, recipe.windows, normalisation, history=history)
     identity = identity_of(training, draft, start)
     module, trainer, loader = _assemble(
@@ -87,7 +87,7 @@ def train(
         module.net.load_state_dict(dict(_fitted(start, draft).weights))
     if not (execution.resume and stopped_by_itself(last, identity)):
         with only_our_words(), interrupts_pass(trainer):
-            validation: DataLoader[Example] = DataLoader([held_out], batch_size=None)  # type: ignore[arg-type]
+            validation: DataLoader[list[Example]] = DataLoader([held_out], batch_size=None)  # type: ignore[arg-type]
             trainer.fit(module, loader, validation, ckpt_path=last if execution.resume else None, weights_only=True)
     return kept_checkpoints(folder)[0]
 
@@ -99,25 +99,26 @@ def _read(
     data: AnnotatedData,
     voxel_size: float | None,
     progress: Progress,
-) -> tuple[list[Example], Example, Normalisation]:
-    """The tomograms of all types to train on, the held-out one, and what was done to the grey values of both."""
+) -> tuple[list[Example], list[Example], Normalisation]:
+    """The tomograms to train on, those of the held-out run, the main type first, and what was done to grey values."""
     examples = read_examples(project, data, voxel_size=voxel_size, progress=progress)
-    held_out = hold_out(examples, fold, project.species)
-    runs = tuple(e.run for e in examples)
+    held_out = [hold_out(examples, fold, project.species)]
+    runs, out, size = [e.run for e in examples], held_out[0].run, held_out[0].volume.voxel_size
     for tomo_type in recipe.extra_tomo_types:
         if tomo_type == data.tomo_type:
             raise InputError(f"{tomo_type} is the main tomogram type already: leave it out of `extra_tomo_types`.")
-        other = data.model_copy(update={"tomo_type": tomo_type, "runs": runs})
+        wanted = (*runs, out) if recipe.validate_extra_types else tuple(runs)
+        other = data.model_copy(update={"tomo_type": tomo_type, "runs": wanted})
         others = read_examples(project, other, voxel_size=voxel_size, progress=progress)
-        size = others[0].volume.voxel_size
-        if not same_voxel_size(size, held_out.volume.voxel_size):
+        if not same_voxel_size(others[0].volume.voxel_size, size):
             raise InputError(
-                f"Tomograms of the type {tomo_type} have voxels of {size:g} Å and the main ones of "
-                f"{held_out.volume.voxel_size:g} Å: train on types with one voxel size."
+                f"Tomograms of the type {tomo_type} have voxels of {others[0].volume.voxel_size:g} Å and the main ones "
+                f"of {size:g} Å: train on types with one voxel size."
             )
-        examples += others
+        examples += [e for e in others if e.run != out]
+        held_out += [e for e in others if e.run == out]
     normalisation = data_set_normalisation(examples) if recipe.normalisation == "data_set" else Normalisation()
-    return normalised(examples, normalisation), normalised([held_out], normalisation)[0], normalisation
+    return normalised(examples, normalisation), normalised(held_out, normalisation), normalisation
 
 
 def _fitted(start: Checkpoint, draft: Checkpoint) -> Checkpoint:

@@ -38,7 +38,8 @@ def kept_checkpoints(folder: str | Path) -> list[Checkpoint]:
 def _goodness(checkpoint: Checkpoint) -> tuple[float, int]:
     """By the measure that its training chose with; of equals the earlier epoch."""
     training = last_training(checkpoint.history)
-    if training.f4 is None or training.loss is None or training.epoch is None:
-        raise InputError("The folder of a training holds an epoch without its results: train again.")
     recipe = TrainingRecipe.of(training.recipe, source="The training's recipe")
-    return (training.f4 if recipe.best_by == "f4" else -training.loss), -training.epoch
+    value = getattr(training, measure := recipe.best_of_kept or recipe.best_by)
+    if value is None or training.epoch is None:
+        raise InputError("The folder of a training holds an epoch without its results: train again.")
+    return (-value if measure == "loss" else value), -training.epoch
