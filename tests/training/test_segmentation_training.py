@@ -209,7 +209,7 @@ def test_a_net_that_labels_voxels_learns_and_its_checkpoint_is_enough(project_fo
         (2, 4, [1e-3, 1e-3, 1e-3]),  # stops before the rate falls, as the 8th place's pretraining of its big net
     ],
 )
-def test_the_learning_rate_halves_after_the_plateaus_patience_and_training_stops_after_its_own(
+def test_the_learning_rate_halves_when_the_held_out_loss_stalls_and_training_stops_early(
     project_folder: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

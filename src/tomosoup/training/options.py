@@ -12,7 +12,7 @@ from tomosoup.core.config import ZYX, Options, Recipe, Share, Typed
 from tomosoup.core.types import Species
 from tomosoup.inference.options.hardware import Hardware
 from tomosoup.inference.options.picking import PeakOptions, SegmentationOptions
-from tomosoup.models.nets.options import MODELS, Architecture, NetOptions, UNet3dOptions
+from tomosoup.models.nets.options import MODELS, Architecture, NetOptions
 from tomosoup.models.window_plan import Border, WindowPlan
 from tomosoup.training.supervision.options import LOSSES, AugmentationOptions, LossOptions
 
@@ -141,13 +141,12 @@ class TrainingRecipe(Recipe):
         return self.crop_shape or self.windows.shape
 
     def with_net(self, net: Architecture) -> TrainingRecipe:
-        """The same recipe for existing weights of this net; between nets of one kind the dropout stays the recipe's.
+        """The same recipe for existing weights of this net; the dropout stays the recipe's.
 
         Raises `InputError` where the recipe does not suit the net.
         """
         options = net.given_weights().model_dump()
-        if isinstance(net, UNet3dOptions) and isinstance(self.net, UNet3dOptions):
-            options["dropout"] = self.net.dropout
+        options |= {name: value for name, value in self.net if name == "dropout" and name in options}
         return TrainingRecipe.of({**self.model_dump(), "net": options}, source="the weights to start from")
 
     def for_pretraining(self) -> TrainingRecipe:
