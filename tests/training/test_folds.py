@@ -1,8 +1,15 @@
 """Which run a training holds out."""
 
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 
+from tomosoup.cli.main import COMMANDS
+from tomosoup.cli.parse import parse
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Picks, Species, Volume
 from tomosoup.training.run.folds import counts, hold_out
@@ -53,3 +60,42 @@ def test_a_run_without_a_particle_that_counts_cannot_choose_the_best_weights() -
 )
 def test_only_particles_of_species_with_a_weight_count(truth: dict[str, Picks], expected: bool) -> None:
     assert counts(truth, [RIBOSOME, EASY]) is expected
+
+
+CONTEST = sorted(["TS_5_4", "TS_6_4", "TS_6_6", "TS_69_2", "TS_73_6", "TS_86_3", "TS_99_9"])
+GUIDE = (Path(__file__).parents[2] / "docs/data/contest.md").read_text()
+
+
+def guide(command: str) -> list[Any]:
+    """The options of the guide's commands of this name."""
+    lines = re.findall(rf"^    tomosoup {command} (.*)$", GUIDE, flags=re.MULTILINE)
+    return [parse(COMMANDS[command][0], command, shlex.split(line))[0] for line in lines]
+
+
+def test_the_guide_soups_the_folds_that_the_8th_place_did() -> None:
+    """Tiny and medium of all seven; big and big-all of those that hold out TS_69_2, TS_86_3 and TS_99_9."""
+    trained: dict[str, list[str]] = {}
+    for options in guide("train"):
+        name = options.recipe.removeprefix("soup-")
+        folds = range(7) if options.all_folds else [options.fold]
+        trained.setdefault(name, []).extend(hold_out(examples(*CONTEST), fold, [RIBOSOME]).run for fold in folds)
+    three = ["TS_69_2", "TS_86_3", "TS_99_9"]
+    assert {name: trained[name] for name in ("tiny", "medium", "big", "big-all")} == {
+        "tiny": CONTEST, "medium": CONTEST, "big": three, "big-all": three
+    }  # fmt: skip
+    soups = {str(o.output).removesuffix("-soup.safetensors"): [str(m) for m in o.ingredients] for o in guide("soup")}
+    folds = {name: ("*",) if name in ("tiny", "medium") else (1, 5, 6) for name in soups}
+    assert soups == {name: [f"{name}-fold{i}.safetensors" for i in folds[name]] for name in soups}
+    assert set(soups) == {"tiny", "medium", "big", "big-all"}
+
+
+def test_the_guide_pretrains_tiny_and_medium_on_6_simulated_runs_and_big_on_26() -> None:
+    (simulated,) = [options.runs for options in guide("simulate")]
+    found = {}
+    for options in guide("train"):
+        if options.pretrain_on:
+            runs = options.pretraining_data.runs or [f"run_{i:03}" for i in range(simulated)]
+            rest = examples(*runs)
+            assert hold_out(rest, 0, [RIBOSOME]).run == "run_000"
+            found[options.recipe] = len(rest)
+    assert found == {"soup-tiny": 6, "soup-medium": 6, "soup-big": 26}
