@@ -22,7 +22,7 @@ from tomosoup.core.thresholds import apply_thresholds
 from tomosoup.core.types import Picks, PicksBySpecies, Species
 from tomosoup.data.project import open_project
 from tomosoup.data.truth import read_truth
-from tomosoup.inference.readout.template_check import near
+from tomosoup.inference.readout.template_check import has_neighbour
 from tomosoup.models.checkpoint import load
 from tomosoup.scoring.matching import MATCH_RADII
 from tomosoup.scoring.score import score
@@ -63,7 +63,7 @@ def without(
     left, true = dict(picks), dict(truth)
     for kind in species:
         if kind.name in gone:
-            hits = near(picks[kind.name], truth[kind.name], within=MATCH_RADII * kind.radius)
+            hits = has_neighbour(picks[kind.name], truth[kind.name], within=MATCH_RADII * kind.radius)
             left[kind.name], true[kind.name] = picks[kind.name].where(~hits), Picks.of([])
     return left, true
 

@@ -213,16 +213,16 @@ def test_the_choice_follows_what_is_there(
 @pytest.mark.parametrize(
     ("has", "options", "sentence"),
     [
-        ({}, {"engine": "openvino"}, r"takes openvino, not installed here: pip install 'tomosoup\[cpu\]'"),
-        ({"packages": ("onnx",)}, {"engine": "onnx"}, r"takes onnxscript, onnxruntime, .*'tomosoup\[onnx\]'"),
+        ({}, {"engine": "openvino"}, r"requires openvino, not installed here: pip install 'tomosoup\[cpu\]'"),
+        ({"packages": ("onnx",)}, {"engine": "onnx"}, r"requires onnxscript, onnxruntime, .*'tomosoup\[onnx\]'"),
         ({"packages": ONNX, "providers": ("CPU",)}, {"engine": "tensorrt"}, "has no TensorRT provider: pip install"),
         ({"packages": ONNX, "providers": ("CPU",)}, {"engine": "onnx", "device": "cuda"}, "has no CUDA provider"),
-        ({}, {"precision": "fp16"}, "torch on cpu has fp32, bf16, got precision fp16: choose one of these"),
-        ({"cuda": True}, {"precision": "int8"}, "torch on cuda has .* got precision int8.*or engine openvino"),
+        ({}, {"precision": "fp16"}, "torch on cpu supports precision fp32, bf16, got fp16: choose one of these"),
+        ({"cuda": True}, {"precision": "int8"}, "torch on cuda supports precision .* got int8.*or engine openvino"),
         ({}, {"precision": "int8"}, r"pip install 'tomosoup\[cpu\]'"),
         ({"packages": ("openvino",)}, {"engine": "openvino", "device": "cuda"}, "openvino does not run on cuda"),
-        ({"packages": ("openvino",)}, {"engine": "openvino", "precision": "bf16"}, "This CPU does not multiply bf16"),
-        ({"packages": ("openvino",)}, {"engine": "openvino", "compiled": True}, "torch.compile is for engine torch"),
+        ({"packages": ("openvino",)}, {"engine": "openvino", "precision": "bf16"}, "This CPU has no bf16 products"),
+        ({"packages": ("openvino",)}, {"engine": "openvino", "compiled": True}, "`compiled` requires engine torch"),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_sentence(
@@ -498,10 +498,10 @@ def test_an_export_without_the_packages_names_the_extra(machine: Callable[..., N
 def test_int8_is_near_and_wants_calibration() -> None:
     net, (windows, _) = trained("B"), exact("B")
     options = InferenceOptions(precision="int8", device="cpu")
-    with pytest.raises(InputError, match="int8 takes windows of your own tomograms"):
+    with pytest.raises(InputError, match="Expected calibration windows of your tomograms"):
         prepare(net, window=WINDOW, batch_size=2, options=options)
     for wrong in (torch.zeros(11, 1, *WINDOW), torch.zeros(12, 1, 16, 16, 32)):
-        with pytest.raises(InputError, match="int8 takes 12 or more calibration windows"):
+        with pytest.raises(InputError, match="int8 requires 12 or more calibration windows"):
             prepare(net, window=WINDOW, batch_size=2, options=options, calibration=wrong)
     run = prepare(net, window=WINDOW, batch_size=2, options=options, calibration=torch.randn(12, 1, *WINDOW))
     assert "int8" in run.description

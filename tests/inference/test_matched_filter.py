@@ -1,8 +1,10 @@
+"""Matched filters find a known template, and whitened noise is white."""
+
 import numpy as np
 import torch
 from density import HANDED, acquired, correlation, placed, poses
 
-from tomosoup.inference.readout.matched_filter import Searched, Whitening, loudest_near, peaks_of
+from tomosoup.inference.readout.matched_filter import Searched, Whitening, highest_signal_near, signal_peaks
 from tomosoup.simulation.microscope.footprint import footprint, seen_at
 from tomosoup.simulation.microscope.imaging import Field, expected_counts, frequencies, normalised, project
 from tomosoup.simulation.microscope.reconstruction import Processing, filtered, image_weights, reconstruct
@@ -12,7 +14,7 @@ SIDE = 16
 
 
 def coloured(shape: tuple[int, int, int]) -> torch.Tensor:
-    """Noise that is smooth along x."""
+    """Noise that is correlated along x."""
     noise = torch.randn(*shape)
     return noise + 0.8 * noise.roll(1, dims=2) + 0.4 * noise.roll(2, dims=2)
 
@@ -24,23 +26,23 @@ def test_the_footprint_of_a_particle_is_what_a_tomogram_of_it_alone_holds() -> N
         Processing(40.0, 1.0),
         (48, 80, 96),
     )
-    acquisition, turn, place = acquired(microscope), poses(1, 0), np.array([43.0, -113.0, 206.0])
+    acquisition, rotation, position = acquired(microscope), poses(1, 0), np.array([43.0, -113.0, 206.0])
     field = Field.of(shape, 10.0, acquisition)
-    phase = project({"it": HANDED}, {"it": placed(place, turn)}, acquisition, microscope, field=field)
+    phase = project({"it": HANDED}, {"it": placed(position, rotation)}, acquisition, microscope, field=field)
     seen = normalised(expected_counts(phase, acquisition, microscope, thickness=torch.tensor(900.0), pixel=10.0))
     weights = image_weights(acquisition, microscope, recipe, processing, frequencies(field.shape, 10.0))
     whole = reconstruct(filtered(seen, weights), acquisition.aligned(), shape)
-    at = place / 10 + (np.array(shape) - 1) / 2
+    at = position / 10 + (np.array(shape) - 1) / 2
     corner = np.round(at - (40 - 1) / 2).astype(int)
     alone = footprint(
-        HANDED, turn[0], (at - corner - (40 - 1) / 2) * 10,
-        recipe=SimulationRecipe(microscope=microscope, reconstruction=recipe), acquisition=seen_at(acquisition, place),
-        processing=processing, side=40,
+        HANDED, rotation[0], (at - corner - (40 - 1) / 2) * 10,
+        recipe=SimulationRecipe(microscope=microscope, reconstruction=recipe), processing=processing, side=40,
+        acquisition=seen_at(acquisition, position),
     )  # fmt: skip
-    middle = slice(10, 30)
+    central = slice(10, 30)
     there = whole[tuple(slice(c + 10, c + 30) for c in corner)]
-    assert correlation(there, alone[middle, middle, middle]) > 0.99
-    torch.testing.assert_close(there.std(), alone[middle, middle, middle].std(), rtol=0.05, atol=0)
+    assert correlation(there, alone[central, central, central]) > 0.99
+    torch.testing.assert_close(there.std(), alone[central, central, central].std(), rtol=0.05, atol=0)
 
 
 def test_whitened_noise_is_white() -> None:
@@ -51,25 +53,25 @@ def test_whitened_noise_is_white() -> None:
     assert abs(correlation(white[..., 1:], white[..., :-1])) < 0.1
 
 
-def test_a_template_is_loudest_where_it_was_put_and_as_loud_as_its_norm() -> None:
+def test_the_signal_of_a_template_is_highest_at_its_position_and_equals_its_norm() -> None:
     volume, template = coloured((32, 64, 64)), torch.zeros(SIDE, SIDE, SIDE)
     template[5:11, 6:10, 4:12] = 1.5
     corner = np.array([9, 21, 30])
     volume[tuple(slice(c, c + SIDE) for c in corner)] += template
     whitening = Whitening.of(volume, side=SIDE, random=np.random.default_rng(0))
     white, known = whitening.tomogram(volume), whitening.template(template)
-    places, loud = peaks_of(Searched.of(white, reach=SIDE).response(known), half_vox=3, floor=4.0)
+    positions, signal = signal_peaks(Searched.of(white, reach=SIDE).response(known), half_vox=3, floor=4.0)
     norm = float(torch.linalg.vector_norm(known))
     assert norm > 8
-    np.testing.assert_array_equal(places[loud.argmax()], corner + SIDE // 2)
-    assert abs(loud.max() - norm) < 3
-    assert abs(loudest_near(white, known, corner + 2, radius_vox=4) - loud.max()) < 1e-3
-    assert loudest_near(white, known, corner + 4, radius_vox=2) < loud.max() - 1
+    np.testing.assert_array_equal(positions[signal.argmax()], corner + SIDE // 2)
+    assert abs(signal.max() - norm) < 3
+    assert abs(highest_signal_near(white, known, corner + 2, radius_vox=4) - signal.max()) < 1e-3
+    assert highest_signal_near(white, known, corner + 4, radius_vox=2) < signal.max() - 1
 
 
-def test_the_rim_of_a_tomogram_is_searched_too() -> None:
+def test_the_border_of_a_tomogram_is_searched_too() -> None:
     white, template = torch.zeros(16, 32, 32), torch.ones(SIDE, SIDE, SIDE)
     white[:8, :8, :8] = 1.0
-    loud = loudest_near(white, template, np.full(3, -8.0), radius_vox=0)
-    assert abs(loud - 512 / 64) < 1e-3  # 8³ voxels over the norm of 16³
-    assert abs(float(Searched.of(white, reach=SIDE).response(template)[0, 0, 0]) - loud) < 1e-3
+    signal = highest_signal_near(white, template, np.full(3, -8.0), radius_vox=0)
+    assert abs(signal - 512 / 64) < 1e-3  # 8³ voxels over the norm of 16³
+    assert abs(float(Searched.of(white, reach=SIDE).response(template)[0, 0, 0]) - signal) < 1e-3

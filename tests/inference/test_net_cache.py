@@ -9,7 +9,7 @@ from tomosoup.core.errors import InputError
 from tomosoup.core.types import Volume
 from tomosoup.data.project import open_project
 from tomosoup.inference.engines import choice
-from tomosoup.inference.engines.net_cache import REPAYS, Nets, prepare, some_windows
+from tomosoup.inference.engines.net_cache import WORTH_PREPARING, Nets, prepare, some_windows
 from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.inference.pick import pick, pick_project
 from tomosoup.inference.sliding_window import heatmap_slabs, predict_heatmap
@@ -66,7 +66,7 @@ def test_openvino_is_taken_where_net_and_tomogram_repay_it_or_it_is_named(
 
         @property
         def shape(self) -> tuple[int, int, int]:
-            return REPAYS // parameters // 64**2 + 1, 64, 64
+            return WORTH_PREPARING // parameters // 64**2 + 1, 64, 64
 
     small = Volume(torch.zeros(16, 64, 64), 10.0)
     large = Large(torch.zeros(1, 1, 1), 10.0)
@@ -108,7 +108,7 @@ def test_int8_says_what_it_does_to_the_heatmap(checkpoint: Checkpoint) -> None:
     plan = WindowPlan(shape=(16, 64, 64), stride=(16, 32, 32))
     nets.ready(checkpoint, plan, Volume(torch.randn(48, 160, 160), 10.0))
     assert "int8" in told[0]
-    assert "int8 changes this net's output by" in told[1]
+    assert "int8 changes the output of this net by" in told[1]
     assert "0.0%" not in told[1]
 
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from tomosoup.core.types import Picks, Species, Volume
 from tomosoup.inference.options.picking import PeakOptions
-from tomosoup.inference.readout.peaks import find_peaks, local_maxima, stay_apart
+from tomosoup.inference.readout.peaks import best_within, find_peaks, local_maxima
 from tomosoup.scoring.matching import match
 from tomosoup.training.supervision.targets import gaussian_targets
 
@@ -67,9 +67,9 @@ def test_a_particle_is_picked_once() -> None:
     assert len(every["large"]) == 4
 
 
-def test_what_is_thinned_makes_room_for_others() -> None:
+def test_a_removed_peak_removes_no_other() -> None:
     zyx = np.array([[0.0, 0, 0], [0, 0, 8], [0, 0, 16]])
-    assert stay_apart(zyx, apart=10.0).tolist() == [True, False, True]
+    assert best_within(zyx, distance=10.0).tolist() == [True, False, True]
 
 
 def test_a_peak_on_the_border_stays_inside() -> None:

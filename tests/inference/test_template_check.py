@@ -1,4 +1,4 @@
-"""Density maps decide between two species picked at one place, and touch nothing else."""
+"""Density maps decide between two species picked at one position, and change no other pick."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,31 +19,33 @@ from tomosoup.data.formats.csv_tables import read_csv
 from tomosoup.data.project import open_project
 from tomosoup.inference import pick as picking
 from tomosoup.inference.options.templates import TemplateOptions
-from tomosoup.inference.readout.template_check import check_with_templates, grid, orientations, read_maps
+from tomosoup.inference.readout.template_check import check_with_templates, fourier_grid, orientations, read_maps
 
 ROD = blobs(*((0.0, 0.0, float(x)) for x in range(-7, 8, 2)), n=21)
-KINDS = (Species("rod", 80.0), Species("tripod", 70.0), Species("other", 70.0))
+SPECIES = (Species("rod", 80.0), Species("tripod", 70.0), Species("other", 70.0))
 MAPS = {"rod": Volume(ROD, 10.0), "tripod": Volume(HANDED, 10.0)}
 FEW = TemplateOptions(orientations=200, tilt_limit=60.0, margin=0.0)
 SHAPE = (40, 100, 150)
-PLACES = np.array([[20, y, x] for y in (20, 50, 80) for x in (20, 57, 94, 131)]) * 10.0
-"""Å: rods at every other, tripods between them."""
+POSITIONS = np.array([[20, y, x] for y in (20, 50, 80) for x in (20, 57, 94, 131)]) * 10.0
+"""Å. Rods and tripods alternate."""
 
 
-def turned(density: torch.Tensor, turn: Array) -> Array:
-    """A map about its middle voxel."""
-    middle = np.array(density.shape) // 2
-    whole: Array = ndimage.affine_transform(density.numpy(), turn.T, offset=middle - turn.T @ middle, order=1)
+def rotated(density: torch.Tensor, rotation: Array) -> Array:
+    """A map, rotated about its central voxel."""
+    centre = np.array(density.shape) // 2
+    offset = centre - rotation.T @ centre
+    whole: Array = ndimage.affine_transform(density.numpy(), rotation.T, offset=offset, order=1)
     return whole
 
 
 def tomogram(*, noise: float, tilt_limit: float = 60.0) -> Volume:
-    """The particles at `PLACES`, dark, with a missing wedge, in noise."""
+    """The particles at `POSITIONS`, dark, with a missing wedge, in noise."""
     random = np.random.default_rng(3)
     data = np.zeros(SHAPE, dtype=np.float32)
-    for i, (at, turn) in enumerate(zip(PLACES, Rotation.random(len(PLACES), rng=random).as_matrix(), strict=True)):
+    rotations = Rotation.random(len(POSITIONS), rng=random).as_matrix()
+    for i, (at, rotation) in enumerate(zip(POSITIONS, rotations, strict=True)):
         corner = (at / 10).astype(int) - 10
-        data[tuple(slice(c, c + 21) for c in corner)] -= turned(HANDED if i % 2 else ROD, turn)
+        data[tuple(slice(c, c + 21) for c in corner)] -= rotated(HANDED if i % 2 else ROD, rotation)
     data += noise * random.normal(size=SHAPE).astype(np.float32)
     whole, half = [torch.fft.fftfreq(n) for n in SHAPE[:2]], torch.fft.rfftfreq(SHAPE[2])
     z, _, x = torch.meshgrid(*whole, half, indexing="ij")
@@ -52,69 +54,69 @@ def tomogram(*, noise: float, tilt_limit: float = 60.0) -> Volume:
 
 
 def both(offset: float = 0.0) -> dict[str, Picks]:
-    """Every place picked as both kinds."""
-    return {"rod": Picks.of(PLACES + offset), "tripod": Picks.of(PLACES - offset), "other": Picks.of(PLACES)}
+    """Every position picked as both species."""
+    return {"rod": Picks.of(POSITIONS + offset), "tripod": Picks.of(POSITIONS - offset), "other": Picks.of(POSITIONS)}
 
 
-def places(picks: Picks) -> set[tuple[float, ...]]:
-    """Where they are."""
+def positions(picks: Picks) -> set[tuple[float, ...]]:
+    """Their positions (z, y, x), in Å."""
     return set(map(tuple, picks.zyx.tolist()))
 
 
 @pytest.mark.parametrize("offset", [0.0, 8.0])
 def test_the_map_that_fits_better_keeps_its_pick(offset: float) -> None:
     picks = both(offset)
-    kept = check_with_templates(picks, tomogram(noise=0.3), KINDS, MAPS, FEW)
-    assert places(kept["rod"]) == places(Picks.of(PLACES[::2] + offset))
-    assert places(kept["tripod"]) == places(Picks.of(PLACES[1::2] - offset))
+    kept = check_with_templates(picks, tomogram(noise=0.3), SPECIES, MAPS, FEW)
+    assert positions(kept["rod"]) == positions(Picks.of(POSITIONS[::2] + offset))
+    assert positions(kept["tripod"]) == positions(Picks.of(POSITIONS[1::2] - offset))
     assert kept["other"] is picks["other"]
 
 
 def test_with_the_maps_exchanged_the_other_picks_are_kept() -> None:
     swapped = {"rod": MAPS["tripod"], "tripod": MAPS["rod"]}
-    kept = check_with_templates(both(), tomogram(noise=0.3), KINDS, swapped, FEW)
-    assert places(kept["rod"]) == places(Picks.of(PLACES[1::2]))
+    kept = check_with_templates(both(), tomogram(noise=0.3), SPECIES, swapped, FEW)
+    assert positions(kept["rod"]) == positions(Picks.of(POSITIONS[1::2]))
 
 
-def test_a_pick_that_stands_alone_stays_however_badly_its_map_fits() -> None:
-    picks = {"rod": Picks.of(PLACES[1::2]), "tripod": Picks.of(PLACES[::2])}
-    kept = check_with_templates(picks, tomogram(noise=0.3), KINDS, MAPS, FEW)
-    assert {name: places(found) for name, found in kept.items()} == {n: places(p) for n, p in picks.items()}
+def test_a_pick_alone_at_its_position_stays_however_badly_its_map_fits() -> None:
+    picks = {"rod": Picks.of(POSITIONS[1::2]), "tripod": Picks.of(POSITIONS[::2])}
+    kept = check_with_templates(picks, tomogram(noise=0.3), SPECIES, MAPS, FEW)
+    assert {name: positions(found) for name, found in kept.items()} == {n: positions(p) for n, p in picks.items()}
 
 
 def test_a_large_margin_keeps_both() -> None:
-    kept = check_with_templates(both(), tomogram(noise=0.3), KINDS, MAPS, FEW.model_copy(update={"margin": 10.0}))
-    assert len(kept["rod"]) == len(kept["tripod"]) == len(PLACES)
+    kept = check_with_templates(both(), tomogram(noise=0.3), SPECIES, MAPS, FEW.model_copy(update={"margin": 10.0}))
+    assert len(kept["rod"]) == len(kept["tripod"]) == len(POSITIONS)
 
 
 def test_finer_voxels_change_nothing() -> None:
     coarse = tomogram(noise=0.1)
     fine = Volume(torch.from_numpy(ndimage.zoom(coarse.data.numpy(), 2, order=1, grid_mode=True, mode="nearest")), 5.0)
-    shift = 2.5  # the first coarse voxel's middle, from the first fine one's
+    shift = 2.5  # from the centre of the first fine voxel to that of the first coarse one
     picks = {name: Picks.of(found.zyx + shift) for name, found in both().items()}
-    kept = check_with_templates(picks, fine, KINDS, MAPS, FEW)
-    assert places(kept["rod"]) == places(Picks.of(PLACES[::2] + shift))
+    kept = check_with_templates(picks, fine, SPECIES, MAPS, FEW)
+    assert positions(kept["rod"]) == positions(Picks.of(POSITIONS[::2] + shift))
 
 
 def test_orientations_leave_no_gap() -> None:
-    turns = orientations(600)
-    torch.testing.assert_close(np.linalg.det(turns), np.ones(600))
+    rotations = orientations(600)
+    torch.testing.assert_close(np.linalg.det(rotations), np.ones(600))
     anywhere = Rotation.random(300, rng=np.random.default_rng(0)).as_matrix()
-    angles = np.degrees(np.arccos(np.clip((np.einsum("aij,bij->ab", anywhere, turns) - 1) / 2, -1, 1))).min(1)
+    angles = np.degrees(np.arccos(np.clip((np.einsum("aij,bij->ab", anywhere, rotations) - 1) / 2, -1, 1))).min(1)
     assert angles.max() < 30
     assert angles.mean() < 20
 
 
 def test_tilts_see_all_but_a_wedge_about_the_beam() -> None:
-    _, seen = grid(33, 45.0)
-    assert not seen[10, 0, 0]
-    assert not seen[10, 10, 3]
-    assert seen[3, 0, 10]
-    assert seen[0, 10, 0]
+    _, sampled = fourier_grid(33, 45.0)
+    assert not sampled[10, 0, 0]
+    assert not sampled[10, 10, 3]
+    assert sampled[3, 0, 10]
+    assert sampled[0, 10, 0]
 
 
 def saved(folder: Path, maps: Mapping[str, torch.Tensor]) -> Path:
-    """A folder of maps."""
+    """A folder with an MRC file for each map."""
     folder.mkdir(exist_ok=True)
     for name, density in maps.items():
         with mrcfile.new(folder / f"{name}.mrc", overwrite=True) as file:
@@ -132,9 +134,9 @@ def test_maps_are_read_by_the_names_of_species(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("maps", "said"),
     [
-        ({"rod": ROD}, "has 1 density map; expected two or more"),
-        ({"rod": ROD, "tripot": HANDED}, "bears the name of none of the species"),
-        ({"rod": ROD, "tripod": torch.zeros(9, 9, 9)}, "holds zeros only"),
+        ({"rod": ROD}, "two or more similar species in .*, got 1"),
+        ({"rod": ROD, "tripot": HANDED}, "is not named like one of the species"),
+        ({"rod": ROD, "tripod": torch.zeros(9, 9, 9)}, "holds only zeros"),
     ],
 )
 def test_maps_that_cannot_decide_are_refused(tmp_path: Path, maps: dict[str, torch.Tensor], said: str) -> None:
@@ -143,7 +145,7 @@ def test_maps_that_cannot_decide_are_refused(tmp_path: Path, maps: dict[str, tor
 
 
 FEW_PICKS = ("apo-ferritin=0.15", "beta-amylase=0.3")
-"""What leaves some dozens of the untrained net's."""
+"""Thresholds that leave some dozens of the picks of the untrained net."""
 
 
 @pytest.fixture
@@ -151,8 +153,8 @@ def words(project: Path, model: Path) -> list[str]:
     return ["pick", str(project), "--model", str(model), "--threshold", *FEW_PICKS, "--runs", "run_000"]
 
 
-def test_pick_drops_what_its_maps_speak_against(words: list[str], project: Path, tmp_path: Path) -> None:
-    two = [kind.name for kind in open_project(project).species][:2]
+def test_pick_drops_picks_whose_map_fits_worse(words: list[str], project: Path, tmp_path: Path) -> None:
+    two = [s.name for s in open_project(project).species][:2]
     main([*words, "--output", f"{tmp_path}/all.csv"])
     folder = saved(tmp_path / "maps", dict(zip(two, (ROD, HANDED), strict=True)))
     options = ["--templates.folder", str(folder), "--templates.orientations", "60", "--templates.margin", "0"]
@@ -161,14 +163,14 @@ def test_pick_drops_what_its_maps_speak_against(words: list[str], project: Path,
     dropped = 0
     for run in every:
         for name in every[run]:
-            assert places(less[run][name]) <= places(every[run][name])
+            assert positions(less[run][name]) <= positions(every[run][name])
             dropped += len(every[run][name]) - len(less[run][name])
             assert name in two or len(every[run][name]) == len(less[run][name])
     assert dropped > 0
 
 
 def test_other_maps_are_other_settings(words: list[str], project: Path, tmp_path: Path, picked: list[str]) -> None:
-    two = [kind.name for kind in open_project(project).species][:2]
+    two = [s.name for s in open_project(project).species][:2]
     folder = saved(tmp_path / "maps", dict(zip(two, (ROD, HANDED), strict=True)))
     words = [*words, "--templates.folder", str(folder), "--templates.orientations", "24"]
     main(words)
@@ -179,10 +181,10 @@ def test_other_maps_are_other_settings(words: list[str], project: Path, tmp_path
         main(words)
 
 
-def test_other_thresholds_say_that_the_maps_do_not_look(
+def test_threshold_says_that_the_template_check_was_not_repeated(
     words: list[str], project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    two = [kind.name for kind in open_project(project).species][:2]
+    two = [s.name for s in open_project(project).species][:2]
     folder = saved(tmp_path / "maps", dict(zip(two, (ROD, HANDED), strict=True)))
     main([*words, "--templates.folder", str(folder), "--templates.orientations", "24"])
     capsys.readouterr()
@@ -205,7 +207,7 @@ def test_a_map_that_is_not_finite_is_refused(tmp_path: Path) -> None:
 def test_maps_that_are_not_there_stop_a_pick_before_it_begins(
     words: list[str], tmp_path: Path, picked: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "has 0 density maps" in refused([*words, "--templates.folder", str(tmp_path / "none")], capsys)
+    assert "got 0 (the species are" in refused([*words, "--templates.folder", str(tmp_path / "none")], capsys)
     assert not picked
 
 
@@ -214,12 +216,12 @@ def test_python_picks_with_maps_too(project: Path, model: Path, tmp_path: Path) 
     from tomosoup.inference.options.picking import PickingPlan
     from tomosoup.models.checkpoint import load
 
-    two = [kind.name for kind in open_project(project).species][:2]
+    two = [s.name for s in open_project(project).species][:2]
     folder = saved(tmp_path / "maps", dict(zip(two, (ROD, HANDED), strict=True)))
     plan = PickingPlan(templates=TemplateOptions(folder=folder, orientations=60, margin=0.0))
-    some, limits = DataOptions(runs=("run_000",)), dict(zip(two, (0.15, 0.3), strict=True))
-    alone, judged = (
-        picking.pick_project(open_project(project), [load(model)], data=some, plan=plan, thresholds=limits)
+    runs, thresholds = DataOptions(runs=("run_000",)), dict(zip(two, (0.15, 0.3), strict=True))
+    unchecked, checked = (
+        picking.pick_project(open_project(project), [load(model)], data=runs, plan=plan, thresholds=thresholds)
         for plan in (PickingPlan(), plan)
     )
-    assert sum(map(len, judged["run_000"].values())) < sum(map(len, alone["run_000"].values()))
+    assert sum(map(len, checked["run_000"].values())) < sum(map(len, unchecked["run_000"].values()))

@@ -20,7 +20,7 @@ from tomosoup.data.options import DataOptions
 from tomosoup.data.project import Project, open_project
 from tomosoup.data.tomogram import select_tomogram
 from tomosoup.data.truth import read_truth
-from tomosoup.inference.readout.matched_filter import Searched, Whitening, loudest_near, peaks_of
+from tomosoup.inference.readout.matched_filter import Searched, Whitening, highest_signal_near, signal_peaks
 from tomosoup.scoring.matching import MATCH_RADII
 from tomosoup.simulation.microscope.footprint import footprint, seen_at
 from tomosoup.simulation.microscope.reconstruction import Processing
@@ -29,7 +29,7 @@ from tomosoup.simulation.options import SimulationRecipe
 from tomosoup.simulation.simulate import structure_maps
 
 SIDE, KEPT = 64, 48
-"""Voxels of the cubes that templates are made in, and of their centre, which is used: the rim is spoilt."""
+"""Voxels of the cubes that templates are made in, and of their centre, which is used: the border is invalid."""
 DRAWS = 2
 """Orientations of each species that the whole tomogram is searched with."""
 ORIENTATIONS = 200
@@ -54,7 +54,7 @@ class WhitenedRun:
     @classmethod
     def of(cls, project: Project, run: str, folder: Path) -> Self:
         """Read it, and whiten its weighted back-projection."""
-        drawn = json.loads((folder / "static" / "ExperimentRuns" / run / "simulation.json").read_text())
+        drawn = json.loads((folder / "static" / "ExpeborderentRuns" / run / "simulation.json").read_text())
         recipe = SimulationRecipe.model_validate(drawn["recipe"])
         arrays = {k: np.array(v) if isinstance(v, list) else v for k, v in drawn["acquisition"].items()}
         volume, truth = select_tomogram(project, run, DataOptions(tomo_type="wbp")).read(), read_truth(project, run)
@@ -71,8 +71,8 @@ class WhitenedRun:
             self.maps[name], rotation, offset, recipe=self.recipe, processing=self.processing, side=SIDE,
             acquisition=seen_at(self.acquisition, position - centre),
         )  # fmt: skip
-        rim = slice((SIDE - KEPT) // 2, (SIDE + KEPT) // 2)
-        return self.whitening.template(alone)[rim, rim, rim].contiguous()
+        border = slice((SIDE - KEPT) // 2, (SIDE + KEPT) // 2)
+        return self.whitening.template(alone)[border, border, border].contiguous()
 
     def particle_signals(self, species: Species) -> list[list[float]]:
         """For each particle of a species: the signal of its template within half a radius, and the template's norm."""
@@ -83,7 +83,7 @@ class WhitenedRun:
             template = self.template(
                 species.name, rotation, zyx, zyx - self.volume.to_angstrom(corner + (KEPT - 1) / 2)
             )
-            signal = loudest_near(self.white, template, corner, radius_vox=MATCH_RADII * species.radius / size)
+            signal = highest_signal_near(self.white, template, corner, radius_vox=MATCH_RADII * species.radius / size)
             found.append([round(signal, 2), float(torch.linalg.vector_norm(template))])
         return found
 
@@ -91,7 +91,7 @@ class WhitenedRun:
         """The maxima of a species' filter in one orientation over the whole tomogram, and the norm of its template."""
         centre = np.array(self.volume.shape) * self.volume.voxel_size / 2
         template = self.template(species.name, rotation, centre, np.full(3, self.volume.voxel_size / 2))
-        at, signal = peaks_of(searched.response(template), half_vox=3, floor=LEAST_SIGNAL)
+        at, signal = signal_peaks(searched.response(template), half_vox=3, floor=LEAST_SIGNAL)
         return {
             "norm": float(torch.linalg.vector_norm(template)),
             "zyx": self.volume.to_angstrom(at).round().astype(int).tolist(),
@@ -138,7 +138,7 @@ def apart(out: Path, one: str, other: str, *levels: Words) -> None:
         for rotation in Rotation.random(ORIENTATIONS, rng=np.random.default_rng(SEED)).as_matrix():
             second = whitened.template(other, rotation, centre, centred)
             norm = float(torch.linalg.vector_norm(second))
-            overlap = loudest_near(first, second, np.zeros(3), radius_vox=4) * norm
+            overlap = highest_signal_near(first, second, np.zeros(3), radius_vox=4) * norm
             distances.append(scale * np.sqrt(length**2 + norm**2 - 2 * overlap))
         write_json(path, {"length": scale * length, "distances": distances})
         print(path.stem, f"{scale * length:.1f}, {min(distances):.1f} to {max(distances):.1f}", flush=True)

@@ -1,1 +1,1 @@
-"""What runs a net: torch, OpenVINO, ONNX Runtime."""
+"""Engines that run a net: torch, OpenVINO, ONNX Runtime."""

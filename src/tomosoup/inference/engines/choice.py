@@ -1,4 +1,4 @@
-"""Options -> engine, device and precision, by what is installed and what the processors can do."""
+"""Options -> engine, device and precision, from the installed packages and the abilities of the processors."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ PRECISIONS: dict[tuple[str, str], tuple[Precision, ...]] = {
     ("onnx", "cuda"): ("fp32",),
     ("tensorrt", "cuda"): ("fp32", "bf16", "fp16"),
 }
-"""What each engine has on each kind of device."""
+"""(engine, device) -> supported precisions."""
 PACKAGES = {
     "openvino": (("openvino",), "cpu"),
     "onnx": (("onnx", "onnxscript", "onnxruntime"), "onnx"),
     "tensorrt": (("onnx", "onnxscript", "onnxruntime"), "onnx"),
 }
-"""Engine -> the packages that it takes, and the extra that brings them."""
+"""Engine -> the packages that it requires, and the extra of tomosoup that installs them."""
 WITHOUT_BF16 = {"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI"}
-"""oneDNN's names of instruction sets that do not multiply bf16."""
+"""oneDNN's names of the instruction sets without bf16 products."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What will run the net; nothing in it is `auto` any more."""
+    """Engine, device and precision that run the net; none of them is `auto`."""
 
     engine: Name
     device: torch.device
@@ -50,7 +50,7 @@ class Choice:
 
 
 def choose(options: InferenceOptions) -> Choice:
-    """What the options come to on this machine. Raises `InputError` as `prepare` says."""
+    """The engine, device and precision for this machine. Raises `InputError` for options that it cannot fulfil."""
     engine: Name
     if options.engine == "auto":
         engine, device = _best_engine(options)
@@ -60,22 +60,22 @@ def choose(options: InferenceOptions) -> Choice:
         device = _device_of(engine, options.device)
     has = PRECISIONS.get((engine, device.type))
     if has is None:
-        raise InputError(f"Engine {engine} does not run on {device.type}: leave out `device` or `engine`.")
+        raise InputError(f"Engine {engine} does not run on {device.type}: give only one of `device` and `engine`.")
     if options.compiled and engine != "torch":
-        raise InputError(f"torch.compile is for engine torch, got engine {engine}: leave one of the two out.")
+        raise InputError(f"`compiled` requires engine torch, got engine {engine}: leave out one of the two.")
     precision = _best_precision(engine, device) if options.precision == "auto" else options.precision
     if precision not in has:
         raise InputError(
-            f"Engine {engine} on {device.type} has {', '.join(has)}, got precision {precision}: choose one of these"
-            + ("." if precision != "int8" else ", or engine openvino, which has int8 on CPUs.")
+            f"Engine {engine} on {device.type} supports precision {', '.join(has)}, got {precision}: choose one of "
+            + ("these." if precision != "int8" else "these, or engine openvino on a CPU, which supports int8.")
         )
     if precision == "bf16" and engine == "openvino" and not openvino_has_bf16():
-        raise InputError("This CPU does not multiply bf16, and OpenVINO does not imitate it: choose precision fp32.")
+        raise InputError("This CPU has no bf16 products, which OpenVINO requires for bf16: choose precision fp32.")
     return Choice(engine, device, precision, options.compiled)
 
 
 def best_device(wanted: str) -> torch.device:
-    """`auto` is CUDA where there is one, then Apple's GPU, then the CPU. Raises `InputError` for one not there."""
+    """`auto` chooses CUDA if available, else Apple's GPU, else the CPU. Raises `InputError` for an absent device."""
     if wanted == "auto":
         wanted = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
@@ -90,31 +90,31 @@ def best_device(wanted: str) -> torch.device:
 
 
 def require(engine: str) -> None:
-    """Raises `InputError`, naming the extra to install, unless the engine's packages are here."""
+    """Raises `InputError`, which names the extra to install, if packages of the engine are missing."""
     packages, extra = PACKAGES.get(engine, ((), ""))
     if missing := [p for p in packages if not installed(p)]:
         raise InputError(
-            f"Engine {engine} takes {', '.join(missing)}, not installed here: pip install 'tomosoup[{extra}]', or "
+            f"Engine {engine} requires {', '.join(missing)}, not installed here: pip install 'tomosoup[{extra}]', or "
             "choose another engine."
         )
 
 
 def installed(package: str) -> bool:
-    """Whether a package can be imported; it is not."""
+    """Whether a package is installed. It is not imported."""
     return find_spec(package) is not None
 
 
 def onnx_providers() -> list[str]:
-    """The providers in this build of ONNX Runtime."""
+    """The execution providers of the installed ONNX Runtime."""
     import onnxruntime
 
     return list(onnxruntime.get_available_providers())
 
 
 def cpu_has_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether the CPU multiplies bf16: AVX-512 BF16 or AMX on x86, BF16 on Arm. False where nobody tells.
+    """Whether the CPU has bf16 products: AVX-512 BF16 or AMX on x86, BF16 on Arm. False if unknown.
 
-    Nor where the environment keeps torch's oneDNN from it (ONEDNN_MAX_CPU_ISA).
+    Also False if the environment variable ONEDNN_MAX_CPU_ISA excludes them for torch's oneDNN.
     """
     if os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in WITHOUT_BF16:
         return False
@@ -129,8 +129,8 @@ def cpu_has_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
 
 
 def openvino() -> Any:
-    """The package, imported so that it does not report to its makers: its telemetry is kept from loading."""
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # as though it were not installed
+    """The package `openvino`, imported without its telemetry, which would report to its developers."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # as if not installed
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         import openvino
@@ -138,7 +138,7 @@ def openvino() -> Any:
 
 
 def openvino_has_bf16() -> bool:
-    """Whether OpenVINO's CPU device says that it computes in bf16."""
+    """Whether OpenVINO's CPU device reports bf16 among its abilities."""
     return "BF16" in openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
@@ -149,17 +149,17 @@ def _best_engine(options: InferenceOptions) -> tuple[Name, torch.device]:
         require("openvino")
     use = device.type == "cpu" and installed("openvino") and not wanted_from_torch
     if use and options.precision == "bf16":
-        use = openvino_has_bf16()  # torch imitates it
+        use = openvino_has_bf16()  # torch emulates it
     return ("openvino" if use else "torch"), device
 
 
 def _device_of(engine: Name, wanted: str) -> torch.device:
-    """The device of an engine that was asked for by name."""
+    """The device for an engine that the user named."""
     if engine == "torch":
         return best_device(wanted)
-    kind = wanted.partition(":")[0]
+    family = wanted.partition(":")[0]
     if engine == "openvino":
-        return torch.device("cpu") if kind == "auto" else best_device(wanted)
+        return torch.device("cpu") if family == "auto" else best_device(wanted)
     providers = onnx_providers()
     if engine == "tensorrt" and "TensorrtExecutionProvider" not in providers:
         raise InputError(
@@ -167,14 +167,14 @@ def _device_of(engine: Name, wanted: str) -> torch.device:
             "onnxruntime, or choose engine torch."
         )
     cuda = "CUDAExecutionProvider" in providers
-    if kind == "cuda" and not cuda and engine == "onnx":
+    if family == "cuda" and not cuda and engine == "onnx":
         raise InputError(
             "This build of ONNX Runtime has no CUDA provider: pip install onnxruntime-gpu in place of onnxruntime, or "
             "choose engine torch."
         )
-    if kind == "auto":
+    if family == "auto":
         return torch.device("cuda" if cuda or engine == "tensorrt" else "cpu")
-    return torch.device(wanted) if kind == "cuda" else best_device(wanted)
+    return torch.device(wanted) if family == "cuda" else best_device(wanted)
 
 
 def _best_precision(engine: Name, device: torch.device) -> Precision:

@@ -1,4 +1,4 @@
-"""The one thing that all engines are."""
+"""The common interface of all engines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from tomosoup.core.config import ZYX
 
 Finish = Callable[[], Tensor]
-"""Waits for work that was started, and gives its output."""
+"""Waits for a started batch and returns its output."""
 
 
 @dataclass(frozen=True)
@@ -19,20 +19,20 @@ class Engine:
     """`(b, 1, z, y, x)` float32 on the CPU, b <= `batch_size` -> `(b, c, z, y, x)` float32 on the CPU."""
 
     description: str
-    """What it is, in a line: "OpenVINO 2026.4, fp32, 2 threads"."""
+    """For the log: "OpenVINO 2026.4, fp32, 2 threads"."""
     window: ZYX
-    """(z, y, x) of the windows that it was prepared for, with their halo."""
+    """Shape (z, y, x) of its windows, halo included."""
     batch_size: int
-    """Windows at most in a call."""
+    """Largest number of windows in a call."""
     start: Callable[[Tensor], Finish]
-    """Begin with a batch; the function that it gives waits for the output. On a GPU the two overlap."""
+    """Starts a batch and returns the function that waits for its output. On a GPU, batches overlap with other work."""
 
     def __call__(self, windows: Tensor) -> Tensor:
         """The net's output for a batch."""
         return self._started(windows)()
 
     def each(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:
-        """The output of each batch, in order; on a GPU the next batch is under way while an output is used."""
+        """The output of each batch, in order. A GPU computes the next batch while the caller uses an output."""
         waiting: Finish | None = None
         for windows in batches:
             started = self._started(windows)

@@ -1,4 +1,4 @@
-"""A net as torch.export sees it: the graph that the other engines are made from."""
+"""The graph of a net by torch.export: the other engines convert it."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from tomosoup.core.config import ZYX
 
 
 def export_graph(net: nn.Module, *, window: ZYX, dynamic_batch: bool = False) -> ExportedProgram:
-    """The net's graph for windows `(b, 1, z, y, x)`: one at a time, or, where dynamic, any number.
+    """The graph of a net for windows `(b, 1, z, y, x)`; b is 1, or any number with `dynamic_batch`.
 
-    The net goes to the CPU, in eval mode. Nothing is computed.
+    Moves the net to the CPU and sets it to eval mode. Computes nothing.
     """
     net = net.eval().cpu()
-    example = torch.zeros(2 if dynamic_batch else 1, 1, *window)  # a batch of 1 would be taken for a constant
+    example = torch.zeros(2 if dynamic_batch else 1, 1, *window)  # torch.export takes a batch of 1 for a constant
     shapes = ({0: Dim("batch")},) if dynamic_batch else None
     with warnings.catch_warnings():
-        # Deprecations inside torch and timm, which nobody here can mend.
+        # Deprecations inside torch and timm, not in this package.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", FutureWarning)
-        # Not under no_grad: maps would come in another order of voxels than when others trace the graph again.
+        # Not under no_grad: the memory format of maps would differ from a later trace of this graph.
         return torch.export.export(net, (example,), dynamic_shapes=shapes, strict=False)
 
 
 def key_of(graph: ExportedProgram, *words: str) -> str:
-    """A name for what is made from this graph with these weights: other weights or another graph, another name."""
+    """A hash of graph, weights and `words`: the name of a file that is made from them."""
     digest = hashlib.sha256("\n".join([torch.__version__, *words, graph.graph_module.code]).encode())
     tensors = {**graph.state_dict, **{k: v for k, v in graph.constants.items() if isinstance(v, torch.Tensor)}}
     for name in sorted(tensors):

@@ -1,4 +1,4 @@
-"""int8 on CPUs: OpenVINO's model with scales set by windows of the user's own tomograms, and what that costs."""
+"""int8 on CPUs: quantise OpenVINO's model with windows of the user's tomograms, and measure the change of output."""
 
 from __future__ import annotations
 
@@ -21,30 +21,32 @@ from tomosoup.inference.engines.export_graph import export_graph
 from tomosoup.inference.engines.openvino_engine import compiled_engine, converted
 
 FEWEST = 12
-"""Calibration windows that int8's scales are set by, at the least."""
+"""Smallest number of calibration windows."""
 REACH = 2
-"""A peak is the largest voxel of the cube that reaches so many voxels to every side."""
+"""A peak is the maximum of the cube that extends this many voxels in each direction."""
 
 
 def quantise(net: nn.Module, calibration: Tensor, *, window: ZYX, batch_size: int) -> Engine:
-    """The net in int8 by NNCF's quantisation after training, its scales set by `calibration`.
+    """The net in int8, by NNCF's post-training quantisation; `calibration` sets the scales.
 
-    `calibration`: `(n, 1, z, y, x)`, a dozen to a hundred windows of the tomograms to be picked, normalised as the
-    net knows them. Hold it against fp32 with `compare`, on other windows. Raises `InputError` for too few windows, or
-    of another shape, and where NNCF is not installed.
+    `calibration`: `(n, 1, z, y, x)`, 12 to 100 windows of the tomograms to pick, normalised as for the net. Compare the
+    result with fp32 on other windows (`compare`). Raises `InputError` for too few windows, for windows of another
+    shape, and if NNCF is not installed.
     """
     require("openvino")
     if not installed("nncf"):
-        raise InputError("int8 takes nncf, not installed here: pip install 'tomosoup[int8]', or choose precision fp32.")
+        raise InputError(
+            "int8 requires nncf, not installed here: pip install 'tomosoup[int8]', or choose precision fp32."
+        )
     if calibration.ndim != 5 or calibration.shape[1:] != (1, *window) or len(calibration) < FEWEST:
         raise InputError(
-            f"int8 takes {FEWEST} or more calibration windows (n, 1, {', '.join(map(str, window))}), got "
+            f"int8 requires {FEWEST} or more calibration windows (n, 1, {', '.join(map(str, window))}), got "
             f"{tuple(calibration.shape)}: cut more windows of this shape from your tomograms."
         )
-    model = converted(export_graph(net, window=window))  # imports OpenVINO as it should be
+    model = converted(export_graph(net, window=window))
     openvino()
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")  # NNCF's, about packages that it can do without
+        warnings.simplefilter("ignore")  # NNCF warns of packages that it does not need
         import nncf
 
         nncf.set_log_level(logging.ERROR)
@@ -55,34 +57,34 @@ def quantise(net: nn.Module, calibration: Tensor, *, window: ZYX, batch_size: in
 
 @dataclass(frozen=True)
 class Difference:
-    """What an engine does to a net's output."""
+    """How the output of an engine differs from the exact one."""
 
     relative_error: float
-    """Root of the summed squares of the difference, as a share of the output's own."""
+    """Root mean square of the difference, divided by that of the exact output."""
     peak_difference: float
-    """Largest difference at the output's peaks, in its own units; 0 where it has none."""
+    """Largest absolute difference at the peaks of the exact output; 0 if it has none."""
     peaks: int
-    """How many peaks were compared."""
+    """Number of compared peaks."""
 
 
 @torch.no_grad()
 def compare(
     engine: Callable[[Tensor], Tensor], exact: Callable[[Tensor], Tensor], windows: Tensor, *, floor: float = 0.05
 ) -> Difference:
-    """What `engine` makes of `windows` `(n, 1, z, y, x)` beside `exact` (the net, or an fp32 engine).
+    """The difference between `engine` and `exact` (the net, or an fp32 engine) on `windows` `(n, 1, z, y, x)`.
 
-    Peaks are the local maxima of the exact output that reach `floor`, every channel's. The windows are taken one by
-    one; those that int8 was calibrated with would flatter it.
+    Peaks are the local maxima of the exact output, of all channels, that are >= `floor`. Use other windows than those
+    of the calibration, on which int8 looks better than it is.
     """
     error = power = largest = 0.0
     count = 0
     for window in windows:
         expected, got = exact(window[None]).double(), engine(window[None]).double()
-        off = got - expected
-        error += float(off.square().sum())
+        difference = got - expected
+        error += float(difference.square().sum())
         power += float(expected.square().sum())
         peaks = (expected >= F.max_pool3d(expected, 2 * REACH + 1, stride=1, padding=REACH)) & (expected >= floor)
         if peaks.any():
             count += int(peaks.sum())
-            largest = max(largest, float(off[peaks].abs().max()))
+            largest = max(largest, float(difference[peaks].abs().max()))
     return Difference((error / power) ** 0.5 if power else float(error > 0), largest, count)

@@ -1,4 +1,4 @@
-"""Checkpoints -> nets that are ready to run: rewritten for their windows, on the engine that the options choose."""
+"""Checkpoints -> nets ready to run: optimised for the shape of their windows, on the engine that the options choose."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from tomosoup.models.nets.fused import accelerate
 from tomosoup.models.nets.tomo_net import HaloNet, TomoNet
 from tomosoup.models.window_plan import WindowPlan
 
-VOXELS_AT_ONCE = {"cpu": 2**20, "cuda": 2**23}
-"""So many voxels of windows make a batch: on a CPU four of 16 x 128 x 128, more only cost memory."""
+BATCH_VOXELS = {"cpu": 2**20, "cuda": 2**23}
+"""Voxels in a batch. On a CPU these are four windows of 16 x 128 x 128; more only take memory."""
 LARGE = 2**25
-"""Parameters of a net from which on OpenVINO is faster than torch: A1 and A2 have two and four times as many."""
-REPAYS = 2**51
-"""Parameters of a net times voxels of a volume's windows, from which on OpenVINO repays the seconds that it takes to
-prepare: some dozens of windows of A1 or A2."""
-CALIBRATED_BY, HELD_AGAINST = 24, 6
-"""Windows of the first tomogram that int8 is calibrated by, and further ones that it is then held against fp32 on."""
+"""Parameters above which OpenVINO is faster than torch. `tattaka` has twice, `yu4u` four times as many."""
+WORTH_PREPARING = 2**51
+"""Parameters of a net times voxels of all windows of a volume above which OpenVINO saves more time than its preparation
+takes: some dozens of windows of `yu4u` or `tattaka`."""
+CALIBRATION_WINDOWS, TEST_WINDOWS = 24, 6
+"""Windows of the first tomogram that calibrate int8, and further ones on which it is compared with fp32."""
 
 
 @dataclass(frozen=True)
 class ReadyNet:
-    """A checkpoint's net as an engine for windows of one shape."""
+    """The net of a checkpoint as an engine for windows of one shape."""
 
     model: Checkpoint
     engine: Engine
@@ -45,12 +45,12 @@ class ReadyNet:
     multiple: ZYX
 
     def fits(self, plan: WindowPlan, shape: Sequence[int]) -> bool:
-        """Whether it is what volumes of `shape` (z, y, x) need by this plan."""
+        """Whether the engine fits volumes of `shape` (z, y, x) with this plan."""
         return self.windows == fitted(plan, shape, multiple=self.multiple)
 
 
 class Nets:
-    """Nets made ready to run; the last one is kept, so an ensemble needs memory for one."""
+    """Makes nets ready to run, and keeps the last one only: an ensemble needs the memory of one net."""
 
     def __init__(
         self,
@@ -58,19 +58,19 @@ class Nets:
         *,
         log: Callable[[str], None] = no_log,
     ) -> None:
-        """`log` gets, once, a line on the engine that was chosen, and on what int8 did to the output.
+        """`log` gets one line about the chosen engine, and one about the change of the output by int8.
 
-        Raises `InputError` where the options ask for what is not here.
+        Raises `InputError` for options that this machine cannot fulfil.
         """
-        choose(inference)  # complains now rather than later
+        choose(inference)  # raises early
         self.inference, self.log = inference, log
         self._logged: set[str] = set()
         self._last: ReadyNet | None = None
 
     def ready(self, model: Checkpoint, plan: WindowPlan, source: Slices) -> tuple[Engine, WindowPlan]:
-        """The model's net, and the plan fitted to volumes like `source`, which the net's windows are cut from."""
+        """The engine of a model, and the plan fitted to volumes of the shape of `source`."""
         if not (self._last and self._last.model is model and self._last.fits(plan, source.shape)):
-            self._last = None  # before the next is built
+            self._last = None  # frees its memory before the next is built
             net = model.net()
             windows = fitted(plan, source.shape, multiple=net.multiple)
             options = self._options(net, windows, source)
@@ -80,52 +80,49 @@ class Nets:
         return self._last.engine, self._last.windows
 
     def _options(self, net: TomoNet, windows: WindowPlan, source: Slices) -> InferenceOptions:
-        """What was asked for; where the engine was left open, without OpenVINO where it does not pay."""
+        """The user's options. If the engine is `auto`, torch replaces OpenVINO where its preparation takes too long."""
         options = self.inference
         if options.engine != "auto" or options.precision not in ("auto", "fp32"):
             return options
         voxels = len(window_regions(source.shape, windows)) * prod(windows.shape)
         parameters = sum(p.numel() for p in net.parameters())
-        pays = parameters >= LARGE and voxels * parameters >= REPAYS
-        return options if pays else options.model_copy(update={"engine": "torch"})
+        faster = parameters >= LARGE and voxels * parameters >= WORTH_PREPARING
+        return options if faster else options.model_copy(update={"engine": "torch"})
 
     def _engine(self, net: HaloNet, options: InferenceOptions, windows: WindowPlan, source: Slices) -> Engine:
         choice = choose(options)
         int8 = choice.precision == "int8"
-        samples = some_windows(source, windows, CALIBRATED_BY + HELD_AGAINST, halo=net.halo) if int8 else None
-        kind = "cpu" if choice.device.type == "cpu" else "cuda"
-        batch = options.batch_size or max(1, VOXELS_AT_ONCE[kind] // prod(windows.shape))
+        samples = some_windows(source, windows, CALIBRATION_WINDOWS + TEST_WINDOWS, halo=net.halo) if int8 else None
+        device = "cpu" if choice.device.type == "cpu" else "cuda"
+        batch = options.batch_size or max(1, BATCH_VOXELS[device] // prod(windows.shape))
         engine = prepare(
             net,
             window=with_halo(windows.shape, net.halo),
             batch_size=batch,
             options=options,
             cache=user_cache(),
-            calibration=None if samples is None else samples[HELD_AGAINST:],
+            calibration=None if samples is None else samples[TEST_WINDOWS:],
         )
         self.log_once(f"Engine: {engine.description}")
         if samples is not None:
             from tomosoup.inference.engines.int8 import compare
 
-            found = compare(engine, torch.no_grad()(net), samples[:HELD_AGAINST])
+            found = compare(engine, torch.no_grad()(net), samples[:TEST_WINDOWS])
             self.log_once(
-                f"int8 changes this net's output by {found.relative_error:.1%} (root mean square), and its peaks by "
-                f"{found.peak_difference:.3f} at most ({found.peaks} peaks in {HELD_AGAINST} windows)"
+                f"int8 changes the output of this net by {found.relative_error:.1%} (root mean square), and its peaks "
+                f"by at most {found.peak_difference:.3f} ({found.peaks} peaks in {TEST_WINDOWS} windows)"
             )
         return engine
 
     def log_once(self, text: str) -> None:
-        """Log a line that was not logged before."""
+        """Log a line unless it was logged before."""
         if text not in self._logged:
             self._logged.add(text)
             self.log(text)
 
 
 def some_windows(source: Slices, plan: WindowPlan, count: int, *, halo: int = 0) -> Tensor:
-    """`(n, 1, z, y, x)`: at most `count` windows of the plan, spread over the source in no order.
-
-    With a `halo`, so many neighbouring slices come with them at either end.
-    """
+    """At most `count` windows of the plan, at random positions: `(n, 1, z + 2 halo, y, x)`."""
     regions = window_regions(source.shape, plan)
     order = torch.randperm(len(regions), generator=torch.Generator().manual_seed(0))[:count]
     found = []
@@ -145,14 +142,14 @@ def prepare(
     cache: Path | None = None,
     calibration: Tensor | None = None,
 ) -> Engine:
-    """What runs `net` on windows of this shape, up to `batch_size` at a time.
+    """The engine that runs `net` on windows of this shape, up to `batch_size` at a time.
 
-    The net is put into eval mode and may be moved to the device: do not go on training it. TensorRT's
-    kernels, which take minutes to make, are kept in the folder `cache` and found there by graph and weights.
-    `calibration`: `(n, 1, z, y, x)` windows of the user's own tomograms, normalised as the net knows them, for int8.
+    Sets the net to eval mode and may move it to the device, so do not train it further. The folder `cache` keeps
+    TensorRT's kernels, which take minutes to build. `calibration`: `(n, 1, z, y, x)` windows of the user's tomograms,
+    normalised as for the net; int8 requires them.
 
-    Raises `InputError` for an engine that is not installed, a device that is not there, a precision that the two do
-    not have, int8 without calibration, and windows that the net cannot take.
+    Raises `InputError` for an engine that is not installed, an absent device, a precision that engine and device do not
+    support, int8 without calibration, and windows of a shape that the net does not accept.
     """
     net.check((1, 1, *window))
     choice = choose(options)
@@ -162,8 +159,8 @@ def prepare(
 
         if calibration is None:
             raise InputError(
-                "int8 takes windows of your own tomograms to set its scales by, and got none: give calibration "
-                "windows (a dozen to a hundred), or choose precision fp32 or bf16."
+                "Expected calibration windows of your tomograms (12 to 100) for int8, got none: give them, or choose "
+                "precision fp32 or bf16."
             )
         return quantise(net, calibration, window=window, batch_size=batch_size)
     if choice.engine == "openvino":

@@ -1,4 +1,4 @@
-"""A net as an ONNX file, which many other programs run."""
+"""Write a net as an ONNX file, which many other programs can run."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.nets.tomo_net import TomoNet
 
 INPUT, OUTPUT = "window", "output"
-"""What the file calls the net's input `(b, 1, z, y, x)` and output `(b, c, z, y, x)`, both float32."""
+"""Names in the file of the input `(b, 1, z, y, x)` and the output `(b, c, z, y, x)`, both float32."""
 PREFIX = "tomosoup."
-"""Before each key that tomosoup puts into the file's metadata."""
+"""Prefix of tomosoup's keys in the metadata of the file."""
 LARGEST_FILE = 1_500_000_000
-"""Bytes of weights up to which they stand in the file itself, which ONNX limits to 2 GB; others lie beside it."""
+"""Bytes of weights that one file may hold; ONNX limits files to 2 GB. More weights go to a second file."""
 
 
 def export_checkpoint(checkpoint: Checkpoint, path: Path, *, window: ZYX | None = None) -> list[Path]:
-    """The checkpoint's net as ONNX for windows of this shape (by default its own), with any batch size; the files.
+    """Write the net of a checkpoint as ONNX, with any batch size. Returns the files.
 
-    All that the checkpoint knows beside its weights goes into the file's metadata, each key as JSON: tomosoup.species,
-    tomosoup.thresholds, tomosoup.voxel_size, tomosoup.normalisation and the rest, and tomosoup.output, which says what
-    the channels are. Raises `InputError` where packages are missing or the net cannot take such windows.
+    `window` (z, y, x) is by default that of the checkpoint. The metadata of the checkpoint goes into the metadata of
+    the file, each key as JSON: tomosoup.species, tomosoup.thresholds, tomosoup.voxel_size, ... The key tomosoup.output
+    describes the channels. Raises `InputError` if packages are missing, and for windows of a shape that the net does
+    not accept.
     """
     window = window or checkpoint.windows.shape
     channels = "logits, background first, then species" if checkpoint.segments_voxels else "heatmaps, one a species"
@@ -49,11 +50,12 @@ def export_onnx(
     dynamic_batch: bool = True,
     metadata: Mapping[str, Any] | None = None,
 ) -> list[Path]:
-    """Write the net as ONNX (torch's current opset) for windows `(b, 1, z, y, x)`; the files written.
+    """Write a net as ONNX (torch's current opset) for windows `(b, 1, z, y, x)`. Returns the files.
 
-    Input `window`, output `output`; the batch size is free, or, without `dynamic_batch`, 1. `metadata` goes into
-    the file as JSON, key by key. Beyond 1.5 GB the weights lie beside it, in PATH.data. An old file is replaced only
-    once the new one is whole. Raises `InputError` where packages are missing or the net cannot take such windows.
+    The input is called `window`, the output `output`. The batch size is free, or 1 without `dynamic_batch`. `metadata`
+    goes into the file as JSON, key by key. Weights of more than 1.5 GB go to a second file, PATH.data. An existing file
+    is replaced when the new one is complete. Raises `InputError` if packages are missing, and for windows of a shape
+    that the net does not accept.
     """
     require("onnx")
     net.check((1, 1, *window))
@@ -61,7 +63,7 @@ def export_onnx(
 
 
 def write_graph(graph: ExportedProgram, path: Path, *, metadata: Mapping[str, Any] | None = None) -> list[Path]:
-    """Write a graph as ONNX; the files written, the one to open last."""
+    """Write a graph as ONNX. Returns the files; the last one is the file to open."""
     with _quietly():
         program = torch.onnx.export(
             graph, (), input_names=[INPUT], output_names=[OUTPUT], dynamo=True, verbose=False, optimize=True
@@ -71,7 +73,7 @@ def write_graph(graph: ExportedProgram, path: Path, *, metadata: Mapping[str, An
     size = sum(t.numel() * t.element_size() for t in graph.state_dict.values())
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as aside:
-        # A file tells the name of the one with its weights: both are written under their last names, then moved.
+        # The file names the one with its weights, so both get their final names before they are moved.
         program.save(Path(aside) / path.name, external_data=size > LARGEST_FILE)
         written = sorted(Path(aside).iterdir(), key=lambda file: file.name == path.name)
         return [file.replace(path.parent / file.name) for file in written]
@@ -79,7 +81,7 @@ def write_graph(graph: ExportedProgram, path: Path, *, metadata: Mapping[str, An
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without the exporter's log of every rewriting, and deprecations between torch and onnxscript."""
+    """Hide the log of the exporter, and the deprecations between torch and onnxscript."""
     logs = [logging.getLogger(name) for name in ("onnxscript", "onnx_ir")]
     levels = [log.level for log in logs]
     for log in logs:

@@ -1,4 +1,4 @@
-"""ONNX Runtime on CPUs and CUDA, and NVIDIA's TensorRT through it. Neither of the latter was run on a GPU yet."""
+"""ONNX Runtime on CPUs and CUDA, and through it NVIDIA's TensorRT. CUDA and TensorRT were not run on a GPU."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from tomosoup.inference.engines.onnx_export import INPUT, write_graph
 def onnxruntime_engine(
     net: nn.Module, choice: Choice, *, window: ZYX, batch_size: int, cache: Path | None = None
 ) -> Engine:
-    """The net written as ONNX with a free batch size, and run by ONNX Runtime.
+    """The net as ONNX with a free batch size, run by ONNX Runtime.
 
-    TensorRT builds its kernels at the first call, which takes minutes; the folder `cache` keeps them, by graph and
-    weights, as they fit no other net.
+    TensorRT builds its kernels at the first call, which takes minutes. The folder `cache` keeps them, named by graph
+    and weights, because they fit no other net.
     """
     import onnxruntime as ort
 
@@ -51,10 +51,10 @@ def onnxruntime_engine(
 
 
 def providers(choice: Choice, *, window: ZYX, batch_size: int, kept: Path | None) -> list[Any]:
-    """What ONNX Runtime may use, best first: names, or names with their options.
+    """Execution providers for ONNX Runtime, best first: names, or names with options.
 
-    TensorRT is told the smallest and largest batch, without which it would build its kernels again for the last one;
-    what it cannot run goes to CUDA.
+    TensorRT gets the smallest and largest batch; otherwise it would rebuild its kernels for the last batch. CUDA runs
+    what TensorRT cannot.
     """
     if choice.device.type != "cuda":
         return ["CPUExecutionProvider"]

@@ -16,20 +16,20 @@ from tomosoup.inference.engines.engine import Engine
 from tomosoup.inference.engines.export_graph import export_graph
 
 TYPES = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
-"""Precision -> OpenVINO's name of it; a quantised model says by itself where it is int8."""
+"""Precision -> OpenVINO's name for it. A quantised model itself marks its int8 operations."""
 
 
 def openvino_engine(net: nn.Module, choice: Choice, *, window: ZYX, batch_size: int) -> Engine:
-    """The net converted to OpenVINO for one window, then compiled for this CPU.
+    """The net, converted to OpenVINO for one window and compiled for this CPU.
 
-    A batch is run window by window, which was as fast as at once, takes the memory of one, and any number will do.
+    It runs a batch window by window: as fast as the whole batch, with the memory of one window and any batch size.
     """
     model = converted(export_graph(net, window=window))
     return compiled_engine(model, precision=choice.precision, window=window, batch_size=batch_size)
 
 
 def converted(graph: ExportedProgram) -> Any:
-    """OpenVINO's model of a graph of one window."""
+    """OpenVINO's model of a graph for one window."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", FutureWarning)
@@ -37,7 +37,7 @@ def converted(graph: ExportedProgram) -> Any:
 
 
 def compiled_engine(model: Any, *, precision: str, window: ZYX, batch_size: int) -> Engine:
-    """OpenVINO's model of one window, compiled, as an engine of batches."""
+    """Compile OpenVINO's model for one window, as an engine that accepts batches."""
     ov = openvino()
     threads = torch.get_num_threads()
     settings = {
@@ -48,7 +48,7 @@ def compiled_engine(model: Any, *, precision: str, window: ZYX, batch_size: int)
     compiled = ov.Core().compile_model(model, "CPU", settings)
 
     def run(windows: Tensor) -> Tensor:
-        # OpenVINO's outputs are copies of their own: the next run does not write into them.
+        # OpenVINO returns copies, so the next run does not overwrite these outputs.
         outputs = [torch.from_numpy(compiled([w[None].contiguous().numpy()])[0]) for w in windows]
         return torch.cat(outputs) if len(outputs) > 1 else outputs[0]
 

@@ -1,4 +1,4 @@
-"""torch itself. What it does on CUDA is written to torch's documentation and not run on a GPU yet."""
+"""The engine torch. The code for CUDA follows torch's documentation and was not run on a GPU."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ Net = Callable[[Tensor], Tensor]
 
 
 def torch_engine(net: nn.Module, choice: Choice, *, window: ZYX, batch_size: int) -> Engine:
-    """The net, moved to the device; with `choice.compiled`, compiled for full batches of the window.
+    """The net, moved to the device; with `choice.compiled`, compiled for full batches.
 
-    bf16 on a CPU is that of the weights and of every map: the net itself is rounded. On a GPU half precision is
-    autocast, and what needs more (norms) stays in fp32.
+    On a CPU, bf16 rounds the weights and all maps. On a GPU, half precision uses autocast: operations that need more,
+    such as norms, stay in fp32.
     """
     run: Net = place(net, choice)
     if choice.compiled:
@@ -45,13 +45,13 @@ def torch_engine(net: nn.Module, choice: Choice, *, window: ZYX, batch_size: int
     threads = f", {counted(torch.get_num_threads(), 'thread')}" if choice.device.type == "cpu" else ""
     compiled = ", compiled" if choice.compiled else ""
     description = f"torch {torch.__version__} on {where}, {choice.precision}{compiled}{threads}"
-    # Only CUDA computes while the caller does something else; elsewhere the work is done when the output is asked for.
+    # Only CUDA computes while the caller continues; elsewhere the work is done when the caller asks for the output.
     begin = start if choice.device.type == "cuda" else lambda windows: lambda: start(windows)()
     return Engine(description=description, window=window, batch_size=batch_size, start=begin)
 
 
 def plain_engine(net: TomoNet, plan: WindowPlan) -> Engine:
-    """A net as it is, where it is, as an engine for the windows of a plan: nothing is rewritten."""
+    """An unchanged net, on its device, as an engine for the windows of a plan."""
     halo = net.halo if plan.neighbours else 0
     device = next(net.parameters()).device
 
@@ -65,39 +65,39 @@ def plain_engine(net: TomoNet, plan: WindowPlan) -> Engine:
 
 
 def place(net: nn.Module, choice: Choice) -> nn.Module:
-    """The net on the device; where it multiplies in half precision with channels last, as such units want them.
+    """Move the net to the device; for half precision, with channels last, the order of half-precision units.
 
-    On a CPU that is 1.1 to 2.6 times as fast as with channels first, as all maps then keep that order.
+    All maps then keep this order. On a CPU this is 1.1 to 2.6 times as fast as channels first.
     """
     net = net.to(choice.device, DTYPES["bf16"] if rounded(choice) else None)
     if choice.device.type == "cuda" or rounded(choice):
         for parameter in net.parameters():
             if (order := channels_last(parameter.ndim)) is not None:
-                # Not contiguous(): it leaves weights of a single channel as they are, and their maps channels first.
+                # Not contiguous(): it does not reorder weights of one channel, whose maps then have channels first.
                 parameter.data = torch.empty_like(parameter, memory_format=order).copy_(parameter)
     return net
 
 
 def rounded(choice: Choice) -> bool:
-    """Whether the net's weights and maps are bf16 themselves, not only what is multiplied."""
+    """Whether weights and maps are stored in bf16, not only multiplied in it."""
     return choice.device.type == "cpu" and choice.precision == "bf16"
 
 
 def channels_last(ndim: int) -> torch.memory_format | None:
-    """The order of voxels in which channels come last, for images and volumes."""
+    """The memory format with channels last, for images and volumes."""
     orders: dict[int, torch.memory_format] = {4: torch.channels_last, 5: torch.channels_last_3d}
     return orders.get(ndim)
 
 
 def compile_net(net: nn.Module, device: torch.device) -> Net:
-    """The net compiled for one shape; on CUDA it is replayed as a CUDA graph."""
+    """The net, compiled for one shape; on CUDA it runs as a CUDA graph."""
     mode: dict[str, Any] = {"mode": "reduce-overhead"} if device.type == "cuda" else {}
     compiled = torch.compile(net, dynamic=False, **mode)
     if device.type != "cuda":
         return compiled
 
     def replay(windows: Tensor) -> Tensor:
-        # The last output is overwritten; the stream has copied it away by then.
+        # Overwrites the last output; the stream has copied it before.
         torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         output: Tensor = compiled(windows)
         return output
@@ -106,14 +106,14 @@ def compile_net(net: nn.Module, device: torch.device) -> Net:
 
 
 def autocast(choice: Choice) -> AbstractContextManager[Any]:
-    """The arithmetic of the choice."""
+    """The context that computes in the chosen precision."""
     if choice.precision == "fp32" or rounded(choice):
         return nullcontext()
     return torch.autocast(choice.device.type, dtype=DTYPES[choice.precision])
 
 
 def tuned(device: torch.device) -> AbstractContextManager[Any]:
-    """On CUDA, cuDNN times its algorithms on the first batch: all windows have one shape."""
+    """On CUDA, cuDNN chooses its fastest algorithms at the first batch, as all windows have one shape."""
     if device.type != "cuda":
         return nullcontext()
     manager: AbstractContextManager[Any] = torch.backends.cudnn.flags(benchmark=True)
@@ -121,19 +121,19 @@ def tuned(device: torch.device) -> AbstractContextManager[Any]:
 
 
 def filled(windows: Tensor, batch_size: int) -> Tensor:
-    """A last, smaller batch is filled up with zeros: other shapes would be compiled again."""
+    """A smaller last batch, padded with zeros: another shape would be compiled again."""
     return F.pad(windows, (0, 0) * 4 + (0, batch_size - len(windows)))
 
 
 def upload(windows: Tensor, device: torch.device) -> Tensor:
-    """The windows on the device; to CUDA from page-locked memory, without waiting."""
+    """Copy windows to the device; to CUDA from page-locked memory, without waiting."""
     if device.type != "cuda":
         return windows.to(device)
     return windows.pin_memory().to(device, non_blocking=True)
 
 
 def download(output: Tensor, device: torch.device) -> Finish:
-    """Begin to copy an output to the CPU in fp32; from CUDA into page-locked memory, waited for when it is needed."""
+    """Start to copy an output to the CPU in fp32; from CUDA into page-locked memory, without waiting."""
     if device.type != "cuda":
         return partial(_to_cpu, output)
     host = torch.empty(output.shape, dtype=torch.float32, pin_memory=True)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from tomosoup.inference.readout.peaks import local_maxima, stay_apart
+from tomosoup.inference.readout.peaks import best_within, local_maxima
 
 Mask = NDArray[np.bool_]
 Labels = NDArray[np.int32]
@@ -84,7 +84,7 @@ def deepest(depth: NDArray[np.float32], *, apart_vox: int) -> NDArray[np.int64]:
     at = [local_maxima(within, z, half_vox=apart_vox, floor=1.0) for z in range(len(within))]
     seeds = np.concatenate([np.empty((0, 3), dtype=np.int64), *at])
     seeds = seeds[np.argsort(-within[tuple(seeds.T)], kind="stable")]
-    return seeds[stay_apart(seeds, apart=apart_vox - 1, norm=np.inf)] + apart_vox
+    return seeds[best_within(seeds, distance=apart_vox - 1, norm=np.inf)] + apart_vox
 
 
 def _markers(seeds: NDArray[np.int64], shape: tuple[int, ...]) -> Labels:

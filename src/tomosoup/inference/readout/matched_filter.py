@@ -1,7 +1,7 @@
-"""Matched filters: how much of a known template a tomogram holds, where its background is as loud as it is.
+"""Matched filters: the signal of a known template at each position of a tomogram, relative to the background.
 
-A filter is best, among linear ones and for Gaussian noise of one spectrum everywhere, when tomogram and template are
-both divided by the noise's amplitude at every frequency (whitened) before they are multiplied (Turin 1960).
+For stationary Gaussian noise, the best linear filter divides tomogram and template by the amplitude of the noise at
+each frequency (whitening) and then correlates them (Turin 1960).
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from tomosoup.core.types import Array
 from tomosoup.inference.readout.peaks import local_maxima
 
 BLOCKS = 100
-"""Blocks of a tomogram that its spectrum is the mean of."""
+"""Number of blocks whose mean spectrum is the spectrum of a tomogram."""
 FLOOR = 1e-2
-"""Least power that counts, as a share of the mean: in the missing wedge there is neither noise nor template."""
+"""Added to the power, as a fraction of its mean: the missing wedge holds neither noise nor template."""
 
 
 @dataclass(frozen=True)
 class Whitening:
-    """What whitens a tomogram and templates of `side` voxels: `amplitude` `(side, side, side // 2 + 1)` on rfftn."""
+    """Whitens a tomogram and templates of `side` voxels by the factors `amplitude` `(side, side, side // 2 + 1)`."""
 
     amplitude: Tensor
     side: int
 
     @classmethod
     def of(cls, volume: Tensor, *, side: int, random: np.random.Generator) -> Whitening:
-        """By the spectrum of all that is in a `(z, y, x)` tomogram: noise, and particles, as others' background."""
+        """From the spectrum of a tomogram `(z, y, x)` with its particles: each is background to the others."""
         hann = torch.hann_window(side)
         window = hann[:, None, None] * hann[:, None] * hann
         power = torch.zeros(side, side, side // 2 + 1)
@@ -44,19 +44,19 @@ class Whitening:
         return cls((power + FLOOR * power.mean()).rsqrt(), side)
 
     def template(self, template: Tensor) -> Tensor:
-        """A template `(side, side, side)`, whitened."""
+        """A whitened template `(side, side, side)`."""
         white: Tensor = torch.fft.irfftn(torch.fft.rfftn(template) * self.amplitude, s=template.shape)
         return white
 
     def tomogram(self, volume: Tensor) -> Tensor:
-        """A tomogram `(z, y, x)`, whitened: its deviation is about 1. Outside it there is nothing."""
+        """A whitened tomogram `(z, y, x)`, with a standard deviation near 1. Voxels outside count as 0."""
         kernel = torch.fft.fftshift(torch.fft.irfftn(self.amplitude.to(torch.cfloat), s=(self.side,) * 3))
-        return Searched.of(volume, reach=self.side).correlated(kernel)  # it is even
+        return Searched.of(volume, reach=self.side).correlated(kernel)  # the kernel is even
 
 
 @dataclass(frozen=True)
 class Searched:
-    """A `(z, y, x)` tomogram that many kernels are held against; beyond it is nothing."""
+    """The spectrum of a tomogram `(z, y, x)`, to correlate with many kernels. Voxels outside count as 0."""
 
     spectrum: Tensor
     padded: tuple[int, ...]
@@ -69,7 +69,7 @@ class Searched:
         return cls(torch.fft.rfftn(volume, s=padded), padded, tuple(volume.shape))
 
     def correlated(self, kernel: Tensor) -> Tensor:
-        """Its correlation `(z, y, x)` with a cube `(n, n, n)`, n even, whose voxel n // 2 lies on the result's."""
+        """The correlation `(z, y, x)` with a cube `(n, n, n)`, n even; at each voxel lies voxel n // 2 of the cube."""
         half = kernel.shape[0] // 2
         product = self.spectrum * torch.fft.rfftn(kernel, s=self.padded).conj()
         z, y, x = self.shape
@@ -77,36 +77,36 @@ class Searched:
         return result.contiguous()
 
     def response(self, template: Tensor) -> Tensor:
-        """How loud a whitened template is everywhere, in deviations of the (whitened) tomogram's background."""
-        loud: Tensor = self.correlated(template) / torch.linalg.vector_norm(template)
-        return loud
+        """The signal of a whitened template at each voxel, in standard deviations of the whitened background."""
+        signal: Tensor = self.correlated(template) / torch.linalg.vector_norm(template)
+        return signal
 
 
-def peaks_of(loud: Tensor, *, half_vox: int, floor: float) -> tuple[Array, Array]:
-    """The maxima of cubes of 2 half_vox + 1 that reach `floor`: voxels `(n, 3)` and values `(n,)`."""
-    images = list(loud.numpy())
+def signal_peaks(signal: Tensor, *, half_vox: int, floor: float) -> tuple[Array, Array]:
+    """The maxima of cubes of 2 half_vox + 1 voxels that are >= `floor`: voxels `(n, 3)` and values `(n,)`."""
+    images = list(signal.numpy())
     found = [local_maxima(images, z, half_vox=half_vox, floor=floor) for z in range(len(images))]
     at = np.concatenate(found)
-    return at.astype(float), loud.numpy()[tuple(at.T)].astype(float)
+    return at.astype(float), signal.numpy()[tuple(at.T)].astype(float)
 
 
-def around(volume: Tensor, corner: Array, side: int) -> Tensor:
-    """The cube of `side` voxels whose first one is `corner` `(3,)`; 0 outside the volume."""
+def cube_at(volume: Tensor, corner: Array, side: int) -> Tensor:
+    """The cube of `side` voxels whose first voxel is `corner` `(3,)`; 0 outside the volume."""
     low = corner.astype(int)
     inside = [slice(max(a, 0), max(min(a + side, n), 0)) for a, n in zip(low, volume.shape, strict=True)]
-    room = [(r.start - a, a + side - r.stop) for r, a in zip(inside, low, strict=True)]
-    cube: Tensor = F.pad(volume[tuple(inside)], [n for pair in reversed(room) for n in pair])
+    padding = [(r.start - a, a + side - r.stop) for r, a in zip(inside, low, strict=True)]
+    cube: Tensor = F.pad(volume[tuple(inside)], [n for pair in reversed(padding) for n in pair])
     return cube
 
 
-def loudest_near(white: Tensor, template: Tensor, corner: Array, *, radius_vox: float) -> float:
-    """The highest response where the template's own first voxel lies within `radius_vox` of `corner`."""
+def highest_signal_near(white: Tensor, template: Tensor, corner: Array, *, radius_vox: float) -> float:
+    """The highest response with the first voxel of the template within `radius_vox` of `corner`."""
     reach = int(radius_vox)
     side = template.shape[0]
-    window = around(white, corner - reach, side + 2 * reach)
+    window = cube_at(white, corner - reach, side + 2 * reach)
     steps = torch.arange(-reach, reach + 1).float()
-    away = torch.linalg.vector_norm(torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij")), dim=0)
+    distance = torch.linalg.vector_norm(torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij")), dim=0)
     size = window.shape
     product = torch.fft.irfftn(torch.fft.rfftn(window) * torch.fft.rfftn(template, s=size).conj(), s=size)
     near = product[: 2 * reach + 1, : 2 * reach + 1, : 2 * reach + 1]
-    return float(near[away <= radius_vox].max() / torch.linalg.vector_norm(template))
+    return float(near[distance <= radius_vox].max() / torch.linalg.vector_norm(template))

@@ -1,4 +1,4 @@
-"""A 2D image backbone on the slices of a window, its depth pooled away as its planes shrink."""
+"""A 2D image backbone that runs on the slices of a window and reduces depth together with the planes."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Stage:
 
 
 class SlicePicker(nn.Conv3d):
-    """`(b, 1, z, y, x)` -> images `(b z, slices, y, x)`: each slice with its neighbours in z, zeros past the ends.
+    """`(b, 1, z, y, x)` -> images `(b z, slices, y, x)`: each slice with its neighbours in z, zeros beyond the ends.
 
-    With a `halo`, so many slices at either end of the volume are neighbours only and take the place of zeros.
-    A convolution with fixed weights, as in the published net, whose parameter count includes them; computed as a
-    product of small matrices, which leaves the images one after the other as the backbone wants them.
+    With `halo` > 0, the first and last `halo` slices of the volume serve as neighbours only, in place of zeros. This is
+    a convolution with fixed weights, as in the published net, whose parameter count includes them. It is computed as a
+    product of small matrices, which puts the images into the order that the backbone expects.
     """
 
     def __init__(self, slices: int) -> None:
@@ -49,31 +49,31 @@ class SlicePicker(nn.Conv3d):
         return torch.unflatten(self.product(rows.flatten(0, 2).mT), -1, (height, width))
 
     def product(self, images: Tensor) -> Tensor:
-        """`(n, slices, y x)`, as they lie in the tomogram -> by the weight."""
+        """`(n, slices, y x)` -> the same shape: the product with the weight."""
         return self.weight.flatten(1) @ images
 
 
 class SliceStack(SlicePicker):
-    """A slice picker that leaves the product to the convolution after it."""
+    """A slice picker without the product, which the next convolution includes."""
 
     def product(self, images: Tensor) -> Tensor:
-        """The same."""
+        """The images, unchanged."""
         return images
 
 
 class SliceEncoder(nn.Module):
     """A timm 2D backbone that runs on all slices as one batch; after each stage the depth is reduced.
 
-    `(b, 1, z, y, x)` -> one `(b, channels, z / dz, y / d, x / d)` a stage in `stages`. The depth stride follows the
-    in-plane stride up to a limit, and the reduced map is both the skip and the next stage's input (Section 2.3 of the
-    4th place's paper). Reduced by average pooling, or by a strided convolution; stages that keep the depth may average
-    each slice with its neighbours (Section 2.4).
+    `(b, 1, z, y, x)` -> one map `(b, channels, z / dz, y / d, x / d)` for each of `stages`. The depth stride equals the
+    in-plane stride up to a limit. The reduced map is both the skip connection and the input of the next stage (Section
+    2.3 of the 4th place's paper). Average pooling or a strided convolution reduces depth. Stages that keep the depth may
+    average each slice with its neighbours (Section 2.4).
     """
 
     def __init__(self, recipe: NetOptions, *, steps: int | None = None) -> None:
-        """`steps`: how many times the decoder upsamples; the encoder returns that many maps and one more, or all.
+        """`steps`: number of upsampling steps of the decoder. The encoder returns the last `steps` + 1 maps, or all.
 
-        Raises `InputError` for an unknown backbone, or one with too few stages.
+        Raises `InputError` for an unknown backbone, and for one with too few stages.
         """
         super().__init__()
         self.slices = SlicePicker(recipe.input_slices)
@@ -81,10 +81,10 @@ class SliceEncoder(nn.Module):
         reductions = [stage["reduction"] for stage in backbone.feature_info]
         if steps is not None and len(reductions) <= steps:
             raise InputError(
-                f"Backbone {recipe.backbone!r} has {len(reductions)} feature stages and the decoder's {steps} widths "
-                f"need {steps + 1}: name fewer decoder widths or another backbone."
+                f"Expected a backbone with {steps + 1} feature stages for {steps} decoder widths, got "
+                f"{recipe.backbone!r} with {len(reductions)}: give fewer decoder widths or another backbone."
             )
-        # Stages named like "blocks.1" sit inside a sequential container, which must then be opened.
+        # Stages with names like "blocks.1" are inside a sequential container, which must be opened.
         nested = any("." in stage["module"] for stage in backbone.feature_info)
         self.backbone = _stages_of(backbone, recipe, nested=nested)
         depths = [min(r, recipe.depth_stride_limit) for r in reductions]
@@ -97,7 +97,7 @@ class SliceEncoder(nn.Module):
             self.stages = self.stages[-steps - 1 :]
 
     def forward(self, volume: Tensor, halo: int = 0) -> list[Tensor]:
-        """`halo`: so many slices at either end of the volume are neighbours only."""
+        """`halo`: number of slices at each end of the volume that serve as neighbours only."""
         b = volume.shape[0]
         x = self.slices(volume, halo=halo)
         maps: list[Tensor] = []
@@ -124,8 +124,8 @@ def depth_step(recipe: NetOptions, *, channels: int, ratio: int) -> nn.Module:
 class SliceMean(nn.Module):
     """`(b, c, z, y, x)` -> `(b, c, z / ratio, y, x)`, the mean of every `ratio` slices.
 
-    `nn.AvgPool3d` has no bf16 kernel on a CPU and wants a copy of maps whose slices were a batch; `mean` takes many
-    times as long there as the means of pairs.
+    On a CPU, `nn.AvgPool3d` has no bf16 kernel and copies maps whose slices were a batch, and `mean` takes many times
+    as long as the means of pairs.
     """
 
     def __init__(self, ratio: int) -> None:
@@ -140,9 +140,9 @@ class SliceMean(nn.Module):
 
 
 class SliceMixing(nn.Module):
-    """`(b, c, z, y, x)` -> the same shape: each voxel's mean with its two neighbours along each of `axes`.
+    """`(b, c, z, y, x)` -> the same shape: the mean of each voxel and its two neighbours along each of `axes`.
 
-    By default that is z; with all three it is the mean of 3x3x3 voxels. Zeros past the ends count.
+    By default z; all three axes give the mean of 3 x 3 x 3 voxels. Voxels beyond the ends are zero.
     """
 
     def __init__(self, axes: tuple[int, ...] = (2,)) -> None:
@@ -159,7 +159,7 @@ class SliceMixing(nn.Module):
 
 
 def _stages_of(backbone: Any, recipe: NetOptions, *, nested: bool) -> FeatureListNet:
-    """The backbone as a list of stages, tried on a small image. Raises `InputError` where it cannot be run so."""
+    """The backbone as a list of stages, tried on a small image. Raises `InputError` if it cannot run stage by stage."""
     info = list(backbone.feature_info)
     try:
         stages = FeatureListNet(backbone, out_indices=tuple(range(len(info))), flatten_sequential=nested).eval()
@@ -173,7 +173,7 @@ def _stages_of(backbone: Any, recipe: NetOptions, *, nested: bool) -> FeatureLis
         fits = False
     if not fits:
         raise InputError(
-            f"Backbone {recipe.backbone!r} cannot be run stage by stage on images of any size: take a convolutional "
+            f"Backbone {recipe.backbone!r} cannot run stage by stage on images of any size: choose a convolutional "
             "one (convnext, resnet, efficientnet, mobilenet, ...)."
         )
     return stages.train()
@@ -187,7 +187,7 @@ def _timm_model(recipe: NetOptions) -> Any:
     local = {"state_dict": _read_weights(recipe.backbone_weights)} if recipe.backbone_weights else None
     log = logging.getLogger("timm")
     level = log.level
-    log.setLevel(logging.WARNING)  # it tells of every step of loading weights
+    log.setLevel(logging.WARNING)  # it logs each step of loading weights
     try:
         model = timm.create_model(
             recipe.backbone,
@@ -198,27 +198,27 @@ def _timm_model(recipe: NetOptions) -> Any:
         )
     except OSError as error:
         raise InputError(
-            f"The ImageNet weights of {recipe.backbone!r} could not be downloaded ({first_line(error)}): go "
-            "on line once, give a file as `net.backbone_weights`, or train without them (`net.pretrained=False`)."
+            f"The ImageNet weights of {recipe.backbone!r} could not be downloaded ({first_line(error)}): "
+            "connect to the internet once, give a file as `net.backbone_weights`, or set `net.pretrained` to false."
         ) from error
     except (RuntimeError, TypeError) as error:
         if local:
             raise InputError(
-                f"{recipe.backbone_weights} does not hold weights of {recipe.backbone!r} as timm names them "
-                f"({str(error).splitlines()[-1].strip()[:200]}): name the file that belongs to this backbone."
+                f"{recipe.backbone_weights} does not hold the weights of {recipe.backbone!r} as timm names them "
+                f"({str(error).splitlines()[-1].strip()[:200]}): give the file of this backbone."
             ) from error
         raise InputError(f"timm cannot make backbone {recipe.backbone!r} ({error}); see timm.list_models().") from error
     finally:
         log.setLevel(level)
     if not hasattr(model, "feature_info"):
         raise InputError(
-            f"Backbone {recipe.backbone!r} has no feature stages; take one that timm lists as features_only."
+            f"Backbone {recipe.backbone!r} has no feature stages: choose one that timm lists as features_only."
         )
     return model
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
-    """A backbone's weights from a .safetensors or torch file; no code in it is run."""
+    """Read the weights of a backbone from a .safetensors or torch file, without running code from it."""
     if not path.is_file():
         raise InputError(f"There are no backbone weights at {path}: expected a .safetensors or .pth file.")
     try:
