@@ -1,9 +1,9 @@
-"""Draws where each program counts positions from, for docs/data/formats.md.
+"""Draws the coordinate frame of each program, for docs/data/formats.md.
 
     python -m runs.figures.coordinate_frames docs/data/frames.png
 
-Every panel shows the same particle in a small tomogram of 8 x 5 voxels (x to the right, z up; y goes as x). The numbers
-are those that `tomosoup export` writes.
+Every panel shows the same particle in a small tomogram of 8 x 5 voxels (x to the right, z up; y behaves like x). The
+numbers are those that `tomosoup export` writes.
 """
 
 from pathlib import Path
@@ -76,8 +76,8 @@ def main(picture: Path) -> None:
     for axis, (title, frame) in zip(axes.flat, PANELS.items(), strict=True):
         draw(axis, title, frame)
     figure.suptitle(
-        "One particle (green) at the centre of one voxel of 10 Å. Orange: where a program's coordinates begin.\n"
-        "x to the right, z up; y goes as x. Row 0 is at the bottom, as in 3dmod and ChimeraX (napari has it on top).",
+        "One particle (green) at the centre of one voxel of 10 Å. Orange: origin and axes of a program's coordinates.\n"
+        "x to the right, z up; y behaves like x. Row 0 is at the bottom, as in 3dmod and ChimeraX; in napari on top.",
         fontsize=14,
     )
     figure.savefig(picture, dpi=70)

@@ -29,7 +29,7 @@ SHAPE, SEED, SLICE = (48, 256, 256), 77, 24
 
 
 def path_of_a_pick(model: str, file: Path) -> None:
-    """Draw a slice, the network's target there, its heatmap, and the picks from that."""
+    """Draw a slice of the tomogram, the training target, the heatmap of the network, and the picks."""
     checkpoint = load(model)
     scene = simulate_run(SimulationRecipe.read("simulated").model_copy(update={"shape": SHAPE}), seed=SEED)
     species, volume = checkpoint.species, scene.volume
@@ -45,15 +45,15 @@ def path_of_a_pick(model: str, file: Path) -> None:
     for axis, maps in ((axes[1], target.data), (axes[2], heatmap.data)):
         axis.images[0].set_alpha(0.35)
         axis.imshow(coloured(maps[:, SLICE]))
-    for i, kind in enumerate(species):
-        circles(axes[3], volume.to_voxel(picks[kind.name].zyx), kind.radius / volume.voxel_size, COLOURS[i])
-        axes[0].plot([], [], "o", color=COLOURS[i], label=kind.name)
+    for i, s in enumerate(species):
+        circles(axes[3], volume.to_voxel(picks[s.name].zyx), s.radius / volume.voxel_size, COLOURS[i])
+        axes[0].plot([], [], "o", color=COLOURS[i], label=s.name)
     figure.legend(loc="outside lower center", ncols=6, frameon=False)
     figure.savefig(file, dpi=70)
 
 
 def coloured(maps: torch.Tensor) -> np.ndarray:
-    """Maps of species `(c, y, x)` from 0 to 1 -> one picture `(y, x, 4)`, a colour a species, clear where it is 0."""
+    """Maps of species `(c, y, x)` from 0 to 1 -> a picture `(y, x, 4)`, one colour per species, clear at 0."""
     colours = np.array([[*bytes.fromhex(c[1:]), 0] for c in COLOURS[: len(maps)]]) / 255
     heights = maps.clamp(0, 1).numpy()
     picture = colours[heights.argmax(0)]
@@ -70,15 +70,15 @@ def circles(axis: Axes, zyx_vox: np.ndarray, radius_vox: float, colour: str) -> 
 
 
 def windows(file: Path) -> None:
-    """Draw how many windows see each voxel of a plane, for the paper's and larger ones, and a window's weight."""
+    """Draw how many windows contain each voxel of a plane, for two plans, and the weight inside a window."""
     figure = Figure(figsize=(13, 4.4), layout="constrained")
     axes = figure.subplots(1, 3)
     side = 630
     plans = [
-        (WindowPlan(shape=(16, 128, 128), stride=(8, 48, 48), weighting="pyramid"), "paper, 128 at 48"),
-        (WindowPlan(shape=(16, 256, 256), stride=(8, 96, 96), border="inside"), "small, 256 at 96"),
+        (WindowPlan(shape=(16, 128, 128), stride=(8, 48, 48), weighting="pyramid"), "plan paper", 128, 48),
+        (WindowPlan(shape=(16, 256, 256), stride=(8, 96, 96), border="inside"), "recipe small", 256, 96),
     ]
-    for axis, (plan, title) in zip(axes, plans, strict=False):
+    for axis, (plan, title, size, stride) in zip(axes, plans, strict=False):
         regions = [r for r in window_regions((16, side, side), plan) if r[0].start == 0]
         seen = np.zeros((side, side))
         for _, y, x in regions:
@@ -86,11 +86,13 @@ def windows(file: Path) -> None:
         image = axis.imshow(seen, cmap="viridis", vmin=0, vmax=9)
         _, y, x = regions[len(regions) // 3]
         axis.add_patch(Rectangle((x.start, y.start), plan.shape[2], plan.shape[1], fill=False, color="white"))
-        axis.set(title=f"{title}: {len(regions)} windows", xlabel="x (voxels)")
-    figure.colorbar(image, ax=axes[:2], label="windows that see a voxel", shrink=0.8)
+        axis.set_title(f"{title}: {len(regions)} windows of {size}, stride {stride}", fontsize=10)
+        axis.set(xlabel="x (voxels)")
+    figure.colorbar(image, ax=axes[:2], label="windows that contain a voxel", shrink=0.8)
     weights = window_weight(plans[0][0])
     axes[2].imshow(weights[weights.shape[0] // 2], cmap="magma", vmin=0)
-    axes[2].set(title="weight in one of the paper's", xlabel="x (voxels)")
+    axes[2].set_title("weight in a window of the plan paper", fontsize=10)
+    axes[2].set(xlabel="x (voxels)")
     figure.savefig(file, dpi=70)
 
 

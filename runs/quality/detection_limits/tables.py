@@ -36,20 +36,20 @@ def draw(out: Path, model: str, picture: Path) -> None:
         at = sorted((r for r in found if r[0].axis == axis or usual(r[0])), key=lambda r: getattr(r[0], axis))
         x = [min(getattr(r[0], axis), NO_NOISE) for r in at]
         lines = (
-            ("o-", "model, its own thresholds", [r[1]["f4"] for r in at]),
-            ("o--", "model, best thresholds of the level", [r[1]["best"] for r in at]),
-            ("s-", "matched filters, given template and orientation", [r[2][1] if r[2] else np.nan for r in at]),
+            ("o-", "model, stored thresholds", [r[1]["f4"] for r in at]),
+            ("o--", "model, best thresholds for each point", [r[1]["best"] for r in at]),
+            ("s-", "matched filters with known template and orientation", [r[2][1] if r[2] else np.nan for r in at]),
         )
         for colour, (style, label, y) in zip(("C0", "C0", "C1"), lines, strict=True):
             axes.plot(x, y, style, color=colour, label=label, fillstyle="none" if "--" in style else "full")
         axes.grid(alpha=0.3)
         axes.axvspan(*SEEN_IN_TRAINING[axis], color="C0", alpha=0.08, lw=0)
-        axes.set_xlabel({"dose": "electrons per Å² (tilts to ±45°)", "tilt": "tilts to ± degrees (80 e/Å²)"}[axis])
+        axes.set_xlabel({"dose": "dose, e/Å² (tilts to ±45°)", "tilt": "largest tilt, degrees (dose 80 e/Å²)"}[axis])
         if axis == "dose":
             axes.set(xscale="log", ylabel="weighted F4", ylim=(0, 1.02))
             axes.set_xticks(x, [*(f"{v:g}" for v in x[:-1]), "no noise"])
             axes.minorticks_off()
         else:
             axes.set_xticks(x)
-            axes.legend(fontsize=8, loc="lower right", title="shaded: what the model was trained on")
+            axes.legend(fontsize=8, loc="lower right", title="shaded: training range of the model")
     figure.savefig(picture, dpi=100)

@@ -1,4 +1,4 @@
-"""What the files of `train` come to, as a table and as a figure."""
+"""F4 from the files of `train`, as a table and as a figure."""
 
 import json
 from pathlib import Path
@@ -11,9 +11,9 @@ from runs.quality.fine_tuning.trainings import PARTICLES
 
 SHOWN = {
     "default": "fine-tuned from the default model",
-    "scratch": "from scratch, as many updates",
-    "simulated": "fine-tuned, simulated tomograms first",
-    "default, 4 x": "fine-tuned, four times the updates",
+    "scratch": "from scratch, same number of updates",
+    "simulated": "fine-tuned, after training on simulated tomograms",
+    "default, 4 x": "fine-tuned with four times the updates",
 }
 """The curves, from the first colour on."""
 
@@ -26,7 +26,7 @@ def read(out: Path) -> list[dict]:
 def table(out: Path) -> None:
     """Print one row for each training."""
     names = ["ribosome", *NEW]
-    print(f"| particles a species | way | seed | F4 | {' | '.join(names)} | CPU s |")
+    print(f"| particles per species | way | seed | F4 | {' | '.join(names)} | CPU s |")
     print("| ---: | --- | ---: | ---: |" + " ---: |" * (len(names) + 1))
     for row in sorted(read(out), key=lambda r: (r["particles"], r["way"], r["seed"])):
         each = " | ".join(f"{row['species'][name]:.3f}" for name in names)
@@ -47,7 +47,7 @@ def figure(out: Path, picture: Path) -> None:
         axes.plot(ns, mean, f"C{colour}", label=label)
         axes.scatter([r["particles"] for r in rows], [r["f4"] for r in rows], color=f"C{colour}", s=14)
     axes.set(
-        xscale="log", xlabel="annotated particles a species", ylabel="weighted F4 on six other runs", ylim=(0.6, 1)
+        xscale="log", xlabel="annotated particles per species", ylabel="weighted F4 on six other runs", ylim=(0.6, 1)
     )
     axes.set_xticks(PARTICLES, list(map(str, PARTICLES)))
     axes.legend(loc="lower right")

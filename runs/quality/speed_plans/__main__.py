@@ -1,4 +1,4 @@
-"""Measures F4 against time: what fewer and larger windows, and bf16, cost each kind of network.
+"""Measures F4 against time: what fewer and larger windows, and bf16, cost each network type.
 
     python -m runs.quality.speed_plans simulate OUT
     python -m runs.quality.speed_plans train OUT [NAME ...]            # trains what is missing in OUT

@@ -1,4 +1,4 @@
-"""What the files of `measure` come to: F4 and seconds, as a table and as a figure."""
+"""F4 and seconds from the files of `measure`, as a table and as a figure."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -64,7 +64,7 @@ def result(files: Mapping[str, Path], truth: PicksByRun, species: Sequence[Speci
 
 def table(out: Path) -> None:
     """Print a row for each plan of each network; "against" and "times" compare it with the first plan."""
-    print("| net | windows | F4 | against | runs | best | s | times | kflop a voxel |")
+    print("| net | windows | F4 | against | runs | best | s | times | kflop per voxel |")
     print("| --- | --- | ---: | ---: | --- | ---: | ---: | ---: | ---: |")
     for net, found in results(out):
         for r in found:
@@ -75,7 +75,7 @@ def table(out: Path) -> None:
 
 
 def draw(out: Path, picture: Path) -> None:
-    """Draw F4 against seconds, a colour a network: dots for windows, squares for whole planes."""
+    """Draw F4 against seconds, one colour per network: dots for windows, squares for whole planes."""
     figure = Figure(figsize=(9, 5), layout="constrained")
     axes = figure.subplots()
     for i, (net, found) in enumerate(results(out)):
@@ -83,9 +83,11 @@ def draw(out: Path, picture: Path) -> None:
             rows = sorted((r for r in found if ("planes" in r.plan) == whole), key=lambda r: r.seconds)
             points = [r.seconds for r in rows], [r.f4 for r in rows]
             axes.plot(*points, style, color=f"C{i}", label=None if whole else net)
-    axes.set(xscale="log", xlabel="CPU seconds for a tomogram of 48 x 448 x 448, one thread", ylabel="weighted F4")
+    axes.set(
+        xscale="log", xlabel="CPU seconds for a tomogram of 48 x 448 x 448 voxels, one thread", ylabel="weighted F4"
+    )
     axes.set_xticks(ticks := [1.5, 2, 3, 4, 6, 8, 10, 15, 20, 30, 40, 60], ticks)
     axes.minorticks_off()
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8, title="dots: windows; squares: whole planes")
+    axes.legend(fontsize=8, title="dots: windows, squares: whole planes")
     figure.savefig(picture, dpi=100)

@@ -66,8 +66,8 @@ class SliceEncoder(nn.Module):
 
     `(b, 1, z, y, x)` -> one map `(b, channels, z / dz, y / d, x / d)` for each of `stages`. The depth stride equals the
     in-plane stride up to a limit. The reduced map is both the skip connection and the input of the next stage (Section
-    2.3 of the 4th place's paper). Average pooling or a strided convolution reduces depth. Stages that keep the depth may
-    average each slice with its neighbours (Section 2.4).
+    2.3 of the 4th place's paper). Average pooling or a strided convolution reduces depth. Stages that keep the depth
+    may average each slice with its neighbours (Section 2.4).
     """
 
     def __init__(self, recipe: NetOptions, *, steps: int | None = None) -> None:
