@@ -1,4 +1,4 @@
-"""Tables for people, as rich draws them: scores, thresholds, failures, findings."""
+"""Tables on the terminal: scores, thresholds, failures, findings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # --help must not wait for torch
 
 
 def table(*headings: str, title: str) -> Table:
-    """An empty table: on the left names, which are folded where they are long; on the right numbers, which are not."""
+    """An empty table: names in the first column, which wraps, then columns of numbers, which do not."""
     made = Table(title=shown(title))
     for i, heading in enumerate(headings):
         made.add_column(heading, justify="right" if i else "left", no_wrap=bool(i), overflow="fold")
@@ -26,12 +26,12 @@ def table(*headings: str, title: str) -> Table:
 
 
 def score_table(result: Score) -> RenderableType:
-    """A row a species, then the weighted score; under it the runs that were left out."""
+    """One row per species, then the weighted score; below it the runs that were left out."""
     made = table(
         "species",
         "weight",
         "F4",
-        "found",
+        "hits",
         "false picks",
         "missed",
         title=f"Scored: {shortened(list(result.runs), most=8)}",
@@ -49,8 +49,10 @@ def score_table(result: Score) -> RenderableType:
 
 
 def tuned_table(tuned: Mapping[str, TunedThreshold]) -> RenderableType:
-    """A row a species: threshold and F4 with their intervals, particles; then what too few particles back."""
-    made = table("species", "particles", "threshold", "its 95 %", "F4", "its 95 %", title="Out-of-fold thresholds")
+    """One row per species: particles, threshold and F4 with intervals; below it the species with few particles."""
+    made = table(
+        "species", "particles", "threshold", "95 % interval", "F4", "95 % interval", title="Out-of-fold thresholds"
+    )
     for name, t in tuned.items():
         threshold, f4 = ("{:.3f}-{:.3f}".format(*ends) for ends in (t.interval, t.f4_interval))
         made.add_row(shown(name), str(t.particles), f"{t.threshold:.3f}", threshold, f"{t.f4:.3f}", f4)
@@ -65,7 +67,7 @@ def tuned_table(tuned: Mapping[str, TunedThreshold]) -> RenderableType:
 
 
 def averaging_table(thresholds: Mapping[str, float]) -> RenderableType:
-    """A row a species: its threshold for averaging."""
+    """One row per species: its threshold for averaging."""
     made = table("species", "threshold", title="Thresholds for averaging (best F1)")
     for name, threshold in thresholds.items():
         made.add_row(shown(name), f"{threshold:.3f}")
@@ -73,7 +75,7 @@ def averaging_table(thresholds: Mapping[str, float]) -> RenderableType:
 
 
 def failures_table(failures: Mapping[str, str]) -> RenderableType:
-    """A row a reason, with the runs that failed for it."""
+    """One row per reason, with the runs that failed for it."""
     by_reason: dict[str, list[str]] = {}
     for run, why in failures.items():
         by_reason.setdefault(why.replace(run, "..."), []).append(run)
@@ -90,7 +92,7 @@ COLOURS = {"error": "red", "warning": "yellow", "note": "blue"}
 
 
 def findings_table(findings: Sequence[Finding]) -> Table:
-    """A row a finding, in their order."""
+    """One row per finding, in their order."""
     table = Table("severity", "check, species, runs", "finding", show_lines=True)
     for f in findings:
         runs = ", ".join(f.runs[:2]) + (f" and {len(f.runs) - 2} more" if len(f.runs) > 2 else "")
@@ -100,7 +102,7 @@ def findings_table(findings: Sequence[Finding]) -> Table:
 
 
 def measurements_summary(measured: Mapping[str, Any]) -> str:
-    """What was measured, in a sentence; empty where nothing could be."""
+    """The measurements in a sentence; empty if there are none."""
     if "particles" not in measured:
         return ""
     z, y, x = measured["shape"]
@@ -109,5 +111,5 @@ def measurements_summary(measured: Mapping[str, Any]) -> str:
     if "offset_vox" in measured:
         errors = measured["offset_error_vox"]
         away = ", ".join(f"{v:.2f} ± {errors[axis]:.2f}" for axis, v in measured["offset_vox"].items())
-        text += f"; densities lie {away} voxels (z, y, x) from their picks"
+        text += f"; densities are {away} voxels (z, y, x) from their picks"
     return f"{text}."

@@ -20,7 +20,9 @@ def tune_command(options: TuneCommand) -> Outcome:
     models = [load(path) for path in options.model]
     species = all_species(models)
     if options.purpose == "averaging" and mixed(models):
-        raise InputError("Heatmap and segmentation models together have no thresholds for averaging: tune one kind.")
+        raise InputError(
+            "Heatmap and segmentation models together have no thresholds for averaging: tune the models of one type."
+        )
     with progress_bars() as progress:
         found = out_of_fold(
             open_project(options.project),

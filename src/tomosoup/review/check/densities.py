@@ -132,7 +132,7 @@ def half_voxels(found: Offsets | None, species: Sequence[Species], *, first: flo
         return []
     grave = np.abs(found.offset[there]).max() * voxel_size > 0.25 * min(s.radius for s in species)
     z, y, x = found.offset
-    text = f"Densities are {z:.2f}, {y:.2f}, {x:.2f} voxels (z y x, ± {found.error.max():.2f}) from their picks: "
+    text = f"Densities are {z:.2f}, {y:.2f}, {x:.2f} voxels (z, y, x; ± {found.error.max():.2f}) from their picks: "
     mean = float((found.offset / found.error**2).sum() / (1 / found.error**2).sum())
     if (np.abs(found.offset - mean) < np.maximum(3 * found.error, OFF)).all():
         wanted = first - mean

@@ -14,7 +14,7 @@ from tomosoup.review.check.findings import Finding
 from tomosoup.review.check.sampling import Survey, within
 
 TWICE = 0.5
-"""Two picks closer than this many radii are one particle: particles cannot be so close, and the score cannot tell."""
+"""Two picks closer than this many radii are one particle: real particles cannot be so close."""
 SAME = 0.1
 """Å between picks that were written twice."""
 FEW = 10
@@ -31,7 +31,7 @@ def missing(surveys: Sequence[Survey], species: Sequence[Species]) -> Iterator[F
         yield Finding("note", "picks", text)
         return
     if without:
-        text = "The run has no true picks: training leaves it out, and a score counts all picks in it as false."
+        text = "No true picks: training leaves the run out, and a score counts all picks in it as false."
         yield Finding("note", "picks", text, without)
     nowhere = [k.name for k in species if k.weight > 0 and not any(len(s.picks.get(k.name, ())) for s in surveys)]
     if nowhere:
@@ -66,12 +66,13 @@ def outside(surveys: Sequence[Survey]) -> Iterator[Finding]:
             continue
         grave = count > MANY_OUTSIDE * total
         exchanged = all(within(zyx_vox[:, ::-1], s.tomogram.shape).all() for s, zyx_vox in those)
-        hint = "check `voxel_size`, and that positions are in Å." if grave else "remove them."
+        is_outside, them = ("is outside its", "it") if count == 1 else ("are outside their", "them")
+        hint = "check `voxel_size`, and that positions are in Å." if grave else f"remove {them}."
         hint = "check whether z and x are exchanged." if exchanged and grave else hint
         yield Finding(
             "error" if grave else "warning",
             "outside",
-            f"{count} of {counted(total, 'pick')} {'is' if count == 1 else 'are'} outside their tomogram: {hint}",
+            f"{count} of {counted(total, 'pick')} {is_outside} tomogram: {hint}",
             tuple(run for run, n in out.items() if n),
             name,
         )

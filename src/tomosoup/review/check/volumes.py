@@ -57,7 +57,7 @@ def grey_values(surveys: Sequence[Survey]) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "grey values",
-            f"Up to {worst.grey.at_ends:.1%} of the voxels have exactly the lowest or the highest value "
+            f"Up to {100 * worst.grey.at_ends:.2g} % of the voxels have exactly the lowest or the highest value "
             f"({worst.grey.lowest:g}, {worst.grey.highest:g}): they were clipped or padded. Export the tomogram as 16- "
             "or 32-bit numbers, without padding.",
             names(some),

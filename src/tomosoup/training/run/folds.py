@@ -127,6 +127,11 @@ def _with_what_is_there(plan: FoldPlan, runs: Sequence[str], *, resume: bool, ov
     done = resume and not overwrite and plan.file.exists()
     if done:
         check_finished(plan, runs)
+    elif plan.file.is_file() and not overwrite:
+        raise InputError(
+            f"{plan.file} exists already: finish this training with `resume=True`, replace it with `overwrite=True`, "
+            "or choose another name."
+        )
     else:
         refuse_existing(plan.file, overwrite=overwrite)
     make_way(plan.folder, resume=resume, overwrite=overwrite)
