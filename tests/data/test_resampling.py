@@ -115,7 +115,7 @@ def test_picks_are_those_of_the_resampled_tomogram(checkpoint: Checkpoint, label
 
 def test_checkpoints_of_two_voxel_sizes_do_not_pick_together(checkpoint: Checkpoint) -> None:
     other = replace(checkpoint, voxel_size=7.84)
-    with pytest.raises(InputError, match=r"voxels of 10 Å and of 7.84 Å: pick with them one by one"):
+    with pytest.raises(InputError, match=r"voxels of 10 Å and of 7.84 Å: pick with each alone"):
         pick(Volume(torch.randn(16, 64, 64), 10.0), [checkpoint, other])
 
 

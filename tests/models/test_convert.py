@@ -154,7 +154,7 @@ def test_a_file_that_holds_a_similar_net_is_told_by_what_differs(tmp_path: Path)
     path = tmp_path / "x.ckpt"
     state = {"segmentation_head.weight": torch.zeros(2), "stem.conv.weight": torch.zeros(5, 1, 5, 1, 1)}
     torch.save({"state_dict": {f"model.{k}": v for k, v in (state | {"extra": torch.zeros(3)}).items()}}, path)
-    with pytest.raises(InputError, match="was taken for the 4th place's net A1 with six species") as told:
+    with pytest.raises(InputError, match="was taken for the 4th place's net yu4u with six species") as told:
         convert(path)
     expected = len(build_net(NetOptions(), classes=6).state_dict())
     assert f"in {expected} weights: {expected - 2} missing (the first is encoder." in str(told.value)

@@ -305,7 +305,10 @@ def test_both_systems_are_calibrated_alone_and_then_tuned_together(
     tune_all = ["tune", str(project_folder), "--resamples", "20", "--model"]
     with pytest.raises(SystemExit):
         main([*tune_all, *files["heat"], *files["label"]])
-    assert "run `tomosoup tune` on each of the two kinds alone first" in capsys.readouterr().err
+    assert (
+        "run `tomosoup tune` on the heatmap models alone and on the segmentation models alone"
+        in capsys.readouterr().err
+    )
     for kind in ("heat", "label"):
         main([*tune_all, *files[kind]])
         assert set(load(files[kind][0]).calibration) == {s.name for s in project.species}

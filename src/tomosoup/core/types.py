@@ -153,7 +153,7 @@ def check_name(name: str, *, what: str) -> str:
 
 @dataclass(frozen=True)
 class Species:
-    """A kind of particle: radius in Å; weight in the mean score; a map channel is a position in a list of these."""
+    """A species of particles: radius in Å and weight in the mean score. Channels of maps follow a list of species."""
 
     name: str
     radius: float

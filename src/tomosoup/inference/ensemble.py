@@ -1,4 +1,4 @@
-"""The weighted mean of the maps of models and views, slab by slab; one model and one view are a mean of one map."""
+"""The weighted mean of the maps of all models and views, slab by slab. One model with one view is a mean of one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.scoring.calibration import Calibration
 
 AS_TRAINED = PickingPlan()
-"""Every checkpoint's own windows; sub-voxel peaks."""
+"""The windows of each checkpoint; positions between voxels."""
 
 
 def ensemble_heatmap(
@@ -31,10 +31,10 @@ def ensemble_heatmap(
     nets: Nets | None = None,
     progress: Progress = no_progress,
 ) -> Volume:
-    """Raw `(z, y, x)` tomogram -> the mean map `(c, z, y, x)` of the models, channels as `all_species`.
+    """Raw tomogram `(z, y, x)` -> the mean map `(c, z, y, x)` of the models, with the channels of `all_species`.
 
-    It is all `ensemble_slabs` in memory, for tomograms of any voxel size: they are resampled to the models', and the
-    map is on the new grid. Raises `InputError` as `pick`.
+    Tomograms are resampled to the voxel size of the models, and the map is on that grid. It is in memory as a whole.
+    Raises `InputError` like `pick`.
     """
     nets = nets or Nets()
     systems = by_system(models, plan)
@@ -43,7 +43,7 @@ def ensemble_heatmap(
 
 
 def picks_of(heatmap: Volume, models: Sequence[Checkpoint], *, plan: PickingPlan) -> dict[str, Picks]:
-    """Picks by species, best first, in Å, from what `ensemble_heatmap` made with these models."""
+    """Picks by species, best first, in Å, from the map of `ensemble_heatmap` with these models."""
     segments = all(model.segments_voxels for model in models)
     return read_out([heatmap], heatmap, all_species(models), segments_voxels=segments, plan=plan)
 
@@ -67,22 +67,22 @@ class System:
 
     @property
     def channels(self) -> tuple[Species | None, ...]:
-        """Those of the mean of the models' outputs: the background first where they segment voxels."""
+        """The channels of the mean output: for segmentation models the background first."""
         return tuple(dict.fromkeys(c for model in self.models for c in model.channels))
 
 
 def by_system(models: Sequence[Checkpoint], plan: PickingPlan) -> list[System]:
-    """The models that predict heatmaps, then those that segment voxels, where there are any, with the plan's weights.
+    """The heatmap models, then the segmentation models, with the plan's weights. A group without models is left out.
 
-    Raises `InputError` where models do not go together: their species or weights, or those of models that segment
-    voxels differ in the order of species.
+    Raises `InputError` for models that cannot be combined: one species with two radii, a wrong number of weights, or
+    segmentation models with another order of species.
     """
     all_species(models)
     pairs = list(zip(models, model_weights(models, plan), strict=True))
     if len({m.species for m in models if m.segments_voxels}) > 1:
         raise InputError(
-            "Models that segment voxels are averaged only over the same species in the same order: pick with them "
-            "apart."
+            "Segmentation models are averaged only if they have the same species in the same order: pick with each "
+            "alone."
         )
     groups = ([p for p in pairs if p[0].segments_voxels is segments] for segments in (False, True))
     return [System([m for m, _ in group], [w for _, w in group]) for group in groups if group]
@@ -91,27 +91,27 @@ def by_system(models: Sequence[Checkpoint], plan: PickingPlan) -> list[System]:
 def ensemble_slabs(
     source: Slices, systems: Sequence[System], *, plan: PickingPlan, nets: Nets, progress: Progress = no_progress
 ) -> Iterator[Volume]:
-    """The weighted mean of the models' maps of a raw `(z, y, x)` source, `(c, n, y, x)`, slab by slab.
+    """The weighted mean map of the models for a raw source `(z, y, x)`: slabs `(c, n, y, x)`.
 
-    Channels are the species, in order of appearance. Nets that predict heatmaps may differ in net, window and order of
-    species; a species that only some of them know is averaged over those. Nets that segment voxels have their logits
-    averaged, and give probabilities (softmax, background left out). Where there are both, the probabilities become
-    heatmaps (`labels_to_heatmap`), both are brought to one scale (their `calibrations`) and their mean is taken, in
-    proportion to the models' weights; a system that hit nothing of a species when it was tuned has no say in it. One
-    net and a few maps are in memory at a time. Raises `InputError` as `pick`.
+    The channels are the species, in order of appearance. Heatmap models may differ in net, window and order of species;
+    a species that only some models know is averaged over these. For segmentation models the logits are averaged, then
+    converted to probabilities (softmax, without background). If both types are present, the probabilities become
+    heatmaps (`labels_to_heatmap`), calibration brings both to one scale (`calibrations`), and they are averaged with
+    the weights of the models; a type without a hit of a species in tuning does not count for that species. One net and
+    a few maps are in memory at a time. Raises `InputError` like `pick`.
     """
     if len(systems) == 1:
         return system_slabs(source, systems[0], plan=plan, nets=nets, progress=progress)
     scales = [calibrations(system.models) for system in systems]
     species = all_species([model for system in systems for model in system.models])
-    votes = [sum(system.weights) for system in systems]
-    weight = {s.name: sum(v for v, scale in zip(votes, scales, strict=True) if s.name in scale) for s in species}
+    sums = [sum(system.weights) for system in systems]
+    weight = {s.name: sum(w for w, scale in zip(sums, scales, strict=True) if s.name in scale) for s in species}
     members, first, count = [], 0, sum(len(system.models) for system in systems)
-    for system, scale, vote in zip(systems, scales, votes, strict=True):
+    for system, scale, total in zip(systems, scales, sums, strict=True):
         own = part(progress, first, count, size=len(system.models))
         slabs = system_slabs(source, system, plan=plan, nets=nets, progress=own)
-        known = [(c, kind) for c, kind in enumerate(system.species) if kind.name in scale]
-        channels = [(c, species.index(kind), vote / weight[kind.name]) for c, kind in known]
+        known = [(c, s) for c, s in enumerate(system.species) if s.name in scale]
+        channels = [(c, species.index(s), total / weight[s.name]) for c, s in known]
         members.append(Member(on_one_scale(slabs, source, system, scale), channels))
         first += len(system.models)
     return mean_slabs(members, source, channels=len(species))
@@ -120,14 +120,14 @@ def ensemble_slabs(
 def system_slabs(
     source: Slices, system: System, *, plan: PickingPlan, nets: Nets, progress: Progress = no_progress
 ) -> Iterator[Volume]:
-    """The mean, over a system's models and the plan's views, of the nets' outputs: heatmaps, or probabilities."""
+    """The mean output over the models of a system and the views of the plan: heatmaps, or probabilities."""
     views, channels = chosen_views(plan.views), system.channels
     pairs = list(zip(system.models, system.weights, strict=True))
     weight = {c: sum(w for model, w in pairs if c in model.channels) for c in channels}
     members: list[Member] = []
-    for model, share in pairs:
+    for model, own_weight in pairs:
         shown = normalised(source, model)
-        to = [(i, channels.index(c), share / weight[c] / len(views)) for i, c in enumerate(model.channels)]
+        to = [(i, channels.index(c), own_weight / weight[c] / len(views)) for i, c in enumerate(model.channels)]
         for view in views:
             own = part(progress, len(members), len(pairs) * len(views))
             slabs = view_slabs(shown, model, view, plan=plan, nets=nets, progress=own)
@@ -139,7 +139,7 @@ def system_slabs(
 def view_slabs(
     shown: Slices, model: Checkpoint, view: View, *, plan: PickingPlan, nets: Nets, progress: Progress
 ) -> Iterator[Volume]:
-    """What a model's net makes of a normalised source as seen in a view: its raw output, turned back, slab by slab."""
+    """The raw output of a model for a view of a normalised source, transformed back, slab by slab."""
     seen = Viewed(shown, view)
     engine, windows = nets.ready(model, plan.windows(model.windows), seen)
     first = 0
@@ -153,27 +153,26 @@ def view_slabs(
 def on_one_scale(
     slabs: Iterator[Volume], source: Slices, system: System, scale: Mapping[str, Calibration]
 ) -> Iterator[Volume]:
-    """A system's slabs as heatmaps whose values are probabilities of a particle; without `scale` they stay."""
+    """The slabs of a system as heatmaps of calibrated probabilities; species without `scale` stay unchanged."""
     if system.segments_voxels:
         slabs = iter([labels_to_heatmap(whole(slabs, source), system.species)])
     for given in slabs:
-        for kind, values in zip(system.species, given.data, strict=True):
-            if kind.name in scale:
-                values.copy_(scale[kind.name].apply(values))
+        for s, values in zip(system.species, given.data, strict=True):
+            if s.name in scale:
+                values.copy_(scale[s.name].apply(values))
         yield given
 
 
 def calibrations(models: Sequence[Checkpoint]) -> dict[str, Calibration]:
-    """The calibration of a system's map by species: the (geometric) mean of its models'.
+    """The calibration of a system by species: the geometric mean over its models.
 
-    Species of which the system hit nothing when it was tuned are left out. Raises `InputError` where a model was not
-    tuned.
+    Species without a hit in tuning are left out. Raises `InputError` if a model was not tuned.
     """
     if not all(m.calibration for m in models):
-        what = "segment voxels" if models[0].segments_voxels else "predict heatmaps"
+        what = "segmentation" if models[0].segments_voxels else "heatmap"
         raise InputError(
-            "Models that predict heatmaps are averaged with models that segment voxels on one scale; one of those "
-            f"that {what} has none: run `tomosoup tune` on each of the two kinds alone first."
+            f"Heatmap and segmentation models can be averaged only after calibration, and a {what} model has none: run "
+            "`tomosoup tune` on the heatmap models alone and on the segmentation models alone."
         )
     found = {}
     for name in (s.name for s in all_species(models)):
@@ -183,7 +182,7 @@ def calibrations(models: Sequence[Checkpoint]) -> dict[str, Calibration]:
 
 
 def model_weights(models: Sequence[Checkpoint], plan: PickingPlan) -> Sequence[float]:
-    """The weight of each model. Raises `InputError` where they are not one each."""
+    """The weight of each model. Raises `InputError` for another number of weights."""
     weights = plan.model_weights or (1.0,) * len(models)
     if len(weights) != len(models):
         raise InputError(
@@ -194,13 +193,13 @@ def model_weights(models: Sequence[Checkpoint], plan: PickingPlan) -> Sequence[f
 
 
 def all_species(models: Sequence[Checkpoint]) -> tuple[Species, ...]:
-    """The species of all checkpoints, in order of appearance. Raises `InputError` where one name has two radii."""
+    """The species of all checkpoints, in order of appearance. Raises `InputError` if they differ for one name."""
     species = tuple(dict.fromkeys(s for model in models for s in model.species))
     names = [s.name for s in species]
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:
         raise InputError(
-            f"The checkpoints disagree on the radius or weight of {', '.join(twice)}: pick with them one by one."
+            f"The checkpoints have different radii or weights for {', '.join(twice)}: pick with each alone."
         )
     return species
 
@@ -208,15 +207,15 @@ def all_species(models: Sequence[Checkpoint]) -> tuple[Species, ...]:
 def all_thresholds(models: Sequence[Checkpoint]) -> dict[str, float]:
     """The mean threshold of each species over the checkpoints that have one for it.
 
-    Heatmap and segmentation models together have their own, from being tuned together.
+    Heatmap and segmentation models together use the thresholds of their common tuning.
     """
     return _means([model.mixed_thresholds if mixed(models) else model.thresholds for model in models])
 
 
 def averaging_thresholds(models: Sequence[Checkpoint]) -> dict[str, float]:
-    """The mean F1-best threshold of each species over the checkpoints, for picks that are averaged.
+    """The mean threshold with the best F1 of each species over the checkpoints, for subtomogram averaging.
 
-    Raises `InputError` where a checkpoint has none for its species, and for models of both kinds together.
+    Raises `InputError` if a checkpoint has none for its species, and for heatmap and segmentation models together.
     """
     if mixed(models):
         raise InputError("Heatmap and segmentation models together have no thresholds for averaging: give `threshold`.")
@@ -231,8 +230,8 @@ def averaging_thresholds(models: Sequence[Checkpoint]) -> dict[str, float]:
 def mean_model_signal_levels(models: Sequence[Checkpoint]) -> dict[str, float]:
     """The mean signal level of each species over the checkpoints that have one for it.
 
-    Empty where one of the checkpoints has none, and for heatmap and segmentation models together: their common scale is
-    another.
+    Empty if one of the checkpoints has none, and for heatmap and segmentation models together, which have another
+    scale.
     """
     own = [model.signal_levels for model in models]
     return {} if mixed(models) or not all(own) else _means(own)

@@ -42,19 +42,18 @@ def pick(
     inference: InferenceOptions = InferenceOptions(),  # noqa: B008 - immutable
     progress: Progress = no_progress,
 ) -> dict[str, Picks]:
-    """The particles of a raw `(z, y, x)` tomogram, by species: all above the plan's floor, best first, in Å.
+    """Pick a raw tomogram `(z, y, x)`: all candidates by species, those above the plan's floor, best first, in Å.
 
-    Thresholds are left to you: `checkpoint.keep(picks)` gives the picks that reach a checkpoint's own.
+    It applies no thresholds: `checkpoint.keep(picks)` returns the picks above the thresholds of a checkpoint.
 
-    A score is the height of a heatmap's peak, or the mean probability of a particle's voxels, mostly from 0 to 1. It
-    can exceed 1 after noise correction (`plan.noise_correction`): where a tomogram's best picks score less than those
-    that the thresholds were set on, all its scores are divided by a power of the ratio (`noise_corrected`). This
-    applies to the species in `checkpoint.signal_levels`. Where that is empty, as before `tomosoup train` or
-    `tomosoup tune` has set it, scores stay as they are.
+    A score is the height of a peak in a heatmap, or the mean probability of the voxels of a particle. Scores are mostly
+    between 0 and 1, but can exceed 1 after noise correction (`plan.noise_correction`): if the best picks of the
+    tomogram score less than those that set the thresholds, all scores are divided by a power of the ratio
+    (`noise_corrected`). The correction needs `checkpoint.signal_levels`, which `tomosoup train` and `tomosoup tune`
+    store.
 
-    A tomogram on disk passes through memory slice by slice where one model that predicts heatmaps picks it in one view.
-    Several models or views hold one map in memory. Voxels of another size than the checkpoints' are resampled first,
-    and the tomogram is then held in memory.
+    One heatmap model with one view reads a tomogram on disk slice by slice. Several models or views hold one map in
+    memory. Tomograms with another voxel size than the checkpoints are resampled in memory first.
 
     Args:
         volume: A `Volume`, or a tomogram on disk (`select_tomogram`). An array needs its voxel size and origin:
@@ -65,7 +64,7 @@ def pick(
         progress: Called as work advances.
 
     Raises:
-        InputError: For a volume that is not 3D, holds NaN or is constant, and for checkpoints that do not go together.
+        InputError: For a volume that is not 3D, holds NaN or is constant, and for checkpoints that cannot be combined.
     """
     models = [checkpoints] if isinstance(checkpoints, Checkpoint) else list(checkpoints)
     return pick_with(Nets(inference), volume, models, plan=plan, progress=progress)
@@ -74,7 +73,7 @@ def pick(
 def pick_with(
     nets: Nets, volume: Slices, models: Sequence[Checkpoint], *, plan: PickingPlan, progress: Progress = no_progress
 ) -> dict[str, Picks]:
-    """`pick` with nets that stay ready from one volume to the next: the way from a tomogram to its picks."""
+    """`pick` with nets that stay in memory from one volume to the next."""
     systems = by_system(models, plan)
     source = at_voxel_size(checked(volume), models, log=nets.log_once)
     slabs = ensemble_slabs(source, systems, plan=plan, nets=nets, progress=progress)
@@ -93,23 +92,23 @@ def pick_project(
     nets: Nets | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, dict[str, Picks]]:
-    """Pick the chosen runs of a project one by one; the picks by run and species. Nothing is written.
+    """Pick the chosen runs of a project one by one. Returns the picks by run and species, and writes nothing.
 
-    Returned are the picks that pass the thresholds and the plan's template check. (`tomosoup pick` writes picks as it
-    goes and resumes after failures.)
+    The picks are those above the thresholds that pass the plan's template check. (`tomosoup pick` writes the picks of
+    each run and resumes after failures.)
 
     Args:
-        project: What `open_project` gives.
+        project: From `open_project`.
         checkpoints: One checkpoint, or several whose maps are averaged.
-        data: Which runs, and which of their tomograms.
-        thresholds: By species, the score that a pick must reach; the checkpoints' own where None.
+        data: The runs, and the tomogram of each.
+        thresholds: Lowest score of a pick, by species; by default those of the checkpoints.
         plan: Windows, views and how maps become picks.
-        nets: Nets that stay ready from an earlier call.
+        nets: Nets of an earlier call, to reuse.
         progress: Called as work advances.
 
     Raises:
-        InputError: Before the first run, where a run has no tomogram or a density map is bad; at the run whose voxels
-            are bad.
+        InputError: Before the first run, if a run has no tomogram or a density map is bad; later, at a run with bad
+            voxels.
     """
     models = [checkpoints] if isinstance(checkpoints, Checkpoint) else list(checkpoints)
     models = named_for(project, models)
@@ -136,12 +135,12 @@ def chosen(
     plan: PickingPlan,
     maps: Maps,
 ) -> dict[str, Picks]:
-    """The candidates that pass the thresholds and, where there are `maps`, the template check."""
+    """The candidates above the thresholds that pass the template check, if `maps` are given."""
     passing = apply_thresholds(candidates, thresholds)
     return check_with_templates(passing, volume, all_species(models), maps, plan.templates) if maps else passing
 
 
 def chosen_maps(plan: PickingPlan, models: Sequence[Checkpoint]) -> dict[str, Volume]:
-    """The plan's density maps (`read_maps`), or none."""
+    """The density maps of the plan (`read_maps`); empty without."""
     folder = plan.templates.folder
-    return read_maps(folder, [kind.name for kind in all_species(models)]) if folder else {}
+    return read_maps(folder, [s.name for s in all_species(models)]) if folder else {}

@@ -1,4 +1,4 @@
-"""One net over a whole tomogram: voxel size, grey values, windows, blend."""
+"""Run one net over a whole tomogram: voxel size, grey values, windows, blending."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from tomosoup.models.nets.tomo_net import TomoNet
 from tomosoup.models.window_plan import WindowPlan
 
 SCALES = 20.0
-"""Grey values may be so many times too strong or too weak for a checkpoint with constants of its own."""
+"""Largest factor between the grey values of a tomogram and those that a checkpoint with fixed constants expects."""
 
 
 def checked(volume: Slices) -> Slices:
     """The volume itself. Raises `InputError` unless it is `(z, y, x)`, with voxels and their size."""
     if isinstance(volume, Tensor | np.ndarray):
         raise InputError(
-            f"Expected a Volume or a tomogram of a project, got {type(volume).__name__}: an array does not say how "
-            "large its voxels are; give `Volume(array, voxel_size)`."
+            f"Expected a Volume or a tomogram of a project, got {type(volume).__name__}: an array has no voxel size; "
+            "give `Volume(array, voxel_size)`."
         )
     shape = tuple(volume.data.shape) if isinstance(volume, Volume) else volume.shape
     if len(shape) != 3 or 0 in shape:
@@ -43,17 +43,17 @@ def checked(volume: Slices) -> Slices:
 
 
 def at_voxel_size(source: Slices, models: Sequence[Checkpoint], *, log: Callable[[str], None]) -> Slices:
-    """The source at the voxel size that the models were trained on: as it is where these agree, else `resampled`.
+    """The source at the voxel size of the models: unchanged if these agree, otherwise `resampled`.
 
-    `log` gets a line about it. Raises `InputError` where the models disagree on the size of a voxel, or where the
-    source's is so far from theirs that one of the two must be wrong.
+    `log` gets a line about resampling. Raises `InputError` if the models have different voxel sizes, or if the source
+    differs so much that one of the two must be wrong.
     """
     trained = models[0].voxel_size
     for model in models:
         if not same_voxel_size(model.voxel_size, trained):
             raise InputError(
                 f"The checkpoints were trained on voxels of {trained:.4g} Å and of {model.voxel_size:.4g} Å: pick with "
-                "them one by one."
+                "each alone."
             )
     if same_voxel_size(source.voxel_size, trained):
         return source
@@ -62,10 +62,9 @@ def at_voxel_size(source: Slices, models: Sequence[Checkpoint], *, log: Callable
 
 
 def normalised(source: Slices, model: Checkpoint) -> Standardised:
-    """The source with its grey values on the scale that the model's net was trained on.
+    """The source with grey values on the scale of the model's training.
 
-    Raises `InputError` where the model has constants of its own that belong to tomograms on quite another scale, or
-    where the voxels are bad.
+    Raises `InputError` if the model has fixed constants from tomograms on a very different scale, and for bad voxels.
     """
     constants = model.normalisation
     shown = standardised(source, mean=constants.mean, deviation=constants.deviation)
@@ -80,12 +79,12 @@ def normalised(source: Slices, model: Checkpoint) -> Standardised:
 def heatmap_slabs(
     engine: Engine, source: Slices, *, plan: WindowPlan, progress: Progress = no_progress
 ) -> Iterator[Volume]:
-    """Normalised `(z, y, x)` source of any size -> the map `(c, n, y, x)` of an engine's net, slab by slab along z.
+    """Normalised source `(z, y, x)` of any size -> the map of an engine, slabs `(c, n, y, x)` along z.
 
-    `plan` is `fitted` to the source; windows come with as many neighbouring slices as the engine was prepared for.
-    Blended from windows, each slab as soon as no further window reaches it: what is in memory does not depend on the
-    volume's depth. The next slices are read while these are computed. A volume smaller than a window, or not a whole
-    number of strides, is padded with zeros, or mirrored where the plan keeps windows inside the volume.
+    `plan` must be `fitted` to the source. Windows include the neighbouring slices that the engine expects. A slab is
+    returned once no further window reaches it, so memory does not depend on the depth of the volume. The next slices
+    are read while these are computed. A volume that is smaller than a window, or not a whole number of strides, is
+    padded: with zeros, or mirrored if the plan keeps windows inside the volume.
     """
     regions = window_regions(source.shape, plan)
     layers = {start: list(group) for start, group in groupby(regions, key=lambda region: region[0].start)}
@@ -117,8 +116,8 @@ def batches(windows: Iterator[Tensor], size: int) -> Iterator[Tensor]:
 def predict_heatmap(net: TomoNet, volume: Slices, *, plan: WindowPlan, progress: Progress = no_progress) -> Volume:
     """Normalised `(z, y, x)` volume of any size -> the net's map `(c, z, y, x)` on the same grid.
 
-    The net is run as it is, on the device where it is. Where the plan keeps windows inside the volume, they are made as
-    small as it is, as far as the net allows.
+    The net runs unchanged, on its device. If the plan keeps windows inside the volume, larger windows are reduced to
+    the volume's size, as far as the net allows.
     """
     plan = fitted(plan, volume.shape, multiple=net.multiple)
     return whole(heatmap_slabs(plain_engine(net, plan), volume, plan=plan, progress=progress), volume)
@@ -128,7 +127,7 @@ T = TypeVar("T")
 
 
 def ahead(items: Iterator[T]) -> Iterator[T]:
-    """The same items, each made in a thread while the one before is in use."""
+    """The same items; a thread computes each item while the caller uses the one before."""
     end = object()
     with ThreadPoolExecutor(1) as thread:
         following = thread.submit(next, items, end)

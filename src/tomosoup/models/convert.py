@@ -30,7 +30,7 @@ A1_SPECIES = (
     "virus-like-particle",
     "beta-amylase",
 )
-"""Channels of the 4th place's net A1, in its authors' order: beta-amylase, which is not scored, comes last (their
+"""Channels of the 4th place's net `yu4u`, in its authors' order: beta-amylase, which is not scored, comes last (their
 training program, github.com/yu4u/kaggle-czii-4th)."""
 CONTEST_VOXEL_SIZE = 10.012444
 """Å a voxel of the contest's tomograms, on whose `denoised` kind the nets were trained."""
@@ -61,18 +61,18 @@ class Layout:
 
 
 def our_name_of_a1(key: str) -> str:
-    """Our name of a weight of the published net A1."""
+    """Our name for a weight of the published net `yu4u`."""
     key = re.sub(r"^backbone\.", "encoder.backbone.", key).replace("stem.conv", "encoder.slices")
     key = key.replace("segmentation_head", "head").replace("conv3ds", "skips").replace(".block.", ".")
     return re.sub(r"decoder\.blocks\.(\d)\.conv(\d)", lambda m: f"steps.{m[1]}.{int(m[2]) - 1}", key)
 
 
 LAYOUTS = {
-    "the 4th place's net A1": Layout(
+    "the 4th place's net yu4u": Layout(
         key="segmentation_head.weight",
         prefixes=("model_ema.module.", "model.", ""),
         our_name=our_name_of_a1,
-        nets={"4th place's net A1": NetOptions()},
+        nets={"4th place's net yu4u": NetOptions()},
         species=A1_SPECIES,
         windows=WindowPlan(weighting="pyramid"),
         first_voxel=-0.5,
@@ -93,15 +93,14 @@ LAYOUTS = {
         first_voxel=0.0,
     ),
 }
-"""What is known of published files, by what they hold. The authors of the 4th place's second net (A2) published no
-program that could be read here; once the names in their files are known, a `Layout` with a map of names is all it
-takes."""
+"""Layouts of published files. We could not read the program of the 4th place's second net (`tattaka`). Once the names in
+its files are known, one more `Layout` with a map of names is enough."""
 
 
 def convert(path: str | Path) -> Checkpoint:
     """A file that the 4th or the 8th place published -> our checkpoint, the averaged weights if it holds them.
 
-    The 4th place's are Lightning checkpoints of net A1; species in the authors' order, the grey values' constants,
+    The 4th place's are Lightning checkpoints of net `yu4u`; species in the authors' order, the grey values' constants,
     voxel size and windows are theirs. The 8th place's are soups of 3D U-Nets, bare or under "state_dict"; each volume
     is standardised by itself. No file holds thresholds. Only tensors and plain values are read, never code. Raises
     `InputError` for a file that is missing, holds anything else, or holds another net; it names the weights that were

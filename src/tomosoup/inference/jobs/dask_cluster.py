@@ -1,4 +1,4 @@
-"""Runs shared out over the processes of a Dask cluster, a run a task."""
+"""Distribute runs over the processes of a Dask cluster, one run per task."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from tomosoup.inference.jobs.options import ClusterOptions
 from tomosoup.inference.jobs.run_picker import RunOutcome, RunPicker, Workers
 
 TASKS_AT_ONCE = 2
-"""Of one process: while one run is picked the next is read."""
-MISSING = "A cluster takes further packages: pip install 'tomosoup[cluster]'."
+"""Tasks of one process: while it picks one run, it reads the next."""
+MISSING = "A cluster requires further packages: pip install 'tomosoup[cluster]'."
 QUIET = {"memory_limit": 0, "silence_logs": logging.ERROR, "dashboard": False, "preload": "tomosoup.core.runtime"}
-"""Of a local worker: no memory limit of its own, no log, no page, no ear for Ctrl-C."""
+"""Of a local worker: no memory limit of its own, no log, no dashboard, ignores Ctrl-C."""
 ANSWER = 15.0
 """Seconds within which a scheduler must answer."""
 ONE_GPU = "gres=gpu:1"
 """SLURM's setting for a GPU a job."""
 POLL = 0.2
-"""Seconds between two looks at what is finished."""
+"""Seconds between two checks for finished runs."""
 
 _opening, _computing = Lock(), Lock()
 _ready: list[RunPicker] = []
-"""What a worker has ready of its last job."""
+"""The picker of the last job of a worker."""
 
 
 def pick_in_worker(job: Job, run: str) -> RunOutcome:
-    """The task: pick a run with what this process has ready for the job, one at a time."""
+    """The task: pick a run. This process reads and picks one run at a time."""
     with _opening:
         if not _ready or _ready[0].job != job:
             keep_freed_memory()
@@ -52,10 +52,10 @@ def pick_in_worker(job: Job, run: str) -> RunOutcome:
 def on_cluster(
     job: Job, options: ClusterOptions, *, log: Callable[[str], None], progress: Progress
 ) -> Iterator[Workers]:
-    """The processes of a cluster, which is started, or found, for the time of the block.
+    """The processes of a cluster, started or connected to for the duration of the block.
 
-    `log` gets the address of its dashboard. Raises `InputError` where the cluster's packages are not installed, or
-    where no scheduler answers.
+    `log` gets the address of its dashboard. Raises `InputError` if packages of the cluster are missing, and
+    if no scheduler answers.
     """
     with ExitStack() as stack:
         client = connect(options, stack)
@@ -64,7 +64,7 @@ def on_cluster(
 
 
 def connect(options: ClusterOptions, stack: ExitStack) -> Any:
-    """A client of the cluster, which stops with the stack where it was started here. Raises `InputError`."""
+    """A client of the cluster. A cluster that is started here stops with the stack. Raises `InputError`."""
     try:
         import dask
 
@@ -74,24 +74,24 @@ def connect(options: ClusterOptions, stack: ExitStack) -> Any:
         from distributed import Client
     except ImportError as error:
         raise InputError(MISSING) from error
-    kind = options.cluster or "local"
-    if "://" in kind:
+    where = options.cluster or "local"
+    if "://" in where:
         try:
-            return stack.enter_context(Client(kind, timeout=ANSWER))
+            return stack.enter_context(Client(where, timeout=ANSWER))
         except (OSError, ValueError) as error:
             raise InputError(
-                f"No Dask scheduler answers at {kind} ({first_line(error)}): start one with `dask scheduler`, or "
+                f"No Dask scheduler answers at {where} ({first_line(error)}): start one with `dask scheduler`, or "
                 "correct the address."
             ) from error
-    cluster = stack.enter_context(_local(kind) if kind.startswith("local") else batch_system(options))
+    cluster = stack.enter_context(_local(where) if where.startswith("local") else batch_system(options))
     return stack.enter_context(Client(cluster))
 
 
-def _local(kind: str) -> Any:
-    """Processes of this machine, each with a GPU of its own where there are GPUs, else with its share of the cores."""
+def _local(where: str) -> Any:
+    """Processes of this machine, each with its own GPU if there are GPUs, else with an equal number of cores."""
     from distributed import Nanny, Scheduler, SpecCluster
 
-    asked = kind.partition(":")[2]
+    asked = where.partition(":")[2]
     specs = {
         i: {"cls": Nanny, "options": {"nthreads": TASKS_AT_ONCE, "env": env, "name": i, **QUIET}}
         for i, env in enumerate(environments(int(asked) if asked else None, gpus=gpus(), cores=os.cpu_count() or 1))
@@ -101,9 +101,9 @@ def _local(kind: str) -> Any:
 
 
 def environments(number: int | None, *, gpus: Sequence[str], cores: int) -> list[dict[str, str]]:
-    """What each of `number` processes finds in its environment, before it imports torch.
+    """The environment variables of each of `number` processes, set before it imports torch.
 
-    By default there are as many as GPUs, or one; more than GPUs take turns on them.
+    By default one process per GPU, or one. If there are more processes than GPUs, they share them in turn.
     """
     number = number or len(gpus) or 1
     threads = {"OMP_NUM_THREADS": str(max(1, cores // number))}
@@ -111,7 +111,7 @@ def environments(number: int | None, *, gpus: Sequence[str], cores: int) -> list
 
 
 def gpus(environment: Mapping[str, str] = os.environ, devices: Path = Path("/dev")) -> list[str]:
-    """The NVIDIA GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; torch is not imported."""
+    """The NVIDIA GPUs for this process, with their names in CUDA_VISIBLE_DEVICES. torch is not imported."""
     visible = environment.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [name for name in visible.split(",") if name.strip() and name.strip() != "-1"]
@@ -143,14 +143,14 @@ def batch_system(options: ClusterOptions) -> Any:
         cluster = PBSCluster(**common, account=options.account, resource_spec=select, job_extra_directives=extra)
     else:
         extra += ['-gpu "num=1"'] * options.gpu
-        common["walltime"] = ":".join(options.walltime.split(":")[:2])  # LSF knows no seconds
+        common["walltime"] = ":".join(options.walltime.split(":")[:2])  # LSF has no seconds
         cluster = LSFCluster(**common, project=options.account, ncpus=options.cores, job_extra_directives=extra)
     cluster.scale(jobs=options.jobs)
     return cluster
 
 
 def _pick_on(client: Any, job: Job, runs: Sequence[str], *, progress: Progress) -> Iterator[RunOutcome]:
-    """Raises `InputError` where the scheduler has gone."""
+    """Raises `InputError` if the scheduler stops."""
     from distributed import CancelledError, as_completed
     from distributed.scheduler import KilledWorker
 
@@ -158,13 +158,13 @@ def _pick_on(client: Any, job: Job, runs: Sequence[str], *, progress: Progress) 
     finished, done = as_completed(names), 0
     try:
         while done < len(runs):
-            progress("Picking", done, len(runs))  # also where Ctrl-C is heard
+            progress("Picking", done, len(runs))  # Ctrl-C is handled here, too
             for future in finished.next_batch(block=False):
                 run = names.pop(future)
                 try:
                     outcome: RunOutcome = future.result()
                 except KilledWorker as error:
-                    outcome = _died(job, run, f"{error.allowed_failures + 1} processes died while they picked it.")
+                    outcome = _died(job, run, f"{error.allowed_failures + 1} processes ended while they picked it.")
                 done += 1
                 yield outcome
             if client.status != "running":

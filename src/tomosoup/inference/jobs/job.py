@@ -1,4 +1,4 @@
-"""A project picked run by run, so that any number of processes can share it and any of them can be started again."""
+"""Pick a project run by run, so that several processes can share it and each can be restarted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tomosoup.models.shipped import checkpoint_file
 
 @dataclass(frozen=True)
 class PickingOptions:
-    """Which tomograms, how they are picked, and by what engines."""
+    """Tomograms, plan and engines."""
 
     data: DataOptions = field(default_factory=DataOptions)
     plan: PickingPlan = AS_TRAINED
@@ -39,18 +39,18 @@ DEFAULTS = PickingOptions()
 
 @dataclass(frozen=True)
 class Job:
-    """All that a process needs to pick runs of a project. It pickles."""
+    """All that a process needs to pick runs of a project. Can be pickled."""
 
     project: Path
     models: tuple[Path, ...]
     store: PickStore
     species: tuple[str, ...]
-    """What the models find, by the project's names."""
+    """The species of the models, with the names of the project."""
     thresholds: Mapping[str, float]
     options: PickingOptions
 
     def read(self, run: str) -> dict[str, Picks]:
-        """The picks of a run that is done, in the models' order."""
+        """The picks of a finished run, in the order of the models' species."""
         found = self.store.read(run)
         return {name: found[name] for name in self.species if name in found}
 
@@ -66,10 +66,10 @@ def begin_job(
     options: PickingOptions = DEFAULTS,
     overwrite: bool = False,
 ) -> Job:
-    """The work of picking `runs`, its session begun, or found as an earlier process with the same settings left it.
+    """Start or resume the session for picking `runs`; one with other settings is an error unless `overwrite`.
 
-    `thresholds` replace the models' own. Raises `InputError`, before anything is written, as `pick_store` does, and for
-    models, views and weights that do not go together.
+    `thresholds` replace those of the models. Raises `InputError` before anything is written, like `pick_store`, and for
+    models, views and weights that cannot be combined.
     """
     chosen_views(options.plan.views)
     opened = open_project(project)
@@ -93,9 +93,9 @@ def begin_job(
 
 
 def settings_of(models: Sequence[Checkpoint], thresholds: Mapping[str, float], options: PickingOptions) -> Settings:
-    """All that picks depend on, in JSON's types.
+    """All settings that change picks, in JSON's types.
 
-    Engines and devices are left out: what they change is far below what tells a particle.
+    Engines and devices are left out: their effect is much smaller than the difference between particle and background.
     """
     return {
         "models": [model.fingerprint() for model in models],
@@ -108,12 +108,12 @@ def settings_of(models: Sequence[Checkpoint], thresholds: Mapping[str, float], o
 
 
 def by_todays_names(settings: Settings) -> Settings:
-    """A session's settings with the options' names of today, whichever version wrote them."""
+    """The settings of a session under today's option names, from any version."""
     try:
         plan = PickingPlan.of(settings["plan"], source="The session")
         data = DataOptions.of(settings["tomograms"], source="The session")
     except (InputError, KeyError, TypeError, ValueError):
-        return settings  # of a newer version: no settings of today
+        return settings  # of a newer version
     return {**settings, "plan": _plan_settings(plan), "tomograms": _data_settings(data)}
 
 
@@ -126,5 +126,5 @@ def _data_settings(data: DataOptions) -> dict[str, Any]:
 
 
 def share(runs: Sequence[str], number: int, of: int) -> list[str]:
-    """The part of the runs that process `number` of `of` (from 1) picks."""
+    """The runs that process `number` of `of` (from 1) picks."""
     return list(runs[number - 1 :: of])

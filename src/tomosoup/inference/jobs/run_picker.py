@@ -26,31 +26,31 @@ from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.rename import named_for
 
 READ_AHEAD = 2**27
-"""Voxels of a tomogram that is read whole while the one before is picked: larger ones are read as they are picked."""
+"""Voxels of a tomogram that is read whole while the one before is picked: larger ones are read during picking."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-"""A disk that is full or may not be written to fails every further run, too."""
+"""Errors of a full or read-only disk: every further run would fail, too."""
 
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """What picking a run came to."""
+    """The result of picking a run."""
 
     run: str
     picks: Mapping[str, int] = field(default_factory=dict)
-    """How many pass the thresholds, by species."""
+    """Number of picks above the thresholds, by species."""
     error: str = ""
-    """Why it could not be picked; empty where all went well."""
+    """Why the run could not be picked; empty after success."""
     passing: bool = False
-    """The failure may be gone at a second attempt: a file system's, not the data's."""
+    """A second attempt may succeed: the file system failed, not the data."""
     final: bool = False
-    """Nothing more can be written, not even why this run failed: further runs would fail as this one."""
+    """Nothing can be written any more, so further runs would fail, too."""
 
 
 class RunPicker:
-    """A job in one process: its project is open, and its nets stay ready from one run to the next."""
+    """A job in one process: the project stays open and the nets in memory from one run to the next."""
 
     def __init__(self, job: Job, *, log: Callable[[str], None] = no_log) -> None:
-        """`log` gets a line that says which engine was chosen."""
+        """`log` gets a line about the chosen engine."""
         self.job, self.log = job, log
         self.messages: list[str] = []
         self.nets = Nets(job.options.inference, log=self._note)
@@ -61,17 +61,17 @@ class RunPicker:
 
     @cached_property
     def project(self) -> Project:
-        """The project, opened when it is first needed."""
+        """The project, opened at the first use."""
         return open_project(self.job.project)
 
     @cached_property
     def models(self) -> list[Checkpoint]:
-        """The checkpoints, their species called as the project calls them."""
+        """The checkpoints, with the species names of the project."""
         return named_for(self.project, [load(path) for path in self.job.models])
 
     @cached_property
     def maps(self) -> Maps:
-        """The density maps of the template check; empty where there is none."""
+        """The density maps of the template check; empty without one."""
         return chosen_maps(self.job.options.plan, self.models)
 
     def open(self, run: str) -> Tomogram | RunOutcome:
@@ -83,7 +83,7 @@ class RunPicker:
             return self._failure(run, error)
 
     def pick(self, tomogram: Tomogram | RunOutcome, *, progress: Progress = no_progress) -> RunOutcome:
-        """Pick what `open` gave, and write the picks; a failure is recorded and returned, not raised."""
+        """Pick the result of `open`, and write the picks. A failure is recorded and returned, not raised."""
         if isinstance(tomogram, RunOutcome):
             return tomogram
         run, store, plan, began = tomogram.run, self.job.store, self.job.options.plan, time.monotonic()
@@ -120,11 +120,11 @@ class RunPicker:
 
 
 Workers = Callable[[Sequence[str]], Iterator[RunOutcome]]
-"""Runs -> their outcomes, in any order, as they are finished."""
+"""Runs -> their outcomes, in the order of completion."""
 
 
 def in_this_process(job: Job, *, log: Callable[[str], None] = no_log, progress: Progress = no_progress) -> Workers:
-    """This process, which picks run after run and reads each while it picks the one before."""
+    """This process picks one run after the other, and reads the next run meanwhile."""
     picker = RunPicker(job, log=log)
 
     def work(runs: Sequence[str]) -> Iterator[RunOutcome]:
@@ -135,9 +135,9 @@ def in_this_process(job: Job, *, log: Callable[[str], None] = no_log, progress: 
 
 
 def pick_runs(workers: Workers, runs: Sequence[str]) -> Iterator[RunOutcome]:
-    """The outcome of every run. Runs whose files failed are tried once more, after all others.
+    """The outcome of every run. Runs whose files failed are tried again after all others.
 
-    It ends early, without the runs that are left, once nothing more can be written.
+    Stops early if nothing can be written any more.
     """
     again = []
     for outcome in workers(runs):

@@ -1,4 +1,4 @@
-"""How a volume is cut into windows, and how picks are read off its heatmap."""
+"""How a volume is divided into windows, and how its heatmap becomes picks."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ SMALLEST = {
     "thyroglobulin": 0.052,
     "virus-like-particle": 0.112,
 }
-"""About the 8th place's 80.1, 368, 750, 480 and 1150.35 voxels of 10.012 Å, as shares of the balls of radius 60, 90,
-150, 130 and 135 Å. The plan `soup` has the numbers themselves."""
+"""About the 8th place's 80.1, 368, 750, 480 and 1150.35 voxels of 10.012 Å, as fractions of spheres of radius 60, 90,
+150, 130 and 135 Å. The plan `soup` has the exact numbers."""
 NO_SIZES: dict[str, float] = {}
 SIZES_AT = 10.012
-"""Å of a voxel that `smallest_vox` counts."""
+"""Size (Å) of the voxels that `smallest_vox` counts."""
 
 
 class PeakOptions(Options):
@@ -65,7 +65,7 @@ class SegmentationOptions(Options):
 
 
 class PickingPlan(Recipe):
-    """How any checkpoint's windows are laid over a tomogram and how picks are read; a named one is a TOML file."""
+    """Windows, views and the way from maps to picks, for any checkpoint; a plan with a name is a TOML file."""
 
     FOLDER = "tomosoup.inference", "plans"
     NOUN = "plan"
@@ -80,7 +80,7 @@ class PickingPlan(Recipe):
     border: Literal["zeros", "inside"] | None = None
     """Last windows at the border: padded with zeros, or moved inside the volume; by default as the checkpoint's."""
     step: tuple[Step, Step, Step] | None = None
-    """Step from window to window, as a fraction of the window (z y x); by default the checkpoint's stride."""
+    """Step from window to window, as a fraction of the window (z, y, x); by default the checkpoint's stride."""
     stride: ZYX | None = None
     """Step from window to window in voxels, in place of `step`. A smaller step is slower and more accurate."""
     neighbours: bool | None = None
@@ -101,12 +101,12 @@ class PickingPlan(Recipe):
     """Noise correction. In a tomogram with lower signal levels than those that set the thresholds, divide all scores by
     this power of the ratio, which raises them (also above 1). 0 leaves scores as they are."""
     templates: TemplateOptions = TemplateOptions()
-    """How density maps decide between species picked at one place."""
+    """How density maps decide between two species picked at one position."""
     model_weights: tuple[Annotated[float, Gt(0)], ...] = ()
-    """Weight of each checkpoint in the average of several; by default all alike."""
+    """Weight of each checkpoint in the average of several; by default equal."""
 
     def windows(self, own: WindowPlan) -> WindowPlan:
-        """The windows for a checkpoint that comes with its `own`."""
+        """The windows for a checkpoint whose `own` windows these are, changed by this plan."""
         z, y, x = (self.depth or own.shape[0], self.plane or own.shape[1], self.plane or own.shape[2])
         stride = own.stride
         if self.step:

@@ -1,4 +1,4 @@
-"""How density maps decide what a model cannot tell apart."""
+"""Options of the template check, with density maps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tomosoup.core.config import Options
 
 
 class TemplateOptions(Options):
-    """Density maps that decide where a model picks one place as two species: the one that fits worse is dropped."""
+    """Template check: if two species are picked at one position, the pick whose map fits worse is dropped."""
 
     folder: Annotated[Path, AfterValidator(Path.absolute)] | None = None
     """Folder of density maps, SPECIES.mrc, of two or more species that are confused; by default no check is made."""
@@ -21,4 +21,4 @@ class TemplateOptions(Options):
     orientations: Annotated[int, Ge(24)] = 600
     """Number of orientations of each map to try."""
     margin: Annotated[float, Ge(0)] = 0.05
-    """A pick is dropped where another map fits better by this fraction. A larger value keeps more picks."""
+    """A pick is dropped if another map fits better by this fraction. A larger value keeps more picks."""

@@ -16,10 +16,10 @@ from tomosoup.inference.tiling.slabs import whole
 def read_out(
     slabs: Iterable[Volume], source: Slices, species: Sequence[Species], *, segments_voxels: bool, plan: PickingPlan
 ) -> dict[str, Picks]:
-    """The picks of each species, best first, in Å, from a map `(c, n, y, x)` of the source: a channel a species.
+    """The picks of each species, best first, in Å, from slabs `(c, n, y, x)` of a map, one channel per species.
 
-    Heatmaps are searched as they come. Probabilities (`segments_voxels`) are gathered first, as a watershed needs the
-    whole map. Species that the plan leaves out have no picks.
+    Heatmaps are searched slab by slab. Probabilities (`segments_voxels`) are collected first, because a watershed needs
+    the whole map. Species that the plan leaves out have no picks.
     """
     if segments_voxels:
         given = whole(slabs, source)
@@ -31,7 +31,7 @@ def read_out(
 
 
 def search_peaks(slabs: Iterable[Volume], species: Sequence[Species], *, peaks: PeakOptions) -> dict[str, Picks]:
-    """`find_peaks` in a heatmap's slabs, in a thread: a slab is searched while the next is computed."""
+    """`find_peaks` in the slabs of a heatmap, in a thread: it searches a slab while the next one is computed."""
     search = PeakSearch(species, peaks)
     with ThreadPoolExecutor(1) as thread:
         pending = thread.submit(lambda: None)

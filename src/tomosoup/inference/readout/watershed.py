@@ -1,4 +1,4 @@
-"""From probabilities to picks: connected voxels of a species, cut apart where particles touch."""
+"""From probabilities to picks: connected voxels of a species, separated where particles touch."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from tomosoup.inference.options.picking import SIZES_AT, SegmentationOptions
 from tomosoup.inference.readout.basins import Labels, basins_by_piece, basins_of_volume
 
 DEFAULT_SEGMENTATION = SegmentationOptions()
-"""The 8th place's sizes, as fractions of a particle's ball, and our watershed."""
+"""Our watershed, with the 8th place's smallest sizes as fractions of the sphere of the species."""
 
 
 def probabilities(logits: Volume) -> Volume:
-    """Logits `(1 + c, z, y, x)`, background first -> probabilities `(c, z, y, x)`, the background left out."""
+    """Logits `(1 + c, z, y, x)`, background first -> probabilities `(c, z, y, x)`, without the background."""
     return replace(logits, data=logits.data.softmax(dim=0)[1:])
 
 
 MOST = 0.5
-"""A mask of one species over more of the volume than this says nothing: so it is before a net has learnt."""
+"""A mask that covers more than this fraction of the volume gives no picks: the net has not learnt the species yet."""
 SMOOTHING = 0.5
-"""Probabilities become a heatmap by a Gaussian of so many radii of the species."""
+"""Standard deviation, in radii of the species, of the Gaussian that turns probabilities into a heatmap."""
 
 
 def labels_to_heatmap(probabilities: Volume, species: Sequence[Species]) -> Volume:
-    """Probabilities `(c, z, y, x)`, high all over a particle -> the same smoothed, highest at its centre."""
+    """Probabilities `(c, z, y, x)`, high all over a particle -> smoothed maps, highest at its centre."""
     data = torch.empty_like(probabilities.data)
-    for channel, kind, into in zip(probabilities.data, species, data, strict=True):
+    for channel, s, smoothed in zip(probabilities.data, species, data, strict=True):
         ndimage.gaussian_filter(
             channel.numpy(),
-            SMOOTHING * kind.radius / probabilities.voxel_size,
-            output=into.numpy(),
+            SMOOTHING * s.radius / probabilities.voxel_size,
+            output=smoothed.numpy(),
             mode="nearest",
             truncate=3.0,
         )
@@ -56,9 +56,9 @@ def watershed_picks(
     than half of the volume gives no picks, or the 8th place's (`basins_of_volume`).
     """
     found = {}
-    for channel, kind in zip(probabilities.data.numpy(), species, strict=True):
-        apart_vox = max(1, round(options.separation * kind.radius / probabilities.voxel_size))
-        least = smallest_vox(kind, probabilities.voxel_size, options)
+    for channel, s in zip(probabilities.data.numpy(), species, strict=True):
+        apart_vox = max(1, round(options.separation * s.radius / probabilities.voxel_size))
+        least = smallest_vox(s, probabilities.voxel_size, options)
         inside = channel > options.mask
         if options.method == "published-watershed":
             labels = basins_of_volume(inside, apart_vox=apart_vox)
@@ -67,7 +67,7 @@ def watershed_picks(
             labels = basins_by_piece(sensible, apart_vox=apart_vox, least=least)
         centres, scores = _particles(channel, labels, least=least)
         order = np.argsort(-scores, kind="stable")
-        found[kind.name] = Picks(probabilities.to_angstrom(centres[order]), scores[order])
+        found[s.name] = Picks(probabilities.to_angstrom(centres[order]), scores[order])
     return found
 
 

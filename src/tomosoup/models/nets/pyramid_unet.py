@@ -1,4 +1,4 @@
-"""Net A2: the 4th place's lighter 2.5D U-Net, with joint pyramid upsampling and attention in the decoder."""
+"""The net of `tattaka`: the 4th place's lighter 2.5D U-Net, with joint pyramid upsampling and decoder attention."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Net A1: the 4th place's 2.5D U-Net, which stops at a coarse stride and shuffles channels into voxels."""
+"""The net of `yu4u`: the 4th place's 2.5D U-Net, which stops at a coarse stride and shuffles channels into voxels."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ def weighted_loss(prediction: Tensor, target: Tensor, *, floor: float = 0.1) -> 
     """Mean over all voxels of (p - g)² (g + floor): a scalar.
 
     The squared error has a large weight at particles and the weight `floor` elsewhere: equation 1 of the 4th place's
-    paper (A1). Both tensors have the same shape, commonly `(b, c, z, y, x)`.
+    paper (`yu4u`). Both tensors have the same shape, commonly `(b, c, z, y, x)`.
     """
     return ((prediction - target).square() * (target + floor)).mean()
 

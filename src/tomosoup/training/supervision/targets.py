@@ -25,7 +25,7 @@ def gaussian_targets(
     picks has an empty channel. (The target of the 4th place, which rounds centres to voxels.)
 
     Args:
-        sigma: Standard deviation in Å: one for all species, or one each, as in the 4th place's A2.
+        sigma: Standard deviation in Å: one for all species, or one each, as in the recipe `tattaka`.
     """
     widths = [sigma] * len(species) if isinstance(sigma, int | float) else list(sigma)
     heatmap = torch.zeros(len(species), *like.shape)
