@@ -93,8 +93,8 @@ LAYOUTS = {
         first_voxel=0.0,
     ),
 }
-"""Layouts of published files. We could not read the program of the 4th place's second net (`tattaka`). Once the names in
-its files are known, one more `Layout` with a map of names is enough."""
+"""Layouts of published files. We could not read the program of the 4th place's second net (`tattaka`). Once the names
+in its files are known, one more `Layout` with a map of names is enough."""
 
 
 def convert(path: str | Path) -> Checkpoint:

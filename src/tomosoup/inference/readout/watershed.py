@@ -71,13 +71,13 @@ def watershed_picks(
     return found
 
 
-def smallest_vox(kind: Species, voxel_size: float, options: SegmentationOptions) -> float:
+def smallest_vox(species: Species, voxel_size: float, options: SegmentationOptions) -> float:
     """The fewest voxels of a particle of a species."""
-    if kind.name in options.smallest_vox:
+    if species.name in options.smallest_vox:
         same = same_voxel_size(voxel_size, SIZES_AT)
-        return options.smallest_vox[kind.name] * (1.0 if same else (SIZES_AT / voxel_size) ** 3)
-    ball = 4 / 3 * math.pi * (kind.radius / voxel_size) ** 3
-    return options.smallest.get(kind.name, options.smallest_other) * ball
+        return options.smallest_vox[species.name] * (1.0 if same else (SIZES_AT / voxel_size) ** 3)
+    sphere = 4 / 3 * math.pi * (species.radius / voxel_size) ** 3
+    return options.smallest.get(species.name, options.smallest_other) * sphere
 
 
 def _particles(channel: NDArray[np.float32], labels: Labels, *, least: float) -> tuple[Array, Array]:
