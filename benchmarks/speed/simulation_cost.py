@@ -61,7 +61,7 @@ def main() -> None:
         took, number = seconds(shape=SHAPES[1], concentration={"beta-galactosidase": density}, sample=BARE["sample"])
         print(f"{number:33d} {took:8.1f} {(took - empty) / number * 1e3:8.1f}")
     took, number = seconds()
-    print(f"a whole run, 184 x 630 x 630, {number} particles and bystanders: {took:.1f} s")
+    print(f"a whole run, 184 x 630 x 630, {number} particles and background proteins: {took:.1f} s")
     with tempfile.TemporaryDirectory() as folder:
         small = CONTEST.model_copy(update={"shape": (92, 315, 315)})
         for jobs in (1, 2):

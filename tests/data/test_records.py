@@ -41,7 +41,7 @@ def test_a_session_that_nobody_began_is_empty(session: Session) -> None:
     assert session.outputs() == []
     assert session.runs("f") == []
     assert session.failures("f") == {}
-    assert session.about("r", "f") == {}
+    assert session.record_of("r", "f") == {}
     assert files(session) == set()
 
 
@@ -54,13 +54,13 @@ def test_runs_that_are_done_are_listed_sorted_with_what_was_said_of_them(session
     for run in ("b", "a", "c.1"):
         session.record(run, "f", {"seconds": len(run)})
     assert session.runs("f") == ["a", "b", "c.1"]
-    assert session.about("c.1", "f") == {"seconds": 3}
+    assert session.record_of("c.1", "f") == {"seconds": 3}
 
 
 def test_a_run_that_is_done_with_some_settings_is_not_done_with_others(session: Session) -> None:
     session.record("a", "f", {})
     assert session.runs("g") == []
-    assert session.about("a", "g") == {}
+    assert session.record_of("a", "g") == {}
 
 
 def test_a_run_that_succeeds_is_no_longer_among_those_that_failed(session: Session) -> None:

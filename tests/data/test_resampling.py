@@ -14,7 +14,7 @@ from tomosoup.core.errors import InputError
 from tomosoup.core.types import SlicesOf, Species, Volume
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.project import open_project
-from tomosoup.data.volumes.resampling import CLOSE, about_resampling, resampled, simple_fraction, weights
+from tomosoup.data.volumes.resampling import CLOSE, resampled, resampling_message, simple_fraction, weights
 from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.inference.options.picking import PeakOptions, PickingPlan, SegmentationOptions
@@ -126,10 +126,10 @@ def test_voxel_sizes_that_cannot_be_are_refused(size: float) -> None:
 
 
 def test_far_sizes_are_doubted() -> None:
-    assert "check `voxel_size`" in about_resampling(2.0, 10.0)
-    assert "bring no detail back" in about_resampling(16.0, 10.0)
+    assert "check `voxel_size`" in resampling_message(2.0, 10.0)
+    assert "bring no detail back" in resampling_message(16.0, 10.0)
     for near in (2.6, 7.84, 14.0):
-        assert about_resampling(near, 10.0).endswith("as the net was trained")
+        assert resampling_message(near, 10.0).endswith("as the net was trained")
 
 
 def test_resampling_is_told_once(checkpoint: Checkpoint) -> None:

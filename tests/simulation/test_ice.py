@@ -25,7 +25,7 @@ def test_crowding_fills_its_share_of_the_ice(share: float) -> None:
     assert filled / (400 * 800 * 800) == pytest.approx(share, rel=0.1)
 
 
-def test_bystanders_have_their_concentration_in_the_ice() -> None:
+def test_background_proteins_have_their_concentration_in_the_ice() -> None:
     options = SampleOptions(background_proteins=(50000.0, 50000.0), thickness=(300.0, 300.0))
     sample = draw_sample(options, OccupancyGrid((60, 80, 80), 10.0), random=np.random.default_rng(0))
     assert sum(sample.counts.values()) == round(50000 * 300 * 800 * 800 * 1e-12)

@@ -96,19 +96,19 @@ class Options(BaseModel):
 
 
 def problem(error: Mapping[str, Any]) -> str:
-    """What one of the errors of a failed validation says, without its place: what was expected, and what came."""
-    kind, about = error["type"], error.get("ctx", {})
-    if kind == "value_error":
-        return str(about["error"])
-    if kind == "missing":
+    """One error of a failed validation as words, without its place: expected, and got."""
+    error_type, context = error["type"], error.get("ctx", {})
+    if error_type == "value_error":
+        return str(context["error"])
+    if error_type == "missing":
         return "is missing"
-    expected = next((words for known, words in EXPECTED if kind.startswith(known)), "")
-    if kind == "literal_error":
-        expected = "one of " + about["expected"].replace("'", "")
+    expected = next((words for known, words in EXPECTED if error_type.startswith(known)), "")
+    if error_type == "literal_error":
+        expected = "one of " + context["expected"].replace("'", "")
     if not expected:  # what pydantic says; its sentences begin alike
         return str(error["msg"]).replace("Input should be", "expected")
-    got = about["actual_length"] if "actual_length" in about else shown_value(error["input"])
-    return f"expected {expected.format(**about)}, got {got}"
+    got = context["actual_length"] if "actual_length" in context else shown_value(error["input"])
+    return f"expected {expected.format(**context)}, got {got}"
 
 
 EXPECTED = (

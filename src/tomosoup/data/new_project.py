@@ -101,7 +101,7 @@ def new_project(
     """Write a project aside; it appears at `folder` once the block has ended well.
 
     A block that is stopped leaves its whole runs in `unfinished(folder)`, and the next one with the same `settings`
-    finds them there; with other settings it must be told to `overwrite` them. A block that wrote no run leaves nothing.
+    finds them there; other settings require `overwrite`. A block that wrote no run leaves nothing.
 
     Raises `InputError` if `folder` or what is unfinished is there already and may not be replaced.
     """

@@ -15,7 +15,7 @@ from tomosoup.core.errors import InputError
 from tomosoup.core.progress import Progress, no_progress
 from tomosoup.core.types import Slices, Volume
 from tomosoup.data.volumes.normalisation import Standardised, standardised
-from tomosoup.data.volumes.resampling import about_resampling, resampled
+from tomosoup.data.volumes.resampling import resampled, resampling_message
 from tomosoup.data.volumes.voxel_size import same_voxel_size
 from tomosoup.inference.engines.engine import Engine
 from tomosoup.inference.engines.torch_engine import plain_engine
@@ -57,7 +57,7 @@ def at_voxel_size(source: Slices, models: Sequence[Checkpoint], *, log: Callable
             )
     if same_voxel_size(source.voxel_size, trained):
         return source
-    log(about_resampling(source.voxel_size, trained))
+    log(resampling_message(source.voxel_size, trained))
     return resampled(source, trained)
 
 

@@ -38,12 +38,12 @@ from tomosoup.scoring.calibration import Calibration
 FORMAT = 1
 """Version of the metadata; a newer one is refused."""
 KEY = "tomosoup"
-"""Where in the file's metadata everything but the weights stands, as JSON."""
+"""The key in the file's metadata with everything but the weights, as JSON."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained net and what it takes to use it."""
+    """A trained net with everything that picking requires."""
 
     weights: Mapping[str, Tensor]
     architecture: Architecture
@@ -54,13 +54,13 @@ class Checkpoint:
     normalisation: Normalisation = field(default_factory=Normalisation)
     """What was done to grey values before the net saw them."""
     thresholds: Mapping[str, float] = field(default_factory=dict)
-    """By species name: the score that a pick must reach."""
+    """By species name: the lowest score of a pick."""
     mixed_thresholds: Mapping[str, float] = field(default_factory=dict)
-    """The same where it picks together with nets of the other kind, on the scale of `calibration`."""
+    """The same for heatmap and segmentation models that pick together, on the scale of `calibration`."""
     averaging_thresholds: Mapping[str, float] = field(default_factory=dict)
-    """By species name: the F1-best threshold, for picks that are averaged; empty where it was not tuned."""
+    """By species name: the threshold with the best F1, for subtomogram averaging; empty before tuning."""
     calibration: Mapping[str, Calibration] = field(default_factory=dict)
-    """By species name: what its scores are worth, where it is averaged with nets of another kind."""
+    """By species name: the conversion of scores to probabilities, for heatmap and segmentation models together."""
     signal_levels: Mapping[str, float] = field(default_factory=dict)
     """By species name: its signal level (`noise_scaling.signal_level`) in the tomograms that set the thresholds."""
     history: History = ()
@@ -243,7 +243,7 @@ def load(path: str | Path) -> Checkpoint:
             f"{path} is not a checkpoint ({error}): expected a file that `tomosoup train` wrote."
         ) from error
     try:
-        about = json.loads(metadata.get(KEY, "{}"))
+        stored = json.loads(metadata.get(KEY, "{}"))
     except (ValueError, RecursionError):
-        about = {}
-    return Checkpoint.of(weights, about, source=str(path))
+        stored = {}
+    return Checkpoint.of(weights, stored, source=str(path))

@@ -33,17 +33,17 @@ A1_SPECIES = (
 """Channels of the 4th place's net `yu4u`, in its authors' order: beta-amylase, which is not scored, comes last (their
 training program, github.com/yu4u/kaggle-czii-4th)."""
 CONTEST_VOXEL_SIZE = 10.012444
-"""Å a voxel of the contest's tomograms, on whose `denoised` kind the nets were trained."""
+"""Voxel size (Å) of the contest's tomograms. The nets were trained on those of type `denoised`."""
 FIRST = 6
-"""How many of a file's weights a message names."""
+"""Number of a file's weights that a message names."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a team's published files hold a net, and how they use it. A new one takes an entry in `LAYOUTS`, no code."""
+    """How the published files of a team store a net, and how the team uses it: one entry in `LAYOUTS` for each."""
 
     key: str
-    """The weight that tells these files, by the authors' name."""
+    """A weight that only these files have, by the authors' name."""
     prefixes: tuple[str, ...]
     """What may stand before the names; the averaged weights, if a file has them, behind the first."""
     our_name: Callable[[str], str]

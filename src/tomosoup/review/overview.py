@@ -70,7 +70,7 @@ def _draw_slice(axes: Axes, volume: Volume, *, axis: int, index: int) -> None:
     data = volume.data.movedim(axis, 0)[max(0, index - AVERAGED // 2) : index + AVERAGED // 2 + 1].mean(0).numpy()
     low, high = np.percentile(data, [0.5, 99.5])
     axes.imshow(data, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
-    axes.autoscale(False)  # particles at the rim do not widen the picture
+    axes.autoscale(False)  # particles at the border do not widen the picture
     axes.set_xlabel("x (voxels)")
     axes.set_ylabel("z (voxels)" if axis else f"y (voxels), z = {index}")
     if axis:

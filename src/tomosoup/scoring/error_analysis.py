@@ -1,4 +1,4 @@
-"""What goes wrong where the truth is known: which particles are missed, which picks are false, and what each costs."""
+"""Errors of picks with known truth: which particles are missed, which picks are false, and what each error costs."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def _nearest(positions: Array, zyx: Array) -> float:
 
 @dataclass(frozen=True)
 class ErrorClass:
-    """Cases of one class: true particles, those missed of them, false picks, and what the errors cost."""
+    """Cases of one class: numbers of true particles, missed particles and false picks, and the cost of the errors."""
 
     name: str
     particles: int
@@ -161,13 +161,13 @@ def error_classes(cases: Sequence[Case], species: Sequence[Species], *, by: Call
     result = []
     for name in sorted({by(case) for case in cases}):
         members = [case for case in cases if by(case) == name]
-        mended = [
+        corrected = [
             replace(case, error="") if by(case) == name else case
             for case in cases
             if case.is_particle or by(case) != name
         ]
         particles = [case for case in members if case.is_particle]
         missed = sum(bool(case.error) for case in particles)
-        cost = score_of(mended, species).weighted - now
+        cost = score_of(corrected, species).weighted - now
         result.append(ErrorClass(name, len(particles), missed, len(members) - len(particles), cost))
     return result

@@ -73,7 +73,7 @@ class Learner(pl.LightningModule):
         Args:
             updates_per_epoch: Updates of this process in an epoch.
             identity: What a training must have been started with, in JSON's types, to be resumed.
-            metadata: What its checkpoint says besides weights and results (`Checkpoint.about`).
+            metadata: Content of its checkpoint besides weights and results (`Checkpoint.metadata`).
             trained_on: Tomograms on which statistics of batch norms are estimated, where the recipe asks for it.
         """
         super().__init__()

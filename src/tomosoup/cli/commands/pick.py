@@ -132,7 +132,7 @@ def finish(options: PickCommand, job: Job, runs: Sequence[str], mine: Sequence[s
             pairs = ((run, job.read(run)) for run in tracked(progress, f"Writing {path.name}", done))
             write_csv(path, pairs, scores=path == options.output)
         for run in tracked(progress, "Counting picks", done):
-            counts.update(session.about(run, settings).get("picks", {}))
+            counts.update(session.record_of(run, settings).get("picks", {}))
     if others := set(left) - set(mine):
         say(f"Left for other shards: {counted(len(others), 'run')}. The last to end writes the CSV.")
     look = page_of_picks(options, job) if done and not left else ""

@@ -1,4 +1,4 @@
-"""What `tomosoup report` does, and how other commands tell of it."""
+"""`tomosoup report`, and the hint to it in other commands."""
 
 from __future__ import annotations
 

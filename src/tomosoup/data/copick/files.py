@@ -54,7 +54,7 @@ def config_of(species: Sequence[Species], *, static: Path, overlay: Path) -> Con
 
 
 COLOURS = ["#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#0072b2"]
-"""One a species, in turn; the colour-blind too can tell them apart (Okabe and Ito 2008)."""
+"""The colours of the species, in turn. Colour-blind people can distinguish them, too (Okabe and Ito 2008)."""
 
 
 def rgba(colour: str) -> tuple[int, int, int, int]:

@@ -24,7 +24,7 @@ def radius_said(thing: Any) -> float | None:
 
 def session_of(file: Any) -> str:
     """The session of a pick file; of one on the portal its deposition, as copick makes each file a session there."""
-    return str(about.portal_annotation.deposition_id if (about := annotated(file)) else file.session_id)
+    return str(annotation.portal_annotation.deposition_id if (annotation := annotated(file)) else file.session_id)
 
 
 def annotated(file: Any) -> Any:
@@ -36,8 +36,8 @@ def distinct(files: Iterable[Any]) -> list[Any]:
     """The files but those that repeat an annotation at another spacing, or without its orientations."""
     kept: dict[Any, Any] = {}
     for i, file in enumerate(files):
-        about = annotated(file)
-        key = ("portal", about.annotation_id) if about else i
-        if key not in kept or about.shape_type == "OrientedPoint":
+        annotation = annotated(file)
+        key = ("portal", annotation.annotation_id) if annotation else i
+        if key not in kept or annotation.shape_type == "OrientedPoint":
             kept[key] = file
     return list(kept.values())

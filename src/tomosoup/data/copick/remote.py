@@ -11,9 +11,9 @@ import fsspec  # type: ignore[import-untyped]
 from tomosoup.core.errors import InputError, first_line
 
 S3 = ("s3://", "s3a://")
-"""What URLs of S3-compatible storage begin with."""
+"""First characters of URLs of S3-compatible storage."""
 LIBRARIES = {"aiobotocore", "aiohttp", "botocore", "gql", "requests", "urllib3"}
-"""Whose errors tell of storage, beside those of the operating system."""
+"""Libraries whose errors concern storage, like those of the operating system."""
 PATIENCE = 5.0
 """Seconds that a server is given to answer when a project is opened, twice."""
 

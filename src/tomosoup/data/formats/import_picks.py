@@ -49,8 +49,8 @@ def import_picks(
         if len(block.picks) and run in (options.data.runs or [run])
     ]
     if not blocks:
-        told, runs = shortened([str(path) for path in paths], most=3), ", ".join(options.data.runs)
-        raise InputError(f"There are no picks{f' of run {runs}' if runs else ''} in {told}.")
+        sources, runs = shortened([str(path) for path in paths], most=3), ", ".join(options.data.runs)
+        raise InputError(f"There are no picks{f' of run {runs}' if runs else ''} in {sources}.")
     project = open_project(options.project) if options.project else None
     grids = grids_of(project, {run for run, _, _ in blocks}, options) if frame.first_voxel is not None else {}
     parts: dict[str, dict[str, list[Picks]]] = {}

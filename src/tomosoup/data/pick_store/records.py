@@ -59,10 +59,10 @@ class Session:
 
     def add_outputs(self, paths: Sequence[str]) -> None:
         """These are tables of its picks, too."""
-        told = self._settings()
-        outputs = sorted({*told.get("outputs", ()), *paths})
-        if outputs != told.get("outputs"):
-            self._write("settings.json", told | {"outputs": outputs})
+        stored = self._settings()
+        outputs = sorted({*stored.get("outputs", ()), *paths})
+        if outputs != stored.get("outputs"):
+            self._write("settings.json", stored | {"outputs": outputs})
 
     def begin(self, settings: Settings) -> None:
         """From now on its picks are made with these settings; the records of others are dropped."""
@@ -76,13 +76,13 @@ class Session:
         """The runs that are done."""
         return self._names(fingerprint)
 
-    def about(self, run: str, fingerprint: str) -> Mapping[str, Any]:
+    def record_of(self, run: str, fingerprint: str) -> Mapping[str, Any]:
         """What was recorded of a run that is done."""
         return self._read(f"{fingerprint}/{run}.json") or {}
 
-    def record(self, run: str, fingerprint: str, about: Mapping[str, Any]) -> None:
+    def record(self, run: str, fingerprint: str, content: Mapping[str, Any]) -> None:
         """The run is done: call it when its picks are in place."""
-        self._write(f"{fingerprint}/{run}.json", about)
+        self._write(f"{fingerprint}/{run}.json", content)
         self._drop(f"{fingerprint}-failed/{run}.json")
 
     def forget(self, runs: Sequence[str], fingerprint: str) -> None:
@@ -90,9 +90,9 @@ class Session:
         for run in runs:
             self._drop(f"{fingerprint}/{run}.json")
 
-    def record_failure(self, run: str, fingerprint: str, about: Mapping[str, Any]) -> None:
+    def record_failure(self, run: str, fingerprint: str, content: Mapping[str, Any]) -> None:
         """The run could not be picked, and why."""
-        self._write(f"{fingerprint}-failed/{run}.json", about)
+        self._write(f"{fingerprint}-failed/{run}.json", content)
 
     def failures(self, fingerprint: str) -> dict[str, Mapping[str, Any]]:
         """What could not be picked, by run, and why."""
@@ -108,14 +108,14 @@ class Session:
         return f"{self.folder}/failures.json"
 
     def _settings(self) -> dict[str, Any]:
-        told = self._read("settings.json")
-        if told is None:
+        stored = self._read("settings.json")
+        if stored is None:
             return {}
-        whole = isinstance(told, dict) and isinstance(told.get("settings"), dict)
-        outputs = told.get("outputs", []) if whole else None
+        whole = isinstance(stored, dict) and isinstance(stored.get("settings"), dict)
+        outputs = stored.get("outputs", []) if whole else None
         if not (isinstance(outputs, list) and all(isinstance(path, str) for path in outputs)):
             raise InputError(f"{self.folder}/settings.json holds no settings: remove the file to pick anew.")
-        settings: dict[str, Any] = told
+        settings: dict[str, Any] = stored
         return settings
 
     def _names(self, folder: str) -> list[str]:

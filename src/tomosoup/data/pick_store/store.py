@@ -55,7 +55,7 @@ class PickStore:
         """The runs whose picks are in place."""
         return self.session.runs(self.fingerprint)
 
-    def write(self, run: str, candidates: PicksBySpecies, picks: PicksBySpecies, *, about: Mapping[str, Any]) -> None:
+    def write(self, run: str, candidates: PicksBySpecies, picks: PicksBySpecies, *, record: Mapping[str, Any]) -> None:
         """Everything above the floor, what passed the thresholds, and, once both are in place, that the run is done.
 
         Raises `InputError` where the session has meanwhile been begun anew with other settings, or storage fails.
@@ -68,7 +68,7 @@ class PickStore:
         target = run_of(self.root, run)
         copick_files.write_picks(target, candidates, self.picks.candidates)
         copick_files.write_picks(target, picks, self.picks)
-        self.session.record(run, self.fingerprint, about)
+        self.session.record(run, self.fingerprint, record)
 
     def read(self, run: str) -> dict[str, Picks]:
         """The picks of a run that is done."""
@@ -182,10 +182,10 @@ def with_thresholds(
         copick_files.write_picks(run_of(project.root, run), picks[run], PickSet(OWN_USER, session))
     if before is not None:
         settings = {**before, "thresholds": dict(limits), "maps": {}}
-        done = {run: records.about(run, fingerprint_of(before)) for run in records.runs(fingerprint_of(before))}
+        done = {run: records.record_of(run, fingerprint_of(before)) for run in records.runs(fingerprint_of(before))}
         records.begin(settings)
         for run in tracked(progress, "Writing records", list(done)):
-            about = done[run]
+            record = done[run]
             counts = {name: len(found) for name, found in picks.get(run, {}).items()}
-            records.record(run, fingerprint_of(settings), {**about, "picks": counts})
+            records.record(run, fingerprint_of(settings), {**record, "picks": counts})
     return bool(before and before.get("maps"))

@@ -61,7 +61,7 @@ def weights(n: int, ratio: Fraction) -> Tensor:
     return torch.from_numpy(matrix / matrix.sum(axis=1, keepdims=True)).float()
 
 
-def about_resampling(size: float, wanted: float) -> str:
+def resampling_message(size: float, wanted: float) -> str:
     """The sentence for users whose tomograms of `size` Å a voxel are `resampled` to the `wanted` size."""
     text = f"Tomograms of {size:.4g} Å a voxel are resampled to {wanted:.4g} Å, as the net was trained"
     if wanted / size < FAR[0]:

@@ -92,7 +92,7 @@ class RunPicker:
             thresholds = self.job.thresholds
             picks = chosen(candidates, tomogram, self.models, thresholds=thresholds, plan=plan, maps=self.maps)
             counts = {name: len(found) for name, found in picks.items()}
-            about = {
+            record = {
                 "run": run,
                 "picks": counts,
                 "candidates": {name: len(found) for name, found in candidates.items()},
@@ -101,22 +101,22 @@ class RunPicker:
                 "seconds": round(time.monotonic() - began, 3),
                 "tomosoup": version("tomosoup"),
             }
-            store.write(run, candidates, picks, about=about)
+            store.write(run, candidates, picks, record=record)
         except Exception as error:
             return self._failure(run, error)
         return RunOutcome(run, counts)
 
     def _failure(self, run: str, error: Exception) -> RunOutcome:
         cause = error.__cause__ if isinstance(error, InputError) else error
-        about: dict[str, Any] = {"run": run, "error": as_sentence(error), "tomosoup": version("tomosoup")}
+        record: dict[str, Any] = {"run": run, "error": as_sentence(error), "tomosoup": version("tomosoup")}
         if not isinstance(error, InputError):
-            about["traceback"] = traceback.format_exception(error)
+            record["traceback"] = traceback.format_exception(error)
         final = isinstance(cause, OSError) and cause.errno in FULL
         try:
-            self.job.store.session.record_failure(run, self.job.store.fingerprint, about)
+            self.job.store.session.record_failure(run, self.job.store.fingerprint, record)
         except InputError:
             final = True
-        return RunOutcome(run, error=about["error"], passing=of_storage(cause) and not final, final=final)
+        return RunOutcome(run, error=record["error"], passing=of_storage(cause) and not final, final=final)
 
 
 Workers = Callable[[Sequence[str]], Iterator[RunOutcome]]

@@ -17,8 +17,8 @@ NETS: dict[str, type[ShuffleUNet | PyramidUNet | UNet3d | ResNetUNet3d]] = {
 
 
 def build_net(recipe: Architecture, *, classes: int) -> TomoNet:
-    """A new net for `classes` species, its weights drawn by torch's random generator.
+    """A new net for `classes` species, with random weights from torch's generator.
 
-    What it puts out is `recipe.predicts`: a heatmap a species, or logits of each voxel, background first.
+    Its output is `recipe.predicts`: one heatmap per species, or logits of each voxel, background first.
     """
     return NETS[recipe.name](recipe, classes=classes)  # type: ignore[arg-type]

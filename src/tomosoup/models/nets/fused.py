@@ -21,9 +21,9 @@ from tomosoup.models.nets.blocks.slice_encoder import SlicePicker, SliceStack
 from tomosoup.models.nets.shuffle_unet import UpStep
 
 FEW = 16
-"""Channels: so many are a register of bf16."""
+"""Number of channels in a register of bf16."""
 Net = TypeVar("Net", bound=nn.Module)
-Kinds = type[nn.Module] | UnionType
+ModuleTypes = type[nn.Module] | UnionType
 """Classes of modules."""
 
 
@@ -74,7 +74,7 @@ def prepare_flat(net: nn.Module, window: ZYX) -> None:
 
 
 def prepare_instances(net: nn.Module, _: ZYX) -> None:
-    """Instance norms leave the order of a map's voxels as it is."""
+    """Instance norms keep the memory order of maps."""
     for name, norm in list(net.named_modules()):
         if isinstance(norm, nn.InstanceNorm3d) and not (norm.affine or norm.track_running_stats):
             net.set_submodule(name, MapNorm(norm.num_features, norm.eps))
@@ -87,7 +87,7 @@ STEPS: dict[str, Callable[[nn.Module, ZYX], None]] = {
     "flat": prepare_flat,
     "instances": prepare_instances,
 }
-"""The rewritings, in the order that they are done in."""
+"""The rewriting steps, in their order."""
 
 
 class FlatConv(nn.Module):
@@ -135,8 +135,8 @@ class PreparedStep(nn.Module):
 class MapNorm(nn.Module):
     """Instance norm without weights `(b, c, z, y, x)` -> the same shape, and the same order of voxels in memory.
 
-    `nn.InstanceNorm3d` turns maps whose channels come last around. A group norm with a channel a group does not, but is
-    slow where they are too few.
+    `nn.InstanceNorm3d` changes the memory order of maps with channels last. A group norm with one channel per group
+    does not, but is slow for few channels.
     """
 
     def __init__(self, channels: int, eps: float) -> None:
@@ -159,13 +159,13 @@ def folded(conv: Any, norm: Any) -> tuple[nn.Parameter, nn.Parameter]:
     return weight, bias
 
 
-def input_shapes(net: nn.Module, window: ZYX, kind: type[nn.Module]) -> dict[str, torch.Size]:
-    """The shape of the first input of every module of a kind, by its name, for windows `(1, 1, *window)`."""
+def input_shapes(net: nn.Module, window: ZYX, module_type: type[nn.Module]) -> dict[str, torch.Size]:
+    """The shape of the first input of every module of a type, by name, for windows `(1, 1, *window)`."""
     shapes: dict[str, torch.Size] = {}
     hooks = [
         module.register_forward_pre_hook(lambda _, inputs, name=name: shapes.update({name: inputs[0].shape}))
         for name, module in net.named_modules()
-        if isinstance(module, kind)
+        if isinstance(module, module_type)
     ]
     _run_on_meta(net, window)
     for hook in hooks:
@@ -173,8 +173,8 @@ def input_shapes(net: nn.Module, window: ZYX, kind: type[nn.Module]) -> dict[str
     return shapes
 
 
-def _pairs(net: nn.Module, window: ZYX, maker: Kinds, taker: Kinds) -> list[tuple[Any, str]]:
-    """Every module of the kind `maker` with the name of one of the kind `taker` that alone is shown what it makes."""
+def _pairs(net: nn.Module, window: ZYX, maker: ModuleTypes, taker: ModuleTypes) -> list[tuple[Any, str]]:
+    """Pairs of a `maker` module and the name of a `taker` module that is the only user of its output."""
     names = {module: name for name, module in net.named_modules()}
     made_by: dict[int, nn.Module] = {}
     pairs: list[tuple[nn.Module, nn.Module, int]] = []
@@ -211,7 +211,7 @@ class Uses(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _run_on_meta(net: nn.Module, window: ZYX) -> None:
-    """Run the net on nothing but shapes: no arithmetic, no memory."""
+    """Run the net on shapes only, without arithmetic and memory."""
     weights = {**dict(net.named_parameters()), **dict(net.named_buffers())}
     shapes = {name: torch.empty_like(tensor, device="meta") for name, tensor in weights.items()}
     functional_call(net, shapes, torch.empty(1, 1, *window, device="meta"))

@@ -96,7 +96,7 @@ class NetOptions(Options):
 
 
 class UNet3dOptions(Options):
-    """A 3D U-Net: the 8th place's nets, which tell every voxel's species."""
+    """A 3D U-Net: the 8th place's nets, which segment voxels."""
 
     name: Literal["unet3d"] = "unet3d"
     """Architecture: a key of tomosoup.models.nets.build.NETS."""

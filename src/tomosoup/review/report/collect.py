@@ -181,5 +181,5 @@ def _about_picks(name: str, session: Session | None, runs: Sequence[str]) -> Ite
     if session and settings:
         yield f"Session {name}", settings
         for run in runs:
-            if record := session.about(run, fingerprint_of(settings)):
+            if record := session.record_of(run, fingerprint_of(settings)):
                 yield f"Run {run}", {key: value for key, value in record.items() if key != "run"}

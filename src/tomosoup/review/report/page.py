@@ -103,12 +103,12 @@ def _matched(found: MatchedPicks, *, shown: bool) -> dict[str, Any]:
     return {"score": _packed(found.score), "hitAt": _packed(found.hit_at)} | (positions if shown else {})
 
 
-def _packed(values: Any, kind: str | None = None) -> dict[str, str]:
-    """An array as the browser reads it; without a `kind` as few bytes as keep every number."""
+def _packed(values: Any, dtype: str | None = None) -> dict[str, str]:
+    """An array as the browser reads it; without `dtype`, in the fewest bytes that keep every number."""
     values = np.asarray(values)
     narrow = values.astype("<f4")
-    kind = kind or ("<f4" if np.array_equal(narrow, values) else "<f8")
-    return {"kind": kind.removeprefix("<"), "base64": b64encode(values.astype(kind).tobytes()).decode()}
+    dtype = dtype or ("<f4" if np.array_equal(narrow, values) else "<f8")
+    return {"kind": dtype.removeprefix("<"), "base64": b64encode(values.astype(dtype).tobytes()).decode()}
 
 
 def _learning(curves: Learning) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def draw_sample(recipe: SampleOptions, grid: OccupancyGrid, *, random: np.random
     crowd = random.uniform(*recipe.crowding) * ice / (PROTEIN_VOLUME * masses.mean())
     total = round(random.uniform(*recipe.background_proteins) * ice * 1e-12 + crowd)
     for i, count in enumerate(random.multinomial(total, np.full(VARIETIES, 1 / VARIETIES))):
-        add(f"bystander-{i}", globule(float(masses[i]), voxel_size=voxel_size, random=random), int(count))
+        add(f"background-{i}", globule(float(masses[i]), voxel_size=voxel_size, random=random), int(count))
     diameter = random.uniform(*recipe.gold_diameter)
     add("gold", bead(diameter, voxel_size=voxel_size), round(random.uniform(*recipe.gold)))
     largest = min(LARGEST_MEMBRANE, 0.8 * float(extent.min()))

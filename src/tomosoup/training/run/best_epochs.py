@@ -24,12 +24,12 @@ def kept_checkpoints(folder: str | Path) -> list[Checkpoint]:
             state = torch.load(path, map_location="cpu", weights_only=True)
         except (RuntimeError, OSError, EOFError, LookupError, ValueError, UnpicklingError) as error:
             raise InputError(f"{path} cannot be read ({first_line(error)}): remove it, or train again.") from error
-        about, results = state["about"], dict(state["results"])
+        metadata, results = state["about"], dict(state["results"])
         weights = {k.removeprefix("net."): v for k, v in state["state_dict"].items()}
-        about["thresholds"] = results.pop("thresholds")
-        about["loudness"] = results.pop("loudness", {})
-        about["history"][-1] |= results
-        found.append(Checkpoint.of(weights, about, source=str(path)))
+        metadata["thresholds"] = results.pop("thresholds")
+        metadata["loudness"] = results.pop("loudness", {})
+        metadata["history"][-1] |= results
+        found.append(Checkpoint.of(weights, metadata, source=str(path)))
     if not found:
         raise InputError(f"{folder} holds no best epochs: expected the folder that `tomosoup train` keeps.")
     return sorted(found, key=_goodness, reverse=True)

@@ -199,7 +199,7 @@ def check_finished(plan: FoldPlan, runs: Sequence[str]) -> None:
 
 
 def _as_written(options: Options) -> dict[str, Any]:
-    """Options as a checkpoint stores them, so that only what it can tell apart makes a difference."""
+    """Options as a checkpoint stores them, so that equal options are equal in any notation."""
     return options.model_dump(mode="json")
 
 

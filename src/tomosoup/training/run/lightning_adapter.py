@@ -1,4 +1,4 @@
-"""What Lightning needs to be told: whole files, Ctrl-C for the caller, no hints, an order of crops by epoch."""
+"""Settings of Lightning: complete files, Ctrl-C for the caller, no hints, an order of crops by epoch."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tomosoup.training.supervision.crops import Crops
 class WholeFiles(TorchCheckpointIO):
     """Writes a checkpoint beside its target and renames it.
 
-    Lightning writes to the folder for temporary files. That may be on another disk, where the last step is a copy, and
-    a kill in the middle of it leaves half a file.
+    Lightning writes to the folder for temporary files, which may be on another disk. Its last step is then a copy, and
+    a kill during the copy leaves half a file.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:  # noqa: ARG002

@@ -48,11 +48,11 @@ def merge(old: bytes, new: bytes, path: Path) -> bytes:
             f"{path} counts in pixels of {before['apix_unbin']} Å (apix_unbin), and `pixel_size` is "
             f"{added['apix_unbin']:g}: give the file's."
         )
-    names = {about["name"] for about in added["class_list"].values()}
-    kept = {number: about for number, about in classes.items() if about["name"] not in names}
+    names = {entry["name"] for entry in added["class_list"].values()}
+    kept = {number: entry for number, entry in classes.items() if entry["name"] not in names}
     first = 1 + max(map(int, kept), default=-1)
-    for number, about in added["class_list"].items():
-        kept[str(first + int(number))] = about
+    for number, entry in added["class_list"].items():
+        kept[str(first + int(number))] = entry
     others = [box for box in boxes if str(box[5]) in set(kept) & set(classes)]
     moved = [[*box[:5], first + box[5]] for box in added["boxes_3d"]]
     return json.dumps({**before, **added, "class_list": kept, "boxes_3d": others + moved}, indent=1).encode()
@@ -68,13 +68,13 @@ def decode(path: Path, details: Details) -> list[Block]:
         if said <= 0:
             raise InputError(f"{path} says that a pixel measures {said:g} Å (apix_unbin): correct it.")
     blocks = []
-    for number, about in classes.items():
+    for number, entry in classes.items():
         rows = finite(
             ([*box[:3], box[4]] for box in boxes if str(box[5]) == number), where=f"{path}, boxes_3d", columns=4
         )
         if len(rows):
             picks = placed(rows[:, 2::-1], rows[:, 3])
-            blocks.append(Block(None, about["name"], picks, details.pixel_size or said))
+            blocks.append(Block(None, entry["name"], picks, details.pixel_size or said))
     if strangers := sorted({str(box[5]) for box in boxes} - set(classes)):
         raise InputError(f"{path} has boxes of class {strangers[0][:20]}, which its class_list does not name: add it.")
     return blocks
@@ -93,11 +93,11 @@ def _parsed(content: bytes, path: Path) -> dict[str, Any]:
 def _classes(info: dict[str, Any], path: Path) -> dict[str, Any]:
     classes = info.get("class_list", {})
     if not isinstance(classes, dict) or not all(
-        number.isdecimal() and isinstance(about, dict) and isinstance(about.get("name"), str)
-        for number, about in classes.items()
+        number.isdecimal() and isinstance(entry, dict) and isinstance(entry.get("name"), str)
+        for number, entry in classes.items()
     ):
         raise InputError(f"{path}: expected a class_list of numbers, each with a name.")
-    return {str(int(number)): about for number, about in classes.items()}
+    return {str(int(number)): entry for number, entry in classes.items()}
 
 
 def _boxes(info: dict[str, Any], path: Path) -> list[list[Any]]:
