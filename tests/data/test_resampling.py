@@ -129,7 +129,7 @@ def test_far_sizes_are_doubted() -> None:
     assert "check `voxel_size`" in resampling_message(2.0, 10.0)
     assert "bring no detail back" in resampling_message(16.0, 10.0)
     for near in (2.6, 7.84, 14.0):
-        assert resampling_message(near, 10.0).endswith("as the net was trained")
+        assert resampling_message(near, 10.0).endswith("the voxel size of the training")
 
 
 def test_resampling_is_told_once(checkpoint: Checkpoint) -> None:

@@ -62,8 +62,8 @@ def weights(n: int, ratio: Fraction) -> Tensor:
 
 
 def resampling_message(size: float, wanted: float) -> str:
-    """The sentence for users whose tomograms of `size` Å a voxel are `resampled` to the `wanted` size."""
-    text = f"Tomograms of {size:.4g} Å a voxel are resampled to {wanted:.4g} Å, as the net was trained"
+    """The message about tomograms with voxels of `size` Å that are `resampled` to the `wanted` size."""
+    text = f"Tomograms with voxels of {size:.4g} Å are resampled to {wanted:.4g} Å, the voxel size of the training"
     if wanted / size < FAR[0]:
         return f"{text}: smaller voxels bring no detail back, so look at the picks and check `voxel_size`"
     if wanted / size > FAR[1]:
