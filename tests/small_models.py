@@ -37,6 +37,7 @@ CHANGES: dict[str, Architecture] = {
     "A1-four-widths": A1.model_copy(update={"decoder_widths": (12, 10, 8, 6), "input_slices": 1}),
     "A1-convolution": A1.model_copy(update={"depth_reduction": "convolution"}),
     "A1-plain": A1.model_copy(update={"head": "plain"}),
+    "A1-centres": A1.model_copy(update={"head": "centres"}),
     "A1-mixing": A1.model_copy(update={"depth_mixing": True}),
     "A2-deep": A2.model_copy(update={"depth_stride_limit": 16, "input_slices": 5}),
     "A2-convolution": A2.model_copy(update={"depth_reduction": "convolution"}),

@@ -151,7 +151,7 @@ def test_the_soups_loss_and_dice_are_those_of_cubes_standardised_one_by_one() ->
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"validation": "soup"}, "`validation` must be picking or soup for segmentation models"),
+        ({"validation": "soup"}, "`validation` must be picking or yu4u for heatmap models"),
         ({"best_of_kept": "dice"}, "`best_of_kept` can be dice with `validation=soup` alone"),
     ],
 )

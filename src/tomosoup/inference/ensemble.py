@@ -11,6 +11,7 @@ from tomosoup.core.progress import Progress, no_progress, part
 from tomosoup.core.types import Picks, Slices, Species, Volume
 from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.options.picking import PickingPlan
+from tomosoup.inference.readout.centres import centres_to_heatmap
 from tomosoup.inference.readout.read_out import read_out
 from tomosoup.inference.readout.watershed import labels_to_heatmap, probabilities
 from tomosoup.inference.sliding_window import at_voxel_size, checked, heatmap_slabs, normalised
@@ -139,11 +140,21 @@ def system_slabs(
 def view_slabs(
     shown: Slices, model: Checkpoint, view: View, *, plan: PickingPlan, nets: Nets, progress: Progress
 ) -> Iterator[Volume]:
+<<<<<<< HEAD
     """The raw output of a model for a view of a normalised source, transformed back, slab by slab."""
+=======
+    """What a model's net makes of a normalised source as seen in a view: its raw output, turned back, slab by slab.
+
+    Predicted centres are read from the whole map and become heatmaps.
+    """
+>>>>>>> 14813b4 (A point detector like CenterNet: its head, its loss, its peaks)
     seen = Viewed(shown, view)
     engine, windows = nets.ready(model, plan.windows(model.windows), seen)
+    slabs = heatmap_slabs(engine, seen, plan=windows, progress=progress)
+    if model.architecture.predicts == "centres":  # before views are turned back, as displacements have directions
+        slabs = iter([centres_to_heatmap(whole(slabs, seen), cell=model.cell)])
     first = 0
-    for given in heatmap_slabs(engine, seen, plan=windows, progress=progress):
+    for given in slabs:
         following = first + given.shape[0]
         start, _ = view.slices(first, following, of=shown.shape[0])
         yield slab(view.undo(given.data), start, of=shown)

@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from tomosoup.core.config import ZYX
 from tomosoup.core.errors import InputError, first_line
 from tomosoup.core.files import written_aside
 from tomosoup.core.thresholds import apply_thresholds
@@ -73,8 +74,17 @@ class Checkpoint:
 
     @property
     def channels(self) -> tuple[Species | None, ...]:
-        """The species of each channel of the net's output; None is the background, first where it segments voxels."""
+        """The species of each channel of the net's output; None is the background, first where it segments voxels.
+
+        The displacements of a net that predicts centres, its last three channels, are not among them.
+        """
         return (None, *self.species) if self.segments_voxels else self.species
+
+    @property
+    def cell(self) -> ZYX:
+        """Voxels (z, y, x) that share one prediction of the net, where it predicts centres."""
+        with torch.device("meta"):
+            return build_net(self.architecture.given_weights(), classes=len(self.species)).cell
 
     def keep(self, picks: PicksBySpecies) -> dict[str, Picks]:
         """The picks that reach this checkpoint's `thresholds`; species without a threshold keep all."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 import lightning.pytorch as pl
@@ -11,6 +12,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 
+from tomosoup.core.config import ZYX
 from tomosoup.core.errors import InputError, counted
 from tomosoup.core.progress import Progress, no_progress
 from tomosoup.core.types import Species
@@ -40,18 +42,20 @@ def cosine_with_warmup(update: int, *, warmup: float, total: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(update, total) / total))
 
 
-def mixed_loss(net: nn.Module, windows: Tensor, targets: Tensor, *, recipe: LossOptions, mix: Mix | None) -> Tensor:
+def mixed_loss(
+    net: nn.Module, windows: Tensor, targets: Tensor, *, recipe: LossOptions, mix: Mix | None, cell: ZYX = (1, 1, 1)
+) -> Tensor:
     """The loss of `(b, 1, z, y, x)` windows and `(b, c, z, y, x)` targets; with `mix`, of windows mixed in pairs.
 
     The losses are mixed, not the targets: weight * loss against a window's own target + (1 - weight) * loss against
     its partner's (mixup, Zhang et al. 2018).
     """
+    loss = partial(training_loss, recipe=recipe, cell=cell)
     if mix is None:
-        return training_loss(net(windows), targets, recipe)
+        return loss(net(windows), targets)
     order = mix.order.to(windows.device)
     output = net(mix.weight * windows + (1 - mix.weight) * windows[order])
-    own, partners = training_loss(output, targets, recipe), training_loss(output, targets[order], recipe)
-    return mix.weight * own + (1 - mix.weight) * partners
+    return mix.weight * loss(output, targets) + (1 - mix.weight) * loss(output, targets[order])
 
 
 class Learner(pl.LightningModule):
@@ -93,7 +97,7 @@ class Learner(pl.LightningModule):
         windows, targets = batch
         random = generator(self.recipe.seed, self.current_epoch, index, self.global_rank, MIXUP)
         mix = draw_mixup(len(windows), self.recipe.augmentation, random=random)
-        loss = mixed_loss(self.net, windows, targets, recipe=self.recipe.loss, mix=mix)
+        loss = mixed_loss(self.net, windows, targets, recipe=self.recipe.loss, mix=mix, cell=self.net.cell)
         if not torch.isfinite(loss):
             raise InputError(
                 f"The loss became {float(loss)} after {counted(self.global_step, 'update')}: train with a lower "

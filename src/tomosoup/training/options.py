@@ -168,11 +168,9 @@ class TrainingRecipe(Recipe):
 
     @model_validator(mode="after")
     def _the_validation_is_for_the_net(self) -> Self:
-        if self.validation == ("yu4u" if self.segments_voxels else "soup"):
-            raise ValueError(
-                "`validation` must be picking or soup for segmentation models (unet3d), picking or yu4u for heatmap "
-                "models"
-            )
+        suiting = {"heatmaps": ("picking", "yu4u"), "labels": ("picking", "soup")}.get(self.net.predicts, ("picking",))
+        if self.validation not in suiting:
+            raise ValueError(f"`validation` must be {' or '.join(suiting)} for {MODELS[self.net.predicts]}")
         if self.best_of_kept == "dice" and self.validation != "soup":
             raise ValueError("`best_of_kept` can be dice with `validation=soup` alone: set that, or another measure")
         return self

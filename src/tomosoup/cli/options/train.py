@@ -27,8 +27,8 @@ class TrainCommand(Options):
     """Checkpoint to write (model.safetensors). The log and the state for --resume go to a folder beside it
     (model.training)."""
     recipe: RecipeName = "small"
-    """Settings of the training: a recipe of tomosoup (small, best, finetune, yu4u, yu4u-planes, tattaka, soup-tiny,
-    soup-medium, soup-big, soup-big-all) or a TOML file. Other options override its values."""
+    """Settings of the training: a recipe of tomosoup (small, best, finetune, yu4u, yu4u-planes, tattaka, centernet,
+    soup-tiny, soup-medium, soup-big, soup-big-all) or a TOML file. Other options override its values."""
     fold: Annotated[Seed, Typed("Input")] = 0
     """Run to hold out: 0 is the first annotated run by name, 1 the second, ..."""
     all_folds: Annotated[bool, Typed("Input")] = False

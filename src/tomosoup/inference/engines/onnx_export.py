@@ -18,10 +18,21 @@ from tomosoup.core.config import ZYX
 from tomosoup.inference.engines.choice import require
 from tomosoup.inference.engines.export_graph import export_graph
 from tomosoup.models.checkpoint import Checkpoint
+from tomosoup.models.nets.options import Predicts
 from tomosoup.models.nets.tomo_net import TomoNet
 
 INPUT, OUTPUT = "window", "output"
+<<<<<<< HEAD
 """Names in the file of the input `(b, 1, z, y, x)` and the output `(b, c, z, y, x)`, both float32."""
+=======
+"""What the file calls the net's input `(b, 1, z, y, x)` and output `(b, c, z, y, x)`, both float32."""
+CHANNELS: Mapping[Predicts, str] = {
+    "heatmaps": "heatmaps, one a species",
+    "labels": "logits, background first, then species",
+    "centres": "heatmaps, one a species, then the displacement (z, y, x) in voxels from each voxel to a centre",
+}
+"""What a net predicts -> what a file says of its channels."""
+>>>>>>> 14813b4 (A point detector like CenterNet: its head, its loss, its peaks)
 PREFIX = "tomosoup."
 """Prefix of tomosoup's keys in the metadata of the file."""
 LARGEST_FILE = 1_500_000_000
@@ -37,8 +48,7 @@ def export_checkpoint(checkpoint: Checkpoint, path: Path, *, window: ZYX | None 
     not accept.
     """
     window = window or checkpoint.windows.shape
-    channels = "logits, background first, then species" if checkpoint.segments_voxels else "heatmaps, one a species"
-    metadata = {**checkpoint.metadata(), "output": channels, "window": window}
+    metadata = {**checkpoint.metadata(), "output": CHANNELS[checkpoint.architecture.predicts], "window": window}
     return export_onnx(checkpoint.net(), path, window=window, metadata=metadata)
 
 

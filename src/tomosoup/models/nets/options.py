@@ -12,9 +12,14 @@ from pydantic import Discriminator, Tag, model_validator
 from tomosoup.core.config import Options
 
 Width = Annotated[int, Ge(1), Le(2**14)]
-Predicts = Literal["heatmaps", "labels"]
-"""What a net puts out: a heatmap a species, or logits of each voxel's species, background first."""
-MODELS: Mapping[Predicts, str] = {"heatmaps": "heatmap models", "labels": "segmentation models"}
+Predicts = Literal["heatmaps", "labels", "centres"]
+"""What a net puts out: a heatmap a species; logits of each voxel's species, background first; or a heatmap a species
+and three displacements from each voxel to a particle's centre."""
+MODELS: Mapping[Predicts, str] = {
+    "heatmaps": "heatmap models",
+    "labels": "segmentation models",
+    "centres": "centre models",
+}
 """What users call the models that predict this."""
 
 
@@ -55,8 +60,10 @@ class NetOptions(Options):
     decoder_widths: Annotated[tuple[Width, ...], MaxLen(16)] = (1024, 768, 256)
     """Channels of the decoder, lowest resolution first. shuffle_unet: a width an upsampling step, their number sets
     where it ends. pyramid_unet: the joint pyramid's branches, then each upsampling block up to full size."""
-    head: Literal["shuffle", "plain"] = "shuffle"
-    """How shuffle_unet comes from its coarse stride to full size: pixel shuffle, or further upsampling blocks."""
+    head: Literal["shuffle", "plain", "centres"] = "shuffle"
+    """How shuffle_unet comes from its coarse stride to full size: pixel shuffle, or further upsampling blocks. centres
+    stays coarse and predicts for each cell whether it holds a particle's centre, and where (as CenterNet; loss focal).
+    """
     depth_stride_limit: Annotated[int, Ge(1), Le(2**10)] = 16
     """The depth stride follows the in-plane stride up to here: a power of two."""
     depth_reduction: Literal["average", "convolution"] = "average"
@@ -76,7 +83,7 @@ class NetOptions(Options):
     @property
     def predicts(self) -> Predicts:
         """What the net puts out."""
-        return "heatmaps"
+        return "centres" if self.head == "centres" and self.name == "shuffle_unet" else "heatmaps"
 
     def given_weights(self) -> Self:
         """The net as it is built to be given weights: none are fetched for it."""

@@ -7,6 +7,7 @@ from typing import Any
 from einops import rearrange
 from torch import Tensor, nn
 
+from tomosoup.models.nets.blocks.centres import PRIOR, centre_maps
 from tomosoup.models.nets.blocks.convolution import ConvBlock, conv3x3x3, upsampled_conv
 from tomosoup.models.nets.blocks.slice_encoder import SliceEncoder
 from tomosoup.models.nets.options import NetOptions
@@ -60,6 +61,10 @@ class ShuffleUNet(TomoNet):
     upsampling, concatenation with the skip, two conv blocks. Head: 1x1x1 convolution and pixel shuffle from the stride
     where the decoder ends (4 in the published net), or, as the paper's first form, further steps without skips, each
     of half the width, up to full size. Section 2.3 of the 4th place's paper.
+
+    With the head `centres` each voxel of the decoder's last map is a cell, of which two 1x1x1 convolutions say how
+    likely it holds a centre of each species (through a sigmoid) and where it is: `(b, classes + 3, z, y, x)`
+    (`centre_maps`). CenterNet (Zhou et al., "Objects as Points", arXiv 1904.07850) without its boxes.
     """
 
     def __init__(self, recipe: NetOptions, *, classes: int) -> None:
@@ -80,6 +85,13 @@ class ShuffleUNet(TomoNet):
             out = max(classes, width // 2)
             self.steps.append(UpStep(width, out, factor=tuple(min(2, n) for n in stride)))
             width, stride = out, (max(1, stride[0] // 2), max(1, stride[1] // 2), max(1, stride[2] // 2))
+        self.offsets: nn.Module | None = None
+        if recipe.predicts == "centres":
+            self.cell = stride
+            self.head = heatmap_head(width, classes, small=recipe.small_head)
+            nn.init.constant_(self.head.bias, PRIOR)
+            self.offsets = heatmap_head(width, 3)
+            return
         self.shuffle = stride
         self.head = heatmap_head(width, classes * stride[0] * stride[1] * stride[2], small=recipe.small_head)
 
@@ -89,6 +101,8 @@ class ShuffleUNet(TomoNet):
         x = maps.pop()
         for step in self.steps:
             x = step(x, maps.pop() if maps else None)
+        if self.offsets is not None:
+            return centre_maps(self.head(x).sigmoid(), self.offsets(x), self.cell)
         dz, dy, dx = self.shuffle
         shuffled: Tensor = rearrange(
             self.head(x), "b (c dz dy dx) z y x -> b c (z dz) (y dy) (x dx)", dz=dz, dy=dy, dx=dx

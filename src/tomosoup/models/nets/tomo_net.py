@@ -21,6 +21,8 @@ class TomoNet(nn.Module):
     """What a window's sizes (z, y, x) are multiples of."""
     halo: int = 0
     """So many slices past each end of a window the net looks at."""
+    cell: ZYX = (1, 1, 1)
+    """Voxels (z, y, x) that share one prediction, where the net predicts centres."""
 
     def check(self, shape: Sequence[int], *, halo: int = 0) -> None:
         """Raises `InputError` unless the net takes windows of this `shape`: `(b, 1, z + 2 halo, y, x)`."""

@@ -10,10 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tomosoup.core.config import ZYX
 from tomosoup.core.progress import Progress, part
 from tomosoup.core.types import PicksBySpecies, Species, Volume
 from tomosoup.inference.engines.torch_engine import plain_engine
 from tomosoup.inference.options.picking import PeakOptions
+from tomosoup.inference.readout.centres import centres_to_heatmap
 from tomosoup.inference.readout.noise_scaling import mean_signal_levels
 from tomosoup.inference.readout.peaks import find_peaks
 from tomosoup.inference.readout.read_out import segmentation_picks
@@ -77,24 +79,27 @@ def as_picked(
 ) -> Validated:
     """The whole tomogram, predicted and picked by the recipe's windows and peaks; the loss of the blended output."""
     output = predict_heatmap(net, held_out.volume, plan=recipe.windows, progress=progress)
+    loss = tile_loss(output, held_out, species, recipe, net.cell)
     if recipe.segments_voxels:
         picks = segmentation_picks(probabilities(output), species, segmentation=recipe.segmentation, peaks=recipe.peaks)
-    else:
-        picks = find_peaks(output, species, peaks=recipe.peaks)
-    return Validated(picks, tile_loss(output, held_out, species, recipe))
+        return Validated(picks, loss)
+    heatmap = centres_to_heatmap(output, cell=net.cell) if recipe.net.predicts == "centres" else output
+    return Validated(find_peaks(heatmap, species, peaks=recipe.peaks), loss)
 
 
-def tile_loss(output: Volume, example: Example, species: Sequence[Species], recipe: TrainingRecipe) -> float:
-    """The mean loss of a net's output `(c, z, y, x)` for an example, over tiles that cover it.
+def tile_loss(
+    output: Volume, example: Example, species: Sequence[Species], recipe: TrainingRecipe, cell: ZYX = (1, 1, 1)
+) -> float:
+    """The mean loss of a net's output `(c, z, y, x)` for an example, over tiles that cover it; `cell` is the net's.
 
     A tile is a crop, cut down to the output's size.
     """
     tile = [min(w, n) for w, n in zip(recipe.crop, output.shape, strict=True)]
     regions = half_overlapping(output.shape, tile, overlap=False)
-    losses = [
-        float(training_loss(cut(output.data, r)[None], target_of(example, r, species, recipe)[None], recipe.loss))
-        for r in regions
-    ]
+    losses = []
+    for region in regions:
+        target = target_of(example, region, species, recipe)[None]
+        losses.append(float(training_loss(cut(output.data, region)[None], target, recipe.loss, cell=cell)))
     return sum(losses) / len(losses)
 
 

@@ -10,17 +10,21 @@ from annotated_types import Ge, Gt, Le, Lt
 from tomosoup.core.config import Options, Share
 from tomosoup.models.nets.options import Predicts
 
-LOSSES: Mapping[Predicts, tuple[str, ...]] = {"heatmaps": ("weighted", "balanced"), "labels": ("dice",)}
+LOSSES: Mapping[Predicts, tuple[str, ...]] = {
+    "heatmaps": ("weighted", "balanced"),
+    "labels": ("dice",),
+    "centres": ("focal",),
+}
 """What a net predicts -> the losses for it, the usual one first."""
 
 
 class LossOptions(Options):
     """The loss: how far the prediction p is from the target g."""
 
-    name: Literal["weighted", "balanced", "dice"] = "weighted"
+    name: Literal["weighted", "balanced", "dice", "focal"] = "weighted"
     """weighted: the mean of (p - g)² (g + floor), yu4u's. balanced: the mean over particles (weights g) plus the mean
     over the background (weights 1 - g), tattaka's. dice: Dice and cross-entropy, of the 8th place, for segmentation
-    models."""
+    models. focal: CenterNet's focal loss and L1 of the offsets, for `net.head` centres."""
     floor: Annotated[float, Ge(0)] = 0.1
     """Weight of an empty voxel in the weighted loss."""
     positive_from: Annotated[float, Gt(0), Lt(1)] | None = None
