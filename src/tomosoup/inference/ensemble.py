@@ -140,14 +140,10 @@ def system_slabs(
 def view_slabs(
     shown: Slices, model: Checkpoint, view: View, *, plan: PickingPlan, nets: Nets, progress: Progress
 ) -> Iterator[Volume]:
-<<<<<<< HEAD
-    """The raw output of a model for a view of a normalised source, transformed back, slab by slab."""
-=======
-    """What a model's net makes of a normalised source as seen in a view: its raw output, turned back, slab by slab.
+    """The raw output of a model for a view of a normalised source, transformed back, slab by slab.
 
     Predicted centres are read from the whole map and become heatmaps.
     """
->>>>>>> 14813b4 (A point detector like CenterNet: its head, its loss, its peaks)
     seen = Viewed(shown, view)
     engine, windows = nets.ready(model, plan.windows(model.windows), seen)
     slabs = heatmap_slabs(engine, seen, plan=windows, progress=progress)

@@ -22,17 +22,13 @@ from tomosoup.models.nets.options import Predicts
 from tomosoup.models.nets.tomo_net import TomoNet
 
 INPUT, OUTPUT = "window", "output"
-<<<<<<< HEAD
 """Names in the file of the input `(b, 1, z, y, x)` and the output `(b, c, z, y, x)`, both float32."""
-=======
-"""What the file calls the net's input `(b, 1, z, y, x)` and output `(b, c, z, y, x)`, both float32."""
 CHANNELS: Mapping[Predicts, str] = {
     "heatmaps": "heatmaps, one a species",
     "labels": "logits, background first, then species",
     "centres": "heatmaps, one a species, then the displacement (z, y, x) in voxels from each voxel to a centre",
 }
 """What a net predicts -> what a file says of its channels."""
->>>>>>> 14813b4 (A point detector like CenterNet: its head, its loss, its peaks)
 PREFIX = "tomosoup."
 """Prefix of tomosoup's keys in the metadata of the file."""
 LARGEST_FILE = 1_500_000_000
