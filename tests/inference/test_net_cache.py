@@ -28,7 +28,7 @@ def test_a_net_is_made_ready_once_for_all_runs_and_again_for_another(
     told: list[str] = []
     pick_project(open_project(project_folder), [checkpoint], nets=Nets(log=told.append))
     assert len(built) == 1
-    assert told == [f"Engine: torch {torch.__version__} on cpu, fp32, 1 threads"]
+    assert told == [f"Engine: torch {torch.__version__} on cpu, fp32, 1 thread"]
     volume = Volume(torch.randn(16, 64, 64), 10.0)
     nets = Nets()
     plan = WindowPlan(shape=(16, 96, 96), stride=(16, 96, 96), border="inside")
