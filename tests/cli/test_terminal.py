@@ -42,6 +42,10 @@ def said(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[str, str]]:
     return run
 
 
+SCREEN_AND_A_HALF = 75
+"""Lines."""
+
+
 @pytest.fixture
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
@@ -157,6 +161,7 @@ def test_help_fits_eighty_columns(command: str, asked: str, capsys: pytest.Captu
     main([command, asked] if command else ["--help"])
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if len(line) > 80] == []
+    assert asked == "--help-all" or len(lines) <= SCREEN_AND_A_HALF
     assert not command or any("--json" in line for line in lines)
 
 
@@ -217,6 +222,15 @@ def test_no_colours_where_none_are_wanted_and_nothing_moves_where_nothing_can(ta
     dumb = on_a_terminal(*tables, TERM="dumb")
     assert "\x1b" not in dumb
     assert "weighted" in dumb
+
+
+def test_help_says_whose_defaults_it_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["train", "--recipe", "best", "--help"])
+    assert "Defaults come from the recipe best." in " ".join(capsys.readouterr().out.split())
+    main(["pick", "--help"])
+    assert "Defaults come from" not in capsys.readouterr().out  # no option shown is one of the plan's
+    main(["pick", "--plan", "soup", "--help-all"])
+    assert "Defaults come from the plan soup." in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -54,10 +54,11 @@ def command_help(
     others = [option for option in options if option.group is None]
     if all_:
         parts += [section(title, found, model, chosen) for title, found in by_section(others)]
-    if recipe:
+    shown = options if all_ else [option for group in main.values() for option in group]
+    if recipe and any(option.path[0] in values for option in shown):
         what = "plan" if "picking" in values else "recipe"
-        others_of = f"For those of another {what}: `tomosoup {name} --{what} NAME --help`."
-        parts.append(paragraph(f"These defaults are those of the {what} {recipe}. {others_of}"))
+        another = f"For those of another: `tomosoup {name} --{what} NAME --help{'-all' if all_ else ''}`."
+        parts.append(paragraph(f"Defaults come from the {what} {recipe}. {another}"))
     if example := getattr(model, "EXAMPLE", ""):
         parts.append(f"Example:\n  {example}")
     if others and not all_:
