@@ -29,8 +29,8 @@ from tomosoup.data.truth import read_truth
 from tomosoup.inference.jobs.job import PickingOptions, begin_job
 from tomosoup.inference.jobs.run_picker import RunPicker
 from tomosoup.inference.pick import pick_project
+from tomosoup.models.adapt import named_for
 from tomosoup.models.checkpoint import Checkpoint, load
-from tomosoup.models.rename import named_for
 from tomosoup.training.supervision.crops import read_examples
 
 ANY = DataOptions()

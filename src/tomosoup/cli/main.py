@@ -21,6 +21,7 @@ from tomosoup.cli.options.output import Voice
 from tomosoup.cli.options.pick import PickCommand
 from tomosoup.cli.options.report import ReportCommand
 from tomosoup.cli.options.score import ScoreCommand
+from tomosoup.cli.options.second_stage import SecondStageCommand
 from tomosoup.cli.options.simulate import SimulateCommand
 from tomosoup.cli.options.soup import SoupCommand
 from tomosoup.cli.options.threshold import ThresholdCommand
@@ -40,6 +41,7 @@ COMMANDS: dict[str, tuple[type[Any], str]] = {
     "train": (TrainCommand, "train:train_command"),
     "soup": (SoupCommand, "soup:soup_command"),
     "tune": (TuneCommand, "tune:tune_command"),
+    "second-stage": (SecondStageCommand, "second_stage:second_stage_command"),
     "pick": (PickCommand, "pick:pick_command"),
     "threshold": (ThresholdCommand, "pick:threshold_command"),
     "score": (ScoreCommand, "score:score_command"),

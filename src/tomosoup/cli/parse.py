@@ -13,6 +13,7 @@ from tomosoup.cli.arguments.messages import as_options
 from tomosoup.cli.arguments.words import BadOption, by_todays_names, in_order, split
 from tomosoup.cli.options.output import Voice
 from tomosoup.cli.options.pick import PickCommand
+from tomosoup.cli.options.second_stage import SecondStageCommand
 from tomosoup.cli.options.simulate import SimulateCommand
 from tomosoup.cli.options.soup import SoupCommand
 from tomosoup.cli.options.train import TrainCommand
@@ -31,6 +32,7 @@ RECIPES: dict[Any, tuple[str, str, type[Recipe]]] = {
     PickCommand: ("plan", "picking", PickingPlan),
     TuneCommand: ("plan", "picking", PickingPlan),
     SoupCommand: ("plan", "picking", PickingPlan),
+    SecondStageCommand: ("plan", "picking", PickingPlan),
 }
 """Commands with a --recipe or --plan: that option, and the field that it fills."""
 FINE_TUNING = "finetune"

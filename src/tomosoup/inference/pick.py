@@ -1,7 +1,7 @@
 """Picks of a tomogram, picks of a project.
 
 read -> resample -> normalise -> windows -> engine -> blend -> mean over views and models
-     -> peaks or watershed -> noise correction -> picks (Å)
+     -> peaks or watershed -> noise correction -> second stage -> picks (Å)
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from tomosoup.core.types import Picks, PicksBySpecies, Slices, Volume
 from tomosoup.data.options import DataOptions
 from tomosoup.data.project import Project
 from tomosoup.data.tomogram import chosen_runs, select_tomogram
+from tomosoup.inference.engines.choice import best_device
 from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.ensemble import (
     AS_TRAINED,
@@ -28,10 +29,12 @@ from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.inference.readout.noise_scaling import noise_corrected
 from tomosoup.inference.readout.read_out import read_out
+from tomosoup.inference.readout.second_stage import chosen_second_stage, rescored
 from tomosoup.inference.readout.template_check import Maps, check_with_templates, read_maps
 from tomosoup.inference.sliding_window import at_voxel_size, checked
+from tomosoup.models.adapt import named_for
 from tomosoup.models.checkpoint import Checkpoint
-from tomosoup.models.rename import named_for
+from tomosoup.models.second_stage import SecondStage
 
 
 def pick(
@@ -67,19 +70,32 @@ def pick(
         InputError: For a volume that is not 3D, holds NaN or is constant, and for checkpoints that cannot be combined.
     """
     models = [checkpoints] if isinstance(checkpoints, Checkpoint) else list(checkpoints)
-    return pick_with(Nets(inference), volume, models, plan=plan, progress=progress)
+    second = chosen_second_stage(plan)
+    return pick_with(Nets(inference), volume, models, plan=plan, second=second, progress=progress)
 
 
 def pick_with(
-    nets: Nets, volume: Slices, models: Sequence[Checkpoint], *, plan: PickingPlan, progress: Progress = no_progress
+    nets: Nets,
+    volume: Slices,
+    models: Sequence[Checkpoint],
+    *,
+    plan: PickingPlan,
+    second: SecondStage | None = None,
+    progress: Progress = no_progress,
 ) -> dict[str, Picks]:
-    """`pick` with nets that stay in memory from one volume to the next."""
+    """`pick` with nets that stay in memory from one volume to the next.
+
+    `second` is the plan's second stage (`chosen_second_stage`).
+    """
     systems = by_system(models, plan)
     source = at_voxel_size(checked(volume), models, log=nets.log_once)
     slabs = ensemble_slabs(source, systems, plan=plan, nets=nets, progress=progress)
     segments_voxels = all(system.segments_voxels for system in systems)
     picks = read_out(slabs, source, all_species(models), segments_voxels=segments_voxels, plan=plan)
-    return noise_corrected(picks, mean_model_signal_levels(models), power=plan.noise_correction)
+    picks = noise_corrected(picks, mean_model_signal_levels(models), power=plan.noise_correction)
+    if second is None:
+        return picks
+    return rescored(picks, volume, second, device=best_device(nets.inference.device), progress=progress)
 
 
 def pick_project(
@@ -101,7 +117,8 @@ def pick_project(
         project: From `open_project`.
         checkpoints: One checkpoint, or several whose maps are averaged.
         data: The runs, and the tomogram of each.
-        thresholds: Lowest score of a pick, by species; by default those of the checkpoints.
+        thresholds: Lowest score of a pick, by species; by default those of the plan's second stage or of the
+            checkpoints.
         plan: Windows, views and how maps become picks.
         nets: Nets of an earlier call, to reuse.
         progress: Called as work advances.
@@ -112,14 +129,15 @@ def pick_project(
     """
     models = [checkpoints] if isinstance(checkpoints, Checkpoint) else list(checkpoints)
     models = named_for(project, models)
-    used = all_thresholds(models) if thresholds is None else thresholds
+    second = chosen_second_stage(plan, project)
+    used = thresholds if thresholds is not None else second.thresholds if second else all_thresholds(models)
     tomograms = [select_tomogram(project, run, data) for run in chosen_runs(project, data)]
     maps = chosen_maps(plan, models)
     nets, kept = nets or Nets(), {}
     for i, tomogram in enumerate(tomograms):
         own = part(progress, i, len(tomograms), what=f"Picking {tomogram.run}")
         try:
-            candidates = pick_with(nets, tomogram, models, plan=plan, progress=own)
+            candidates = pick_with(nets, tomogram, models, plan=plan, second=second, progress=own)
             kept[tomogram.run] = chosen(candidates, tomogram, models, thresholds=used, plan=plan, maps=maps)
         except InputError as error:
             raise InputError(f"Run {tomogram.run}: {error}") from error

@@ -1,19 +1,23 @@
-"""Weights for other species than they were trained on, to start fine-tuning from."""
+"""Checkpoints for other species: under a project's names, or to start fine-tuning from."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Species
+from tomosoup.data.project import CopickProject, Project
 from tomosoup.models.checkpoint import Checkpoint, shapes_of
 from tomosoup.models.nets.build import build_net
 from tomosoup.models.nets.options import Architecture
+from tomosoup.models.second_stage import SecondStage
+
+T = TypeVar("T")
 
 
 def for_species(start: Checkpoint, species: Sequence[Species]) -> Checkpoint:
@@ -65,3 +69,43 @@ def _rows(shape: Sequence[int], axes: Sequence[int], chosen: Sequence[int], *, c
     for axis in axes:
         along[axis] = along[axis].reshape(classes, -1)[list(chosen)].flatten()
     return torch.meshgrid(*along, indexing="ij")
+
+
+def named_for(project: Project, models: Sequence[Checkpoint]) -> list[Checkpoint]:
+    """The models with the project's names for their species, where it is a copick project that knows them.
+
+    Raises `InputError` where a name could mean two of the project's species.
+    """
+    if not isinstance(project, CopickProject):
+        return list(models)
+    return [renamed(model, project.names_of(s.name for s in model.species)) for model in models]
+
+
+def second_stage_for(project: Project, second: SecondStage) -> SecondStage:
+    """The second stage with the project's names for its species, as `named_for` names models."""
+    if not isinstance(project, CopickProject):
+        return second
+    names = project.names_of(s.name for s in second.species)
+    return replace(
+        second,
+        species=tuple(replace(s, name=names[s.name]) for s in second.species),
+        thresholds=_under(names, second.thresholds),
+        averaging_thresholds=_under(names, second.averaging_thresholds),
+    )
+
+
+def renamed(model: Checkpoint, names: Mapping[str, str]) -> Checkpoint:
+    """The checkpoint with other names for its species; radii, weights and channels are the same."""
+    return replace(
+        model,
+        species=tuple(replace(s, name=names[s.name]) for s in model.species),
+        thresholds=_under(names, model.thresholds),
+        mixed_thresholds=_under(names, model.mixed_thresholds),
+        averaging_thresholds=_under(names, model.averaging_thresholds),
+        calibration=_under(names, model.calibration),
+        signal_levels=_under(names, model.signal_levels),
+    )
+
+
+def _under(names: Mapping[str, str], values: Mapping[str, T]) -> dict[str, T]:
+    return {names.get(name, name): value for name, value in values.items()}

@@ -33,8 +33,8 @@ from tomosoup.inference.ensemble import averaging_thresholds
 from tomosoup.inference.jobs.dask_cluster import on_cluster, sbatch_script
 from tomosoup.inference.jobs.job import Job, PickingOptions, begin_job, share
 from tomosoup.inference.jobs.run_picker import Workers, in_this_process, pick_runs
+from tomosoup.models.adapt import named_for
 from tomosoup.models.checkpoint import load
-from tomosoup.models.rename import named_for
 
 
 def pick_command(options: PickCommand) -> Outcome:
@@ -101,11 +101,13 @@ FAVOURS_RECALL = (
 
 
 def chosen_thresholds(options: PickCommand | ThresholdCommand, project: Project) -> Thresholds:
-    """The thresholds that were given, over those that the models have for averaging, if picks are for that."""
+    """The thresholds that were given, over those for averaging, if picks are for that: the second stage's or the models'."""
     given = Thresholds.read(options.threshold)
     if options.purpose == "recall" or given.default is not None:
         return given
-    averaging = averaging_thresholds(named_for(project, [load(path) for path in options.model]))
+    second = chosen_second_stage(options.picking, project) if isinstance(options, PickCommand) else None
+    models = named_for(project, [load(path) for path in options.model])
+    averaging = second.averaging_thresholds if second else averaging_thresholds(models)
     return Thresholds(by_species={**averaging, **given.by_species})
 
 

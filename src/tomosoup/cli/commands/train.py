@@ -15,9 +15,9 @@ from tomosoup.core.errors import counted
 from tomosoup.core.progress import no_log, no_progress
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.project import Project, assumed_species, open_project
+from tomosoup.models.adapt import named_for
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.history import last_training, runs_seen
-from tomosoup.models.rename import named_for
 from tomosoup.training.options import Execution
 from tomosoup.training.run.folds import (
     FoldPlan,

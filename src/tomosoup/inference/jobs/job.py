@@ -18,10 +18,12 @@ from tomosoup.inference.ensemble import AS_TRAINED, all_species, all_thresholds,
 from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.inference.pick import chosen_maps
+from tomosoup.inference.readout.second_stage import chosen_second_stage
 from tomosoup.inference.readout.template_check import fingerprints
 from tomosoup.inference.tiling.symmetries import chosen_views
+from tomosoup.models.adapt import named_for
 from tomosoup.models.checkpoint import Checkpoint, load
-from tomosoup.models.rename import named_for
+from tomosoup.models.second_stage import SecondStage
 from tomosoup.models.shipped import checkpoint_file
 
 
@@ -77,14 +79,15 @@ def begin_job(
     by_system(checkpoints, options.plan)
     species = all_species(checkpoints)
     names = tuple(s.name for s in species)
-    used = thresholds.over(all_thresholds(checkpoints), names)
+    second = chosen_second_stage(options.plan, opened)
+    used = thresholds.over(second.thresholds if second else all_thresholds(checkpoints), names)
     store = pick_store(
         opened,
         runs,
         species,
         session=session,
         outputs=outputs,
-        settings=settings_of(checkpoints, used, options),
+        settings=settings_of(checkpoints, used, options, second),
         read_settings=by_todays_names,
         overwrite=overwrite,
     )
@@ -92,7 +95,12 @@ def begin_job(
     return Job(project.absolute(), paths, store, names, used, options)
 
 
-def settings_of(models: Sequence[Checkpoint], thresholds: Mapping[str, float], options: PickingOptions) -> Settings:
+def settings_of(
+    models: Sequence[Checkpoint],
+    thresholds: Mapping[str, float],
+    options: PickingOptions,
+    second: SecondStage | None = None,
+) -> Settings:
     """All settings that change picks, in JSON's types.
 
     Engines and devices are left out: their effect is much smaller than the difference between particle and background.
@@ -104,6 +112,7 @@ def settings_of(models: Sequence[Checkpoint], thresholds: Mapping[str, float], o
         "thresholds": dict(thresholds),
         "precision": options.inference.precision,
         "maps": fingerprints(chosen_maps(options.plan, models)),
+        **({"second_stage": second.fingerprint()} if second else {}),
     }
 
 
@@ -118,7 +127,7 @@ def by_todays_names(settings: Settings) -> Settings:
 
 
 def _plan_settings(plan: PickingPlan) -> dict[str, Any]:
-    return plan.model_dump(mode="json", exclude={"templates": {"folder"}})
+    return plan.model_dump(mode="json", exclude={"templates": {"folder"}, "second_stage": True})
 
 
 def _data_settings(data: DataOptions) -> dict[str, Any]:

@@ -20,10 +20,12 @@ from tomosoup.data.tomogram import Tomogram, select_tomogram
 from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.jobs.job import Job
 from tomosoup.inference.pick import chosen, chosen_maps, pick_with
+from tomosoup.inference.readout.second_stage import chosen_second_stage
 from tomosoup.inference.readout.template_check import Maps
 from tomosoup.inference.sliding_window import ahead
+from tomosoup.models.adapt import named_for
 from tomosoup.models.checkpoint import Checkpoint, load
-from tomosoup.models.rename import named_for
+from tomosoup.models.second_stage import SecondStage
 
 READ_AHEAD = 2**27
 """Voxels of a tomogram that is read whole while the one before is picked: larger ones are read during picking."""
@@ -74,6 +76,11 @@ class RunPicker:
         """The density maps of the template check; empty without one."""
         return chosen_maps(self.job.options.plan, self.models)
 
+    @cached_property
+    def second(self) -> SecondStage | None:
+        """The second stage, where the plan has one."""
+        return chosen_second_stage(self.job.options.plan, self.project)
+
     def open(self, run: str) -> Tomogram | RunOutcome:
         """The run's tomogram, in memory unless it is very large; or why it cannot be opened."""
         try:
@@ -88,7 +95,7 @@ class RunPicker:
             return tomogram
         run, store, plan, began = tomogram.run, self.job.store, self.job.options.plan, time.monotonic()
         try:
-            candidates = pick_with(self.nets, tomogram, self.models, plan=plan, progress=progress)
+            candidates = pick_with(self.nets, tomogram, self.models, plan=plan, second=self.second, progress=progress)
             thresholds = self.job.thresholds
             picks = chosen(candidates, tomogram, self.models, thresholds=thresholds, plan=plan, maps=self.maps)
             counts = {name: len(found) for name, found in picks.items()}

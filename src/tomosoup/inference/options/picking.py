@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
+from pydantic import AfterValidator
 
-from tomosoup.core.config import ZYX, Count, Options, Recipe, Share
+from tomosoup.core.config import ZYX, Count, Options, Recipe, Share, Typed
 from tomosoup.inference.options.templates import TemplateOptions
 from tomosoup.models.window_plan import Weighting, WindowPlan
 
@@ -102,6 +104,9 @@ class PickingPlan(Recipe):
     this power of the ratio, which raises them (also above 1). 0 leaves scores as they are."""
     templates: TemplateOptions = TemplateOptions()
     """How density maps decide between two species picked at one position."""
+    second_stage: Annotated[Path, AfterValidator(Path.absolute), Typed(file="input")] | None = None
+    """A classifier that `tomosoup second-stage` made: each score is multiplied by the probability of its species, and
+    the thresholds are the classifier's."""
     model_weights: tuple[Annotated[float, Gt(0)], ...] = ()
     """Weight of each checkpoint in the average of several; by default equal."""
 

@@ -11,8 +11,8 @@ from tomosoup.data.project import CopickProject, Project, where_species_are_list
 from tomosoup.data.volumes.resampling import FAR, WRONG
 from tomosoup.data.volumes.voxel_size import same_voxel_size
 from tomosoup.inference.sliding_window import SCALES
+from tomosoup.models.adapt import named_for
 from tomosoup.models.checkpoint import Checkpoint
-from tomosoup.models.rename import named_for
 from tomosoup.review.check.findings import Finding
 from tomosoup.review.check.sampling import Survey
 

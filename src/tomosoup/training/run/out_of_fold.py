@@ -57,6 +57,8 @@ def out_of_fold(
     Raises `InputError` for a checkpoint whose history names no held-out run, for a held-out run that the project lacks
     or has no truth of, for voxel sizes that disagree, and for an unknown view.
     """
+    if plan.second_stage:
+        raise InputError("A second stage brings its own thresholds: leave `second_stage` to `tomosoup pick`.")
     if plan.model_weights:
         raise InputError("Models are tuned with equal weights: leave `model_weights` to `tomosoup pick`.")
     groups = by_held_out_run(checkpoints, data.runs)

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from tomosoup.models.adapt import renamed
 from tomosoup.models.checkpoint import Checkpoint
-from tomosoup.models.rename import renamed
 from tomosoup.scoring.calibration import Calibration
 
 

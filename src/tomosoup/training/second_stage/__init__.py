@@ -1,0 +1,1 @@
+"""The making of second stages: classifiers of the candidates that other models find."""
