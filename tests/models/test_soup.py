@@ -17,7 +17,7 @@ from tomosoup.models.nets.build import build_net
 from tomosoup.models.nets.options import NetOptions, UNet3dOptions
 from tomosoup.models.soup import greedy_soup, soup
 from tomosoup.models.window_plan import WindowPlan
-from tomosoup.training.batch_norm import has_batch_norm, training_crops, with_statistics
+from tomosoup.training.run.batch_norm import has_batch_norm, training_crops, with_statistics
 from tomosoup.training.supervision.crops import Crops, normalised, read_examples
 
 SMALL = UNet3dOptions(channels=(4, 6), strides=(2,), residual_units=1, dropout=0.1)

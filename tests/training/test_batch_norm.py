@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from tomosoup.training.batch_norm import estimate_norms, has_batch_norm
+from tomosoup.training.run.batch_norm import estimate_norms, has_batch_norm
 
 
 class Shown(Dataset[tuple[Tensor, Tensor]]):

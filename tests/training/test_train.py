@@ -30,9 +30,9 @@ from tomosoup.inference.sliding_window import predict_heatmap
 from tomosoup.models.checkpoint import load
 from tomosoup.models.history import read_history
 from tomosoup.models.nets.build import build_net
-from tomosoup.training.batch_norm import estimate_norms
 from tomosoup.training.learner import cosine_with_warmup, mixed_loss
 from tomosoup.training.options import AugmentationOptions, Execution, LossOptions, TrainingRecipe
+from tomosoup.training.run.batch_norm import estimate_norms
 from tomosoup.training.run.folds import FoldPlan, check_finished, plan_folds
 from tomosoup.training.run.lightning_adapter import ShuffledByEpoch
 from tomosoup.training.supervision.augmentation import Mix

@@ -18,8 +18,8 @@ from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.history import last_training, runs_seen
 from tomosoup.models.soup import greedy_soup, soup
 from tomosoup.scoring.thresholds import best_thresholds
-from tomosoup.training.batch_norm import with_statistics
 from tomosoup.training.options import TrainingRecipe
+from tomosoup.training.run.batch_norm import with_statistics
 from tomosoup.training.run.best_epochs import kept_checkpoints
 from tomosoup.training.run.out_of_fold import out_of_fold
 from tomosoup.training.supervision.crops import Crops, normalised, read_examples

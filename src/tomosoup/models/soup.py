@@ -20,7 +20,7 @@ def soup(checkpoints: Sequence[Checkpoint], *, weights: Sequence[float] | None =
     The 8th place made one net of its folds so. The order of the checkpoints makes no difference. Thresholds and signal
     levels are averaged, too, where all checkpoints have them; windows are the first one's. Calibrations, and thresholds
     on their scale, are left out. Averaged statistics of batch norms are not those of the averaged net:
-    `training.batch_norm.with_statistics` estimates them.
+    `training.run.batch_norm.with_statistics` estimates them.
 
     Args:
         weights: Of each checkpoint in the mean, positive; by default all are equal.

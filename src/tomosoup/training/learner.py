@@ -17,8 +17,8 @@ from tomosoup.core.errors import InputError, counted
 from tomosoup.core.progress import Progress, no_progress
 from tomosoup.core.types import Species
 from tomosoup.models.nets.build import build_net
-from tomosoup.training.batch_norm import estimate_norms
 from tomosoup.training.options import TrainingRecipe
+from tomosoup.training.run.batch_norm import estimate_norms
 from tomosoup.training.run.resume import moved, refuse_another
 from tomosoup.training.run.validation import validate
 from tomosoup.training.supervision.augmentation import Mix, draw_mixup

@@ -22,7 +22,7 @@ from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.history import Souped, last_training, runs_seen
 from tomosoup.models.soup import greedy_soup, mismatches, soup
 from tomosoup.scoring.thresholds import Pairs, best_thresholds, steady_thresholds
-from tomosoup.training.batch_norm import has_batch_norm, training_crops, with_statistics
+from tomosoup.training.run.batch_norm import has_batch_norm, training_crops, with_statistics
 from tomosoup.training.run.best_epochs import kept_checkpoints
 from tomosoup.training.supervision.crops import Crops
 

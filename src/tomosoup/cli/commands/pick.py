@@ -33,6 +33,7 @@ from tomosoup.inference.ensemble import averaging_thresholds
 from tomosoup.inference.jobs.dask_cluster import on_cluster, sbatch_script
 from tomosoup.inference.jobs.job import Job, PickingOptions, begin_job, share
 from tomosoup.inference.jobs.run_picker import Workers, in_this_process, pick_runs
+from tomosoup.inference.readout.second_stage import chosen_second_stage
 from tomosoup.models.adapt import named_for
 from tomosoup.models.checkpoint import load
 
@@ -101,7 +102,7 @@ FAVOURS_RECALL = (
 
 
 def chosen_thresholds(options: PickCommand | ThresholdCommand, project: Project) -> Thresholds:
-    """The thresholds that were given, over those for averaging, if picks are for that: the second stage's or the models'."""
+    """The thresholds that were given, over those for averaging (of second stage or models), if picks are for that."""
     given = Thresholds.read(options.threshold)
     if options.purpose == "recall" or given.default is not None:
         return given

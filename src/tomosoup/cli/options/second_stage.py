@@ -16,8 +16,8 @@ from tomosoup.training.second_stage.options import SecondStageOptions
 
 
 class SecondStageCommand(Options):
-    """Train a second stage: a small classifier that looks again at the picks of other models. Use it with `tomosoup pick
-    --second-stage`."""
+    """Train a second stage: a small classifier that looks again at the picks of other models. `tomosoup pick
+    --second-stage` uses it."""
 
     EXAMPLE: ClassVar = "tomosoup second-stage my-data --model model-fold*.safetensors -o second.safetensors"
 

@@ -52,7 +52,7 @@ def picked_runs(
 ) -> list[PickedRun]:
     """The annotated runs that some model did not train on, picked by these models.
 
-    Models of `--all-folds` so pick the run that each held out; a model of other tomograms picks every run. Raises
+    Models of all folds so pick the run that each held out; a model of other tomograms picks every run. Raises
     `InputError` where fewer than two runs are left.
     """
     truths = read_truths(project, data)

@@ -76,8 +76,8 @@ def train_second_stage(
     runs = picked_runs(project, models, data=data, plan=plan, nets=nets, progress=first)
     if not 0 <= fold < len(runs):
         raise InputError(
-            f"Fold {fold} does not exist: the first stage picked {counted(len(runs), 'run')}; expected a fold from 0 to "
-            f"{len(runs) - 1}."
+            f"Fold {fold} does not exist: the first stage picked {counted(len(runs), 'run')}; expected a fold from 0 "
+            f"to {len(runs) - 1}."
         )
     held_out = runs.pop(fold)
     net = fit(runs, species, options, device=device, progress=second)
