@@ -42,14 +42,18 @@ def test_scripts_and_tests_named_in_the_docs_are_there(page: Path) -> None:
     for name in re.findall(r"python -m ((?:runs|benchmarks)[.\w]*)", page.read_text()):
         script = ROOT / name.replace(".", "/")
         assert script.with_suffix(".py").is_file() or (script / "__main__.py").is_file(), name
-    tests = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
-    assert set(re.findall(r"`(test_\w+)`", page.read_text())) <= tests
+    modules = [*(ROOT / "tests").rglob("test_*.py")]
+    functions = {
+        name for path in modules for name in re.findall(r"^def (test_\w+)", path.read_text(), flags=re.MULTILINE)
+    }
+    named = set(re.findall(r"`(test_\w+)`", page.read_text()))
+    assert named <= functions | {path.stem for path in modules}, named
 
 
 def test_pages_lie_in_the_rooms_of_the_code_at_most_nine_a_level() -> None:
     docs = ROOT / "docs"
     assert {path.name for path in docs.iterdir() if path.is_dir()} <= ROOMS
-    assert {path.name for path in docs.glob("*.*")} == {"index.md", "numbers.md", "references.md"}
+    assert {path.name for path in docs.glob("*.*")} == {"index.md", "numbers.md", "references.md", "fidelity.md"}
     assert {room: count for room in ROOMS if (count := len([*(docs / room).glob("*.md")])) > 9} == {}
 
 
