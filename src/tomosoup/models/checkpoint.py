@@ -50,7 +50,7 @@ class Checkpoint:
     architecture: Architecture
     species: tuple[Species, ...]
     voxel_size: float
-    """Å a voxel of the tomograms it was trained on."""
+    """Voxel size (Å) of the tomograms that it was trained on."""
     windows: WindowPlan
     normalisation: Normalisation = field(default_factory=Normalisation)
     """What was done to grey values before the net saw them."""
@@ -93,7 +93,7 @@ class Checkpoint:
     def net(self) -> TomoNet:
         """The net in eval mode: `(b, 1, z, y, x)` -> `(b, c, z, y, x)`, its raw output, by `channels`.
 
-        That is a heatmap a species or, where it `segments_voxels`, logits with the background first.
+        This is one heatmap per species or, if it `segments_voxels`, logits with the background first.
 
         Raises `InputError` where weights and net do not fit each other.
         """

@@ -40,7 +40,7 @@ def run_layers(
 ) -> list[LayerData]:
     """The layers of a run: the volume, candidates, other pick sets and, on top, the picks to correct.
 
-    Pick sets have a layer a species. Every species has a layer of picks to correct, even if it is empty, so that
+    Pick sets have one layer per species. Every species has a layer of picks to correct, even if it is empty, so that
     particles can be added. Raises `InputError` where the run, its tomogram or a pick set does not exist, or where
     several could be meant.
 

@@ -21,7 +21,7 @@ STEPS = 200
 """Thresholds that `steady_threshold` tries, from the lowest score to the highest."""
 
 Pairs = Sequence[tuple[PicksBySpecies, PicksBySpecies]]
-"""(picks, truth), a pair a tomogram. Counts are pooled over them, as the contest pools them."""
+"""One pair (picks, truth) per tomogram. Counts are pooled over tomograms, as in the contest."""
 
 
 def best_threshold(picks: RankedPicks, *, beta: float = BETA, among: Sequence[float] = ()) -> float:
@@ -76,7 +76,7 @@ def best_thresholds(
 
 
 def steady_thresholds(pairs: Pairs, species: Sequence[Species]) -> dict[str, float]:
-    """A threshold a species for new tomograms, from (picks, truth) of some; `UNTUNED` where no particle was hit."""
+    """The threshold of each species for new tomograms, from (picks, truth) of some; `UNTUNED` without a hit."""
     found = {name: steady_threshold(picks) for name, picks in _ranked(pairs, species).items()}
     return {name: threshold if math.isfinite(threshold) else UNTUNED for name, threshold in found.items()}
 

@@ -170,7 +170,7 @@ def _picks(file: Any) -> Picks:
 
 
 def write_picks(run: Any, picks: PicksBySpecies, to: PickSet) -> None:
-    """Write one pick set of a copick run, a file a species, with scores and, where known, orientations.
+    """Write one pick set of a copick run: one file per species, with scores and, if known, orientations.
 
     Each file takes the place of what was there; species that the set no longer has are removed from it. Raises
     `InputError` where the storage does not take them.

@@ -48,12 +48,12 @@ def labels_to_heatmap(probabilities: Volume, species: Sequence[Species]) -> Volu
 def watershed_picks(
     probabilities: Volume, species: Sequence[Species], *, options: SegmentationOptions = DEFAULT_SEGMENTATION
 ) -> dict[str, Picks]:
-    """Probabilities `(c, z, y, x)`, a channel a species without background -> the picks of each, best first, in Å.
+    """Probabilities `(c, z, y, x)`, one channel per species, no background -> picks by species, best first, in Å.
 
-    Voxels over `options.mask` are cut into particles by a watershed from the maxima of their distance to the outside,
-    no two of them nearer than `options.separation` radii; those with enough voxels are picked at their centroid, with
-    their mean probability as score. By `options.method` this is our form (`basins_by_piece`), in which a mask over more
-    than half of the volume gives no picks, or the 8th place's (`basins_of_volume`).
+    A watershed separates the voxels above `options.mask` into particles. It starts from the maxima of the distance to
+    the outside, which are at least `options.separation` radii apart. A particle with enough voxels is picked at its
+    centroid, with its mean probability as score. `options.method` chooses our form (`basins_by_piece`), in which a mask
+    over more than half of the volume gives no picks, or that of the 8th place (`basins_of_volume`).
     """
     found = {}
     for channel, s in zip(probabilities.data.numpy(), species, strict=True):

@@ -30,7 +30,7 @@ Fold = tuple[str, PicksBySpecies, PicksBySpecies]
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """What models found in runs that they never trained on, an entry a run and view."""
+    """Picks of models in runs that they were not trained on, one entry per run and view."""
 
     folds: list[Fold]
     """Picks, their scores corrected for the noise of each run."""
@@ -49,7 +49,7 @@ def out_of_fold(
     inference: InferenceOptions = InferenceOptions(),  # noqa: B008 - immutable
     progress: Progress = no_progress,
 ) -> OutOfFold:
-    """Picks and peaks, above the plan's floor, of every run that checkpoints held out: an entry a run and view.
+    """Picks and peaks, above the plan's floor, of every run that checkpoints held out: one entry per run and view.
 
     Checkpoints that held out the same run pick it as an ensemble. Views are not averaged: each is another sample of the
     same particles. `data.runs`, where it names any, leaves out the checkpoints that held out other runs.

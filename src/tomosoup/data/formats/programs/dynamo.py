@@ -3,7 +3,7 @@
 Sources. Columns: the wiki's "Table convention". Positions: its "Volume center": coordinates begin at the outer corner
 of the first pixel, so that the centre of a voxel is a half number, 0.5 for the first (columns 24 to 26 of a table that
 cropping made are such halves); pixel *indices* begin at 1. Columns 4 to 6 are shifts that are added. Orientations:
-`orientations`. The .doc has a line a tomogram: its number, its file (as teamtomo's `dynamotable` reads it). Three
+`orientations`. The .doc has one line per tomogram: its number, its file (as teamtomo's `dynamotable` reads it). Three
 zeros as angles are taken for an orientation that is not known, as Dynamo itself begins with them.
 """
 
@@ -45,7 +45,7 @@ def encode(blocks: Sequence[Block], details: Details) -> dict[str, bytes]:  # no
 
 
 def decode(path: Path, details: Details) -> list[Block]:  # noqa: ARG001
-    """A block a tomogram; the run is the file that the .doc beside the table names, None where there is no .doc."""
+    """One block per tomogram; the run is the file that the .doc beside the table names, or None without a .doc."""
     lines = [line.split() for line in read_text(path, kind="a Dynamo table").splitlines() if line.strip()]
     short = next((i for i, words in enumerate(lines, start=1) if len(words) <= POSITION.stop - 1), None)
     if short or not lines:

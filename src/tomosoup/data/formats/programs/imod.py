@@ -1,8 +1,8 @@
 """IMOD's models: binary (.mod), and as text.
 
 Sources. Binary: bio3d.colorado.edu/imod/doc/binspec.html; text: its asciispec.html and `imodWriteAscii`
-(libimod/imodel_files.c), which `imodinfo -a` uses. A model counts in voxels; the centre of the first voxel is at
-x = y = 0.5 and z = 0 (MatTomo's guide, "Indexing and coordinate mapping between IMOD and Matlab"). An object a species,
+(libimod/imodel_files.c), which `imodinfo -a` uses. A model counts in voxels; the centre of the first voxel is at x = y
+= 0.5 and z = 0 (MatTomo's guide, "Indexing and coordinate mapping between IMOD and Matlab"). One object per species,
 one contour of scattered points (flags 1 << 3 and 1 << 9), spheres of the species' radius. Scores are general values of
 points: in the binary file items of type 10 with the flags (float << 2) | one point (1 << 7) in a COST chunk (istore.h),
 in the text the fifth number of a point, after its size (-1 for none).

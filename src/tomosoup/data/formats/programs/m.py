@@ -51,7 +51,7 @@ def _rows(block: Block) -> pd.DataFrame:
 
 
 def decode(path: Path, details: Details) -> list[Block]:  # noqa: ARG001
-    """A block a run, particles at the mean of their trajectories; the run is None where no column names it."""
+    """One block per run, with particles at the mean of their trajectories; the run is None if no column names it."""
     table, _ = read_particles(path, point(POSITIONS, 1))
     return [Block(run, None, _picks(rows, path)) for run, rows in by_run(table, [RUN])]
 

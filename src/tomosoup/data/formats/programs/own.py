@@ -28,7 +28,7 @@ encode_contest = partial(_encode_table, scores=False)
 
 
 def decode_csv(path: Path, details: Details) -> list[Block]:  # noqa: ARG001
-    """A block a run and species; the contest's table is one without scores."""
+    """One block per run and species; the contest's table has no scores."""
     table = read_csv(path)
     return [Block(run, name, picks) for run, species in table.items() for name, picks in species.items()]
 

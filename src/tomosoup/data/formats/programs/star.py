@@ -68,7 +68,7 @@ class Star:
         return table
 
     def decode(self, path: Path, details: Details) -> list[Block]:
-        """A block a run; the run is None where no column names it."""
+        """One block per run; the run is None if no column names it."""
         table, optics = read_particles(path, self.positions)
         return [self._block(run, rows, optics, details, path) for run, rows in by_run(table, self.runs)]
 
