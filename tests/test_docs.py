@@ -13,6 +13,14 @@ ROOMS = {"core", "data", "scoring", "simulation", "models", "inference", "traini
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
+TESTS = {
+    name
+    for file in (ROOT / "tests").rglob("test_*.py")
+    for name in (file.stem, *re.findall(r"^def (test_\w+)", file.read_text(), flags=re.MULTILINE))
+}
+"""Files of tests, and the tests in them."""
+
+
 def commands(page: Path) -> set[str]:
     """The `tomosoup` commands of a page's blocks of code, but for those with something left out (`...`)."""
     text = re.sub(r" \\\n +", " ", page.read_text())
@@ -42,12 +50,7 @@ def test_scripts_and_tests_named_in_the_docs_are_there(page: Path) -> None:
     for name in re.findall(r"python -m ((?:runs|benchmarks)[.\w]*)", page.read_text()):
         script = ROOT / name.replace(".", "/")
         assert script.with_suffix(".py").is_file() or (script / "__main__.py").is_file(), name
-    modules = [*(ROOT / "tests").rglob("test_*.py")]
-    functions = {
-        name for path in modules for name in re.findall(r"^def (test_\w+)", path.read_text(), flags=re.MULTILINE)
-    }
-    named = set(re.findall(r"`(test_\w+)`", page.read_text()))
-    assert named <= functions | {path.stem for path in modules}, named
+    assert set(re.findall(r"`(test_\w+)`", page.read_text())) <= TESTS
 
 
 def test_pages_lie_in_the_rooms_of_the_code_at_most_nine_a_level() -> None:
