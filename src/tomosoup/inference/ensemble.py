@@ -81,10 +81,7 @@ def by_system(models: Sequence[Checkpoint], plan: PickingPlan) -> list[System]:
     all_species(models)
     pairs = list(zip(models, model_weights(models, plan), strict=True))
     if len({m.species for m in models if m.segments_voxels}) > 1:
-        raise InputError(
-            "Segmentation models are averaged only if they have the same species in the same order: pick with each "
-            "alone."
-        )
+        raise InputError("Segmentation models need the same species in the same order: pick with each alone.")
     groups = ([p for p in pairs if p[0].segments_voxels is segments] for segments in (False, True))
     return [System([m for m, _ in group], [w for _, w in group]) for group in groups if group]
 
@@ -237,8 +234,7 @@ def averaging_thresholds(models: Sequence[Checkpoint]) -> dict[str, float]:
 def mean_model_signal_levels(models: Sequence[Checkpoint]) -> dict[str, float]:
     """The mean signal level of each species over the checkpoints that have one for it.
 
-    Empty if one of the checkpoints has none, and for heatmap and segmentation models together, which have another
-    scale.
+    Empty if one of the checkpoints has none, and for heatmap and segmentation models together (another scale).
     """
     own = [model.signal_levels for model in models]
     return {} if mixed(models) or not all(own) else _means(own)

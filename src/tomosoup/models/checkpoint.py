@@ -25,12 +25,7 @@ from tomosoup.data.options import Normalisation
 from tomosoup.data.volumes.voxel_size import same_voxel_size
 from tomosoup.models.history import History, read_history
 from tomosoup.models.nets.build import build_net
-from tomosoup.models.nets.options import (
-    Architecture,
-    net_differences,
-    read_architecture,
-    stored_options,
-)
+from tomosoup.models.nets.options import Architecture, net_differences, read_architecture, stored_options
 from tomosoup.models.nets.tomo_net import TomoNet
 from tomosoup.models.shipped import checkpoint_file
 from tomosoup.models.window_plan import WindowPlan
@@ -74,10 +69,7 @@ class Checkpoint:
 
     @property
     def channels(self) -> tuple[Species | None, ...]:
-        """The species of each channel of the net's output; None is the background, first where it segments voxels.
-
-        The displacements of a net that predicts centres, its last three channels, are not among them.
-        """
+        """The species of each channel of the output, without displacements; None is the background, which is first."""
         return (None, *self.species) if self.segments_voxels else self.species
 
     @property
@@ -249,9 +241,7 @@ def load(path: str | Path) -> Checkpoint:
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
             weights = StoredWeights(path, shapes)
     except (SafetensorError, OSError) as error:
-        raise InputError(
-            f"{path} is not a checkpoint ({error}): expected a file that `tomosoup train` wrote."
-        ) from error
+        raise InputError(f"{path} is not a checkpoint ({error}): expected a file of `tomosoup train`.") from error
     try:
         stored = json.loads(metadata.get(KEY, "{}"))
     except (ValueError, RecursionError):
