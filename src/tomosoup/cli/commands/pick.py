@@ -96,8 +96,8 @@ def page_of_picks(options: PickCommand, job: Job) -> str:
 
 
 FAVOURS_RECALL = (
-    "The checkpoint's thresholds favour recall: expect many false picks. For subtomogram averaging, choose higher ones "
-    "with `tomosoup threshold`, or add --for averaging after `tomosoup tune --for averaging`."
+    "The stored thresholds favour recall: expect many false picks. For subtomogram averaging, choose higher ones with "
+    "`tomosoup threshold`, or use its --for averaging, which requires an earlier `tomosoup tune --for averaging`."
 )
 
 
