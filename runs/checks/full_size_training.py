@@ -32,6 +32,8 @@ def main(out: Path, *names: Words) -> None:
                 "net": shipped.net if shipped.segments_voxels else shipped.net.model_copy(update={"pretrained": False}),
                 "crops_per_tomogram": balanced,
                 "windows": shipped.windows.model_copy(update={"stride": shipped.windows.shape}),
+                "validation": "picking",  # in these few windows
+                "best_of_kept": None,
                 "epochs": 1,
                 "crops_per_epoch": UPDATES * BATCH,
                 "warmup_epochs": 0.2,
