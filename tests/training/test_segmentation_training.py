@@ -226,7 +226,8 @@ def test_the_learning_rate_halves_when_the_held_out_loss_stalls_and_training_sto
     monkeypatch.setattr("tomosoup.training.run.validation.tile_loss", lambda *_: 1.0)
     monkeypatch.setattr(Learner, "on_train_epoch_start", note, raising=False)
     lengths = {"patience": patience, "plateau_patience": plateau}
-    stalled = recipe(schedule="plateau", **lengths, best_by="loss", epochs=50, learning_rate=1e-3)
+    few = {"crops_per_tomogram": 3, "batch_size": 6}
+    stalled = recipe(schedule="plateau", **lengths, **few, best_by="loss", epochs=50, learning_rate=1e-3)
     checkpoint = train(project_folder, stalled, folder=tmp_path)
     assert seen == rates
     assert checkpoint.history[-1].epoch == 1  # of equals the first
