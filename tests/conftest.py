@@ -10,6 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+# The nets of the tests are tiny: a second thread only waits for the first, here and in processes that tests start.
+os.environ["OMP_NUM_THREADS"] = "1"
+# What is chosen by itself, and so every output, is the same on all CPUs.
+os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"
+
 import pytest
 import torch
 
@@ -26,10 +31,7 @@ from tomosoup.simulation.options import MicroscopeOptions, SimulationRecipe
 from tomosoup.simulation.project import simulate
 from tomosoup.training.options import TrainingRecipe
 
-# What is chosen by itself, and so every output, is the same on all CPUs, in other processes, too.
-os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"
-# The nets of the tests are tiny: a second thread only waits for the first.
-torch.set_num_threads(1)
+torch.set_num_threads(1)  # where a plugin was first to import torch
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -161,7 +163,6 @@ def start(*words: object) -> subprocess.Popen[str]:
         [sys.executable, "-c", code, *map(str, words)],
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
 
 

@@ -1,9 +1,8 @@
 """Engines: every one gives the plain net's output, and says in a sentence what it cannot do."""
 
-import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,6 @@ from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.nets.build import build_net
 from tomosoup.models.nets.fused import accelerate
 from tomosoup.models.nets.options import Architecture, NetOptions, UNet3dOptions
-from tomosoup.models.nets.tomo_net import TomoNet
 from tomosoup.models.window_plan import WindowPlan
 
 WINDOW = (16, 32, 32)
@@ -78,7 +76,6 @@ FAMILIES: dict[str, Architecture] = {
     ),
     "B": UNet3dOptions(channels=(4, 6, 8), strides=(2, 2), residual_units=1),
 }
-CUDA = torch.device("cuda")
 
 
 def trained(family: str) -> nn.Module:
@@ -256,69 +253,36 @@ def test_a_cpus_bf16_is_read_from_torch_or_from_its_flags(tmp_path: Path, monkey
     assert not cpu_has_bf16(tmp_path / "none")
 
 
-# What a GPU would be told
+# GPUs
 
 
-class Tape:
-    """A tensor that remembers what was asked of it."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[Any, ...]] = []
-
-    def pin_memory(self) -> "Tape":
-        self.asked.append(("pin_memory",))
-        return self
-
-    def to(self, device: torch.device, **options: Any) -> "Tape":
-        self.asked.append(("to", device.type, options))
-        return self
+ON_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 
 
-def test_windows_go_to_cuda_from_pinned_memory_without_waiting() -> None:
-    tape = Tape()
-    in_torch.upload(tape, CUDA)  # type: ignore[arg-type]
-    assert tape.asked == [("pin_memory",), ("to", "cuda", {"non_blocking": True})]
+@ON_CUDA
+@pytest.mark.parametrize(
+    ("options", "most"),
+    [
+        ({"precision": "fp32"}, 2e-3),  # its matrix units multiply in TF32
+        ({"precision": "fp16"}, 2e-2),
+        ({"precision": "bf16"}, 5e-2),
+        ({"precision": "fp16", "compiled": True}, 2e-2),
+    ],
+)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_gpu_gives_the_plain_nets_output(family: str, options: dict[str, Any], most: float) -> None:
+    windows, expected = exact(family)
+    run = ready(trained(family), device="cuda", **options)
+    found = torch.cat([output.clone() for output in run.each([windows[:2], windows[2:]])])
+    assert relative_error(found, expected) < most
 
 
-def test_outputs_come_from_cuda_into_pinned_memory_and_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    made, waited = [], []
-    empty = torch.empty
-
-    class Event:
-        def record(self) -> None:
-            waited.append("recorded")
-
-        def synchronize(self) -> None:
-            waited.append("waited")
-
-    def pinned(shape: Any, *, dtype: torch.dtype, pin_memory: bool) -> Tensor:
-        made.append((dtype, pin_memory))
-        return empty(shape, dtype=dtype)
-
-    monkeypatch.setattr(in_torch.torch, "empty", pinned)
-    monkeypatch.setattr(torch.cuda, "Event", Event)
-    output = torch.ones(2, 3, dtype=torch.float16)
-    finish = in_torch.download(output, CUDA)
-    assert (made, waited) == ([(torch.float32, True)], ["recorded"])
-    torch.testing.assert_close(finish(), output.float())
-    assert waited == ["recorded", "waited"]
-
-
-def test_autocast_and_compile_are_told_the_choice(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[Any] = []
-    monkeypatch.setattr(torch, "autocast", lambda *a, **k: told.append((a, k)) or contextlib.nullcontext())
-    monkeypatch.setattr(torch, "compile", lambda net, **k: told.append(k) or net)
-    monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", lambda: told.append("step"))
-    in_torch.autocast(Choice("torch", CUDA, "fp16"))
-    in_torch.autocast(Choice("torch", CUDA, "fp32"))
-    in_torch.autocast(Choice("torch", torch.device("cpu"), "bf16"))  # there the net itself is bf16
-    assert told == [(("cuda",), {"dtype": torch.float16})]
-    told.clear()
-    in_torch.compile_net(nn.Identity(), CUDA)(torch.zeros(1))
-    assert told == [{"dynamic": False, "mode": "reduce-overhead"}, "step"]
-    told.clear()
-    in_torch.compile_net(nn.Identity(), torch.device("cpu"))(torch.zeros(1))
-    assert told == [{"dynamic": False}]
+@ON_CUDA
+def test_kernels_on_a_gpu_have_their_channels_last() -> None:
+    net = nn.Sequential(nn.Conv3d(4, 4, 3), nn.Conv2d(4, 4, 3))
+    in_torch.place(net, Choice("torch", torch.device("cuda"), "fp16"))
+    assert net[0].weight.is_contiguous(memory_format=torch.channels_last_3d)
+    assert net[1].weight.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_a_compiled_net_sees_full_batches_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -349,16 +313,6 @@ def test_on_cuda_a_batch_is_begun_before_the_last_is_waited_for() -> None:
     assert list(engine.each([])) == []
 
 
-def test_kernels_have_their_channels_last_on_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
-    net = nn.Sequential(nn.Conv3d(4, 4, 3), nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4))
-    monkeypatch.setattr(nn.Module, "to", lambda self, *_: self)
-    in_torch.place(net, Choice("torch", CUDA, "fp16"))
-    assert net[0].weight.is_contiguous(memory_format=torch.channels_last_3d)
-    assert net[1].weight.is_contiguous(memory_format=torch.channels_last)
-    in_torch.place(other := nn.Sequential(nn.Conv3d(4, 4, 3)), Choice("torch", torch.device("cpu"), "fp32"))
-    assert other[0].weight.is_contiguous()
-
-
 def test_in_bf16_a_cpus_net_is_bf16_and_its_kernels_have_their_channels_last() -> None:
     net = nn.Sequential(nn.Conv3d(1, 16, 3), nn.BatchNorm3d(16), nn.Conv3d(16, 4, 3))
     weights = [net[i].weight.bfloat16().clone() for i in (0, 2)]
@@ -369,53 +323,33 @@ def test_in_bf16_a_cpus_net_is_bf16_and_its_kernels_have_their_channels_last() -
         torch.testing.assert_close(placed[i].weight, weight, rtol=0, atol=0)
 
 
-@pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
-    """Providers that a session of ONNX Runtime was made with; no graph is exported."""
-    asked: list[Any] = []
+def test_tensorrt_knows_the_smallest_and_the_largest_batch_and_falls_back_on_cuda(tmp_path: Path) -> None:
+    """Else it would build its kernels, which takes minutes, again for the last batch."""
+    kept, second = tmp_path / "kernels", torch.device("cuda:1")
+    (name, told), *rest = in_onnxruntime.providers(
+        Choice("tensorrt", second, "fp16"), window=WINDOW, batch_size=4, kept=kept
+    )
+    assert name == "TensorrtExecutionProvider"
+    assert rest == [("CUDAExecutionProvider", {"device_id": 1}), "CPUExecutionProvider"]
+    shapes = {told[f"trt_profile_{end}_shapes"] for end in ("min", "max")}
+    assert shapes == {"window:1x1x16x32x32", "window:4x1x16x32x32"}
+    assert (told["device_id"], told["trt_fp16_enable"], told["trt_bf16_enable"]) == (1, True, False)
+    assert told["trt_engine_cache_path"] == told["trt_timing_cache_path"] == str(kept)
+    assert kept.is_dir()
+    ((_, forgets), *_) = in_onnxruntime.providers(
+        Choice("tensorrt", second, "bf16"), window=WINDOW, batch_size=4, kept=None
+    )
+    assert forgets["trt_bf16_enable"]
+    assert not any("cache" in key for key in forgets)
 
-    class Session:
-        def __init__(self, _: str, *, sess_options: Any, providers: list[Any]) -> None:
-            asked.append((providers, sess_options.intra_op_num_threads))
 
-        def get_providers(self) -> list[str]:
-            first = asked[0][0][0]
-            return [first if isinstance(first, str) else first[0]]
-
-    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
-    monkeypatch.setattr(in_onnxruntime, "write_graph", lambda _, path: [path])
-    monkeypatch.setattr(in_onnxruntime, "export_graph", lambda *_, **__: None)
-    monkeypatch.setattr(in_onnxruntime, "key_of", lambda *_: "key")
-    return asked
-
-
-def test_onnx_runtime_is_told_its_providers(machine: Callable[..., None], session: list[Any], tmp_path: Path) -> None:
-    machine(packages=ONNX, providers=("Tensorrt", "CUDA", "CPU"))
-    rest = [("CUDAExecutionProvider", {"device_id": 1}), "CPUExecutionProvider"]
-    options = InferenceOptions(engine="tensorrt", device="cuda:1")
-    engine = prepare(TomoNet(), window=WINDOW, batch_size=4, options=options, cache=tmp_path)
-    kept = str(tmp_path / "tensorrt-key")
-    told = {
-        "device_id": 1,
-        "trt_fp16_enable": True,
-        "trt_bf16_enable": False,
-        "trt_profile_min_shapes": "window:1x1x16x32x32",
-        "trt_profile_opt_shapes": "window:4x1x16x32x32",
-        "trt_profile_max_shapes": "window:4x1x16x32x32",
-        "trt_engine_cache_enable": True,
-        "trt_engine_cache_path": kept,
-        "trt_timing_cache_enable": True,
-        "trt_timing_cache_path": kept,
-    }
-    assert session == [([("TensorrtExecutionProvider", told), *rest], torch.get_num_threads())]
-    assert Path(kept).is_dir()
-    assert "on Tensorrt, fp16" in engine.description
-    session.clear()
-    prepare(TomoNet(), window=WINDOW, batch_size=4, options=InferenceOptions(engine="onnx", device="cuda:1"))
-    assert session[0][0] == rest
-    session.clear()
-    prepare(TomoNet(), window=WINDOW, batch_size=4, options=InferenceOptions(engine="onnx", device="cpu"))
-    assert session[0][0] == ["CPUExecutionProvider"]
+def test_onnx_runtime_on_cuda_falls_back_on_the_cpu_and_on_a_cpu_stays_there() -> None:
+    on_cuda, on_cpu = (
+        in_onnxruntime.providers(Choice("onnx", torch.device(kind), "fp32"), window=WINDOW, batch_size=4, kept=None)
+        for kind in ("cuda", "cpu")
+    )
+    assert on_cuda == [("CUDAExecutionProvider", {"device_id": 0}), "CPUExecutionProvider"]
+    assert on_cpu == ["CPUExecutionProvider"]
 
 
 # ONNX files

@@ -123,7 +123,8 @@ def flops(net: nn.Module, window: tuple[int, int, int]) -> float:
 
 def test_a_window_of_net_a1_costs_half_of_the_plain_formula() -> None:
     recipe = TrainingRecipe.read("yu4u")
-    net = build_net(recipe.net.model_copy(update={"pretrained": False}), classes=6).eval().to("meta")
+    with torch.device("meta"):
+        net = build_net(recipe.net.model_copy(update={"pretrained": False}), classes=6).eval()
     window = recipe.windows.shape
     assert flops(plain(net), window) == pytest.approx(124, abs=1)
     assert flops(net, window) < 66
@@ -138,7 +139,8 @@ def test_a_net_for_other_depths_than_it_was_rewritten_for_is_not_silently_wrong(
 
 def test_what_the_small_net_costs_by_its_own_windows_and_by_whole_planes() -> None:
     recipe = TrainingRecipe.read("small")
-    net = build_net(recipe.net, classes=6).eval().to("meta")
+    with torch.device("meta"):
+        net = build_net(recipe.net, classes=6).eval()
     full = (184, 630, 630)
     costs = []
     for name in ("paper", "as-trained", "planes"):
