@@ -34,13 +34,13 @@ def test_all_public_functions_and_classes_have_docstrings() -> None:
     assert not bare
 
 
-@pytest.mark.parametrize("words", [[], ["--help"], ["train", "--help"], ["simulate", "--help"], ["score", "--help"]])
-def test_help_imports_no_torch(words: list[str]) -> None:
+def test_help_imports_no_torch() -> None:
+    commands = [[], ["--help"], ["train", "--help"], ["simulate", "--help"], ["score", "--help"]]
     code = (
         "import sys\nfrom tomosoup.cli.main import main\n"
-        f"try:\n    main({words!r})\nexcept SystemExit as end:\n    assert not end.code\n"
-        "assert 'torch' not in sys.modules and 'copick' not in sys.modules"
+        f"for words in {commands!r}:\n    main(words)\n"
+        "    assert 'torch' not in sys.modules and 'copick' not in sys.modules, words"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "tomosoup" in done.stdout
+    assert done.stdout.count("usage: tomosoup") == len(commands)

@@ -117,22 +117,35 @@ def test_every_argument_that_a_message_names_is_an_option_of_some_command() -> N
     assert not unknown
 
 
-def untouched(*words: object) -> str:
-    """What a command says that fails before torch is imported."""
-    code = (
-        "import sys\nfrom tomosoup.cli.main import main\n"
-        f"try:\n    main({[str(word) for word in words]!r})\n"
-        "except SystemExit as end:\n    assert end.code in (1, 2)\n"
-        "assert 'torch' not in sys.modules and 'copick' not in sys.modules"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+FAILING = """
+import json, sys
+from contextlib import redirect_stderr
+from io import StringIO
+from tomosoup.cli.main import main
+said = []
+for words in json.loads(sys.argv[1]):
+    with redirect_stderr(StringIO()) as error:
+        try:
+            main(words)
+        except SystemExit as end:
+            assert end.code in (1, 2), words
+    assert "torch" not in sys.modules and "copick" not in sys.modules, words
+    said.append(error.getvalue())
+print(json.dumps(said))
+"""
+
+
+def untouched(*commands: list[str]) -> list[str]:
+    """What commands say that fail before torch is imported."""
+    words = [sys.executable, "-c", FAILING, json.dumps(commands)]
+    done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return done.stderr
+    said: list[str] = json.loads(done.stdout)
+    return said
 
 
-@pytest.mark.parametrize(
-    ("words", "says"),
-    [
+def test_files_and_names_are_checked_before_torch_is_imported(tmp_path: Path) -> None:
+    cases = [
         ("pick {here} --model defalt", 'There is no checkpoint at defalt: did you mean "default"?'),
         ("pick nowhere", "There is no project at nowhere"),
         ("train {here} -o m --from no.safetensors", "There is no checkpoint at no.safetensors"),
@@ -142,15 +155,15 @@ def untouched(*words: object) -> str:
         ("pick {here} --plan fast", "There is no plan 'fast'"),
         ("train {here} -o m --recipe bst", "There is no recipe 'bst'"),
         ("pick {here} --threshold high", "--threshold high: expected a number (0.3) or a species"),
-    ],
-)
-def test_files_and_names_are_checked_before_torch_is_imported(tmp_path: Path, words: str, says: str) -> None:
-    assert says in untouched(*words.format(here=tmp_path).split())
+    ]
+    said = untouched(*(words.format(here=tmp_path).split() for words, _ in cases))
+    for (words, says), heard in zip(cases, said, strict=True):
+        assert says in heard, words
 
 
 def test_an_output_that_is_there_is_not_replaced_unless_asked(tmp_path: Path) -> None:
     table = tmp_path / "p.csv"
     table.write_text("experiment,particle_type,x,y,z\nr,ribosome,1,2,3\n")
-    said = untouched("threshold", tmp_path, "--threshold", "0.3", "-o", table)
+    (said,) = untouched(["threshold", str(tmp_path), "--threshold", "0.3", "-o", str(table)])
     assert f"{table} exists already: choose another name, or " in said
     assert said.rstrip().endswith("--overwrite.")

@@ -251,17 +251,6 @@ def test_ctrl_c_in_picking_keeps_the_finished_runs(project: Path, model: Path, t
     assert not list(project.rglob(".tomosoup*"))
 
 
-def test_ctrl_c_in_simulating_keeps_the_finished_runs(tmp_path: Path) -> None:
-    (tmp_path / "few.toml").write_text(CROWDED)
-    words = ["--runs", "100", "--shape", "32", "64", "64", "--recipe", tmp_path / "few.toml"]
-    unfinished = tmp_path / ".sim.unfinished"
-    first = unfinished / "static" / "ExperimentRuns" / "run_000"
-    said = interrupt_when(start("simulate", tmp_path / "sim", *words), first.exists)
-    assert "Simulating stopped; the same command resumes after the last finished run" in said
-    assert sorted(f.name for f in tmp_path.iterdir()) == [".sim.unfinished", "few.toml"]
-    assert not list(unfinished.glob(".*"))
-
-
 def test_a_project_is_not_simulated_over_the_folder_one_is_in(
     fails: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,8 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -155,24 +157,30 @@ def test_tables_fit_eighty_columns_and_lose_nothing(name: str) -> None:
 
 
 @pytest.mark.usefixtures("narrow")
-@pytest.mark.parametrize("asked", ["--help", "--help-all"])
-@pytest.mark.parametrize("command", ["", *COMMANDS])
-def test_help_fits_eighty_columns(command: str, asked: str, capsys: pytest.CaptureFixture[str]) -> None:
-    main([command, asked] if command else ["--help"])
+def test_help_of_the_program_fits_eighty_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--help"])
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if len(line) > 80] == []
-    assert asked == "--help-all" or len(lines) <= SCREEN_AND_A_HALF
-    assert not command or any("--json" in line for line in lines)
+    assert len(lines) <= SCREEN_AND_A_HALF
 
 
-@pytest.mark.parametrize("asked", ["--help", "--help-all"])
+@pytest.mark.usefixtures("narrow")
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_shows_no_notation_of_python(command: str, asked: str, capsys: pytest.CaptureFixture[str]) -> None:
-    main([command, asked])
-    said = capsys.readouterr().out
-    assert not re.search(
-        r"\bNone\b|default: (True|False)|Path\(|\{\w+[,}|]", said.replace("{run}", "").replace("{species}", "")
-    )
+def test_help_fits_eighty_columns_without_pythons_notation_and_all_of_it_names_every_option(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for asked in ("--help", "--help-all"):
+        main([command, asked])
+        said = capsys.readouterr().out
+        lines = said.splitlines()
+        assert [line for line in lines if len(line) > 80] == []
+        assert asked == "--help-all" or len(lines) <= SCREEN_AND_A_HALF
+        assert "--json" in said
+        notation = r"\bNone\b|default: (True|False)|Path\(|\{\w+[,}|]"
+        assert not re.search(notation, said.replace("{run}", "").replace("{species}", ""))
+    shown = set(re.findall(r"(?m)^  (?:-\w, )?(--[a-z][a-z0-9.-]*)", said))
+    unshown = {o.name for o in options_of(COMMANDS[command][0]) if not o.typed.positional} - shown
+    assert all(name.startswith("--net.") for name in unshown)  # of nets that are not the recipe's
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -190,21 +198,32 @@ def test_help_is_short_and_shows_what_has_to_be_given(command: str, capsys: pyte
     parse(COMMANDS[command][0], command, shlex.split(example)[2:])
 
 
-def on_a_terminal(*words: str, **environment: str) -> str:
+@pytest.fixture
+def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """What a command writes to a terminal of 80 columns."""
-    ours, theirs = pty.openpty()
-    code = "from tomosoup.cli.main import main; main()"
-    env = {**os.environ, "COLUMNS": "80", "TERM": "xterm-256color", **environment}
-    done = subprocess.Popen([sys.executable, "-c", code, *words], stdout=theirs, stderr=theirs, env=env)
-    os.close(theirs)
+
+    def run(*words: str, **environment: str) -> str:
+        ours, theirs = pty.openpty()
+        with monkeypatch.context() as patch, ThreadPoolExecutor(1) as thread, open(theirs, "w") as end:  # noqa: PTH123
+            read = thread.submit(all_of, ours)
+            for name, value in {"COLUMNS": "80", "TERM": "xterm-256color", **environment}.items():
+                patch.setenv(name, value)
+            for stream in ("stdout", "stderr"):
+                patch.setattr(sys, stream, end)
+            main(list(words))
+            end.close()
+            return read.result()
+
+    return run
+
+
+def all_of(terminal: int) -> str:
+    """What is written to a terminal until its other end is closed."""
     read = bytearray()
-    while True:
-        try:
-            read += os.read(ours, 4096)
-        except OSError:  # the other end is closed
-            break
-    os.close(ours)
-    done.wait()
+    with suppress(OSError):
+        while part := os.read(terminal, 4096):
+            read += part
+    os.close(terminal)
     return read.decode()
 
 
@@ -216,7 +235,9 @@ def tables(tmp_path: Path) -> list[str]:
     return ["score", str(table), str(table)]
 
 
-def test_no_colours_where_none_are_wanted_and_nothing_moves_where_nothing_can(tables: list[str]) -> None:
+def test_no_colours_where_none_are_wanted_and_nothing_moves_where_nothing_can(
+    tables: list[str], on_a_terminal: Callable[..., str]
+) -> None:
     colourless = on_a_terminal(*tables, NO_COLOR="1")
     assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", colourless)
     dumb = on_a_terminal(*tables, TERM="dumb")
@@ -231,15 +252,6 @@ def test_help_says_whose_defaults_it_shows(capsys: pytest.CaptureFixture[str]) -
     assert "Defaults come from" not in capsys.readouterr().out  # no option shown is one of the plan's
     main(["pick", "--plan", "soup", "--help-all"])
     assert "Defaults come from the plan soup." in " ".join(capsys.readouterr().out.split())
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_all_options_are_in_the_long_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    main([command, "--help-all"])
-    said = capsys.readouterr().out
-    shown = set(re.findall(r"(?m)^  (?:-\w, )?(--[a-z][a-z0-9.-]*)", said))
-    unshown = {o.name for o in options_of(COMMANDS[command][0]) if not o.typed.positional} - shown
-    assert all(name.startswith("--net.") for name in unshown)  # of nets that are not the recipe's
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from tomosoup.core.types import Picks, Species, Volume
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.project import open_project
 from tomosoup.inference.options.picking import PickingPlan, SegmentationOptions
-from tomosoup.models.checkpoint import load
-from tomosoup.models.history import runs_seen
+from tomosoup.models.checkpoint import Checkpoint, load
+from tomosoup.models.history import Trained, runs_seen
 from tomosoup.models.nets.options import UNet3dOptions
 from tomosoup.models.window_plan import WindowPlan
 from tomosoup.simulation.options import ReconstructionOptions
@@ -34,7 +34,7 @@ from tomosoup.training.train import train
 TINY_LABELS = TrainingRecipe(
     net=UNet3dOptions(channels=(8, 16, 16), strides=(2, 2), residual_units=1, dropout=0.0),
     loss=LossOptions(name="dice"),
-    windows=WindowPlan(shape=(32, 48, 48), stride=(24, 36, 36), weighting="gaussian", border="inside"),
+    windows=WindowPlan(shape=(32, 96, 96), stride=(32, 96, 96), border="inside"),
     crop_shape=(24, 24, 24),
     crops_per_tomogram=12,
     batch_size=6,
@@ -57,6 +57,18 @@ def example(shape: tuple[int, int, int] = (40, 60, 80)) -> Example:
 
 def recipe(**changes: Any) -> TrainingRecipe:
     return TrainingRecipe.model_validate(TINY_LABELS.model_dump() | changes)
+
+
+def quick(**changes: Any) -> TrainingRecipe:
+    """A recipe for what does not depend on how well the net learns: two updates an epoch of the smallest net."""
+    small = {
+        "net": UNet3dOptions(channels=(4, 6), strides=(2,), residual_units=1, dropout=0.0),
+        "segmentation": SegmentationOptions(method="peaks"),
+        "crop_shape": (16, 16, 16),
+        "crops_per_tomogram": 2,
+        "batch_size": 2,
+    }
+    return recipe(**small | changes)
 
 
 def test_every_class_is_met_equally_often_at_the_middle_of_a_crop() -> None:
@@ -226,8 +238,7 @@ def test_the_learning_rate_halves_when_the_held_out_loss_stalls_and_training_sto
     monkeypatch.setattr("tomosoup.training.run.validation.tile_loss", lambda *_: 1.0)
     monkeypatch.setattr(Learner, "on_train_epoch_start", note, raising=False)
     lengths = {"patience": patience, "plateau_patience": plateau}
-    few = {"crops_per_tomogram": 3, "batch_size": 6}
-    stalled = recipe(schedule="plateau", **lengths, **few, best_by="loss", epochs=50, learning_rate=1e-3)
+    stalled = quick(schedule="plateau", **lengths, best_by="loss", epochs=50, learning_rate=1e-3)
     checkpoint = train(project_folder, stalled, folder=tmp_path)
     assert seen == rates
     assert checkpoint.history[-1].epoch == 1  # of equals the first
@@ -257,7 +268,7 @@ def test_a_plateau_training_resumes_to_the_weights_of_an_unbroken_one(
         return falls[count["done"]]
 
     monkeypatch.setattr("tomosoup.training.run.validation.tile_loss", loss)
-    setting = recipe(schedule="plateau", patience=6, best_by="loss", epochs=6, crops_per_tomogram=6)
+    setting = quick(schedule="plateau", patience=6, best_by="loss", epochs=6)
     train(project_folder, setting, folder=tmp_path / "whole")
     count |= {"done": 0, "break_at": 5}
     with pytest.raises(KeyboardInterrupt):
@@ -276,7 +287,7 @@ def test_the_best_epochs_are_kept_best_first(
 ) -> None:
     losses = iter([3.0, 1.0, 4.0, 2.0])
     monkeypatch.setattr("tomosoup.training.run.validation.tile_loss", lambda *_: next(losses))
-    checkpoint = train(project_folder, recipe(keep_best=3, best_by="loss"), folder=tmp_path)
+    checkpoint = train(project_folder, quick(keep_best=3, best_by="loss"), folder=tmp_path)
     kept = kept_checkpoints(tmp_path)
     assert [c.history[-1].epoch for c in kept] == [2, 4, 1]
     assert checkpoint.history == kept[0].history
@@ -299,15 +310,15 @@ def test_of_the_epochs_with_the_lowest_loss_the_one_with_the_higher_dice_is_the_
         return validate(*given, **options) | dict(zip(("loss", "dice"), next(results), strict=True))
 
     monkeypatch.setattr("tomosoup.training.learner.validate", validated)
-    by_dice = recipe(keep_best=2, best_by="loss", validation="soup", best_of_kept="dice")
+    by_dice = quick(keep_best=2, best_by="loss", validation="soup", best_of_kept="dice")
     chosen = train(project_folder, by_dice, folder=tmp_path).history[-1]
     assert (chosen.epoch, chosen.dice) == (4, 0.5)
     assert [c.history[-1].epoch for c in kept_checkpoints(tmp_path)] == [4, 2]
 
 
 def test_fine_tuning_starts_from_the_given_weights(project_folder: Path, tmp_path: Path) -> None:
-    first = train(project_folder, recipe(epochs=1), fold=0, folder=tmp_path / "a")
-    still = recipe(
+    first = train(project_folder, quick(epochs=1), fold=0, folder=tmp_path / "a")
+    still = quick(
         epochs=1, learning_rate=1e-12, average_decay=0.0, augmentation=AugmentationOptions(affine_probability=0.0)
     )
     second = train(project_folder, still, fold=2, folder=tmp_path / "b", start=first)
@@ -315,8 +326,8 @@ def test_fine_tuning_starts_from_the_given_weights(project_folder: Path, tmp_pat
         torch.testing.assert_close(second.weights[name], value, atol=1e-6, rtol=1e-5)
     assert second.history[0] == first.history[0]
     assert runs_seen(second.history).trained == {"run_000", "run_001", "run_002"}
-    other = recipe(net=UNet3dOptions(channels=(8, 16, 8), strides=(2, 2), residual_units=1), epochs=1)
-    with pytest.raises(InputError, match=r"do not fit this training: they differ in net.channels \(\(8, 16, 16\) and"):
+    other = quick(net=UNet3dOptions(channels=(4, 8), strides=(2,), residual_units=1), epochs=1)
+    with pytest.raises(InputError, match=r"do not fit this training: they differ in net.channels \(\(4, 6\) and"):
         train(project_folder, other, folder=tmp_path / "c", start=first)
 
 
@@ -343,7 +354,7 @@ def test_several_kinds_of_a_run_train_together_and_the_held_out_run_stays_out(
 
     monkeypatch.setattr("tomosoup.training.train.Crops", Noted)
     data = AnnotatedData(tomo_type="denoised")
-    both = recipe(epochs=1, extra_tomo_types=("ctfdeconvolved",))
+    both = quick(epochs=1, extra_tomo_types=("ctfdeconvolved",))
     checkpoint = train(kinds_folder, both, fold=0, folder=tmp_path / "a", data=data)
     assert seen == [["run_001", "run_001"]]
     assert checkpoint.history[-1].runs == ("run_001",)
@@ -373,9 +384,9 @@ def test_the_command_pretrains_fine_tunes_every_fold_and_soups(
 ) -> None:
     file, out = tmp_path / "tiny.toml", tmp_path / "m.safetensors"
     file.write_text(
-        "epochs = 1\ncrops_per_tomogram = 6\nbatch_size = 6\ncrop_shape = [16, 16, 16]\n"
+        "epochs = 1\ncrops_per_tomogram = 2\nbatch_size = 2\ncrop_shape = [16, 16, 16]\n"
         '[net]\nname = "unet3d"\nchannels = [4, 6]\nstrides = [2]\n[loss]\nname = "dice"\n[pretraining]\nepochs = 2\n'
-        '[windows]\nshape = [32, 48, 48]\nstride = [32, 48, 48]\nborder = "inside"\n'
+        '[windows]\nshape = [32, 96, 96]\nstride = [32, 96, 96]\nborder = "inside"\n'
     )
     words = ["train", project_folder, "--recipe", file, "--output", out, "--all-folds"]
     words += ["--pretrain-on", kinds_folder, "--pretraining-data.tomo_type", "denoised"]
@@ -424,9 +435,10 @@ def test_both_projects_of_a_pretraining_have_the_same_species(
     assert not list(tmp_path.glob("m*"))
 
 
-def test_a_pretrained_checkpoint_starts_as_one_of_another_project(project_folder: Path, tmp_path: Path) -> None:
-    first = train(project_folder, recipe(epochs=1), fold=0, folder=tmp_path / "a")
+def test_a_pretrained_checkpoint_starts_as_one_of_another_project(checkpoint: Checkpoint) -> None:
+    first = replace(checkpoint, history=(Trained(runs=("run_001",), held_out="run_000"),))
     assert [e.step for e in as_start(first).history] == ["pretrain"]
+    assert runs_seen(as_start(first).history).trained == set()
     assert first.history[0].step == "train"
 
 

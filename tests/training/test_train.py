@@ -1,20 +1,21 @@
 """Training: schedule, crops, the held-out run, and going on after a kill."""
 
 import json
-import os
+import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
 
+import killed_training
 import numpy as np
 import pytest
 import torch
-from conftest import TINY_PLAN, TINY_TRAINING
+from conftest import TINY_PLAN, TINY_TRAINING, changed
+from killed_training import KILLED_IN_EPOCH, train_falling
 from pydantic import ValidationError
 from timm.layers import convert_sync_batchnorm
 
@@ -27,7 +28,7 @@ from tomosoup.data.truth import read_truth
 from tomosoup.data.volumes.normalisation import standardise
 from tomosoup.inference.options.picking import PeakOptions, PickingPlan, SegmentationOptions
 from tomosoup.inference.sliding_window import predict_heatmap
-from tomosoup.models.checkpoint import load
+from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.history import read_history
 from tomosoup.models.nets.build import build_net
 from tomosoup.training.learner import cosine_with_warmup, mixed_loss
@@ -122,6 +123,7 @@ def test_training_learns_and_its_checkpoint_is_enough(project_folder: Path, tmp_
     assert event.runs == ("run_000", "run_002")
     assert TrainingRecipe.of(event.recipe, source="history") == recipe
     assert set(checkpoint.thresholds) == {"apo-ferritin", "beta-amylase"}
+    assert checkpoint.normalisation == Normalisation()
     log = (tmp_path / "t" / "metrics.csv").read_text().splitlines()
     losses = [float(v) for row in log[1:] if (v := row.split(",")[log[0].split(",").index("epoch_loss")])]
     assert len(losses) == 4
@@ -214,7 +216,6 @@ def test_a_training_by_data_set_constants_keeps_them_in_the_checkpoint(project_f
     checkpoint = train(project_folder, recipe, fold=2, folder=tmp_path)
     examples = read_examples(open_project(project_folder), AnnotatedData(runs=("run_000", "run_001")))
     assert checkpoint.normalisation == data_set_normalisation(examples)
-    assert train(project_folder, ONE_EPOCH, folder=tmp_path / "b").normalisation == Normalisation()
 
 
 ONE_EPOCH = TINY_TRAINING.model_copy(update={"epochs": 1})
@@ -245,77 +246,36 @@ def test_a_small_grid_is_drawn_again_and_shifted_otherwise(project_folder: Path)
     assert len(crops.grid) == grid
 
 
-SCRIPT = """
-import os
-import signal
-import sys
-import torch
-from conftest import TINY_TRAINING
-from tomosoup.training.learner import Learner
-from tomosoup.data.project import open_project
-from tomosoup.training.options import AugmentationOptions, Execution
-from tomosoup.training.train import train
-log_dict = Learner.log_dict
-def worse_every_epoch(self, values, **options):
-    log_dict(self, values | {"f4": 1.0 / (1 + self.current_epoch)} if "f4" in values else values, **options)
-Learner.log_dict = worse_every_epoch
-resume = sys.argv[3] != "new"
-def killed_while_writing(checkpoint, file, save=torch.save):
-    save(checkpoint, file)
-    if "last" in str(file) and checkpoint["epoch"] == 3:
-        os.truncate(file, os.path.getsize(file) // 2)
-        os.kill(os.getpid(), signal.SIGKILL)
-if sys.argv[3] == "killed while writing":
-    torch.save = killed_while_writing
-different = {"epochs": 5, "augmentation": AugmentationOptions(mixup_probability=0.5), "norm_crops": 3}
-recipe = TINY_TRAINING.model_copy(update=different)
-train(open_project(sys.argv[1]), recipe, folder=sys.argv[2], execution=Execution(resume=resume))
-"""
-
-
-def start_training(project: Path, folder: Path, how: str) -> subprocess.Popen[str]:
-    """A training of five epochs whose first is its best, in a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(project), str(folder), how],
-        cwd=Path(__file__).parents[1],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-
-
 def state_of(file: Path) -> dict[str, Any]:
     state: dict[str, Any] = torch.load(file, weights_only=False)
     return state
 
 
 def test_a_killed_training_resumes_to_the_weights_of_an_unbroken_one(project_folder: Path, tmp_path: Path) -> None:
-    """Killed in its third epoch, moved, gone on with; killed in writing its fourth. The first epoch was the best."""
+    """Killed in writing the state of its third epoch, moved, resumed. The first epoch was the best."""
     unbroken, broken, moved = tmp_path / "unbroken", tmp_path / "broken", tmp_path / "moved"
-    whole, killed = start_training(project_folder, unbroken, "new"), start_training(project_folder, broken, "new")
-    state = broken / "last.ckpt"
-    deadline = time.monotonic() + 600
-
-    def epochs_done() -> int:
-        return state_of(state)["epoch"] + 1 if state.exists() else 0
-
-    while epochs_done() < 2 and killed.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
-    assert 2 <= epochs_done() < 5
+    with subprocess.Popen([sys.executable, killed_training.__file__, project_folder, broken]) as killed:
+        train_falling(project_folder, unbroken)
+    assert killed.returncode == -signal.SIGKILL
+    assert state_of(broken / "last.ckpt")["epoch"] == KILLED_IN_EPOCH - 1
     broken.rename(moved)
-    assert start_training(project_folder, moved, "killed while writing").wait() == -signal.SIGKILL
-    assert state_of(moved / "last.ckpt")["epoch"] == 2
-    assert start_training(project_folder, moved, "resume").wait() == 0
-    assert whole.wait() == 0
+    train_falling(project_folder, moved, resume=True)
     for name in ("last", "best-0"):
         a, b = (state_of(folder / f"{name}.ckpt") for folder in (unbroken, moved))
-        assert a["epoch"] == b["epoch"] == (4 if name == "last" else 0)
+        assert a["epoch"] == b["epoch"] == (killed_training.RECIPE.epochs - 1 if name == "last" else 0)
         for part in ("state_dict", "current_model_state"):
             assert a[part].keys() == b[part].keys()
             for key, value in a[part].items():
                 torch.testing.assert_close(value, b[part][key], atol=0, rtol=0, msg=f"{name} {part} {key}")
     assert (moved / "metrics.1.csv").is_file()  # the log of the part before the kill
     assert not broken.exists()
+
+
+@pytest.fixture(scope="module")
+def one_epoch(project_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Checkpoint, Path]:
+    """A training of one epoch, and its folder; tests that write work on a copy."""
+    folder = tmp_path_factory.mktemp("trained") / "m.training"
+    return train(project_folder, ONE_EPOCH, folder=folder), folder
 
 
 def in_old_names(value: Any) -> Any:
@@ -328,10 +288,10 @@ def in_old_names(value: Any) -> Any:
 
 
 def test_a_training_stored_under_old_option_names_is_still_the_same_training(
-    project_folder: Path, tmp_path: Path
+    project_folder: Path, one_epoch: tuple[Checkpoint, Path], tmp_path: Path
 ) -> None:
-    project, folder = open_project(project_folder), tmp_path / "m.training"
-    trained = train(project, ONE_EPOCH, folder=folder)
+    project, trained = open_project(project_folder), one_epoch[0]
+    folder = shutil.copytree(one_epoch[1], tmp_path / "m.training")
     for file in folder.glob("*.ckpt"):
         state = state_of(file)
         assert "also_kinds" in in_old_names(state["identity"])
@@ -354,28 +314,28 @@ def test_a_training_stored_under_old_option_names_is_still_the_same_training(
         check_finished(replace(plan, number=1, data=AnnotatedData(tomo_type="denoised")), project.runs)
 
 
-def test_a_training_is_not_resumed_as_another(
-    project_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    project = open_project(project_folder)
-    train(project, ONE_EPOCH, folder=tmp_path)
+def test_a_training_is_not_resumed_as_another(project: Path, one_epoch: tuple[Checkpoint, Path]) -> None:
+    def resumed(recipe: TrainingRecipe, **options: Any) -> None:
+        train(project, recipe, folder=one_epoch[1], execution=RESUME, **options)
+
     with pytest.raises(InputError, match="started with another learning_rate: give the same options"):
-        train(project, ONE_EPOCH.model_copy(update={"learning_rate": 1e-4}), folder=tmp_path, execution=RESUME)
+        resumed(ONE_EPOCH.model_copy(update={"learning_rate": 1e-4}))
     with pytest.raises(InputError, match="started with another runs, held_out: give the same options"):
-        train(project, ONE_EPOCH, fold=1, folder=tmp_path, execution=RESUME)
+        resumed(ONE_EPOCH, fold=1)
     moved = AnnotatedData(first_voxel=-0.5, voxel_size=10.1)
     with pytest.raises(InputError, match="started with another voxel_size, first_voxel: give the same options"):
-        train(project, ONE_EPOCH, folder=tmp_path, execution=RESUME, data=moved)
-    more = replace(project, root=project.root)
-    monkeypatch.setattr(type(more), "species", (*project.species, Species("new", 50.0)))
+        resumed(ONE_EPOCH, data=moved)
+    config = json.loads((project / "copick_config.json").read_text())
+    another = config["pickable_objects"][0] | {"name": "new", "label": 9}
+    changed(project / "copick_config.json", pickable_objects=[*config["pickable_objects"], another])
     with pytest.raises(InputError, match="started with another species: give the same options"):
-        train(more, ONE_EPOCH, folder=tmp_path, execution=RESUME)
+        resumed(ONE_EPOCH)
 
 
 def test_two_processes_train_side_by_side_to_one_net(project_folder: Path, tmp_path: Path) -> None:
     """Data-parallel on two CPU processes: each sees its half of every batch, and both hold the same weights."""
     out = tmp_path / "m.safetensors"
-    words = ["train", project_folder, "--output", out, "--epochs", 2, "--batch-size", 4, "--devices", 2, "--sigma", 40]
+    words = ["train", project_folder, "--output", out, "--epochs", 1, "--batch-size", 4, "--devices", 2, "--sigma", 40]
     words += ["--net.backbone", "mobilenetv3_small_050", "--net.decoder-widths", 16, 12, 8, "--device", "cpu"]
     words += ["--windows.shape", 16, 64, 64, "--windows.stride", 16, 32, 32, "--augmentation.mixup-chance", 0.5]
     words += ["--crop-shape", 16, 64, 64]
@@ -384,7 +344,6 @@ def test_two_processes_train_side_by_side_to_one_net(project_folder: Path, tmp_p
         capture_output=True,
         text=True,
         timeout=300,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("trained on 2 runs") == 1  # one process speaks
@@ -397,7 +356,7 @@ def test_two_processes_train_side_by_side_to_one_net(project_folder: Path, tmp_p
         load(out).species,
         TINY_TRAINING,
     )
-    assert max(map(int, steps)) + 1 == 2 * (len(crops) // 4)  # as many updates as one process would make
+    assert max(map(int, steps)) + 1 == len(crops) // 4  # as many updates as one process would make
 
 
 def test_side_by_side_each_crop_is_drawn_once(project_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from tomosoup.inference.ensemble import all_thresholds
 from tomosoup.inference.options.picking import PeakOptions, PickingPlan
 from tomosoup.inference.pick import pick, pick_project
 from tomosoup.inference.readout.noise_scaling import mean_signal_levels, noise_corrected
+from tomosoup.inference.tiling.symmetries import VIEWS
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.history import Trained, held_out_run
 from tomosoup.models.nets.build import build_net
@@ -186,24 +187,24 @@ def test_models_that_held_out_the_same_run_pick_it_together(checkpoint: Checkpoi
         out_of_fold(project, [a, b], plan=LOW.model_copy(update={"model_weights": (1.0, 2.0)}))
 
 
-def test_picks_of_every_view_are_in_the_tomograms_own_frame(
-    checkpoint: Checkpoint, project_folder: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", ["flip_z", "turn_90", "antitranspose+flip_z"])
+def test_picks_of_a_view_are_in_the_tomograms_own_frame(
+    checkpoint: Checkpoint, project_folder: Path, name: str
 ) -> None:
-    # The heatmap is the volume itself, so every view must give the same picks.
-    def itself(_: object, source: Slices, **__: object) -> list[Volume]:
-        data = source.slices(0, source.shape[0])
-        return [Volume(torch.stack([data - data.min()] * 2), source.voxel_size, source.origin)]
-
-    monkeypatch.setattr("tomosoup.inference.ensemble.heatmap_slabs", itself)
-    found = out_of_fold(
-        open_project(project_folder), models_of(checkpoint)[:1], plan=LOW.model_copy(update={"views": ("all",)})
+    """As if the tomogram was turned first, picked, and each pick looked up in the turned numbers of its voxels."""
+    project, view = open_project(project_folder), VIEWS[name]
+    whole = LOW.model_copy(update={"peaks": PeakOptions(floor=1e-3, refine=False), "noise_correction": 0.0})
+    _, (_, found, _) = out_of_fold(
+        project, models_of(checkpoint)[:1], plan=whole.model_copy(update={"views": (name,)})
     ).folds
-    assert len(found) == 16
-    first = found[0][1]["apo-ferritin"]
-    for _, picks, _ in found[1:]:
-        other = picks["apo-ferritin"]
-        order, reverse = (np.lexsort(p.zyx.round(3).T) for p in (first, other))
-        np.testing.assert_allclose(other.zyx[reverse], first.zyx[order], atol=1e-3)
+    volume = select_tomogram(project, "run_000", AnnotatedData()).read()
+    turned = Volume(view.apply(volume.data), volume.voxel_size, volume.origin)
+    numbers = view.apply(torch.arange(volume.data.numel()).reshape(volume.shape))
+    for species, picks in pick(turned, checkpoint, plan=whole).items():
+        at = turned.to_voxel(picks.zyx).round().astype(int)
+        expected = volume.to_angstrom(np.stack(np.unravel_index(numbers[tuple(at.T)].numpy(), volume.shape), axis=-1))
+        assert len(picks) > 5
+        assert {tuple(zyx) for zyx in found[species].zyx.round(3)} == {tuple(zyx) for zyx in expected.round(3)}
 
 
 def test_what_has_no_held_out_run_is_refused(checkpoint: Checkpoint, project_folder: Path) -> None:
