@@ -41,6 +41,8 @@ def test_fractions_are_of_the_tomograms_size_along_each_axis(centred: bool) -> N
 def test_voxels_of_another_size_are_scaled_where_the_file_says_their_size() -> None:
     there = INDEX * 10 / 4.0  # the same places in voxels of 4 Å
     np.testing.assert_allclose(Frame("voxel", (0, 0, 0)).here(there, GRID, pixel_size=4.0), ZYX)
+    in_angstrom = Frame("Å", (0, 0, 0))
+    np.testing.assert_allclose(in_angstrom.here(in_angstrom.there(ZYX, GRID), GRID, pixel_size=4.0), ZYX)
 
 
 def test_another_first_voxel_is_for_all_axes_and_none_changes_nothing() -> None:

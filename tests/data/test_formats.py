@@ -265,6 +265,7 @@ def test_relions_shifts_and_subtomogram_angles_count(tmp_path: Path) -> None:
     table = pd.DataFrame(
         {
             "rlnTomoName": ["r1"],
+            "rlnTomoTiltSeriesPixelSize": [2.5],  # of no matter where positions and shifts are in Å
             **{f"rlnCenteredCoordinate{a}Angst": [v] for a, v in zip("XYZ", (10, 20, 30), strict=True)},
         }
     )
@@ -301,6 +302,16 @@ def test_warps_coordinates_in_other_pixels_are_scaled(tmp_path: Path) -> None:
     (read,) = FORMATS["warp"].decode(tmp_path / "a.star", Details())
     here = FORMATS["warp"].frame.here(read.picks.zyx, GRID, pixel_size=read.pixel_size)
     np.testing.assert_allclose(GRID.to_voxel(here), [[1, 2, 3]], atol=1e-6)
+    (told,) = FORMATS["warp"].decode(tmp_path / "a.star", Details(pixel_size=4.0))
+    assert told.pixel_size == 4.0  # a user knows better than the file
+
+
+def test_voxels_near_a_tomograms_corner_are_not_fractions_of_its_size(tmp_path: Path) -> None:
+    table = pd.DataFrame({"rlnMicrographName": ["r1.tomostar"], "rlnCoordinateX": [2.0], "rlnCoordinateY": [0.0]})
+    table["rlnCoordinateZ"] = 1.0
+    starfile.write(table, tmp_path / "a.star")
+    (read,) = FORMATS["warp"].decode(tmp_path / "a.star", Details())
+    assert not read.fractions
 
 
 def a_species_of_m(points: int = 3) -> pd.DataFrame:

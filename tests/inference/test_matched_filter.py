@@ -69,6 +69,17 @@ def test_the_signal_of_a_template_is_highest_at_its_position_and_equals_its_norm
     assert highest_signal_near(white, known, corner + 4, radius_vox=2) < signal.max() - 1
 
 
+def test_no_farther_than_the_radius_is_looked() -> None:
+    white, template = torch.zeros(40, 40, 40), torch.zeros(SIDE, SIDE, SIDE)
+    template[7:9, 7:9, 7:9] = 1.0
+    corner = np.array([12, 12, 12])
+    white[tuple(slice(c, c + SIDE) for c in corner)] += template
+    norm = float(torch.linalg.vector_norm(template))
+    within, beyond = corner + np.array([0, 3, 0]), corner + np.array([0, 3, 2])  # of one cube, not of one ball
+    assert abs(loudest_near(white, template, within, radius_vox=3) - norm) < 1e-4
+    assert loudest_near(white, template, beyond, radius_vox=3) < 0.6 * norm
+
+
 def test_the_border_of_a_tomogram_is_searched_too() -> None:
     white, template = torch.zeros(16, 32, 32), torch.ones(SIDE, SIDE, SIDE)
     white[:8, :8, :8] = 1.0

@@ -54,6 +54,21 @@ def test_picks_come_best_first_and_above_the_floor() -> None:
     assert picks.score.min() >= 0.9
 
 
+def test_a_peak_may_be_as_high_as_the_floor_and_no_lower() -> None:
+    data = torch.zeros(1, 12, 12, 30)
+    data[0, 6, 6, 6], data[0, 6, 6, 20] = 0.5, 0.4999
+    picks = find_peaks(Volume(data, 10.0), SPECIES[:1], peaks=PeakOptions(floor=0.5))["small"]
+    assert picks.score.tolist() == [0.5]
+
+
+def test_the_separation_is_rounded_to_whole_voxels() -> None:
+    """30 Å are three voxels of 10.012 Å, as in the contest's tomograms, not two."""
+    data = torch.zeros(1, 12, 12, 12)
+    data[0, 6, 6, 4], data[0, 6, 6, 7] = 0.9, 0.8
+    picks = find_peaks(Volume(data, 10.012), SPECIES[:1], peaks=PeakOptions(separation=30.0, apart=0.0))["small"]
+    assert picks.score.round(3).tolist() == [0.9]
+
+
 def test_a_particle_is_picked_once() -> None:
     data = torch.zeros(2, 40, 12, 12)
     for z, height in ((4, 0.6), (11, 0.9), (25, 0.8), (32, 0.7)):  # 70 and 140 Å apart

@@ -84,6 +84,14 @@ def test_a_pick_alone_at_its_position_stays_however_badly_its_map_fits() -> None
     assert {name: positions(found) for name, found in kept.items()} == {n: positions(p) for n, p in picks.items()}
 
 
+def test_picks_of_two_species_are_of_one_place_within_the_smaller_radius() -> None:
+    """Of radii 80 and 70 Å, picks 75 Å apart stand alone."""
+    for away, kept_everywhere in ((75.0, True), (65.0, False)):
+        picks = {"rod": Picks.of(PLACES), "tripod": Picks.of(PLACES + np.array([0.0, away, 0.0]))}
+        kept = check_with_templates(picks, tomogram(noise=0.3), KINDS, MAPS, FEW)
+        assert all(len(kept[name]) == len(PLACES) for name in picks) is kept_everywhere
+
+
 def test_a_large_margin_keeps_both() -> None:
     kept = check_with_templates(both(), tomogram(noise=0.3), SPECIES, MAPS, FEW.model_copy(update={"margin": 10.0}))
     assert len(kept["rod"]) == len(kept["tripod"]) == len(POSITIONS)

@@ -34,6 +34,43 @@ def test_a_ball_is_picked_at_its_middle_with_its_mean_probability() -> None:
     np.testing.assert_allclose(found.score, [0.8], rtol=1e-6)
 
 
+def test_the_score_is_the_mean_of_the_voxels_over_the_mask() -> None:
+    volume = balls((20, 30, 40), radius_vox=12)
+    volume.data[0, :20] *= 0.5
+    inside = volume.data[volume.data > 0]
+    (found,) = watershed_picks(volume, [RIBOSOME]).values()
+    np.testing.assert_allclose(found.score, [float(inside.mean())], rtol=1e-6)
+    assert 0.5 < found.score[0] < 0.7
+
+
+def test_a_voxel_as_probable_as_the_mask_is_outside() -> None:
+    volume = balls((20, 30, 40), radius_vox=12, value=0.25)
+    for mask, picked in ((0.25, 0), (0.2499, 1)):
+        assert len(watershed_picks(volume, [RIBOSOME], options=SegmentationOptions(mask=mask))["ribosome"]) == picked
+
+
+def test_the_least_size_is_a_fraction_of_the_species_ball() -> None:
+    volume = balls((20, 30, 40), radius_vox=12)
+    for fraction, picked in ((0.75, 1), (0.82, 0)):  # it fills 0.787 of a ball of 13 voxels
+        options = SegmentationOptions(smallest_other=fraction)
+        assert len(watershed_picks(volume, [Species("a", 130.0)], options=options)["a"]) == picked
+
+
+def test_voxels_that_share_an_edge_or_a_corner_do_not_touch() -> None:
+    data = torch.zeros(1, 30, 30, 30)
+    data[0, 5:11, 5:11, 5:11] = data[0, 11:17, 11:17, 11:17] = 0.8
+    options = SegmentationOptions(smallest_other=0.01, separation=1.0)  # so far apart, one piece would be one particle
+    assert len(watershed_picks(Volume(data, 10.0), [Species("a", 150.0)], options=options)["a"]) == 2
+
+
+def test_what_is_around_the_box_of_a_piece_is_outside_of_it() -> None:
+    """A rod fills its box; it is cut all the same."""
+    data = torch.zeros(1, 20, 20, 50)
+    data[0, 5:14, 5:14, 5:41] = 0.8
+    options = SegmentationOptions(smallest_other=0.05)
+    assert len(watershed_picks(Volume(data, 10.0), [Species("a", 60.0)], options=options)["a"]) > 1
+
+
 def test_touching_particles_are_cut_apart() -> None:
     (found,) = watershed_picks(balls((20, 30, 30), (20, 30, 50), radius_vox=12), [RIBOSOME]).values()
     assert len(found) == 2
