@@ -19,7 +19,12 @@ from tomosoup.training.train import train
 KILLED_IN_EPOCH = 2
 """From 0: the state of the epochs before it is on disk, half of its own beside it."""
 RECIPE = TINY_TRAINING.model_copy(
-    update={"epochs": 4, "augmentation": AugmentationOptions(mixup_probability=0.5), "norm_crops": 3}
+    update={
+        "epochs": 4,
+        "crops_per_epoch": 8,
+        "augmentation": AugmentationOptions(mixup_probability=0.5),
+        "norm_crops": 3,
+    }
 )
 
 

@@ -64,6 +64,21 @@ def test_only_what_was_changed_is_written_back() -> None:
     assert command_line(options) == ["tomosoup", "pick", "p", "--plan", "soup", "--peaks.no-refine"]
 
 
+@pytest.mark.parametrize(
+    ("words", "same"),
+    [
+        ("--concentration a 1 --concentration b 2 --concentration a 3", "--concentration a 3 b 2"),
+        ("--concentration.a 1 --concentration b 2", "--concentration a 1 b 2"),
+        ("--runs 3 --runs 2", "--runs 2"),
+        ("--layout-from p.csv --layout-from None", "--no-layout-from"),
+        ("--layout-from p.csv --layout-from none", "--no-layout-from"),
+    ],
+)
+def test_later_words_add_to_a_table_replace_a_value_and_take_it_away(words: str, same: str) -> None:
+    found, expected = (parse(COMMANDS["simulate"][0], "simulate", ["out", *w.split()])[0] for w in (words, same))
+    assert found == expected
+
+
 def test_words_with_a_hyphen_are_options_unless_they_are_numbers() -> None:
     assert [is_option(word) for word in ("--a", "-o", "-0.5", "-1e-3", "a-b", "-")] == [
         True,

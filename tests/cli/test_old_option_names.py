@@ -11,6 +11,7 @@ TRAIN = ["train", "project", "--output", "model.safetensors"]
     ("command", "old", "new"),
     [
         (PICK, "--kind wbp", "--tomo-type wbp"),
+        (["pick", "project", "--tomo-type", "wbp"], "--no-kind", "--no-tomo-type"),
         (PICK, "--follow-noise 0", "--noise-correction 0"),
         (PICK, "--labels.mask 0.2", "--segmentation.mask 0.2"),
         (PICK, "--labels.by=peaks", "--segmentation.method=peaks"),
