@@ -169,6 +169,7 @@ TRAIN = ["train", "x", "--output", "y"]
         (["pick", "x", "--shard", "1/2", "--overwrite"], "--overwrite removes the picks of a session"),
         (["simulate", "x", "--no-such-option", "3"], "There is no option --no-such-option: "),
         (["pick", "x", "--modle", "a"], "There is no option --modle: did you mean --model?"),
+        (["pick", "x", "--no-tomo-typ"], "There is no option --no-tomo-typ: did you mean --no-tomo-type?"),
         (["simulate", "x", "--runs", "0"], "--runs: expected 1 or more, got 0."),
         (["simulate", "x", "--runs", "many"], "--runs: expected a whole number, got 'many'."),
         (["simulate", "x", "--runs"], "--runs: expected 1 value (N), got none."),
