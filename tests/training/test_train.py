@@ -343,7 +343,7 @@ def test_two_processes_train_side_by_side_to_one_net(project_folder: Path, tmp_p
         [sys.executable, "-m", "tomosoup", *map(str, words)],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("trained on 2 runs") == 1  # one process speaks
