@@ -76,8 +76,8 @@ def test_no_farther_than_the_radius_is_looked() -> None:
     white[tuple(slice(c, c + SIDE) for c in corner)] += template
     norm = float(torch.linalg.vector_norm(template))
     within, beyond = corner + np.array([0, 3, 0]), corner + np.array([0, 3, 2])  # of one cube, not of one ball
-    assert abs(loudest_near(white, template, within, radius_vox=3) - norm) < 1e-4
-    assert loudest_near(white, template, beyond, radius_vox=3) < 0.6 * norm
+    assert abs(highest_signal_near(white, template, within, radius_vox=3) - norm) < 1e-4
+    assert highest_signal_near(white, template, beyond, radius_vox=3) < 0.6 * norm
 
 
 def test_the_border_of_a_tomogram_is_searched_too() -> None:
