@@ -88,7 +88,7 @@ def test_picks_of_two_species_are_of_one_place_within_the_smaller_radius() -> No
     """Of radii 80 and 70 Å, picks 75 Å apart stand alone."""
     for away, kept_everywhere in ((75.0, True), (65.0, False)):
         picks = {"rod": Picks.of(POSITIONS), "tripod": Picks.of(POSITIONS + np.array([0.0, away, 0.0]))}
-        kept = check_with_templates(picks, tomogram(noise=0.3), KINDS, MAPS, FEW)
+        kept = check_with_templates(picks, tomogram(noise=0.3), SPECIES, MAPS, FEW)
         assert all(len(kept[name]) == len(POSITIONS) for name in picks) is kept_everywhere
 
 

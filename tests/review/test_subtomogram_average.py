@@ -126,3 +126,11 @@ def test_boxes_of_several_tomograms_are_cut_to_the_smallest_about_their_centres(
     assert both.data.shape == (5, 21, 21, 21)
     assert both.there.shape == both.data.shape
     np.testing.assert_allclose(both.data[0], both.data[2], atol=0.02)
+
+
+def test_four_times_as_many_boxes_halve_the_error_of_the_contrast() -> None:
+    random = np.random.default_rng(0)
+    boxes = boxes_of(random.normal(size=SHAPE).astype(np.float32), random.uniform(12, 28, (40, 3)).tolist())
+    contrasts, errors = zip(*(contrast(joined([boxes] * n)) for n in (1, 4)), strict=True)
+    assert contrasts[0] == pytest.approx(contrasts[1])
+    assert errors[1] == pytest.approx(errors[0] / 2, rel=0.02)
