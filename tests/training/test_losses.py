@@ -37,6 +37,7 @@ def test_the_loss_of_the_recipe_tattaka_weighs_particles_by_the_target_and_the_b
 def test_a_loss_of_an_older_checkpoint_divides_particles_from_background_at_a_value() -> None:
     random = np.random.default_rng(0)
     target, prediction = random.random((2, 3, 4, 5, 6)), random.random((2, 3, 4, 5, 6))
+    target[0, 0] = 0.3  # of the particles, too
     stored = {"name": "balanced", "positive_from": 0.3, "positive_weight": 2.0, "negative_weight": 0.5, "eps": 1e-9}
     recipe = LossOptions.of(stored | {"floor": 0.1}, source="a checkpoint")
     error = (prediction - target) ** 2
