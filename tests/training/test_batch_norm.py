@@ -64,6 +64,16 @@ def test_no_more_crops_are_shown_than_asked_for_the_first_of_the_order() -> None
     assert float(net[1].running_mean) == 1.0
 
 
+def test_crops_that_fill_no_batch_are_left_out_as_every_batch_counts_alike() -> None:
+    net = a_net()
+    nn.init.constant_(net[0].weight, 1.0)
+    nn.init.constant_(net[0].bias, 0.0)
+    shown = Shown([1.0, 1.0, 1e6], [0, 1, 2])
+    shown.recipe = type("Recipe", (), {"crop": (100, 100, 100)})  # two at a time
+    estimate_norms(net, shown, most=3)  # type: ignore[arg-type]
+    assert float(net[1].running_mean) == 1.0
+
+
 def test_weights_and_mode_stay_as_they_were() -> None:
     net = a_net()
     before = {name: p.clone() for name, p in net.named_parameters()}
