@@ -56,6 +56,14 @@ def test_the_least_size_is_a_fraction_of_the_species_ball() -> None:
         assert len(watershed_picks(volume, [Species("a", 130.0)], options=options)["a"]) == picked
 
 
+def test_a_particle_may_have_as_few_voxels_as_the_least_and_no_fewer() -> None:
+    volume = balls((20, 30, 40), radius_vox=12)
+    count = int((volume.data > 0).sum())
+    for least, picked in ((count, 1), (count + 1, 0)):
+        options = SegmentationOptions(smallest_vox={"a": float(least)})
+        assert len(watershed_picks(volume, [Species("a", 120.0)], options=options)["a"]) == picked
+
+
 def test_voxels_that_share_an_edge_or_a_corner_do_not_touch() -> None:
     data = torch.zeros(1, 30, 30, 30)
     data[0, 5:11, 5:11, 5:11] = data[0, 11:17, 11:17, 11:17] = 0.8
