@@ -443,8 +443,8 @@ def test_a_held_out_run_without_a_particle_that_counts_is_refused(project_folder
 
 def test_shipped_recipes_are_valid_and_unknown_keys_are_not(tmp_path: Path) -> None:
     assert TrainingRecipe.names() == [
-        "best", "centernet", "finetune", "small", "soup-big", "soup-big-all", "soup-medium", "soup-tiny", "tattaka", "yu4u",
-        "yu4u-planes",
+        "best", "centernet", "finetune", "small", "soup-big", "soup-big-all", "soup-medium", "soup-tiny", "tattaka",
+        "yu4u", "yu4u-planes",
     ]  # fmt: skip
     (tmp_path / "x.toml").write_text("epochs = 3\n[net]\nbackbonne = 'x'\n")
     with pytest.raises(InputError, match=r"no option 'net.backbonne'; expected one of name, backbone"):
