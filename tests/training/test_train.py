@@ -455,7 +455,7 @@ def test_shipped_recipes_are_valid_and_unknown_keys_are_not(tmp_path: Path) -> N
     (tmp_path / "x.toml").write_text("epochs = ")
     with pytest.raises(InputError, match="not valid TOML"):
         TrainingRecipe.read(tmp_path / "x.toml")
-    with pytest.raises(InputError, match="There is no recipe 'nonsense'; take one of best, centernet, finetune, small,"):
+    with pytest.raises(InputError, match="There is no recipe 'nonsense'; take one of best, centernet, finetune,"):
         TrainingRecipe.read("nonsense")
 
 
