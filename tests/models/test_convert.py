@@ -9,15 +9,17 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from small_models import A2
 
 from tomosoup.cli.main import main
 from tomosoup.core.errors import InputError
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.models.checkpoint import Checkpoint, load
-from tomosoup.models.convert import convert
+from tomosoup.models.convert import A1_SPECIES, LAYOUTS, Layout, convert
 from tomosoup.models.history import Converted
 from tomosoup.models.nets.build import build_net
 from tomosoup.models.nets.options import NetOptions
+from tomosoup.models.window_plan import WindowPlan
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +150,29 @@ def test_a_file_of_an_unknown_layout_is_described_so_that_it_can_be_reported(tmp
     assert "layer5" in said
     assert "layer6" not in said
     assert "report these names" in said
+
+
+def test_a_map_of_names_is_all_that_another_net_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it will be for the 4th place's second net, once the names in its authors' files are known."""
+    layout = Layout(
+        key="jpu.inputs.0.0.weight",
+        prefixes=("ema.", ""),
+        our_name=lambda key: key.replace("jpu", "pyramid").replace("final", "head"),
+        nets={"4th place's net A2": A2},
+        species=A1_SPECIES,
+        windows=WindowPlan(shape=(32, 128, 128), stride=(16, 48, 48)),
+        first_voxel=-0.5,
+    )
+    monkeypatch.setitem(LAYOUTS, "the 4th place's net A2", layout)
+    net = build_net(A2, classes=6).eval()
+    state = {k.replace("pyramid", "jpu").replace("head", "final"): v for k, v in net.state_dict().items()}
+    torch.save({"state_dict": {f"ema.{k}": v for k, v in state.items()}}, tmp_path / "a2.ckpt")
+    converted = convert(tmp_path / "a2.ckpt")
+    assert converted.architecture == A2
+    assert tuple(s.name for s in converted.species) == A1_SPECIES
+    window = torch.randn(1, 1, 16, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(converted.net()(window), net(window))
 
 
 def test_a_file_that_holds_a_similar_net_is_told_by_what_differs(tmp_path: Path) -> None:

@@ -89,6 +89,7 @@ class ShuffleUNet(TomoNet):
         if recipe.predicts == "centres":
             self.cell = stride
             self.head = heatmap_head(width, classes, small=recipe.small_head)
+            assert self.head.bias is not None
             nn.init.constant_(self.head.bias, PRIOR)
             self.offsets = heatmap_head(width, 3)
             return
