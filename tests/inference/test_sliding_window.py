@@ -259,10 +259,16 @@ def test_only_one_models_weights_are_in_memory_at_a_time(
 def test_the_papers_plans_lay_the_papers_windows() -> None:
     shallow, deep = WindowPlan(shape=(16, 128, 128)), WindowPlan(shape=(32, 128, 128))
     paper = PickingPlan.read("paper")
-    assert paper.windows(shallow) == WindowPlan(shape=(16, 128, 128), stride=(8, 48, 48), weighting="pyramid")
-    assert paper.windows(deep) == WindowPlan(shape=(32, 128, 128), stride=(16, 48, 48), weighting="pyramid")
+    how = {"weighting": "pyramid", "border": "centred"}
+    assert paper.windows(shallow) == WindowPlan(shape=(16, 128, 128), stride=(8, 48, 48), **how)
+    assert paper.windows(deep) == WindowPlan(shape=(32, 128, 128), stride=(16, 48, 48), **how)
     full = (184, 630, 630)
-    assert len(window_regions(full, paper.windows(shallow))) == 22 * 12 * 12
+    for plan, layers, first in ((shallow, 22, 0), (deep, 11, -4)):
+        regions = window_regions(full, paper.windows(plan))
+        assert len(regions) == layers * 12 * 12
+        assert regions[0][0].start == first
+        assert regions[-1][0].stop == 184 - first
+        assert regions[-1][1].stop == regions[-1][2].stop == 656
     assert len(window_regions(full, PickingPlan.read("paper-fewer-windows").windows(shallow))) == 22 * 9 * 9
     assert PickingPlan.read("paper-unweighted").windows(shallow).weighting == "none"
     assert round(paper.peaks.separation / 10.012) * 2 + 1 == 7

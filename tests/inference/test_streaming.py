@@ -95,7 +95,7 @@ def test_windows_see_their_neighbours_where_the_plan_says_so(border: str) -> Non
     torch.testing.assert_close(prepared, found, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("border", ["zeros", "inside"])
+@pytest.mark.parametrize("border", ["zeros", "centred", "inside"])
 @pytest.mark.parametrize("depth", [3, 8, 21, 40])
 def test_slabs_follow_each_other_and_are_the_whole_map(border: str, depth: int) -> None:
     source = Watched(torch.randn(depth, 17, 20))
@@ -113,16 +113,19 @@ def test_slabs_follow_each_other_and_are_the_whole_map(border: str, depth: int) 
     heatmap = predict_heatmap(Sums(), source, plan=plan)
     torch.testing.assert_close(torch.cat([s.data for s in slabs], dim=1), heatmap.data)
     # The definition: the mean over windows by weight.
-    total, weights = torch.zeros(2, depth + 16, 40, 40), torch.zeros(depth + 16, 40, 40)
-    if border == "zeros":
-        padded = torch.zeros(depth + 16, 40, 40)
-        padded[:depth, :17, :20] = source.data
+    total, weights = torch.zeros(2, depth + 24, 40, 40), torch.zeros(depth + 24, 40, 40)
+    if border != "inside":
+        padded = torch.zeros(depth + 24, 40, 40)
+        padded[8 : 8 + depth, :17, :20] = source.data
         weight = Ring(1, source.shape, plan).weight
-        for region in regions:
+        before, after = -regions[0][0].start, regions[-1][0].stop - depth
+        assert after - before in (0, 1) if border == "centred" else before == 0
+        for z, y, x in regions:
+            region = (slice(z.start + 8, z.stop + 8), y, x)
             with torch.no_grad():
                 total[(slice(None), *region)] += Sums()(padded[region][None, None])[0] * weight
             weights[region] += weight
-        wanted = (total / weights)[:, :depth, :17, :20]
+        wanted = (total / weights)[:, 8 : 8 + depth, :17, :20]
         torch.testing.assert_close(heatmap.data, wanted, atol=1e-5, rtol=1e-5)
 
 

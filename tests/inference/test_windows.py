@@ -22,7 +22,7 @@ class Identity(TomoNet):
 
 
 @pytest.mark.parametrize("weighting", ["linear", "pyramid", "gaussian", "none"])
-@pytest.mark.parametrize("border", ["zeros", "inside"])
+@pytest.mark.parametrize("border", ["zeros", "centred", "inside"])
 @pytest.mark.parametrize("shape", [(8, 16, 16), (9, 17, 30), (3, 5, 40), (21, 16, 7)])
 def test_blended_windows_reproduce_an_identity_net(shape: tuple[int, int, int], weighting: str, border: str) -> None:
     plan = WindowPlan(shape=(8, 16, 16), stride=(4, 6, 10), weighting=weighting, border=border)

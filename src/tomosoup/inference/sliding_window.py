@@ -104,7 +104,7 @@ def heatmap_slabs(
             done += 1
             progress("Predicting", done, len(regions))
         assert ring is not None  # a layer has at least one window
-        yield slab(ring.take(following), start, of=source)
+        yield slab(ring.take(following), max(start, 0), of=source)
 
 
 def batches(windows: Iterator[Tensor], size: int) -> Iterator[Tensor]:

@@ -11,6 +11,8 @@ from tomosoup.core.config import ZYX, Options
 
 Weighting = Literal["linear", "pyramid", "gaussian", "none"]
 Border = Literal["zeros", "inside"]
+"""Where the last of some crops or windows may end."""
+WindowBorder = Literal["zeros", "centred", "inside"]
 
 
 class WindowPlan(Options):
@@ -24,9 +26,9 @@ class WindowPlan(Options):
     """Weight of a window's voxels. linear: 1 at its centre, falling to 0 at its faces along each axis; pyramid: the
     smaller of the weights along y and x in place of their product (the 4th place's); gaussian: of an eighth of the
     window's size (the 8th place's); none: 1 everywhere."""
-    border: Border = "zeros"
+    border: WindowBorder = "zeros"
     """The last windows reach past the volume's end, into zeros, or are moved back inside it (a volume smaller than a
-    window is then mirrored)."""
+    window is then mirrored). centred: into zeros, along z as far at either end."""
     neighbours: bool = False
     """Show a window's first and last slices their neighbours in the tomogram. Nets that look at several slices at once
     otherwise see zeros there, as in training and in the published program."""

@@ -17,7 +17,7 @@ def convert_command(options: ConvertCommand) -> Outcome:
     (event,) = (e for e in checkpoint.history if isinstance(e, Converted))
     which = "averaged weights" if event.averaged else "last weights, as it holds no averaged ones"
     species = [s.name for s in checkpoint.species]
-    say("No thresholds were published: set them with --threshold when you pick, or with `tomosoup threshold`.")
+    say("The file holds no thresholds: set them with --threshold when you pick, or with `tomosoup threshold`.")
     return Outcome(
         f"{options.output}: {event.net}, {which}; species {', '.join(species)}",
         files=[options.output],

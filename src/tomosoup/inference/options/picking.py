@@ -10,7 +10,7 @@ from pydantic import AfterValidator
 
 from tomosoup.core.config import ZYX, Count, Options, Recipe, Share, Typed
 from tomosoup.inference.options.templates import TemplateOptions
-from tomosoup.models.window_plan import Weighting, WindowPlan
+from tomosoup.models.window_plan import Weighting, WindowBorder, WindowPlan
 
 Step = Annotated[float, Gt(0), Le(1)]
 
@@ -79,8 +79,9 @@ class PickingPlan(Recipe):
     plane: Count | None = None
     """Size of a window along y and x, in voxels; by default the checkpoint's. Whole planes (1024) are fastest, for
     models that were trained on large crops."""
-    border: Literal["zeros", "inside"] | None = None
-    """Last windows at the border: padded with zeros, or moved inside the volume; by default as the checkpoint's."""
+    border: WindowBorder | None = None
+    """Last windows at the border: padded with zeros at the far end (zeros; centred: along z at both ends), or moved
+    inside the volume; by default as the checkpoint's."""
     step: tuple[Step, Step, Step] | None = None
     """Step from window to window, as a fraction of the window (z, y, x); by default the checkpoint's stride."""
     stride: ZYX | None = None

@@ -27,11 +27,17 @@ def window_starts(length: int, window: int, stride: int, *, inside: bool = False
 
 
 def window_regions(shape: Sequence[int], plan: WindowPlan) -> list[Region]:
-    """The windows of `plan` over a volume of `shape` (z, y, x), by z, y, x; the last ones may reach past its end."""
+    """The windows of `plan` over a volume of `shape` (z, y, x), by z, y, x; the last ones may reach past its end.
+
+    Where the border is centred, the first ones reach as far past its first slice as the last ones past its last.
+    """
     starts = [
         window_starts(n, w, s, inside=plan.border == "inside")
         for n, w, s in zip(shape, plan.shape, plan.stride, strict=True)
     ]
+    if plan.border == "centred":
+        past = starts[0][-1] + plan.shape[0] - shape[0]
+        starts[0] = [start - past // 2 for start in starts[0]]
     return [_region(start, plan.shape) for start in product(*starts)]
 
 
@@ -62,13 +68,13 @@ def with_halo(window: ZYX, halo: int) -> ZYX:
 def layer(source: Slices, start: int, *, depth: int, halo: int = 0) -> Tensor:
     """The slices `(n, y, x)` that windows which begin at slice `start` are cut from: `depth`, or as many as are left.
 
-    With a `halo`, so many more at either end, and zeros for those past the volume's faces.
+    With a `halo`, so many more at either end. Zeros stand for those before the volume's first slice and, with a halo,
+    past its last.
     """
     first, last = max(start - halo, 0), min(start + depth + halo, source.shape[0])
+    before, after = first - start + halo, (start + depth + halo - last) if halo else 0
     slices = source.slices(first, last)
-    if halo:
-        slices = F.pad(slices, (0, 0, 0, 0, first - start + halo, start + depth + halo - last))
-    return slices
+    return F.pad(slices, (0, 0, 0, 0, before, after)) if before or after else slices
 
 
 def cut(data: Tensor, region: Region) -> Tensor:
@@ -128,11 +134,13 @@ class Ring:
         self.weights = torch.zeros(plan.shape[0], *shape[1:])
 
     def add(self, values: Tensor, region: Region) -> None:
-        """Add a window's `(channels, *window)` output; what reaches past the volume's end is dropped."""
+        """Add a window's `(channels, *window)` output; what reaches past the volume's ends is dropped."""
         plane = [slice(r.start, min(r.stop, n)) for r, n in zip(region[1:], self.total.shape[2:], strict=True)]
         y, x = (slice(r.stop - r.start) for r in plane)
-        for z, of_window in self._turns(region[0].start, min(region[0].stop, self.depth)):
-            weight = self.weight[of_window, y, x]
+        outside = max(0, -region[0].start)
+        values, weights = values[:, outside:], self.weight[outside:]
+        for z, of_window in self._turns(region[0].start + outside, min(region[0].stop, self.depth)):
+            weight = weights[of_window, y, x]
             self.total[:, z, plane[0], plane[1]].addcmul_(values[:, of_window, y, x], weight)
             self.weights[z, plane[0], plane[1]] += weight
 
