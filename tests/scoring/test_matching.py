@@ -183,3 +183,8 @@ def test_best_thresholds_give_the_score_that_they_promise() -> None:
     assert kept.species == promised.species
     assert kept.weighted == pytest.approx(promised.weighted)
     assert promised.weighted > score({"r": picks}, {"r": truth}, species).weighted
+
+
+def test_a_threshold_as_high_as_a_pick_keeps_it_in_the_counts() -> None:
+    picks, truth = Picks(np.array([[0.0, 0, 0], [50, 0, 0]]), np.array([0.5, 0.5])), Picks.of([[0, 0, 0]])
+    assert MatchedPicks.of(picks, truth, distance=10).at(0.5) == Matches(tp=1, fp=1, fn=0)

@@ -127,3 +127,8 @@ def test_mixup_comes_as_often_as_asked_and_its_shares_are_uniform() -> None:
     assert np.abs(shares - np.linspace(0, 1, len(shares))).max() < 0.12
     assert all(sorted(mix.order.tolist()) == [0, 1, 2, 3] for mix in mixes)
     assert draw_mixup(4, AugmentationOptions(), random=Generator().manual_seed(0)) is None
+
+
+def test_contrast_scales_and_brightness_is_added() -> None:
+    changed = changed_intensity(torch.tensor([1.0, -2.0]), contrast=0.5, brightness=0.25, clip=False)
+    torch.testing.assert_close(changed, torch.tensor([1.75, -2.75]))

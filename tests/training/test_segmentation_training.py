@@ -285,7 +285,7 @@ def test_a_plateau_training_resumes_to_the_weights_of_an_unbroken_one(
 def test_the_best_epochs_are_kept_best_first(
     project_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    losses = iter([3.0, 1.0, 4.0, 2.0])
+    losses = iter([3.0, 1.0, 4.0, 1.0])  # of equals the earlier is the better
     monkeypatch.setattr("tomosoup.training.run.validation.tile_loss", lambda *_: next(losses))
     checkpoint = train(project_folder, quick(keep_best=3, best_by="loss"), folder=tmp_path)
     kept = kept_checkpoints(tmp_path)
