@@ -1,6 +1,7 @@
 """Measures what each choice of the 4th place is worth in F4, on small copies of the contest's tomograms.
 
     python -m runs.quality.ablations train OUT PICKS WEIGHTS [--worker I/N]    # makes what is missing in OUT
+    python -m runs.quality.ablations combine OUT                  # picks with several of them
     python -m runs.quality.ablations table OUT                    # prints the table of docs/scoring/ablations.md
 
 PICKS is the table of the contest's true particles (czii_train_picks.csv). WEIGHTS is the file that
@@ -22,7 +23,7 @@ import torch
 from runs.shared.command import run_step, share_of
 from runs.shared.saved_picks import picks_from_json, picks_to_json, write_json
 from runs.shared.score_table import CrossValidated, cross_validated, print_scores
-from runs.shared.small_contest import BATCH, SEEDS, UPDATES, VOXEL, heatmap_training, simulate_contest
+from runs.shared.small_contest import BATCH, UPDATES, VOXEL, heatmap_training, simulate_contest
 from tomosoup.core.types import Picks
 from tomosoup.data.options import DataOptions
 from tomosoup.data.project import open_project
@@ -31,13 +32,17 @@ from tomosoup.data.truth import read_truth
 from tomosoup.inference.ensemble import ensemble_heatmap
 from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.inference.readout.peaks import find_peaks
+from tomosoup.inference.readout.second_stage import rescored
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.history import last_training
+from tomosoup.models.nets.options import ResNetUNet3dOptions, UNet3dOptions
 from tomosoup.models.window_plan import WindowPlan
 from tomosoup.training.options import AugmentationOptions, LossOptions, TrainingRecipe
+from tomosoup.training.second_stage.options import SecondStageOptions
+from tomosoup.training.second_stage.train import train_second_stage
 from tomosoup.training.train import train
 
-FOLDS = (0, 3, 6)
+FOLDS, SEEDS = (0, 3, 6), (0, 1, 2)
 SCORED = slice(None), slice(None), slice(0, 160)
 """The half of a held-out run that is picked and scored, to save time."""
 PAPER = PickingPlan(step=(0.5, 0.375, 0.375), weighting="pyramid")
@@ -65,12 +70,23 @@ def recipes(weights: Path) -> dict[str, TrainingRecipe]:
     a2_net = net(update={
         "name": "pyramid_unet", "depth_stride_limit": 4, "depth_mixing": True, "decoder_widths": (32, 48, 32, 16)
     })  # fmt: skip
+    deep = {
+        "batch_size": BATCH // 2, "crops_per_epoch": UPDATES * BATCH // 2,
+        "windows": WindowPlan(shape=(32, 64, 64), stride=(32, 64, 64)),
+    }  # fmt: skip
+    a2 = a1.model_copy(update={"net": a2_net, "loss": LossOptions(name="balanced"), "sigma_by_radius": 0.5, **deep})
+    unet = UNet3dOptions(channels=(16, 32, 64, 64), residual_units=1, dropout=0.1, output="heatmaps")
+    resnet = ResNetUNet3dOptions(backbone="resnet10", decoder_widths=(64, 48, 32, 16, 16))
     return {
         "A1": a1,
-        "A2": a1.model_copy(update={
-            "net": a2_net, "loss": LossOptions(name="balanced"), "sigma_by_radius": 0.5, "batch_size": BATCH // 2,
-            "crops_per_epoch": UPDATES * BATCH // 2, "windows": WindowPlan(shape=(32, 64, 64), stride=(32, 64, 64)),
+        "A2": a2,
+        "A2, hard regions": a2.model_copy(update={"loss": LossOptions(name="balanced", positive_from=0.1)}),
+        "head as published": a1.model_copy(update={"net": net(update={"small_head": False})}),
+        "grey values clipped": a1.model_copy(update={
+            "augmentation": AugmentationOptions(flip_axes=("x",), mixup_probability=0.5, intensity_clip=True)
         }),
+        "3D U-Net": a1.model_copy(update={"net": unet, **deep}),
+        "3D backbone": a1.model_copy(update={"net": resnet, **deep}),
         "convolution": a1.model_copy(update={"net": net(update={"depth_reduction": "convolution"})}),
         "scratch": a1.model_copy(update={"net": net(update={"backbone_weights": None})}),
         "no mixup": a1.model_copy(update={"augmentation": AugmentationOptions(flip_axes=("x",))}),
@@ -109,8 +125,14 @@ def train_all(out: Path, picks: Path, weights: Path, *, worker: str = "0/1") -> 
     simulate_contest(out / "project", picks)
     for job in list(jobs())[number::workers]:
         train_one(out, weights, *job)
-    for fold, seed in list(product(FOLDS, SEEDS))[number::workers]:
+
+
+def combine(out: Path) -> None:
+    """Pick with several of the models, once all are trained."""
+    torch.set_num_threads(1)
+    for fold, seed in product(FOLDS, SEEDS):
         pick_together(out, fold, seed)
+        look_again(out, fold, seed)
 
 
 def train_one(out: Path, weights: Path, name: str, fold: int, seed: int) -> None:
@@ -141,6 +163,21 @@ def pick_together(out: Path, fold: int, seed: int) -> None:
         write(out / "picks" / f"A1 twice, of both seeds-{fold}-{seed}.json", out / "project", [a1, other], PAPER)
 
 
+def look_again(out: Path, fold: int, seed: int) -> None:
+    """Score A1's picks of a fold by a second stage that learnt from those of the other folds."""
+    path = out / "picks" / f"A1 and a second stage-{fold}-{seed}.json"
+    if path.exists():
+        return
+    project = open_project(out / "project")
+    models = [load(out / "models" / f"A1-{f}-{seed}.safetensors") for f in FOLDS]
+    options = SecondStageOptions(crop=16, updates=300, seed=seed)
+    second = train_second_stage(project, models, options, fold=FOLDS.index(fold), plan=PAPER).second
+    saved = json.loads((out / "picks" / f"A1-{fold}-{seed}.json").read_text())
+    volume = select_tomogram(project, saved["run"], DataOptions()).read(SCORED)
+    picks = rescored(picks_from_json(saved["picks"]), volume, second, device=torch.device("cpu"))
+    write_json(path, {"run": saved["run"], "picks": picks_to_json(picks)})
+
+
 def in_half(picks: Picks) -> Picks:
     """The particles of `SCORED`."""
     return Picks.of(picks.zyx[picks.zyx[:, 2] < SCORED[2].stop * VOXEL])
@@ -161,4 +198,4 @@ def table(out: Path) -> None:
 
 
 if __name__ == "__main__":
-    run_step({"train": train_all, "table": table}, description=__doc__)
+    run_step({"train": train_all, "combine": combine, "table": table}, description=__doc__)
