@@ -24,9 +24,8 @@ def second_stage_command(options: SecondStageCommand) -> Outcome:
             progress=progress,
         )
     trained.second.save(options.output)
-    held_out = trained.second.history[-1]
     return Outcome(
-        f"{options.output}: the best F4 on run {held_out.held_out}, which it was not trained on, is {trained.f4:.3f} "
+        f"{options.output}: the best F4 on run {trained.held_out}, which it was not trained on, is {trained.f4:.3f} "
         f"with the second stage and {trained.f4_before:.3f} without",
         files=[options.output],
         facts={"f4": trained.f4, "f4_before": trained.f4_before, "thresholds": dict(trained.second.thresholds)},

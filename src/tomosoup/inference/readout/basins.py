@@ -81,7 +81,7 @@ def deepest(depth: NDArray[np.float32], *, apart_vox: int) -> NDArray[np.int64]:
     face; distances are the largest along an axis.
     """
     within = depth[(slice(apart_vox, -apart_vox),) * 3]
-    at = [local_maxima(within, z, half_vox=apart_vox, floor=1.0) for z in range(len(within))]
+    at = [local_maxima(list(within), z, half_vox=apart_vox, floor=1.0) for z in range(len(within))]
     seeds = np.concatenate([np.empty((0, 3), dtype=np.int64), *at])
     seeds = seeds[np.argsort(-within[tuple(seeds.T)], kind="stable")]
     return seeds[best_within(seeds, distance=apart_vox - 1, norm=np.inf)] + apart_vox

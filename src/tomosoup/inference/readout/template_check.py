@@ -148,7 +148,9 @@ class Templates:
         mask = (radius_vox + 0.5 - distance).clamp(0, 1)
         rotations = torch.from_numpy(orientations(recipe.orientations)).float()
         banks = {
-            name: torch.cat([oriented(density, some, mask, recipe.tilt_limit) for some in rotations.split(BATCH)])
+            name: torch.cat(
+                [oriented(density, some, mask, recipe.tilt_limit) for some in torch.split(rotations, BATCH)]
+            )
             for name, density in densities.items()
         }
         return cls(volume, bright, radial_power(bright, side, recipe.tilt_limit), mask, banks, recipe)

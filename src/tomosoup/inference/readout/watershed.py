@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -88,5 +89,6 @@ def _particles(channel: NDArray[np.float32], labels: Labels, *, least: float) ->
     sizes = np.bincount(number)
     large = np.flatnonzero(sizes >= least)
     large = large[large > 0]
-    means = [np.bincount(number, weights=values)[large] / sizes[large] for values in (*at, channel[at])]
+    columns: list[NDArray[Any]] = [*at, channel[at]]
+    means = [np.bincount(number, weights=values)[large] / sizes[large] for values in columns]
     return np.stack(means[:3], axis=1), means[3]

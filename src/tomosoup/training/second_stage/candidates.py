@@ -83,7 +83,8 @@ def classes_of(zyx: Array, truth: PicksBySpecies, species: Sequence[Species]) ->
         true = truth.get(kind.name)
         if true is None or not len(true) or not len(zyx):
             continue
-        distance = KDTree(true.zyx).query(zyx)[0] / (MATCH_RADII * kind.radius)
+        found, _ = KDTree(true.zyx).query(zyx)
+        distance = np.asarray(found) / (MATCH_RADII * kind.radius)
         hit = distance <= nearest
         classes[hit], nearest[hit] = channel, distance[hit]
     return classes

@@ -39,6 +39,7 @@ class TrainedSecondStage:
     """A second stage and, on the run that it held out, the best weighted F4 of the candidates without and with it."""
 
     second: SecondStage
+    held_out: str
     f4_before: float
     f4: float
 
@@ -98,7 +99,8 @@ def train_second_stage(
         averaging_thresholds=averaging_thresholds([(held_out.run, found, held_out.truth)], species),
         history=(event,),
     )
-    return TrainedSecondStage(made, best_thresholds([(held_out.candidates, held_out.truth)], species)[1].weighted, f4)
+    before = best_thresholds([(held_out.candidates, held_out.truth)], species)[1].weighted
+    return TrainedSecondStage(made, held_out.run, before, f4)
 
 
 def fit(
@@ -117,7 +119,7 @@ def fit(
     for i, (crops, classes) in enumerate(training_batches(runs, species, options), start=1):
         loss = F.cross_entropy(net(crops.to(device)), classes.to(device))
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
         progress("Training", i, options.updates)
