@@ -85,6 +85,10 @@ def recipes(weights: Path) -> dict[str, TrainingRecipe]:
         "grey values clipped": a1.model_copy(update={
             "augmentation": AugmentationOptions(flip_axes=("x",), mixup_probability=0.5, intensity_clip=True)
         }),
+        "point detector": a1.model_copy(update={
+            "net": net(update={"head": "centres"}), "loss": LossOptions(name="focal"), "sigma_by_radius": 0.5,
+            "augmentation": AugmentationOptions(flip_axes=("x",)),
+        }),
         "3D U-Net": a1.model_copy(update={"net": unet, **deep}),
         "3D backbone": a1.model_copy(update={"net": resnet, **deep}),
         "convolution": a1.model_copy(update={"net": net(update={"depth_reduction": "convolution"})}),
