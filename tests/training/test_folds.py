@@ -71,7 +71,7 @@ def test_only_particles_of_species_with_a_weight_count(truth: dict[str, Picks], 
 
 
 CONTEST = sorted(["TS_5_4", "TS_6_4", "TS_6_6", "TS_69_2", "TS_73_6", "TS_86_3", "TS_99_9"])
-GUIDE = (Path(__file__).parents[2] / "docs/data/contest.md").read_text()
+GUIDE = (Path(__file__).parents[2] / "docs/data/reproduce-8th-place.md").read_text()
 
 
 def guide(command: str) -> list[Any]:
