@@ -56,7 +56,7 @@ def test_a_3d_unet_trains_with_a_heatmap_loss_and_picks(
 ) -> None:
     recipe = heatmap_recipe(net)
     if net.name == "resnet_unet3d":  # its smallest backbone has twenty million parameters
-        recipe = recipe.model_copy(update={"epochs": 1, "crops_per_epoch": 8})
+        recipe = recipe.model_copy(update={"epochs": 1, "crops_per_epoch": 24, "batch_size": 2, "learning_rate": 1e-2})
     model = trained_and_read(project_folder, recipe, tmp_path)
     assert model.architecture == net
     assert not model.segments_voxels
@@ -91,10 +91,10 @@ def test_a_net_that_predicts_centres_trains_and_finds_particles(project_folder: 
     tomogram = open_tomogram(project_folder, run)
     found = pick(tomogram, model)
     result = best_thresholds([(found, read_truth(open_project(project_folder), run))], species)[1]
-    assert result.weighted > 0.3
+    assert result.weighted > 0.4
     flipped = pick(tomogram, model, plan=PickingPlan(views=("flip_x", "transpose")))
     again = best_thresholds([(flipped, read_truth(open_project(project_folder), run))], species)[1]
-    assert again.weighted > 0.3
+    assert again.weighted > 0.4
 
 
 def test_what_a_net_predicts_decides_which_losses_suit_it() -> None:
