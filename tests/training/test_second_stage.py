@@ -11,7 +11,8 @@ from tomosoup.cli.main import main
 from tomosoup.core.types import Picks, Species, Volume
 from tomosoup.data.pick_store.reading import read_picks
 from tomosoup.inference.readout.second_stage import crops_around, rescored
-from tomosoup.models.nets.candidate_classifier import CandidateClassifier, ClassifierOptions
+from tomosoup.models.nets.candidate_classifier import CandidateClassifier
+from tomosoup.models.nets.options import ClassifierOptions
 from tomosoup.models.second_stage import SecondStage, load_second_stage
 from tomosoup.training.second_stage.candidates import PickedRun, classes_of
 from tomosoup.training.second_stage.options import SecondStageOptions

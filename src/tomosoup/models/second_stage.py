@@ -17,7 +17,8 @@ from tomosoup.core.errors import InputError
 from tomosoup.core.files import written_aside
 from tomosoup.core.types import Species
 from tomosoup.models.history import History, read_history
-from tomosoup.models.nets.candidate_classifier import CandidateClassifier, ClassifierOptions
+from tomosoup.models.nets.candidate_classifier import CandidateClassifier
+from tomosoup.models.nets.options import ClassifierOptions
 
 KEY = "tomosoup_second_stage"
 """Where in the file's metadata everything but the weights stands, as JSON."""

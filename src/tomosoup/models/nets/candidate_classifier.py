@@ -2,21 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from annotated_types import Ge
 from torch import Tensor, nn
 
-from tomosoup.core.config import Options
-
-Width = Annotated[int, Ge(8)]
-
-
-class ClassifierOptions(Options):
-    """The net of a second stage: MONAI's 3D ResNet with one residual block a width."""
-
-    widths: tuple[Width, Width, Width, Width] = (24, 48, 96, 192)
-    """Channels of the four stages, each of half the size of the one before; multiples of 8."""
+from tomosoup.models.nets.options import ClassifierOptions
 
 
 class CandidateClassifier(nn.Module):

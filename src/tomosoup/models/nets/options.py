@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from annotated_types import Ge, Le, Lt, MaxLen
+from annotated_types import Ge, Le, Lt, MaxLen, MultipleOf
 from pydantic import Discriminator, Tag, model_validator
 
 from tomosoup.core.config import Options
 
 Width = Annotated[int, Ge(1), Le(2**14)]
+GroupedWidth = Annotated[int, Ge(8), Le(2**14), MultipleOf(8)]
 Predicts = Literal["heatmaps", "labels", "centres"]
 """What a net puts out: a heatmap a species; logits of each voxel's species, background first; or a heatmap a species
 and three displacements from each voxel to a particle's centre."""
@@ -158,6 +159,13 @@ class ResNetUNet3dOptions(Options):
     def given_weights(self) -> Self:
         """Itself: its first weights are always random."""
         return self
+
+
+class ClassifierOptions(Options):
+    """The net of a second stage: MONAI's 3D ResNet with one residual block a width."""
+
+    widths: tuple[GroupedWidth, GroupedWidth, GroupedWidth, GroupedWidth] = (24, 48, 96, 192)
+    """Channels of the four stages, each of half the size of the one before; multiples of 8."""
 
 
 OPTIONS: Mapping[str, type[NetOptions | UNet3dOptions | ResNetUNet3dOptions]] = {

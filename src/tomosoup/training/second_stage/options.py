@@ -7,7 +7,7 @@ from typing import Annotated
 from annotated_types import Ge, Gt
 
 from tomosoup.core.config import Count, Options, Typed
-from tomosoup.models.nets.candidate_classifier import ClassifierOptions
+from tomosoup.models.nets.options import ClassifierOptions
 
 
 class SecondStageOptions(Options):
