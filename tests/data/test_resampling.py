@@ -137,12 +137,12 @@ def test_resampling_is_told_once(checkpoint: Checkpoint) -> None:
     nets = Nets(InferenceOptions(), log=told.append)
     for size in (5.0, 5.0, 7.84):
         at_voxel_size(Volume(torch.zeros(4, 4, 4), size), [checkpoint], log=nets.log_once)
-    assert [line.split()[2] for line in told] == ["5", "7.84"]
+    assert [line.split()[4] for line in told] == ["5", "7.84"]
 
 
 def test_the_command_resamples_and_says_so_once(project: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["pick", str(project), "--model", str(model), "--voxel-size", "7.84"])
-    assert capsys.readouterr().out.count("Tomograms of 7.84 Å a voxel are resampled to 10 Å") == 1
+    assert capsys.readouterr().out.count("Tomograms with voxels of 7.84 Å are resampled to 10 Å") == 1
 
 
 def test_training_tomograms_are_resampled_and_their_picks_stay(project: Path) -> None:

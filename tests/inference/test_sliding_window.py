@@ -185,10 +185,10 @@ def test_a_system_that_never_hit_a_species_has_no_say_in_it(checkpoint: Checkpoi
 
 
 def test_both_systems_without_a_scale_are_not_averaged(checkpoint: Checkpoint) -> None:
-    with pytest.raises(InputError, match="one of those that predict heatmaps has none: run `tomosoup tune` on each"):
+    with pytest.raises(InputError, match="a heatmap model has none: run `tomosoup tune` on the heatmap models alone"):
         pick(Volume(torch.randn(16, 64, 64), 10.0), [checkpoint, segmenting(checkpoint, seed=1)])
     turned = replace(segmenting(checkpoint, seed=1), species=checkpoint.species[::-1])
-    with pytest.raises(InputError, match="only over the same species in the same order"):
+    with pytest.raises(InputError, match="need the same species in the same order"):
         pick(Volume(torch.randn(16, 64, 64), 10.0), [turned, segmenting(checkpoint, seed=1)])
 
 
@@ -306,7 +306,7 @@ def test_what_is_no_volume_is_refused(checkpoint: Checkpoint, shape: tuple[int, 
 
 def test_species_that_disagree_are_named_and_thresholds_averaged(checkpoint: Checkpoint) -> None:
     other = replace(checkpoint, species=(Species("apo-ferritin", 61.0),), thresholds={"apo-ferritin": 0.2})
-    with pytest.raises(InputError, match="disagree on the radius or weight of apo-ferritin"):
+    with pytest.raises(InputError, match="different radii or weights for apo-ferritin"):
         all_species([checkpoint, other])
     assert all_thresholds([checkpoint, other]) == pytest.approx({"apo-ferritin": 0.3, "beta-amylase": 0.4})
 

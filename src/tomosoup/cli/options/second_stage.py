@@ -19,7 +19,7 @@ class SecondStageCommand(Options):
     """Train a second stage: a small classifier that looks again at the picks of other models. `tomosoup pick
     --second-stage` uses it."""
 
-    EXAMPLE: ClassVar = "tomosoup second-stage my-data --model model-fold*.safetensors -o second.safetensors"
+    EXAMPLE: ClassVar = "tomosoup second-stage data --model fold*.safetensors -o second.safetensors"
 
     project: Project
     """Annotated tomograms. Runs that all models were trained on are left out."""

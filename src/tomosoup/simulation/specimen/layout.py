@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from tomosoup.core.errors import InputError, counted
+from tomosoup.core.errors import InputError
 from tomosoup.core.types import Array, Picks
 from tomosoup.simulation.options import LayoutOptions
 
@@ -149,10 +149,9 @@ def _place(
         pose = next((found for found in tried if found is not None), None)
         if pose is None:
             extent = " x ".join(f"{e:.0f}" for e in grid.extent)
-            particles = counted(component.count, f"{component.name} particle")
             raise InputError(
-                f"Of {particles} only {len(positions)} fit into {extent} Å beside the others: "
-                "lower the `concentration`, or enlarge the `shape`."
+                f"Only {len(positions)} of {component.count} {component.name} particles fit into {extent} Å beside the "
+                "others: lower the `concentration`, or enlarge the `shape`."
             )
         positions.append(pose[0])
         rotations.append(pose[1])
