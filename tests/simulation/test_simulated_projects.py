@@ -289,7 +289,7 @@ def test_a_process_that_dies_is_told_in_a_sentence(tmp_path: Path, fails: Callab
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_first_run_that_fails_leaves_nothing(tmp_path: Path, jobs: int) -> None:
     crowded = QUICK.model_copy(update={"concentration": {"ribosome": 300000.0}})
-    with pytest.raises(InputError, match=r"Of \d+ ribosome particles only \d+ fit"):
+    with pytest.raises(InputError, match=r"Only \d+ of \d+ ribosome particles fit"):
         made(tmp_path / "p", runs=2, jobs=jobs, simulation=crowded)
     assert list(tmp_path.iterdir()) == []
 
