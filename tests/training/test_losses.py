@@ -58,3 +58,9 @@ def test_few_particles_weigh_as_much_as_all_the_empty_space() -> None:
 def test_a_batch_without_particles_has_a_finite_loss() -> None:
     empty = torch.zeros(2, 1, 2, 2, 2)
     assert float(balanced_loss(empty + 0.5, empty, LossOptions(name="balanced"))) == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("name", ["weighted", "dice"])
+def test_a_loss_that_does_not_divide_is_the_same_as_in_files_of_0_1_0(name: str) -> None:
+    stored = {"name": name, "floor": 0.1, "positive_from": 0.1, "positive_weight": 1.0, "negative_weight": 1.0}
+    assert LossOptions.of(stored, source="a checkpoint") == LossOptions.of({"name": name}, source="today")

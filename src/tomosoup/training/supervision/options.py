@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
+from pydantic import model_validator
 
 from tomosoup.core.config import Options, Share
 from tomosoup.models.nets.options import Predicts
@@ -35,6 +36,14 @@ class LossOptions(Options):
     """Balanced: weight of the background's mean squared error."""
     eps: Annotated[float, Gt(0)] = 1e-6
     """Balanced: added to both sums of weights, so that a batch without particles has a finite loss."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _positive_from_belongs_to_balanced(cls, options: Any) -> Any:
+        """Version 0.1.0 wrote `positive_from` for the other losses, too, which do not use it."""
+        if not isinstance(options, Mapping) or options.get("name", "weighted") == "balanced":
+            return options
+        return {name: value for name, value in options.items() if name != "positive_from"}
 
 
 class AugmentationOptions(Options):
