@@ -167,7 +167,8 @@ def input_shapes(net: nn.Module, window: ZYX, module_type: type[nn.Module]) -> d
         for name, module in net.named_modules()
         if isinstance(module, module_type)
     ]
-    _run_on_meta(net, window)
+    if hooks:
+        _run_on_meta(net, window)
     for hook in hooks:
         hook.remove()
     return shapes
@@ -186,8 +187,11 @@ def _pairs(net: nn.Module, window: ZYX, maker: ModuleTypes, taker: ModuleTypes) 
         if made := made_by.get(id(inputs[0])):
             pairs.append((made, module, id(inputs[0])))
 
-    hooks = [m.register_forward_hook(remember) for m in names if isinstance(m, maker)]
-    hooks += [m.register_forward_pre_hook(pair) for m in names if isinstance(m, taker)]
+    makers, takers = ([m for m in names if isinstance(m, wanted)] for wanted in (maker, taker))
+    if not (makers and takers):
+        return []
+    hooks = [m.register_forward_hook(remember) for m in makers]
+    hooks += [m.register_forward_pre_hook(pair) for m in takers]
     with Uses() as uses:
         _run_on_meta(net, window)
     for hook in hooks:
