@@ -52,16 +52,16 @@ def picked_runs(
 ) -> list[PickedRun]:
     """The annotated runs that some model did not train on, picked by these models.
 
-    Models of all folds so pick the run that each held out; a model of other tomograms picks every run. Raises
-    `InputError` where fewer than two runs are left.
+    Models of all folds so pick the run that each held out; a model of other tomograms picks every run. Runs are
+    compared by name. Raises `InputError` where fewer than two runs are left.
     """
     truths = read_truths(project, data)
     groups = {run: [m for m in models if run not in runs_seen(m.history).trained] for run in truths}
     groups = {run: group for run, group in groups.items() if group}
     if len(groups) < 2:
         raise InputError(
-            f"A second stage learns from two or more annotated runs that the models did not train on; found "
-            f"{len(groups)}: give the models of every fold, or annotate more runs."
+            "A second stage learns from two or more annotated runs that the models did not train on, judged by their "
+            f"names; found {len(groups)}: give the models of every fold, or annotate more runs."
         )
     found = []
     for i, (run, group) in enumerate(groups.items()):
