@@ -1,7 +1,7 @@
 """Measures what choices of the 8th place's system are worth in F4, with small 3D U-Nets on simulated tomograms.
 
     python -m runs.quality.segmentation train OUT [--worker I/N]    # makes what is missing in OUT
-    python -m runs.quality.segmentation table OUT    # prints the tables of docs/training/segmentation-models.md
+    python -m runs.quality.segmentation table OUT                       # prints a row a choice
 
 Rows: the radius of the target's balls, as a share of the particle's; and the size of the windows that a net sees when
 it picks. Every net is read in two ways, by the watershed, whose least sizes follow the ball's volume, and by peaks of
