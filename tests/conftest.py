@@ -35,7 +35,7 @@ torch.set_num_threads(1)  # where a plugin was first to import torch
 
 SHARED = Path(__file__).parents[2] / "shared"
 
-TINY_NET = NetOptions(backbone="mobilenetv3_small_050", input_slices=3, decoder_widths=(16, 12, 8))
+TINY_NET = NetOptions(backbone="test_efficientnet", input_slices=3, decoder_widths=(16, 12, 8))
 TINY_PLAN = WindowPlan(shape=(16, 64, 64), stride=(16, 32, 32))
 TINY_TRAINING = TrainingRecipe(
     net=TINY_NET, windows=TINY_PLAN, epochs=2, warmup_epochs=0.5, batch_size=4, average_decay=0.5, sigma=40.0
@@ -84,7 +84,7 @@ def checkpoint(project_folder: Path) -> Checkpoint:
     species = open_project(project_folder).species
     torch.manual_seed(0)
     net = build_net(TINY_NET, classes=len(species))
-    torch.nn.init.normal_(net.head.weight, std=3.0)  # heads start small; this one is to find something
+    torch.nn.init.normal_(net.head.weight, std=5.0)  # heads start small; this one is to find something
     return Checkpoint(
         weights=net.state_dict(),
         architecture=TINY_NET,

@@ -9,11 +9,11 @@ from tomosoup.models.nets.build import build_net
 from tomosoup.models.nets.options import Architecture, NetOptions, PyramidOptions, ResNetUNet3dOptions, UNet3dOptions
 from tomosoup.models.window_plan import WindowPlan
 
-BACKBONES = ("mobilenetv3_small_050", "resnet10t", "edgenext_xx_small")
-A1 = NetOptions(backbone="resnet10t", input_slices=3, decoder_widths=(16, 12, 8))
+BACKBONES = ("mobilenetv3_small_050", "test_resnet", "edgenext_xx_small")
+A1 = NetOptions(backbone="test_resnet", input_slices=3, decoder_widths=(16, 12, 8))
 A2 = NetOptions(
     name="pyramid_unet",
-    backbone="resnet10t",
+    backbone="test_resnet",
     input_slices=1,
     depth_stride_limit=4,
     depth_mixing=True,
@@ -53,7 +53,7 @@ warmup_epochs = 0.5
 batch_size = 4
 average_decay = 0.5
 sigma = 40.0
-net = {backbone = "mobilenetv3_small_050", input_slices = 3, decoder_widths = [16, 12, 8]}
+net = {backbone = "test_efficientnet", input_slices = 3, decoder_widths = [16, 12, 8]}
 windows = {shape = [16, 64, 64], stride = [16, 32, 32]}
 """
 

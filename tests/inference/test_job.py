@@ -111,9 +111,9 @@ def test_settings_are_never_mixed_in_a_session(
     main([*picking[:-2], "--session", "second"])
     assert "second" in {session for _, session in open_project(project).pick_sets("run_000")}
 
-    main(f"threshold {project} --threshold 0.3".split())  # the session's picks are now those of 0.3 ...
+    main(f"threshold {project} --threshold 0.2".split())  # the session's picks are now those of 0.3 ...
     assert "made with other settings (thresholds)" in refused(other, capsys)
-    main([*picking[:-2], "--threshold", "0.3"])  # ... as if picked with it
+    main([*picking[:-2], "--threshold", "0.2"])  # ... as if picked with it
     assert picked == [*RUNS, *RUNS, *RUNS]
 
 

@@ -73,7 +73,7 @@ def alone(volume: Volume, model: Checkpoint) -> Tensor:
 
 def test_an_ensemble_is_the_weighted_mean_whatever_net_window_and_order(checkpoint: Checkpoint) -> None:
     other_net = NetOptions(
-        name="pyramid_unet", backbone="resnet10t", input_slices=1, depth_stride_limit=4, decoder_widths=(8, 8, 8, 8)
+        name="pyramid_unet", backbone="test_resnet", input_slices=1, depth_stride_limit=4, decoder_widths=(8, 8, 8, 8)
     )
     net = build_net(other_net, classes=2)
     torch.nn.init.normal_(net.head.weight)

@@ -152,7 +152,7 @@ def test_maps_that_cannot_decide_are_refused(tmp_path: Path, maps: dict[str, tor
         read_maps(saved(tmp_path / "maps", maps), ["rod", "tripod"])
 
 
-FEW_PICKS = ("apo-ferritin=0.15", "beta-amylase=0.3")
+FEW_PICKS = ("apo-ferritin=0.15", "beta-amylase=0.15")
 """Thresholds that leave some dozens of the picks of the untrained net."""
 
 
@@ -227,7 +227,7 @@ def test_python_picks_with_maps_too(project: Path, model: Path, tmp_path: Path) 
     two = [s.name for s in open_project(project).species][:2]
     folder = saved(tmp_path / "maps", dict(zip(two, (ROD, HANDED), strict=True)))
     plan = PickingPlan(templates=TemplateOptions(folder=folder, orientations=60, margin=0.0))
-    runs, thresholds = DataOptions(runs=("run_000",)), dict(zip(two, (0.15, 0.3), strict=True))
+    runs, thresholds = DataOptions(runs=("run_000",)), dict(zip(two, (0.15, 0.15), strict=True))
     unchecked, checked = (
         picking.pick_project(open_project(project), [load(model)], data=runs, plan=plan, thresholds=thresholds)
         for plan in (PickingPlan(), plan)

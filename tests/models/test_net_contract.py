@@ -101,7 +101,7 @@ def test_the_head_of_the_recipe_yu4u_starts_as_torch_does_and_those_of_our_recip
     narrow = (
         options["yu4u"]
         .given_weights()
-        .model_copy(update={"backbone": "mobilenetv3_small_050", "decoder_widths": (8, 8, 256)})
+        .model_copy(update={"backbone": "test_efficientnet", "decoder_widths": (8, 8, 256)})
     )
     head = build_net(narrow, classes=6).head
     assert head.weight.shape == (384, 256, 1, 1, 1)
@@ -116,7 +116,7 @@ def test_the_head_of_the_recipe_yu4u_starts_as_torch_does_and_those_of_our_recip
 
 
 def test_each_slice_sees_its_neighbours_and_zeros_past_the_ends() -> None:
-    picker = build_net(NetOptions(backbone="mobilenetv3_small_050", decoder_widths=(8, 8, 8)), classes=1).encoder.slices
+    picker = build_net(NetOptions(backbone="test_efficientnet", decoder_widths=(8, 8, 8)), classes=1).encoder.slices
     x = torch.randn(1, 1, 4, 2, 2)
     seen = picker(x)
     assert seen.shape == (4, 5, 2, 2)
@@ -237,7 +237,7 @@ def test_each_open_choice_of_the_pyramid_net_adds_the_weights_of_its_parts() -> 
         return sum(p.numel() for p in net.parameters())
 
     usual, norm = parameters(), 2
-    widths, inputs = (12, 10, 8), (32, 12 + 64, 10 + 64)  # of the blocks of A2; resnet10t's two finest maps join them
+    widths, inputs = (12, 10, 8), (32, 12 + 32, 10 + 32)  # of the blocks of A2; test_resnet's two finest maps join them
     assert parameters(separable_norm=True) - usual == 4 * norm * 24
     assert parameters(convolutions=2) - usual == sum(27 * w * w + norm * w for w in widths)
     assert parameters(head="1x1x1") - usual == -26 * 8 * 5
@@ -310,7 +310,7 @@ def test_the_joint_pyramid_has_the_finest_maps_size() -> None:
 
 @pytest.mark.parametrize("ending", [".safetensors", ".pth"])
 def test_backbone_weights_come_from_a_local_file(tmp_path: Path, ending: str) -> None:
-    timm_model = timm.create_model("resnet10t")
+    timm_model = timm.create_model("test_resnet")
     state = {k: v + 0.25 if v.is_floating_point() else v for k, v in timm_model.state_dict().items()}
     file = tmp_path / f"weights{ending}"
     save_file(state, file) if ending == ".safetensors" else torch.save(state, file)
@@ -337,7 +337,7 @@ def test_backbone_weights_that_cannot_be_had_are_told(tmp_path: Path, monkeypatc
         with pytest.raises(InputError, match=wrong):
             build_net(A1.model_copy(update={"backbone_weights": file}), classes=2)
     torch.save({"x": torch.zeros(1)}, file)
-    with pytest.raises(InputError, match="does not hold the weights of 'resnet10t'"):
+    with pytest.raises(InputError, match="does not hold the weights of 'test_resnet'"):
         build_net(A1.model_copy(update={"backbone_weights": file}), classes=2)
     torch.save([torch.zeros(1)], file)
     with pytest.raises(InputError, match="holds no table of weights"):

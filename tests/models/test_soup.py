@@ -137,7 +137,7 @@ def test_a_soup_of_one_trainings_epochs_still_holds_its_run_out(project_folder: 
         held_out_run(soup([epochs[0], made(project_folder, 2, held_out="run_001")]).history)
 
 
-BATCH_NORM = NetOptions(backbone="mobilenetv3_small_050", input_slices=3, decoder_widths=(16, 12, 8))
+BATCH_NORM = NetOptions(backbone="test_efficientnet", input_slices=3, decoder_widths=(16, 12, 8))
 
 
 def test_statistics_of_a_soup_with_batch_norm_are_those_of_its_own_activations(

@@ -68,7 +68,7 @@ def test_a_3d_unet_trains_with_a_heatmap_loss_and_picks(
 
 
 def test_a_net_that_predicts_centres_trains_and_finds_particles(project_folder: Path, tmp_path: Path) -> None:
-    net = NetOptions(backbone="mobilenetv3_small_050", input_slices=3, decoder_widths=(32, 24, 16), head="centres")
+    net = NetOptions(backbone="test_efficientnet", input_slices=3, decoder_widths=(32, 24, 16), head="centres")
     recipe = TrainingRecipe(
         net=net,
         loss=LossOptions(name="focal"),

@@ -336,7 +336,7 @@ def test_two_processes_train_side_by_side_to_one_net(project_folder: Path, tmp_p
     """Data-parallel on two CPU processes: each sees its half of every batch, and both hold the same weights."""
     out = tmp_path / "m.safetensors"
     words = ["train", project_folder, "--output", out, "--epochs", 1, "--batch-size", 4, "--devices", 2, "--sigma", 40]
-    words += ["--net.backbone", "mobilenetv3_small_050", "--net.decoder-widths", 16, 12, 8, "--device", "cpu"]
+    words += ["--net.backbone", "test_efficientnet", "--net.decoder-widths", 16, 12, 8, "--device", "cpu"]
     words += ["--windows.shape", 16, 64, 64, "--windows.stride", 16, 32, 32, "--augmentation.mixup-chance", 0.5]
     words += ["--crop-shape", 16, 64, 64, "--crops-per-epoch", 8]
     done = subprocess.run(

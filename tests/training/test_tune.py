@@ -233,7 +233,7 @@ def test_the_command_trains_all_folds_and_tunes_them(
 ) -> None:
     out = tmp_path / "m.safetensors"
     words = ["train", project_folder, "--output", out, "--all-folds", "--epochs", 1, "--batch-size", 8, "--sigma", 40]
-    words += ["--net.backbone", "mobilenetv3_small_050", "--net.decoder-widths", 16, 12, 8]
+    words += ["--net.backbone", "test_efficientnet", "--net.decoder-widths", 16, 12, 8]
     words += ["--windows.shape", 16, 64, 64, "--windows.stride", 16, 64, 64]
     main([str(w) for w in words])
     files = [tmp_path / f"m-fold{i}.safetensors" for i in range(3)]

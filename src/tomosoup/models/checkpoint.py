@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
-from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tomosoup.core.config import ZYX
@@ -102,7 +101,7 @@ class Checkpoint:
             )
         weights = {n: w.float() if w.is_floating_point() else w for n, w in self.weights.items()}
         net.load_state_dict({name: weight.clone() for name, weight in weights.items()}, assign=True)
-        if any(tensor.is_meta for tensor in chain(net.parameters(), net.buffers())):  # some are not in the file
+        if any(t.is_meta for t in (*net.parameters(), *net.buffers())):  # some are not in the file
             net = build_net(architecture, classes=len(self.species))
             net.load_state_dict(weights)
         return net.eval()
@@ -133,9 +132,9 @@ class Checkpoint:
         without = {"thresholds", "mixed_thresholds", "averaging_thresholds", "history"}
         metadata = {key: value for key, value in self.metadata().items() if key not in without}
         digest = sha256(json.dumps(metadata, sort_keys=True).encode())
-        for name in sorted(self.weights):
+        for name, weight in sorted(self.weights.items()):
             digest.update(name.encode())
-            digest.update(self.weights[name].contiguous().flatten().view(torch.uint8).numpy().data)
+            digest.update(weight.contiguous().flatten().view(torch.uint8).numpy().data)
         return digest.hexdigest()
 
     def save(self, path: str | Path) -> None:
@@ -216,8 +215,11 @@ class StoredWeights(Mapping[str, Tensor]):
         if name not in self.shapes:
             raise KeyError(name)
         with safe_open(self.path, framework="pt") as file:
-            tensor: Tensor = file.get_tensor(name)
-        return tensor
+            return cast("Tensor", file.get_tensor(name))
+
+    def items(self) -> ItemsView[str, Tensor]:
+        """All of them, read at once."""
+        return load_file(self.path).items()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.shapes)
@@ -239,11 +241,10 @@ def load(path: str | Path) -> Checkpoint:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-            weights = StoredWeights(path, shapes)
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path} is not a checkpoint ({error}): expected a file of `tomosoup train`.") from error
     try:
         stored = json.loads(metadata.get(KEY, "{}"))
     except (ValueError, RecursionError):
         stored = {}
-    return Checkpoint.of(weights, stored, source=str(path))
+    return Checkpoint.of(StoredWeights(path, shapes), stored, source=str(path))

@@ -13,7 +13,7 @@ import copick
 import numpy as np
 import pandas as pd
 from copick.impl.filesystem import CopickPicksFSSpec
-from copick.models import CopickPicksFile
+from copick.models import CopickLocation, CopickPicksFile, CopickPoint
 from copick.util.escape import sanitize_name
 
 from tomosoup.core.aliases import contest_name
@@ -200,15 +200,16 @@ def pick_file(picks: Picks, *, run: str, name: str, to: PickSet) -> CopickPicksF
     )
 
 
-def _points(picks: Picks) -> list[dict[str, Any]]:
+def _points(picks: Picks) -> list[CopickPoint]:
     transforms = np.tile(np.eye(4), (len(picks), 1, 1))
     if picks.rotations is not None:
         transforms[:, :3, :3] = picks.rotations[:, ::-1, ::-1]
+    rows = zip(picks.zyx.tolist(), transforms.tolist(), picks.score.tolist(), strict=True)
     return [
-        {"location": {"x": x, "y": y, "z": z}, "transformation_": transform, "score": score}
-        for (z, y, x), transform, score in zip(
-            picks.zyx.tolist(), transforms.tolist(), picks.score.tolist(), strict=True
+        CopickPoint.model_construct(  # which checks nothing: copick's check of each point takes longer than picking it
+            location=CopickLocation.model_construct(x=x, y=y, z=z), transformation_=transform, score=score
         )
+        for (z, y, x), transform, score in rows
     ]
 
 

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -22,6 +21,8 @@ from tomosoup.models.nets.shuffle_unet import UpStep
 
 FEW = 16
 """Number of channels in a register of bf16."""
+COLUMNS = 64
+"""Rows and columns of a trial run: a multiple of all nets' strides."""
 Net = TypeVar("Net", bound=nn.Module)
 ModuleTypes = type[nn.Module] | UnionType
 """Classes of modules."""
@@ -55,22 +56,22 @@ def fold_slices(net: nn.Module, window: ZYX) -> None:
         conv: Any = net.get_submodule(name)
         if conv.groups == 1:
             conv.weight = nn.Parameter(torch.einsum("oshw,sk->okhw", conv.weight, picker.weight.flatten(1)))
-            net.set_submodule(names[picker], SliceStack(picker.out_channels))
+            stack = SliceStack(picker.out_channels)
+            stack.weight = picker.weight
+            net.set_submodule(names[picker], stack)
 
 
 def prepare_steps(net: nn.Module, window: ZYX) -> None:
     """The decoder's steps add up their taps once, not at every window."""
-    shapes = input_shapes(net, window, UpStep)
-    for name, shape in shapes.items():
-        net.set_submodule(name, PreparedStep(net.get_submodule(name), below=shape[1], depth=shape[2]))
+    for name, (channels, depth) in input_sizes(net, window, UpStep).items():
+        net.set_submodule(name, PreparedStep(net.get_submodule(name), below=channels, depth=depth))
 
 
 def prepare_flat(net: nn.Module, window: ZYX) -> None:
     """Convolutions of maps one or two slices deep become convolutions of images, their weights laid out once."""
-    shapes = input_shapes(net, window, Conv3x3x3)
-    for name, shape in shapes.items():
-        if shape[2] <= FLAT:
-            net.set_submodule(name, FlatConv(net.get_submodule(name), depth=shape[2]))
+    for name, (_, depth) in input_sizes(net, window, Conv3x3x3).items():
+        if depth <= FLAT:
+            net.set_submodule(name, FlatConv(net.get_submodule(name), depth=depth))
 
 
 def prepare_instances(net: nn.Module, _: ZYX) -> None:
@@ -159,19 +160,19 @@ def folded(conv: Any, norm: Any) -> tuple[nn.Parameter, nn.Parameter]:
     return weight, bias
 
 
-def input_shapes(net: nn.Module, window: ZYX, module_type: type[nn.Module]) -> dict[str, torch.Size]:
-    """The shape of the first input of every module of a type, by name, for windows `(1, 1, *window)`."""
-    shapes: dict[str, torch.Size] = {}
+def input_sizes(net: nn.Module, window: ZYX, module_type: type[nn.Module]) -> dict[str, tuple[int, int]]:
+    """Channels and slices of the first input of every module of a type, by name, for windows `(1, 1, *window)`."""
+    sizes: dict[str, tuple[int, int]] = {}
     hooks = [
-        module.register_forward_pre_hook(lambda _, inputs, name=name: shapes.update({name: inputs[0].shape}))
+        module.register_forward_pre_hook(lambda _, inputs, name=name: sizes.update({name: inputs[0].shape[1:3]}))
         for name, module in net.named_modules()
         if isinstance(module, module_type)
     ]
     if hooks:
-        _run_on_meta(net, window)
+        _run_once(net, window)
     for hook in hooks:
         hook.remove()
-    return shapes
+    return sizes
 
 
 def _pairs(net: nn.Module, window: ZYX, maker: ModuleTypes, taker: ModuleTypes) -> list[tuple[Any, str]]:
@@ -193,7 +194,7 @@ def _pairs(net: nn.Module, window: ZYX, maker: ModuleTypes, taker: ModuleTypes) 
     hooks = [m.register_forward_hook(remember) for m in makers]
     hooks += [m.register_forward_pre_hook(pair) for m in takers]
     with Uses() as uses:
-        _run_on_meta(net, window)
+        _run_once(net, window)
     for hook in hooks:
         hook.remove()
     return [(made, names[module]) for made, module, output in pairs if uses.count[output] == 1]
@@ -214,8 +215,7 @@ class Uses(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return made
 
 
-def _run_on_meta(net: nn.Module, window: ZYX) -> None:
-    """Run the net on shapes only, without arithmetic and memory."""
-    weights = {**dict(net.named_parameters()), **dict(net.named_buffers())}
-    shapes = {name: torch.empty_like(tensor, device="meta") for name, tensor in weights.items()}
-    functional_call(net, shapes, torch.empty(1, 1, *window, device="meta"))
+def _run_once(net: nn.Module, window: ZYX) -> None:
+    """Run the net on zeros: as deep as the window, but of few columns, as these change no step's work."""
+    z, y, x = window
+    net(torch.zeros(1, 1, z, min(y, COLUMNS), min(x, COLUMNS), device=next(net.parameters()).device))

@@ -159,13 +159,18 @@ class SliceMixing(nn.Module):
 
 
 def _stages_of(backbone: Any, recipe: NetOptions, *, nested: bool) -> FeatureListNet:
-    """The backbone as a list of stages, tried on a small image. Raises `InputError` if it cannot run stage by stage."""
+    """The backbone as a list of stages, tried on a small image. Raises `InputError` if it cannot run stage by stage.
+
+    On the device `meta`, where nets of files are made, it is not tried: it was when it was trained, and a trial there
+    takes many times as long.
+    """
     info = list(backbone.feature_info)
     try:
         stages = FeatureListNet(backbone, out_indices=tuple(range(len(info))), flatten_sequential=nested).eval()
+        image = torch.zeros(1, recipe.input_slices, 64, 64)
         with torch.no_grad():
-            maps = stages(torch.zeros(1, recipe.input_slices, 64, 64))
-        fits = all(
+            maps = [] if image.is_meta else stages(image)
+        fits = image.is_meta or all(
             m.shape == (1, i["num_chs"], 64 // i["reduction"], 64 // i["reduction"])
             for m, i in zip(maps, info, strict=True)
         )
