@@ -58,7 +58,7 @@ def three_stages(in_chans: int = 3, **_: object) -> ThreeStages:
     return ThreeStages(in_chans)
 
 
-A1 = NetOptions(backbone="test_resnet", input_slices=3, decoder_widths=(8,))
+A1 = NetOptions(backbone="three_stages", input_slices=3, decoder_widths=(8,))
 FAMILIES: dict[str, Architecture] = {
     "A1": A1,
     "A1-plain-convolution": A1.model_copy(

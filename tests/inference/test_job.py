@@ -369,7 +369,7 @@ def test_an_overlay_that_may_not_be_written_is_told_before_anything_is_picked(
 def test_a_killed_command_goes_on_and_two_at_once_do_no_harm(
     picking: list[str], project: Path, undisturbed: bytes
 ) -> None:
-    slow = ["--stride", "2", "8", "8"]
+    slow = ["--stride", "4", "8", "8"]
     with start(*picking, *slow) as killed:
         while not records(project) and killed.poll() is None:
             time.sleep(0.01)

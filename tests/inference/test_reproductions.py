@@ -114,7 +114,7 @@ def stand_in(file: Path, *, species: tuple[Species, ...], deep: bool) -> Checkpo
     net = build_net(recipe, classes=len(species))
     for name, value in net.named_parameters():
         if name.startswith("head") and name.endswith("weight"):
-            torch.nn.init.normal_(value, std=0.3)  # heads start small; this one is to find something
+            torch.nn.init.normal_(value, std=2.0 if deep else 25.0)  # heads start small; these are to find something
     made = Checkpoint(
         weights=net.state_dict(),
         architecture=recipe,

@@ -1,0 +1,1 @@
+"""Simulated tomograms held against real planes whose particles are known."""
