@@ -135,7 +135,7 @@ def compare(data: Path, out: Path) -> None:
     print_rows("xz angular", *(np.mean([angular(s) for s in side["xz"]], axis=0) for side in (real, simulated)))
     for label, side in (("real", real), ("ours", simulated)):
         print(f"skew {label}: " + " ".join(f"{skew(s):.2f}" for p in PLANES for s in side[p]))
-    print("ring of capsids, voxels (real: 10 to 11): " + " ".join(f"{r:.0f}" for r in rings))
+    print("ring of capsids, voxels (real: 12 to 13): " + " ".join(f"{r:.0f}" for r in rings))
     print(f"\n{'layout':<20} {'':6}number        nearest min/5%/median  Clark-Evans  z 5/50/95 %")
     for name in recipe.concentration:
         print(f"{name:<20} real  " + layout_row([r[name].zyx for r in annotated.values()]))

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from runs.checks.real_slices.measures import MIDDLE, bands, greys, profiles, sectors, specks, type_correlations
+from runs.checks.real_slices.measures import MIDDLE, REACH, bands, greys, profiles, sectors, specks, type_correlations
 from runs.checks.real_slices.net2d import heatmaps, train
 from runs.checks.real_slices.patches import separability
 from runs.checks.real_slices.planes import SPECIES, Array, real_planes, simulated_planes
@@ -28,7 +28,7 @@ SEEDS, UPDATES, EVERY = (0, 1, 2), 700, 12
 
 def row(name: str, values: Iterable[float]) -> None:
     """One line of a table."""
-    print(f"{name:<34}" + " ".join(f"{v:7.2f}" if abs(v) < 100 else f"{v:7.0f}" for v in values))
+    print(f"{name:<40}" + " ".join(f"{v:7.2f}" if abs(v) < 100 else f"{v:7.0f}" for v in values))
 
 
 def both(name: str, real: Array, simulated: Array, *, ratio: bool = False) -> None:
@@ -42,14 +42,15 @@ def both(name: str, real: Array, simulated: Array, *, ratio: bool = False) -> No
 def compare(data: Path, project: Path) -> None:
     """Print profiles, spectra, grey values, specks and tomogram types of both."""
     real, simulated = real_planes(data), list(simulated_planes(project, every=EVERY))
-    for label, between in (("", (0.0, MIDDLE)), (" 3-5 planes off", (MIDDLE, 5.0)), (" 6-9 planes off", (5.5, 9.0))):
+    row("mean profiles, radius in voxels", range(REACH))
+    for label, between in (("", (0.0, MIDDLE)), (" 2.5-5 off", (MIDDLE, 5.0)), (" 5-9 off", (5.0, 9.0))):
         sides = [profiles(planes, between=between) for planes in (real, simulated)]
         for name in SPECIES:
-            for side, found in zip(("real", "simulated"), sides, strict=True):
+            for side, found in zip(("real", "sim."), sides, strict=True):
                 if len(found[name]):
-                    row(f"{name}{label} {side} n={len(found[name])}"[:34], found[name].mean(0))
+                    row(f"{name[:18]}{label} {side} {len(found[name])}", np.nanmean(found[name], axis=0))
                     if not label:
-                        row("  spread", found[name].std(0))
+                        row("  standard deviation", np.nanstd(found[name], axis=0))
     cuts = real_cuts(data), simulated_cuts(project)
     for plane in AXES:
         both(f"{plane} bands", *(np.mean([bands(p) for p in side[plane]], axis=0) for side in cuts), ratio=True)
@@ -60,9 +61,9 @@ def compare(data: Path, project: Path) -> None:
     types = real_types(data), simulated_types(project)
     for side, found in zip(("real", "simulated"), types, strict=True):
         for name, plane in found.items():
-            row(f"type {name} bands {side}", bands(plane))
+            row(f"type {name}, bands {side}", bands(plane))
         for pair, value in type_correlations(found).items():
-            row(f"correlation {' '.join(pair)} {side}"[:34], [value])
+            row(f"{' - '.join(pair)} {side}", [value])
 
 
 def separate(data: Path, project: Path) -> None:
@@ -99,7 +100,7 @@ def ceiling(data: Path, out: Path, *, seeds: tuple[int, ...] = SEEDS, updates: i
 
 def report(found: Sequence[Found]) -> None:
     """Average precision and best F4 by species, over seeds, and which species true particles are taken for."""
-    print(f"{'':34}" + " ".join(f"{name[:7]:>7}" for name in SPECIES) + "    mean")
+    print(f"{'':40}" + " ".join(f"{name[:7]:>7}" for name in SPECIES) + "    mean")
     row("particles", found[0].particles)
     for label, values in (("average precision", [f.precision for f in found]), ("best F4", [f.f4 for f in found])):
         means = np.array([v[found[0].counted].mean() for v in values])

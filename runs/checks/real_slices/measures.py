@@ -25,14 +25,14 @@ def profiles(planes: Sequence[Plane], *, between: tuple[float, float] = (0.0, MI
     y, x = np.mgrid[-REACH : REACH + 1, -REACH : REACH + 1]
     radius = np.rint(np.hypot(y, x)).astype(int)
     for plane in planes:
-        grey = np.where(plane.valid, plane.grey, np.nan)
+        grey, far = plane.grey, REACH + 1
         for at_x, at_y, species, away in plane.particles:
             cy, cx = round(at_y), round(at_x)
             inside = REACH <= cy < len(grey) - REACH and REACH <= cx < len(grey[0]) - REACH
             if inside and between[0] <= away <= between[1]:
-                patch = grey[cy - REACH : cy + REACH + 1, cx - REACH : cx + REACH + 1]
-                if np.isfinite(patch).all():
-                    found[SPECIES[int(species)]].append(ndimage.mean(patch, radius, np.arange(REACH)))
+                box = slice(cy - REACH, cy + far), slice(cx - REACH, cx + far)
+                seen = np.where(plane.valid[box], radius, far)  # a label may cover some of the voxels
+                found[SPECIES[int(species)]].append(ndimage.mean(grey[box], seen, np.arange(REACH)))
     return {name: np.array(rows).reshape(-1, REACH) for name, rows in found.items()}
 
 

@@ -74,7 +74,8 @@ SHAPES: dict[str, Shape] = {
     ),
     # C2 dimer of 330 kDa chains, about 250 x 160 x 110 Å (6SCJ).
     "thyroglobulin": Shape(660.0, (Ellipsoid((40, 48, 65), (0, 22, 60)), Ellipsoid((45, 45, 30))), "C2"),
-    # PP7-like capsid of 180 coats of 14 kDa: a shell, darkest 10 to 11 voxels of 10 Å from its centre (6N4V).
+    # PP7-like capsid of 180 coats of 14 kDa (6N4V): a shell, darkest 10 to 11 voxels of 10 Å from its centre. Real ones
+    # are darkest at 12 to 13 (runs/checks/real_slices).
     "virus-like-particle": Shape(2500.0, (Ellipsoid((125, 125, 125), hollow=0.72),), "I", 3.0),
 }
 
