@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
+from scipy import signal
 
 from runs.checks.real_slices.planes import Array
 from tomosoup.data.options import DataOptions
@@ -56,5 +56,5 @@ def simulated_types(project: Path) -> dict[str, Array]:
         if name in there:
             volume = select_tomogram(opened, opened.runs[0], DataOptions(tomo_type=name)).read()
             plane = volume.data[len(volume.data) // 3].numpy().astype(float)
-            found[name] = ndimage.zoom(ndimage.gaussian_filter(plane, 0.5), 349 / len(plane))
+            found[name] = signal.resample(signal.resample(plane, 349), 349, axis=1)
     return found
