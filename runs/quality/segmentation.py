@@ -1,7 +1,7 @@
 """Measures what choices of the 8th place's system are worth in F4, with small 3D U-Nets on simulated tomograms.
 
     python -m runs.quality.segmentation train OUT [--worker I/N]    # makes what is missing in OUT
-    python -m runs.quality.segmentation table OUT                       # prints a row a choice
+    python -m runs.quality.segmentation table OUT                   # prints a row a choice
 
 Rows: the radius of the target's balls, as a share of the particle's; and the size of the windows that a net sees when
 it picks. Every net is read in two ways, by the watershed, whose least sizes follow the ball's volume, and by peaks of
@@ -38,12 +38,15 @@ from tomosoup.training.train import train
 
 SEEDS, FOLDS, RUNS = (0, 1, 2), (0, 2, 4), 6
 BALLS = (0.35, 0.5, 0.6, 0.8, 1.0)
+IN_ALL_WINDOWS = (0.6, 1.0)
+"""Nets of these balls pick in windows of every size, the others in those of `USUAL` alone."""
+USUAL = "64 x 128 x 128"
 BATCH, UPDATES, CROP = 4, 150, 64
 CROWDED = 2.5
 """The contest's concentrations times this, as the tomograms have a quarter of its volume."""
 WINDOWS = {
     "as in training, 64 x 64 x 64": (64, 64, 64),
-    "64 x 128 x 128": (64, 128, 128),
+    USUAL: (64, 128, 128),
     "80 x 192 x 192, the published proportions": (80, 192, 192),
     "whole tomogram, 128 x 400 x 400": (128, 400, 400),
 }
@@ -61,7 +64,7 @@ def recipe(ball: float, seed: int) -> TrainingRecipe:
         ball=ball,
         seed=seed,
         crop_shape=(CROP,) * 3,
-        windows=windows(WINDOWS["64 x 128 x 128"]),
+        windows=windows(WINDOWS[USUAL]),
         crops_per_tomogram=BATCH * UPDATES // (RUNS - 1),
         epochs=1,
         warmup_epochs=0.1,
@@ -92,6 +95,8 @@ def train_all(out: Path, *, worker: str = "0/1") -> None:
         if not model.exists():
             train(project, recipe(ball, seed), fold=fold, folder=model.with_suffix(".training")).save(model)
         for size, shape in WINDOWS.items():
+            if ball not in IN_ALL_WINDOWS and size != USUAL:
+                continue
             pick(out / "picks" / f"{size}-{stem}.json", project, replace(load(model), windows=windows(shape)), ball)
         print(stem, flush=True)
 
@@ -118,7 +123,7 @@ def pick(path: Path, project: Project, checkpoint: Checkpoint, ball: float) -> N
 
 
 def table(out: Path) -> None:
-    """Print a table of the balls, at one size of windows, and one of the windows, at every ball."""
+    """Print a row for each ball, reading and size of windows, best first."""
     project = open_project(out / "project")
     found: dict[str, CrossValidated] = {}
     for file in sorted((out / "picks").glob("*.json")):
