@@ -40,13 +40,13 @@ SEEDS, FOLDS, RUNS = (0, 1, 2), (0, 2, 4), 6
 BALLS = (0.35, 0.5, 0.6, 0.8, 1.0)
 IN_ALL_WINDOWS = (0.6, 1.0)
 """Nets of these balls pick in windows of every size, the others in those of `USUAL` alone."""
-USUAL = "64 x 128 x 128"
+USUAL = "as in training, 64 x 64 x 64"
 BATCH, UPDATES, CROP = 4, 150, 64
 CROWDED = 2.5
 """The contest's concentrations times this, as the tomograms have a quarter of its volume."""
 WINDOWS = {
-    "as in training, 64 x 64 x 64": (64, 64, 64),
-    USUAL: (64, 128, 128),
+    USUAL: (64, 64, 64),
+    "64 x 128 x 128": (64, 128, 128),
     "80 x 192 x 192, the published proportions": (80, 192, 192),
     "whole tomogram, 128 x 400 x 400": (128, 400, 400),
 }
