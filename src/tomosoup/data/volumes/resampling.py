@@ -56,7 +56,7 @@ def simple_fraction(ratio: float) -> Fraction:
 
 def weights(n: int, ratio: Fraction) -> Tensor:
     """`(m, n)`: what each of `n` voxels gives to each of the m voxels, `ratio` times as large, along an axis."""
-    from scipy.signal import resample_poly  # here, as it takes longer to import than most commands need it
+    from scipy.signal import resample_poly  # here: few commands need it, and its import takes long
 
     matrix = resample_poly(np.eye(n), ratio.denominator, ratio.numerator, axis=0, padtype="symmetric")
     return torch.from_numpy(matrix / matrix.sum(axis=1, keepdims=True)).float()
