@@ -27,7 +27,8 @@ from tomosoup.models.history import Event
 from tomosoup.models.nets.build import build_net
 from tomosoup.models.nets.options import NetOptions
 from tomosoup.models.window_plan import WindowPlan
-from tomosoup.simulation.options import MicroscopeOptions, SimulationRecipe
+from tomosoup.simulation.options.microscope import MicroscopeOptions
+from tomosoup.simulation.options.recipe import SimulationRecipe
 from tomosoup.simulation.project import simulate
 from tomosoup.training.options import TrainingRecipe
 

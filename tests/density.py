@@ -14,7 +14,8 @@ from torch import Tensor
 from tomosoup.core.types import Array, Picks
 from tomosoup.simulation.microscope.imaging import Field, project
 from tomosoup.simulation.microscope.tilt_series import Acquisition, draw_acquisition
-from tomosoup.simulation.options import MicroscopeOptions, SimulationRecipe
+from tomosoup.simulation.options.microscope import MicroscopeOptions
+from tomosoup.simulation.options.recipe import SimulationRecipe
 
 PERFECT = MicroscopeOptions(
     defocus=(0, 0),

@@ -33,7 +33,7 @@ from tomosoup.models.convert import convert
 from tomosoup.models.nets.build import build_net
 from tomosoup.models.nets.options import UNet3dOptions
 from tomosoup.models.window_plan import WindowPlan
-from tomosoup.simulation.options import SimulationRecipe
+from tomosoup.simulation.options.recipe import SimulationRecipe
 from tomosoup.simulation.specimen.atomic_models import read_model
 from tomosoup.training.options import TrainingRecipe
 

@@ -21,7 +21,7 @@ from tomosoup.data.options import DataOptions
 from tomosoup.data.project import Project, open_project
 from tomosoup.data.tomogram import select_tomogram
 from tomosoup.data.truth import read_truth
-from tomosoup.simulation.options import CONCENTRATION, SimulationRecipe
+from tomosoup.simulation.options.recipe import CONCENTRATION, SimulationRecipe
 from tomosoup.simulation.simulate import structure_maps
 
 TRAINING, TEST = 5, 2

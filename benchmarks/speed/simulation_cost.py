@@ -13,7 +13,8 @@ from pathlib import Path
 import tomosoup
 from runs.shared.command import run_script
 from tomosoup.simulation.microscope.tilt_series import tilt_angles
-from tomosoup.simulation.options import MicroscopeOptions, SimulationRecipe
+from tomosoup.simulation.options.microscope import MicroscopeOptions
+from tomosoup.simulation.options.recipe import SimulationRecipe
 from tomosoup.simulation.simulate import simulate_run
 
 CONTEST = SimulationRecipe.read("contest")

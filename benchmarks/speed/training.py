@@ -20,7 +20,7 @@ from runs.shared.command import run_script
 from tomosoup.core.runtime import keep_freed_memory
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.data.volumes.normalisation import standardise
-from tomosoup.simulation.options import SimulationRecipe
+from tomosoup.simulation.options.recipe import SimulationRecipe
 from tomosoup.simulation.simulate import simulate_run
 from tomosoup.training.options import TrainingRecipe
 from tomosoup.training.supervision.crops import Crops, Example

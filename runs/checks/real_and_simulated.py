@@ -21,7 +21,7 @@ from scipy.spatial import cKDTree
 from runs.shared.command import run_script
 from tomosoup.data.formats.csv_tables import read_csv
 from tomosoup.simulation.microscope import denoising
-from tomosoup.simulation.options import SimulationRecipe
+from tomosoup.simulation.options.recipe import SimulationRecipe
 from tomosoup.simulation.simulate import Scene, simulate_run
 
 matplotlib.use("Agg")

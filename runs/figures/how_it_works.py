@@ -21,7 +21,7 @@ from tomosoup.inference.readout.peaks import find_peaks
 from tomosoup.inference.tiling.windows import window_regions, window_weight
 from tomosoup.models.checkpoint import load
 from tomosoup.models.window_plan import WindowPlan
-from tomosoup.simulation.options import SimulationRecipe
+from tomosoup.simulation.options.recipe import SimulationRecipe
 from tomosoup.simulation.simulate import simulate_run
 from tomosoup.training.supervision.targets import gaussian_targets
 

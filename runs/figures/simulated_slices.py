@@ -11,7 +11,7 @@ import matplotlib
 from PIL import Image
 
 from runs.shared.command import run_script
-from tomosoup.simulation.options import SimulationRecipe
+from tomosoup.simulation.options.recipe import SimulationRecipe
 from tomosoup.simulation.simulate import simulate_run
 
 matplotlib.use("Agg")

@@ -48,7 +48,8 @@ from tomosoup.scoring.bootstrap import bootstrap, interval
 from tomosoup.scoring.matched_picks import MatchedPicks
 from tomosoup.scoring.matching import MATCH_RADII
 from tomosoup.scoring.score import score
-from tomosoup.simulation.options import CONCENTRATION, SampleOptions, SimulationRecipe
+from tomosoup.simulation.options.recipe import CONCENTRATION, SimulationRecipe
+from tomosoup.simulation.options.specimen import SampleOptions
 from tomosoup.simulation.project import LayoutFrom
 from tomosoup.simulation.simulate import simulate_run
 from tomosoup.training.make_soup import make_soup

@@ -27,7 +27,7 @@ from tomosoup.models.checkpoint import load
 from tomosoup.scoring.matching import MATCH_RADII
 from tomosoup.scoring.score import score
 from tomosoup.scoring.thresholds import best_thresholds
-from tomosoup.simulation.options import CONCENTRATION
+from tomosoup.simulation.options.recipe import CONCENTRATION
 
 RUNS, SEED = 16, 4711
 POWERS = (0.0, 1.5, 2.0, 2.5, 3.0)

@@ -31,7 +31,7 @@ from tomosoup.inference.readout.read_out import segmentation_picks
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.history import last_training
 from tomosoup.models.window_plan import WindowPlan
-from tomosoup.simulation.options import SimulationRecipe
+from tomosoup.simulation.options.recipe import SimulationRecipe
 from tomosoup.simulation.project import simulate
 from tomosoup.training.options import TrainingRecipe
 from tomosoup.training.train import train

@@ -9,7 +9,8 @@ from typing import Any
 
 from tomosoup.models.nets.options import NetOptions
 from tomosoup.models.window_plan import WindowPlan
-from tomosoup.simulation.options import MicroscopeOptions, SimulationRecipe
+from tomosoup.simulation.options.microscope import MicroscopeOptions
+from tomosoup.simulation.options.recipe import SimulationRecipe
 from tomosoup.simulation.project import LayoutFrom, simulate
 from tomosoup.training.options import TrainingRecipe
 

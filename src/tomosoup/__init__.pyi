@@ -28,7 +28,7 @@ from .review.report.collect import ReportOptions as ReportOptions
 from .review.report.report import report as report
 from .scoring.matching import match as match
 from .scoring.score import score as score
-from .simulation.options import SimulationRecipe as SimulationRecipe
+from .simulation.options.recipe import SimulationRecipe as SimulationRecipe
 from .simulation.project import LayoutFrom as LayoutFrom
 from .simulation.project import simulate as simulate
 from .training.options import Execution as Execution

@@ -8,7 +8,8 @@ from tomosoup.inference.readout.matched_filter import Searched, Whitening, highe
 from tomosoup.simulation.microscope.footprint import footprint, seen_at
 from tomosoup.simulation.microscope.imaging import Field, expected_counts, frequencies, normalised, project
 from tomosoup.simulation.microscope.reconstruction import Processing, filtered, image_weights, reconstruct
-from tomosoup.simulation.options import MicroscopeOptions, ReconstructionOptions, SimulationRecipe
+from tomosoup.simulation.options.microscope import MicroscopeOptions, ReconstructionOptions
+from tomosoup.simulation.options.recipe import SimulationRecipe
 
 SIDE = 16
 

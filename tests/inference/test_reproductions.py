@@ -34,7 +34,8 @@ from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.convert import A1_SPECIES
 from tomosoup.models.nets.build import build_net
 from tomosoup.models.window_plan import WindowPlan
-from tomosoup.simulation.options import MicroscopeOptions, SimulationRecipe
+from tomosoup.simulation.options.microscope import MicroscopeOptions
+from tomosoup.simulation.options.recipe import SimulationRecipe
 from tomosoup.simulation.project import simulate
 
 PAGES = next(folder for folder in Path(__file__).parents if (folder / "zensical.toml").exists()) / "docs" / "data"

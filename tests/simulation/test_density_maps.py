@@ -12,7 +12,7 @@ from torch import Tensor
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Volume
 from tomosoup.data.volumes.mrc import read_mrc
-from tomosoup.simulation.options import SimulationRecipe
+from tomosoup.simulation.options.recipe import SimulationRecipe
 from tomosoup.simulation.simulate import structure_maps
 from tomosoup.simulation.specimen.built_in import (
     GOLD_VOLTS,

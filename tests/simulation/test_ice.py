@@ -7,7 +7,8 @@ from density import PERFECT, acquired, blobs, placed
 from torch import Generator
 
 from tomosoup.simulation.microscope.imaging import Field, expected_counts, interaction, project
-from tomosoup.simulation.options import MicroscopeOptions, SampleOptions
+from tomosoup.simulation.options.microscope import MicroscopeOptions
+from tomosoup.simulation.options.specimen import SampleOptions
 from tomosoup.simulation.specimen.built_in import PROTEIN_VOLUME, VOLTS_PER_KDA
 from tomosoup.simulation.specimen.ice import CARBON_VOLTS, Carbon, Sample, carbon_phase, draw_sample, ice_thickness
 from tomosoup.simulation.specimen.layout import OccupancyGrid

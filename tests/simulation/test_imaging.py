@@ -36,7 +36,8 @@ from tomosoup.simulation.microscope.imaging import (
     normalised,
     project,
 )
-from tomosoup.simulation.options import MicroscopeOptions, SimulationRecipe
+from tomosoup.simulation.options.microscope import MicroscopeOptions
+from tomosoup.simulation.options.recipe import SimulationRecipe
 from tomosoup.simulation.specimen.built_in import SHAPES, VOLTS_PER_KDA, built_in
 
 AHEAD = {"tilt_limit": (1.0, 1.0)}

@@ -7,7 +7,8 @@ from scipy.spatial.distance import pdist
 
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Picks
-from tomosoup.simulation.options import LayoutOptions, SimulationRecipe
+from tomosoup.simulation.options.recipe import SimulationRecipe
+from tomosoup.simulation.options.specimen import LayoutOptions
 from tomosoup.simulation.simulate import particle_number, structure_maps
 from tomosoup.simulation.specimen.density_maps import support
 from tomosoup.simulation.specimen.layout import Component, OccupancyGrid, placed_at, random_layout

@@ -13,7 +13,8 @@ from scipy import ndimage
 from torch_calculate_electrostatic_potential import get_peng_scattering_parameters
 
 from tomosoup.core.errors import InputError
-from tomosoup.simulation.options import MicroscopeOptions, SimulationRecipe
+from tomosoup.simulation.options.microscope import MicroscopeOptions
+from tomosoup.simulation.options.recipe import SimulationRecipe
 from tomosoup.simulation.simulate import simulate_run, structure_maps
 from tomosoup.simulation.specimen import atomic_models as models
 from tomosoup.simulation.specimen.atomic_models import read_model

@@ -35,7 +35,8 @@ from tomosoup.simulation.microscope.reconstruction import (
     reconstruct,
     wiener,
 )
-from tomosoup.simulation.options import MicroscopeOptions, ReconstructionOptions, SimulationRecipe
+from tomosoup.simulation.options.microscope import MicroscopeOptions, ReconstructionOptions
+from tomosoup.simulation.options.recipe import SimulationRecipe
 
 
 def empty_images(recipe: SimulationRecipe, *, seed: int = 0) -> Tensor:

@@ -11,7 +11,9 @@ from scipy import ndimage
 
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Picks
-from tomosoup.simulation.options import MicroscopeOptions, ReconstructionOptions, SampleOptions, SimulationRecipe
+from tomosoup.simulation.options.microscope import MicroscopeOptions, ReconstructionOptions
+from tomosoup.simulation.options.recipe import SimulationRecipe
+from tomosoup.simulation.options.specimen import SampleOptions
 from tomosoup.simulation.simulate import STEPS, Scene, simulate_run
 from tomosoup.simulation.specimen.built_in import PROTEIN_VOLUME, SHAPES, bead, built_in
 from tomosoup.simulation.specimen.density_maps import support

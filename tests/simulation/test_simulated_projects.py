@@ -23,13 +23,9 @@ from tomosoup.data.formats.csv_tables import read_csv
 from tomosoup.data.new_project import unfinished
 from tomosoup.data.project import open_project
 from tomosoup.simulation import project as projects
-from tomosoup.simulation.options import (
-    LayoutOptions,
-    MicroscopeOptions,
-    ReconstructionOptions,
-    SampleOptions,
-    SimulationRecipe,
-)
+from tomosoup.simulation.options.microscope import MicroscopeOptions, ReconstructionOptions
+from tomosoup.simulation.options.recipe import SimulationRecipe
+from tomosoup.simulation.options.specimen import LayoutOptions, SampleOptions
 from tomosoup.simulation.project import LayoutFrom, simulate
 from tomosoup.simulation.simulate import Scene
 from tomosoup.simulation.specimen.density_maps import centred

@@ -6,7 +6,7 @@ import pytest
 from density import acquired
 
 from tomosoup.simulation.microscope.tilt_series import taking_order, tilt_angles
-from tomosoup.simulation.options import MicroscopeOptions
+from tomosoup.simulation.options.microscope import MicroscopeOptions
 
 
 def test_dose_symmetric_tilts_are_taken_in_hagens_order() -> None:

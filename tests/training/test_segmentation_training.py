@@ -20,7 +20,7 @@ from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.history import Trained, runs_seen
 from tomosoup.models.nets.options import UNet3dOptions
 from tomosoup.models.window_plan import WindowPlan
-from tomosoup.simulation.options import ReconstructionOptions
+from tomosoup.simulation.options.microscope import ReconstructionOptions
 from tomosoup.simulation.project import simulate
 from tomosoup.training.learner import HELD_OUT_LOSS, Learner
 from tomosoup.training.options import AugmentationOptions, Execution, LossOptions, PretrainingOptions, TrainingRecipe

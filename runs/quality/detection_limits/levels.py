@@ -6,7 +6,7 @@ from pathlib import Path
 import tomosoup
 from runs.shared.command import print_progress
 from runs.shared.density_maps import MAP_SCALE, density_maps
-from tomosoup.simulation.options import CONCENTRATION, SimulationRecipe
+from tomosoup.simulation.options.recipe import CONCENTRATION, SimulationRecipe
 
 RUNS, MATCHED_RUNS, SEED = 3, 2, 903
 """Runs of a level, those that matched filters search; every level has the same scenes."""

@@ -25,7 +25,7 @@ from tomosoup.scoring.matching import MATCH_RADII
 from tomosoup.simulation.microscope.footprint import footprint, seen_at
 from tomosoup.simulation.microscope.reconstruction import Processing
 from tomosoup.simulation.microscope.tilt_series import Acquisition
-from tomosoup.simulation.options import SimulationRecipe
+from tomosoup.simulation.options.recipe import SimulationRecipe
 from tomosoup.simulation.simulate import structure_maps
 
 SIDE, KEPT = 64, 48

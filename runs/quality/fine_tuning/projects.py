@@ -7,7 +7,7 @@ import numpy as np
 
 import tomosoup
 from tomosoup.data.project import Project, open_project
-from tomosoup.simulation.options import SimulationRecipe
+from tomosoup.simulation.options.recipe import SimulationRecipe
 from tomosoup.simulation.specimen.built_in import Ellipsoid, Shape, rendered
 
 EACH = 10

@@ -14,7 +14,8 @@ from tomosoup.data.project import open_project
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.history import last_training
 from tomosoup.models.window_plan import WindowPlan
-from tomosoup.simulation.options import MicroscopeOptions, SimulationRecipe
+from tomosoup.simulation.options.microscope import MicroscopeOptions
+from tomosoup.simulation.options.recipe import SimulationRecipe
 from tomosoup.training.options import TrainingRecipe
 from tomosoup.training.train import train
 

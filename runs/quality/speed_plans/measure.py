@@ -23,7 +23,7 @@ from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.inference.tiling.windows import window_regions
 from tomosoup.models.checkpoint import Checkpoint, load
-from tomosoup.simulation.options import SimulationRecipe
+from tomosoup.simulation.options.recipe import SimulationRecipe
 from tomosoup.training.options import Execution
 from tomosoup.training.train import train
 

@@ -21,7 +21,7 @@ from tomosoup.cli.options.tune import TuneCommand
 from tomosoup.core.config import Options, Recipe, merged, problem
 from tomosoup.core.errors import InputError
 from tomosoup.inference.options.picking import PickingPlan
-from tomosoup.simulation.options import SimulationRecipe
+from tomosoup.simulation.options.recipe import SimulationRecipe
 from tomosoup.training.options import TrainingRecipe
 
 Taken = TypeVar("Taken", bound=Options)

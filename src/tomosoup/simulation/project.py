@@ -20,7 +20,7 @@ from tomosoup.data.formats.csv_tables import read_csv
 from tomosoup.data.new_project import NewProject, SimulatedRun, new_project
 from tomosoup.data.project import Project, open_project
 from tomosoup.data.truth import read_truth
-from tomosoup.simulation.options import SimulationRecipe
+from tomosoup.simulation.options.recipe import SimulationRecipe
 from tomosoup.simulation.simulate import STEPS, simulate_run, structure_maps
 from tomosoup.simulation.specimen.density_maps import support_radius
 

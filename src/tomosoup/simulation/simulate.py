@@ -36,7 +36,7 @@ from tomosoup.simulation.microscope.reconstruction import (
     wiener,
 )
 from tomosoup.simulation.microscope.tilt_series import Acquisition, draw_acquisition
-from tomosoup.simulation.options import SimulationRecipe
+from tomosoup.simulation.options.recipe import SimulationRecipe
 from tomosoup.simulation.specimen.atomic_models import read_model
 from tomosoup.simulation.specimen.built_in import built_in
 from tomosoup.simulation.specimen.density_maps import centred, from_map, support

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from tomosoup.cli.options.shared import Overwrite, RecipeName, Seed
 from tomosoup.core.config import Options, Typed
-from tomosoup.simulation.options import SimulationRecipe
+from tomosoup.simulation.options.recipe import SimulationRecipe
 
 
 class DemoCommand(Options):

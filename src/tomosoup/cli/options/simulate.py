@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from tomosoup.cli.options.shared import UNPREFIXED, Count, Overwrite, Seed
 from tomosoup.core.config import Options, Typed
-from tomosoup.simulation.options import SimulationRecipe
+from tomosoup.simulation.options.recipe import SimulationRecipe
 
 
 class SimulateCommand(Options):

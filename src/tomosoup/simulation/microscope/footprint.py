@@ -12,7 +12,7 @@ from tomosoup.core.types import Array, Picks
 from tomosoup.simulation.microscope.imaging import Field, expected_counts, frequencies, project
 from tomosoup.simulation.microscope.reconstruction import Processing, filtered, image_weights, reconstruct
 from tomosoup.simulation.microscope.tilt_series import Acquisition
-from tomosoup.simulation.options import SimulationRecipe
+from tomosoup.simulation.options.recipe import SimulationRecipe
 
 
 def seen_at(acquisition: Acquisition, zyx: Array) -> Acquisition:

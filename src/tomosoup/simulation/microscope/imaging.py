@@ -20,7 +20,7 @@ from tomosoup.core.errors import InputError
 from tomosoup.core.progress import Progress, no_progress
 from tomosoup.core.types import Picks
 from tomosoup.simulation.microscope.tilt_series import Acquisition
-from tomosoup.simulation.options import MicroscopeOptions
+from tomosoup.simulation.options.microscope import MicroscopeOptions
 
 PROJECTING = "Projecting particles"
 """What `project` reports to its `progress`."""

@@ -21,7 +21,7 @@ from torch_tilt_series import TiltSeries
 from tomosoup.core.progress import Progress, no_progress
 from tomosoup.simulation.microscope.imaging import contrast_transfer, left_by_exposure
 from tomosoup.simulation.microscope.tilt_series import Acquisition
-from tomosoup.simulation.options import MicroscopeOptions, ReconstructionOptions
+from tomosoup.simulation.options.microscope import MicroscopeOptions, ReconstructionOptions
 
 RECONSTRUCTING = "Reconstructing"
 """What `reconstruct` reports to its `progress`."""

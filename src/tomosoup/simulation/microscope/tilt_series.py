@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch_tilt_series import TiltSeries
 
 from tomosoup.core.types import Array
-from tomosoup.simulation.options import MicroscopeOptions
+from tomosoup.simulation.options.microscope import MicroscopeOptions
 
 
 @dataclass(frozen=True)

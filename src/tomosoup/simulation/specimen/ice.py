@@ -14,7 +14,8 @@ from tomosoup.core.types import Array
 from tomosoup.simulation.microscope.imaging import Field, contrast_transfer, interaction
 from tomosoup.simulation.microscope.reconstruction import filtered
 from tomosoup.simulation.microscope.tilt_series import Acquisition
-from tomosoup.simulation.options import MicroscopeOptions, SampleOptions
+from tomosoup.simulation.options.microscope import MicroscopeOptions
+from tomosoup.simulation.options.specimen import SampleOptions
 from tomosoup.simulation.specimen.built_in import PROTEIN_VOLUME, bead, globule, membrane
 from tomosoup.simulation.specimen.layout import OccupancyGrid
 

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Array, Picks
-from tomosoup.simulation.options import LayoutOptions
+from tomosoup.simulation.options.specimen import LayoutOptions
 
 TRIES = 2000
 """Poses that are tried for one particle before the tomogram counts as full."""

@@ -1,0 +1,54 @@
+"""Where particles are, and what else is in the ice."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from annotated_types import Ge
+from pydantic import Field
+
+from tomosoup.core.config import Options, Share
+from tomosoup.simulation.options.ranges import NotNegative, NotNegativeRange, Positive, PositiveRange, ShareRange
+
+
+class LayoutOptions(Options):
+    """Numbers and positions of particles."""
+
+    variation: dict[str, NotNegative] = Field(default={})
+    """Standard deviation of a species' number between runs, as a fraction of the number; 0 for species not named."""
+    cluster_size: dict[str, Annotated[float, Ge(1)]] = Field(default={})
+    """How many particles of a species share a cluster on average; species not named are not clustered."""
+    cluster_spread: dict[str, Positive] = Field(default={})
+    """Standard deviation (Å) of a species' particles around the centre of their cluster, along each axis; 100 if not
+    named."""
+    depth: dict[str, tuple[Share, Positive]] = Field(default={})
+    """Mean and standard deviation of a species' z, as fractions of the tomogram's depth; the others are at any z."""
+
+
+class SampleOptions(Options):
+    """The ice, and what is in it besides the labelled particles."""
+
+    RENAMED: ClassVar = {"bystanders": "background_proteins", "bystander_mass": "background_mass"}
+
+    thickness: PositiveRange = (1200.0, 1800.0)
+    """Thickness of the ice in Å, in the centre of the tomogram; thicker ice passes fewer electrons."""
+    ice_gradient: NotNegativeRange = (0.0, 0.0)
+    """Change of the thickness from one side of the field to the other, as a fraction of it, in any direction."""
+    background_proteins: NotNegativeRange = (0.0, 0.0)
+    """Background proteins per cubic micrometre of ice: not labelled, of no known structure."""
+    background_mass: PositiveRange = (30.0, 150.0)
+    """Masses of the background proteins in kDa."""
+    crowding: ShareRange = (0.0, 0.0)
+    """Fraction of the ice's volume filled by further background proteins: 0.2 to 0.33 in a cell."""
+    gold: NotNegativeRange = (0.0, 0.0)
+    """Number of gold beads in the tomogram."""
+    gold_diameter: PositiveRange = (50.0, 100.0)
+    """Diameters of the gold beads in Å."""
+    membranes: NotNegativeRange = (0.0, 0.0)
+    """Number of vesicles and fragments of membrane in the tomogram."""
+    membrane_radius: PositiveRange = (150.0, 800.0)
+    """Radii of curvature of the membranes in Å; what does not fit into 800 Å is a fragment."""
+    carbon: ShareRange = (0.0, 0.0)
+    """Fraction of the field, from one side, that lies on the carbon film of the grid."""
+    carbon_thickness: Positive = 120.0
+    """Thickness of the carbon film in Å."""
