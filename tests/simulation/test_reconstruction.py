@@ -23,7 +23,14 @@ from torch_reconstruct_tomogram import reconstruct_tomogram
 from torch_tilt_series import TiltSeries
 
 from tomosoup.simulation.microscope.denoising import BRIGHTEST, denoised
-from tomosoup.simulation.microscope.imaging import Field, count, expected_counts, frequencies, normalised
+from tomosoup.simulation.microscope.imaging import (
+    Field,
+    contrast_transfer,
+    count,
+    expected_counts,
+    frequencies,
+    normalised,
+)
 from tomosoup.simulation.microscope.reconstruction import (
     Processing,
     dose_weights,
@@ -164,15 +171,18 @@ def test_no_power_in_the_missing_wedge() -> None:
 # Filters.
 
 
-def test_the_ramp_weighs_waves_across_the_axis_by_their_frequency_and_leaves_those_along_it() -> None:
+@pytest.mark.parametrize("power", [0.0, 0.6, 1.0])
+def test_the_ramp_weighs_waves_across_the_axis_by_a_power_of_their_frequency_and_leaves_those_along_it(
+    power: float,
+) -> None:
     x = torch.arange(128.0)
     middle = slice(40, 88)
     for k in (0.125, 0.25, 0.375):
         wave = torch.cos(2 * torch.pi * k * x).expand(1, 5, -1)
-        ratio = ramp_filter(wave)[..., middle].norm() / wave[..., middle].norm()
-        assert float(ratio) == pytest.approx(2 * k, rel=0.05)
+        ratio = ramp_filter(wave, power=power)[..., middle].norm() / wave[..., middle].norm()
+        assert float(ratio) == pytest.approx((2 * k) ** power, rel=0.05)
     lines = torch.randn(1, 5, 1, generator=Generator().manual_seed(0)) * torch.cos(torch.pi * x / 2)
-    filtered_lines = ramp_filter(lines)
+    filtered_lines = ramp_filter(lines, power=power)
     heights = lines[:, :, :1]
     torch.testing.assert_close(filtered_lines * heights[:, :1], filtered_lines[:, :1] * heights, rtol=0, atol=1e-6)
 
@@ -191,9 +201,11 @@ def test_the_low_pass_halves_amplitudes_at_its_resolution(resolution: float) -> 
 
 
 def test_the_processing_is_drawn_from_its_ranges() -> None:
-    recipe = ReconstructionOptions(lowpass=(30.0, 60.0), stretch=(0.9, 1.2))
+    recipe = ReconstructionOptions(lowpass=(30.0, 60.0), stretch=(0.9, 1.2), ramp=(0.5, 1.0))
     drawn = [draw_processing(recipe, random=np.random.default_rng(seed)) for seed in range(100)]
-    for values, low, high in [([d.lowpass for d in drawn], 30, 60), ([d.stretch for d in drawn], 0.9, 1.2)]:
+    ranges = {"lowpass": (30, 60), "stretch": (0.9, 1.2), "ramp": (0.5, 1.0)}
+    for name, (low, high) in ranges.items():
+        values = [getattr(one, name) for one in drawn]
         assert low <= min(values) < max(values) <= high
         assert max(values) - min(values) > 0.9 * (high - low)
     assert draw_processing(ReconstructionOptions(), random=np.random.default_rng(0)).lowpass is None
@@ -258,7 +270,7 @@ def test_wiener_brings_back_what_contrast_transfer_took() -> None:
     perfect = recipe.model_copy(update={"microscope": PERFECT.model_copy(update={"tilt_step": 20.0})})
     truth = projections({"a": HANDED}, particles, perfect)
     shape = (images.shape[1], images.shape[2])
-    undo = wiener(acquired(microscope), microscope, shape=shape, pixel=6.0, snr=100.0)
+    undo = wiener(acquired(microscope), microscope, ReconstructionOptions(snr=100.0), shape=shape, pixel=6.0)
     assert bool(torch.isfinite(undo).all())
     restored = filtered(images, undo)
     for seen, better, true in zip(images, restored, truth, strict=True):
@@ -268,13 +280,33 @@ def test_wiener_brings_back_what_contrast_transfer_took() -> None:
 @pytest.mark.parametrize("snr", [0.1, 0.3, 10.0])
 def test_wiener_is_one_where_transfer_is_and_nought_at_its_zeros(snr: float) -> None:
     microscope = MicroscopeOptions(defocus=(3.0, 3.0), defocus_error=0.0, astigmatism=(0.0, 0.0))
-    undo = wiener(acquired(microscope), microscope, shape=(2, 8192), pixel=4.0, snr=snr)
+    undo = wiener(acquired(microscope), microscope, ReconstructionOptions(snr=snr), shape=(2, 8192), pixel=4.0)
     assert bool(torch.isfinite(undo).all())
     row = undo[0, 0]
     assert float(row.abs().min()) < 0.1
     # x (1 + 1/snr) / (x² + 1/snr) is at most this, where x² = 1/snr, and 1 at x = 1.
     limit = (1 + 1 / snr) / (2 * snr**-0.5) if snr > 1 else 1.0
     assert float(row.abs().max()) == pytest.approx(limit, rel=0.02)
+
+
+def test_wiener_with_a_falling_ratio_leaves_low_frequencies_and_weakens_high_ones() -> None:
+    microscope = MicroscopeOptions(defocus=(3.0, 3.0), defocus_error=0.0, astigmatism=(0.0, 0.0))
+    shape, length = (2, 8192), 90.0
+    flat, falling = (
+        wiener(
+            acquired(microscope), microscope, ReconstructionOptions(snr=20.0, snr_falloff=by), shape=shape, pixel=4.0
+        )
+        for by in (0.0, length)
+    )
+    transfer = contrast_transfer(acquired(microscope), microscope, defocus=torch.tensor([3.0]), shape=shape, pixel=4.0)[
+        0, 0
+    ]
+    k = frequencies(shape, 4.0)[0]
+    noise = torch.exp(length * k) / 20
+    torch.testing.assert_close(falling[0, 0], transfer / (transfer**2 + noise) * (1 + 1 / 20), rtol=1e-4, atol=1e-5)
+    assert float(falling[0, 0, 0]) == pytest.approx(float(flat[0, 0, 0]))
+    fine = k > 1 / 40
+    assert bool((falling[0, 0, fine].abs() <= flat[0, 0, fine].abs()).all())
 
 
 # Denoising.

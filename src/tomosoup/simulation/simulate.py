@@ -233,12 +233,13 @@ def _tomograms(
         images |= {f"-half{i + 1}": normalised(half) for i, half in enumerate(halves)}
     stacks = {"wbp" + half: filtered(image, weights) for half, image in images.items()}
     if "ctfdeconvolved" in options.tomo_types:
-        undo = wiener(acquisition, recipe.microscope, shape=view.shape, pixel=pixel, snr=options.snr)
+        undo = wiener(acquisition, recipe.microscope, options, shape=view.shape, pixel=pixel)
         stacks["ctfdeconvolved"] = filtered(images[""], weights * undo)
     made: dict[str, Tensor] = {}
     for i, (tomo_type, stack) in enumerate(stacks.items()):
         one = part(progress, i, len(stacks))
-        made[tomo_type] = reconstruct(stack, acquisition.aligned(), recipe.shape, progress=one)
+        geometry = acquisition.aligned()
+        made[tomo_type] = reconstruct(stack, geometry, recipe.shape, ramp=processing.ramp, progress=one)
     if "denoised" in options.tomo_types:
         made["denoised"] = denoised(made["wbp"], voxel_size=pixel, stretch=processing.stretch, random=random)
     return {name: made[name] for name in (*options.tomo_types, *(n for n in made if "half" in n))}

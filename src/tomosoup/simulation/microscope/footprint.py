@@ -60,4 +60,4 @@ def footprint(
     )
     waves = frequencies(field.shape, voxel_size)
     weights = image_weights(acquisition, microscope, recipe.reconstruction, processing, waves)
-    return reconstruct(filtered(counts / empty - 1, weights), acquisition.aligned(), shape)
+    return reconstruct(filtered(counts / empty - 1, weights), acquisition.aligned(), shape, ramp=processing.ramp)

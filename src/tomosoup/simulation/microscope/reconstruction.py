@@ -19,7 +19,7 @@ from torch import Tensor
 from torch_tilt_series import TiltSeries
 
 from tomosoup.core.progress import Progress, no_progress
-from tomosoup.simulation.microscope.imaging import contrast_transfer, left_by_exposure
+from tomosoup.simulation.microscope.imaging import contrast_transfer, frequencies, left_by_exposure
 from tomosoup.simulation.microscope.tilt_series import Acquisition
 from tomosoup.simulation.options.microscope import MicroscopeOptions, ReconstructionOptions
 
@@ -34,12 +34,14 @@ class Processing:
     lowpass: float | None
     """Å, see the recipe."""
     stretch: float
+    ramp: float = 1.0
+    """Power of the frequency across the tilt axis, see the recipe."""
 
 
 def draw_processing(recipe: ReconstructionOptions, *, random: np.random.Generator) -> Processing:
     """Values from the recipe's ranges."""
     resolution = None if recipe.lowpass is None else float(random.uniform(*recipe.lowpass))
-    return Processing(resolution, float(random.uniform(*recipe.stretch)))
+    return Processing(resolution, float(random.uniform(*recipe.stretch)), float(random.uniform(*recipe.ramp)))
 
 
 def filtered(images: Tensor, factor: Tensor) -> Tensor:
@@ -57,12 +59,22 @@ def dose_weights(acquisition: Acquisition, recipe: MicroscopeOptions, frequency:
 
 
 def wiener(
-    acquisition: Acquisition, recipe: MicroscopeOptions, *, shape: tuple[int, int], pixel: float, snr: float
+    acquisition: Acquisition,
+    microscope: MicroscopeOptions,
+    recipe: ReconstructionOptions,
+    *,
+    shape: tuple[int, int],
+    pixel: float,
 ) -> Tensor:
-    """`(tilts, y, x // 2 + 1)` filters that undo contrast transfer: ctf / (ctf² + 1 / snr), 1 where ctf is 1."""
+    """`(tilts, y, x // 2 + 1)` filters that undo contrast transfer: ctf / (ctf² + 1 / snr).
+
+    The signal-to-noise ratio falls with the frequency if the recipe has a `snr_falloff`, as in Warp's deconvolution
+    (Tegunov and Cramer 2019). At the lowest frequency the filter is 1 where ctf is 1.
+    """
     defocus = torch.tensor(acquisition.defocus, dtype=torch.float32)
-    transfer = contrast_transfer(acquisition, recipe, defocus=defocus, shape=shape, pixel=pixel)
-    return transfer / (transfer**2 + 1 / snr) * (1 + 1 / snr)
+    transfer = contrast_transfer(acquisition, microscope, defocus=defocus, shape=shape, pixel=pixel)
+    noise = torch.exp(recipe.snr_falloff * frequencies(shape, pixel)) / recipe.snr
+    return transfer / (transfer**2 + noise) * (1 + 1 / recipe.snr)
 
 
 def image_weights(
@@ -92,23 +104,24 @@ def lowpass(frequency: Tensor, resolution: float) -> Tensor:
     return torch.exp(-math.log(2) * (frequency * resolution) ** 2)
 
 
-def ramp_filter(images: Tensor) -> Tensor:
-    """`(tilts, y, x)` -> the same, weighted by |frequency| across the tilt axis (1 at the highest)."""
+def ramp_filter(images: Tensor, *, power: float = 1.0) -> Tensor:
+    """`(tilts, y, x)` -> the same, weighted by |frequency| across the tilt axis (1 at the highest) to a power."""
     width = images.shape[-1]
     padded = 2 * width
     spectrum = torch.fft.rfft(images, n=padded)
-    weighted: Tensor = torch.fft.irfft(spectrum * torch.fft.rfftfreq(padded) * 2, n=padded)[..., :width]
+    weighted: Tensor = torch.fft.irfft(spectrum * (torch.fft.rfftfreq(padded) * 2) ** power, n=padded)[..., :width]
     return weighted
 
 
 def reconstruct(
-    images: Tensor, series: TiltSeries, shape: Sequence[int], *, progress: Progress = no_progress
+    images: Tensor, series: TiltSeries, shape: Sequence[int], *, ramp: float = 1.0, progress: Progress = no_progress
 ) -> Tensor:
     """Tilt images `(tilts, y, x)` of one tilt axis along y -> the volume `(z, y, x)` of `shape`.
 
-    The centre of every image belongs to the centre of the volume; images must be as high as the volume.
+    The centre of every image belongs to the centre of the volume; images must be as high as the volume. `ramp` is the
+    power of the ramp filter.
     """
-    rows = rearrange(ramp_filter(images), "t y u -> (t u) y").contiguous().numpy()
+    rows = rearrange(ramp_filter(images, power=ramp), "t y u -> (t u) y").contiguous().numpy()
     depth, height, width = shape
     volume = torch.empty(depth, height, width)
     for z in range(depth):

@@ -15,6 +15,7 @@ from tomosoup.simulation.options.ranges import (
     Positive,
     PositiveRange,
     Range,
+    ShareRange,
     goes_up,
 )
 
@@ -80,7 +81,12 @@ class ReconstructionOptions(Options):
     """Resolution in Å at which a Gaussian low-pass of the images passes a half; without it all frequencies are kept."""
     highpass: Positive | None = None
     """Length in Å at which a Gaussian high-pass of the images passes a half; it removes slow changes, as of the ice."""
+    ramp: ShareRange = (1.0, 1.0)
+    """Power of the frequency by which images are weighted before they are projected back: 1 is weighted
+    back-projection; smaller values keep more of the low frequencies, as few iterations of SIRT do."""
     snr: Positive = 10.0
-    """Signal-to-noise ratio (power) that the Wiener filter assumes."""
+    """Signal-to-noise ratio (power) that the Wiener filter of ctfdeconvolved assumes, at the lowest frequency."""
+    snr_falloff: NotNegative = 0.0
+    """Å over which that ratio falls to 37 %: it is snr times exp(-snr_falloff * frequency in 1/Å)."""
     stretch: PositiveRange = (1.0, 1.0)
     """Factor on the resolution that denoising leaves: above 1 is blurrier than the contest's tomograms."""
