@@ -134,6 +134,18 @@ def test_every_voxel_is_seen_at_every_tilt() -> None:
     assert reach <= (field.shape[1] - 1) / 2 < reach + 2
 
 
+def test_a_phase_plate_shows_whole_particles_near_focus() -> None:
+    microscope = PERFECT_AHEAD.model_copy(update={"defocus": (0.5, 0.5), "amplitude_contrast": 0.07})
+    recipe = SimulationRecipe(shape=(31, 41, 41), microscope=microscope)
+    plain = acquired(microscope)
+    at = {"a": placed([(0.0, 0.0, 0.0)])}
+    (seen,), (bright,) = (
+        projections({"a": HANDED}, at, recipe, replace(plain, phase_shift=shift)) for shift in (0.0, 90.0)
+    )
+    # The mean, to which phases contribute sin(90) and almost nothing without the plate.
+    assert float(bright.sum()) > 10 * float(seen.sum()) > 0
+
+
 # The geometry that alignment misses.
 
 

@@ -201,9 +201,9 @@ def test_the_low_pass_halves_amplitudes_at_its_resolution(resolution: float) -> 
 
 
 def test_the_processing_is_drawn_from_its_ranges() -> None:
-    recipe = ReconstructionOptions(lowpass=(30.0, 60.0), stretch=(0.9, 1.2), ramp=(0.5, 1.0))
+    recipe = ReconstructionOptions(lowpass=(30.0, 60.0), stretch=(0.9, 1.2), ramp=(0.5, 1.0), sampled_at=(7.0, 15.0))
     drawn = [draw_processing(recipe, random=np.random.default_rng(seed)) for seed in range(100)]
-    ranges = {"lowpass": (30, 60), "stretch": (0.9, 1.2), "ramp": (0.5, 1.0)}
+    ranges = {"lowpass": (30, 60), "stretch": (0.9, 1.2), "ramp": (0.5, 1.0), "sampled_at": (7.0, 15.0)}
     for name, (low, high) in ranges.items():
         values = [getattr(one, name) for one in drawn]
         assert low <= min(values) < max(values) <= high
@@ -247,6 +247,14 @@ def test_the_high_pass_keeps_half_of_its_length_and_nothing_of_the_mean() -> Non
     k = torch.tensor([[0.0, 1 / 800, 1 / 400, 1 / 20]])
     weights = image_weights(acquired(MicroscopeOptions()), MicroscopeOptions(), recipe, Processing(None, 1.0), k)
     np.testing.assert_allclose(weights[7, 0], [0.0, 1 - 0.5**0.25, 0.5, 1.0], atol=1e-5)
+
+
+def test_larger_voxels_lose_the_frequencies_that_they_cannot_hold() -> None:
+    k = torch.tensor([[0.0, 1 / 100, 1 / 33, 1 / 30, 1 / 28, 1 / 20]])
+    recipe = ReconstructionOptions(dose_weighting=False)
+    at_15 = Processing(None, 1.0, sampled_at=15.0)
+    weights = image_weights(acquired(MicroscopeOptions()), MicroscopeOptions(), recipe, at_15, k)
+    np.testing.assert_allclose(weights[3, 0], [1.0, 1.0, 1.0, 0.5, 0.0, 0.0], atol=1e-5)
 
 
 def test_weights_of_exposure_tilt_and_resolution_multiply() -> None:

@@ -65,6 +65,32 @@ def test_errors_of_alignment_have_the_recipes_deviation() -> None:
         assert errors.mean() == pytest.approx(0, abs=4 * deviation / math.sqrt(n))
 
 
+def test_a_runs_errors_of_alignment_grow_together() -> None:
+    options = {"shift_error": 4.0, "angle_error": 0.3}
+    recipe = MicroscopeOptions(**options, alignment_errors=(0.5, 2.0))
+    factors = []
+    for seed in range(50):
+        drawn, plain = (acquired(r, seed=seed) for r in (recipe, MicroscopeOptions(**options)))
+        ratios = drawn.shift_errors / plain.shift_errors
+        np.testing.assert_allclose(ratios, ratios[0, 0])
+        np.testing.assert_allclose(drawn.angle_errors, ratios[0, 0] * plain.angle_errors)
+        np.testing.assert_allclose(drawn.rotation_errors, ratios[0, 0] * plain.rotation_errors)
+        np.testing.assert_array_equal(drawn.defocus, plain.defocus)
+        factors.append(ratios[0, 0])
+    assert 0.5 <= min(factors) < 0.7
+    assert 1.8 < max(factors) <= 2.0
+
+
+def test_so_many_runs_have_a_phase_plate() -> None:
+    recipe = MicroscopeOptions(phase_plate=0.3, phase_shift=(70.0, 110.0))
+    shifts = np.array([acquired(recipe, seed=seed).phase_shift for seed in range(200)])
+    plates = shifts[shifts > 0]
+    assert 0.2 < len(plates) / 200 < 0.4
+    assert 70 <= plates.min() < 75
+    assert 105 < plates.max() <= 110
+    assert acquired(MicroscopeOptions()).phase_shift == 0.0
+
+
 @pytest.mark.parametrize(("limit", "step", "number"), [(60.0, 3.0, 41), (59.9, 3.0, 39), (0.3, 0.1, 7), (2.0, 3.0, 1)])
 def test_tilts_are_a_step_apart_about_0_within_their_limit(limit: float, step: float, number: int) -> None:
     angles = tilt_angles(limit, step)

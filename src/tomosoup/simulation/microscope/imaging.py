@@ -70,7 +70,7 @@ def contrast_transfer(
         voltage=recipe.voltage,
         spherical_aberration=recipe.spherical_aberration,
         amplitude_contrast=recipe.amplitude_contrast,
-        phase_shift=0.0,
+        phase_shift=acquisition.phase_shift,
         pixel_size=pixel,
         image_shape=shape,
         rfft=True,

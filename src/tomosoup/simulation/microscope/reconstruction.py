@@ -25,6 +25,8 @@ from tomosoup.simulation.options.microscope import MicroscopeOptions, Reconstruc
 
 RECONSTRUCTING = "Reconstructing"
 """What `reconstruct` reports to its `progress`."""
+EDGE = 0.1
+"""Width of the end of the frequencies that larger voxels hold, as a fraction of the highest."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,18 @@ class Processing:
     stretch: float
     ramp: float = 1.0
     """Power of the frequency across the tilt axis, see the recipe."""
+    sampled_at: float | None = None
+    """Å a voxel, see the recipe."""
 
 
 def draw_processing(recipe: ReconstructionOptions, *, random: np.random.Generator) -> Processing:
     """Values from the recipe's ranges."""
-    resolution = None if recipe.lowpass is None else float(random.uniform(*recipe.lowpass))
-    return Processing(resolution, float(random.uniform(*recipe.stretch)), float(random.uniform(*recipe.ramp)))
+
+    def drawn(between: tuple[float, float] | None) -> float | None:
+        return None if between is None else float(random.uniform(*between))
+
+    resolution, stretch, ramp = drawn(recipe.lowpass), random.uniform(*recipe.stretch), random.uniform(*recipe.ramp)
+    return Processing(resolution, float(stretch), float(ramp), drawn(recipe.sampled_at))
 
 
 def filtered(images: Tensor, factor: Tensor) -> Tensor:
@@ -86,7 +94,8 @@ def image_weights(
 ) -> Tensor:
     """Factors `(tilts, *frequency.shape)` on the images' frequencies (1/Å), for every tomogram type.
 
-    Weights by exposure and by tilt, each with a mean of 1, a low-pass and a high-pass, where the recipe has them.
+    Weights by exposure and by tilt, each with a mean of 1, a low-pass, a high-pass, and the end of the frequencies of
+    larger voxels, where the recipe has them.
     """
     tilted = torch.tensor(np.cos(np.radians(acquisition.angles)) ** recipe.tilt_weighting, dtype=torch.float32)
     weights = (tilted / tilted.mean()).reshape(-1, *[1] * frequency.ndim).expand(-1, *frequency.shape)
@@ -96,6 +105,9 @@ def image_weights(
         weights = weights * lowpass(frequency, processing.lowpass)
     if recipe.highpass is not None:
         weights = weights * (1 - lowpass(frequency, recipe.highpass))
+    if processing.sampled_at is not None:
+        relative = 2 * processing.sampled_at * frequency  # 1 is the highest that such voxels hold
+        weights = weights * ((1 - relative) / EDGE + 0.5).clamp(0, 1)
     return weights
 
 

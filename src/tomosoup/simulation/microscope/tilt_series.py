@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,8 @@ class Acquisition:
     """`(tilts,)` degrees by which the true images are rotated."""
     shift_errors: Array
     """`(tilts, 2)` Å (y, x) by which the true images are shifted."""
+    phase_shift: float = 0.0
+    """Degrees by which a phase plate shifts the phase; 0 without one."""
 
     def __len__(self) -> int:
         return len(self.angles)
@@ -65,7 +67,7 @@ def draw_acquisition(recipe: MicroscopeOptions, *, random: np.random.Generator) 
     angles = pretilt + tilt_angles(limit, recipe.tilt_step)
     n = len(angles)
     dose = random.uniform(*recipe.dose) / n
-    return Acquisition(
+    drawn = Acquisition(
         angles=angles,
         exposure=dose * np.argsort(taking_order(angles - pretilt, recipe.order)).astype(float),
         dose=dose,
@@ -75,6 +77,16 @@ def draw_acquisition(recipe: MicroscopeOptions, *, random: np.random.Generator) 
         angle_errors=recipe.angle_error * random.standard_normal(n),
         rotation_errors=recipe.angle_error * random.standard_normal(n),
         shift_errors=recipe.shift_error * random.standard_normal((n, 2)),
+    )
+    # What came later is drawn last, so that a seed gives what it gave before.
+    worse = random.uniform(*recipe.alignment_errors)
+    plate, phase_shift = random.random() < recipe.phase_plate, random.uniform(*recipe.phase_shift)
+    return replace(
+        drawn,
+        angle_errors=worse * drawn.angle_errors,
+        rotation_errors=worse * drawn.rotation_errors,
+        shift_errors=worse * drawn.shift_errors,
+        phase_shift=phase_shift if plate else 0.0,
     )
 
 

@@ -43,6 +43,10 @@ class MicroscopeOptions(Options):
     """Largest difference of a tilt's defocus from the run's, in µm."""
     astigmatism: NotNegativeRange = (0.0, 0.05)
     """Half the difference between largest and smallest defocus, in µm."""
+    phase_plate: Share = 0.0
+    """Probability that a run is taken with a phase plate."""
+    phase_shift: NotNegativeRange = (60.0, 120.0)
+    """Degrees by which a phase plate shifts the phase."""
     voltage: Positive = 300.0
     """Acceleration voltage in kV."""
     spherical_aberration: NotNegative = 2.7
@@ -61,6 +65,8 @@ class MicroscopeOptions(Options):
     """Error of each tilt's aligned shift: standard deviation in Å, along each axis."""
     angle_error: NotNegative = 0.0
     """Error of each tilt's aligned angle and in-plane rotation: standard deviation in degrees."""
+    alignment_errors: NotNegativeRange = (1.0, 1.0)
+    """Factor on both errors of alignment, the same for all tilts of a run."""
 
 
 class ReconstructionOptions(Options):
@@ -88,5 +94,8 @@ class ReconstructionOptions(Options):
     """Signal-to-noise ratio (power) that the Wiener filter of ctfdeconvolved assumes, at the lowest frequency."""
     snr_falloff: NotNegative = 0.0
     """Å over which that ratio falls to 37 %: it is snr times exp(-snr_falloff * frequency in 1/Å)."""
+    sampled_at: PositiveRange | None = None
+    """Å a voxel of the tomograms before they were resampled to the recipe's voxel size: frequencies above
+    1 / (2 sampled_at) are lost."""
     stretch: PositiveRange = (1.0, 1.0)
     """Factor on the resolution that denoising leaves: above 1 is blurrier than the contest's tomograms."""
