@@ -234,7 +234,7 @@ def _tomograms(
     stacks = {"wbp" + half: filtered(image, weights) for half, image in images.items()}
     if "ctfdeconvolved" in options.tomo_types:
         undo = wiener(acquisition, recipe.microscope, options, shape=view.shape, pixel=pixel)
-        stacks["ctfdeconvolved"] = filtered(images[""], weights * undo)
+        stacks |= {"ctfdeconvolved" + half: filtered(image, weights * undo) for half, image in images.items()}
     made: dict[str, Tensor] = {}
     for i, (tomo_type, stack) in enumerate(stacks.items()):
         one = part(progress, i, len(stacks))

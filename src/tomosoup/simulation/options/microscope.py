@@ -78,7 +78,8 @@ class ReconstructionOptions(Options):
     """wbp: weighted back-projection; ctfdeconvolved: the same after a Wiener filter of each tilt; denoised: the
     first, made to look like the contest's denoised tomograms."""
     half_sets: bool = False
-    """Also write two tomograms from half the electrons each, for noise2noise: wbp-half1 and wbp-half2."""
+    """Also write two tomograms from half the electrons each, for noise2noise: wbp-half1 and wbp-half2, and the same of
+    ctfdeconvolved if `tomo_types` names it."""
     dose_weighting: bool = True
     """Weight each tilt's frequencies by what radiation damage leaves of them."""
     tilt_weighting: NotNegative = 0.0

@@ -1,0 +1,78 @@
+"""Denoise one tomogram of any size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tomosoup.core.progress import Progress, no_progress
+from tomosoup.simulation.denoising.net import FINE_REACH, MULTIPLE, DenoisingNet
+
+DENOISING = "Denoising"
+"""What `denoise` reports to its `progress`."""
+AT_ONCE = 6_000_000
+"""Positions, at half of the resolution, whose maps are in memory together: 0.6 GB a map of 24 channels."""
+
+
+def denoise(
+    net: DenoisingNet, volume: Tensor, *, device: torch.device | None = None, progress: Progress = no_progress
+) -> Tensor:
+    """The tomogram `(z, y, x)` without noise, in the scale of its own grey values.
+
+    The net sees it with mean 0 and standard deviation 1. Slabs of whole planes go through the net's fine levels and the
+    whole tomogram through its coarse ones, so the result does not depend on the slabs.
+
+    Args:
+        net: the net, on any device.
+        volume: grey values; sizes that are not multiples of `MULTIPLE` are mirrored at their ends.
+        device: where to compute; by default where the net is.
+        progress: called with `DENOISING`.
+    """
+    device = device or next(net.parameters()).device
+    net = net.to(device).eval()
+    net.to(memory_format=torch.channels_last_3d)  # the fastest layout on CPUs
+    deviation, mean = torch.std_mean(volume.double())
+    scale = float(deviation) or 1.0
+    padded = (_padded(volume) - float(mean)).div_(scale)
+    depth = padded.shape[0] // 2
+    slabs = list(_slabs(depth, planes=AT_ONCE // (padded.shape[1] * padded.shape[2] // 4)))
+    result = torch.empty_like(padded)
+    with torch.inference_mode():
+        halved = []
+        for i, (start, stop) in enumerate(slabs):
+            progress(DENOISING, i, 2 * len(slabs))
+            halved.append(net.halved(_fine(net, padded, start, stop, depth)))
+        coarse = net.coarse(torch.cat(halved, dim=2))
+        for i, (start, stop) in enumerate(slabs, start=len(slabs)):
+            progress(DENOISING, i, 2 * len(slabs))
+            first, last = max(start - FINE_REACH, 0), min(stop + FINE_REACH, depth)
+            fine = _fine(net, padded, first, last, depth)
+            made = net.joined(fine, coarse[:, :, first // 2 : last // 2])[0, 0]
+            result[2 * start : 2 * stop] = made[2 * (start - first) :][: 2 * (stop - start)]
+    progress(DENOISING, 2 * len(slabs), 2 * len(slabs))
+    z, y, x = volume.shape
+    return result[:z, :y, :x].mul_(scale).add_(float(mean))
+
+
+def _fine(net: DenoisingNet, padded: Tensor, start: int, stop: int, depth: int) -> Tensor:
+    """`net.fine` of the planes from `start` to `stop`, at half of the resolution, as if it saw all `depth` of them."""
+    first, last = max(start - FINE_REACH, 0), min(stop + FINE_REACH, depth)
+    part = padded[None, None, 2 * first : 2 * last].to(next(net.parameters()).device)
+    return net.fine(part)[:, :, start - first :][:, :, : stop - start]
+
+
+def _slabs(depth: int, *, planes: int) -> Iterator[tuple[int, int]]:
+    """`depth` planes in slabs (start, stop) of about equal, even size and of at most `planes`, or of two."""
+    number = -(-depth // max(planes, 2))
+    ends = [2 * round(depth / 2 * i / number) for i in range(number + 1)]
+    yield from pairwise(ends)
+
+
+def _padded(volume: Tensor) -> Tensor:
+    """A float32 copy whose sizes are multiples of `MULTIPLE`: mirrored at the ends."""
+    widths = [(0, -n % MULTIPLE) for n in volume.shape]
+    return torch.from_numpy(np.pad(volume.numpy().astype(np.float32), widths, mode="symmetric"))

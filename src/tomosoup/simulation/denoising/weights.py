@@ -1,0 +1,94 @@
+"""The file of a denoiser: weights, and what they were trained on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from tomosoup.core.errors import InputError
+from tomosoup.core.files import written_aside
+from tomosoup.simulation.denoising.net import DenoisingNet
+
+FORMAT = 1
+"""Version of the metadata; a newer one is refused."""
+KEY = "tomosoup_denoiser"
+"""The key in the file's metadata with everything but the weights, as JSON."""
+SHIPPED = Path(__file__).with_name("denoiser.safetensors")
+
+
+@dataclass(frozen=True)
+class Denoiser:
+    """A trained net and where it comes from."""
+
+    net: DenoisingNet
+    voxel_size: float
+    """Å a voxel of the tomograms that it was trained on."""
+    trained_on: str
+    """These tomograms, in words."""
+    updates: int = 0
+    """Of the weights, in all trainings together."""
+    error: float | None = None
+    """Mean square difference of a denoised half from the other half (variance 1), on crops not trained on."""
+    raw_error: float | None = None
+    """The same of the raw half."""
+
+    def metadata(self) -> dict[str, Any]:
+        """All but the weights, in JSON's types."""
+        return {
+            "format": FORMAT,
+            "widths": list(self.net.widths),
+            "voxel_size": self.voxel_size,
+            "trained_on": self.trained_on,
+            "updates": self.updates,
+            "error": self.error,
+            "raw_error": self.raw_error,
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Write the file, in half precision; an old one of this name is replaced only once the new one is whole."""
+        weights = {name: weight.half().contiguous() for name, weight in self.net.state_dict().items()}
+        with written_aside(Path(path)) as aside:
+            save_file(weights, aside, metadata={KEY: json.dumps(self.metadata())})
+
+
+def read_denoiser(path: str | Path) -> Denoiser:
+    """Read a denoiser; no code is run from the file. Raises `InputError` where the file is missing or is none."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"There is no denoiser at {path}: expected a file that `tomosoup denoise` wrote.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            said: Mapping[str, Any] = json.loads((file.metadata() or {})[KEY])
+            weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+        if said["format"] > FORMAT:
+            raise InputError(f"{path} was written by a newer version of tomosoup: update tomosoup to read it.")
+        widths = tuple(int(width) for width in said["widths"])
+        with torch.device("meta"):  # a net that claims to be huge takes no memory
+            net = DenoisingNet(widths)
+        net.load_state_dict(weights, assign=True)
+        return Denoiser(
+            net.eval().requires_grad_(False),
+            voxel_size=float(said["voxel_size"]),
+            trained_on=str(said["trained_on"]),
+            updates=int(said["updates"]),
+            error=said["error"],
+            raw_error=said["raw_error"],
+        )
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"{path} is not a denoiser, or was changed: expected a file that `tomosoup denoise` wrote."
+        ) from error
+
+
+def shipped_denoiser() -> Denoiser:
+    """The denoiser that ships with tomosoup."""
+    return read_denoiser(SHIPPED)
