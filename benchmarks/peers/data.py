@@ -22,7 +22,7 @@ from tomosoup.data.project import Project, open_project
 from tomosoup.data.tomogram import select_tomogram
 from tomosoup.data.truth import read_truth
 from tomosoup.simulation.options.recipe import CONCENTRATION, SimulationRecipe
-from tomosoup.simulation.simulate import structure_maps
+from tomosoup.simulation.specimen.particles import structure_maps
 
 TRAINING, TEST = 5, 2
 """Runs to train on, and to test on in either set."""

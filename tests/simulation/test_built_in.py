@@ -6,19 +6,8 @@ from scipy.spatial.transform import Rotation
 
 from tomosoup.core.errors import InputError
 from tomosoup.core.species import CONTEST_SPECIES
-from tomosoup.simulation.specimen.built_in import (
-    GOLD_VOLTS,
-    SHAPES,
-    VOLTS_PER_KDA,
-    Ellipsoid,
-    Shape,
-    bead,
-    built_in,
-    globule,
-    membrane,
-    rendered,
-    trimmed,
-)
+from tomosoup.simulation.specimen.built_in import SHAPES, VOLTS_PER_KDA, Ellipsoid, Shape, built_in, rendered, trimmed
+from tomosoup.simulation.specimen.unlabelled import GOLD_VOLTS, bead, globule, membrane
 
 
 def grid(n: int) -> np.ndarray:

@@ -9,9 +9,10 @@ from tomosoup.core.errors import InputError
 from tomosoup.core.types import Picks
 from tomosoup.simulation.options.recipe import SimulationRecipe
 from tomosoup.simulation.options.specimen import LayoutOptions
-from tomosoup.simulation.simulate import particle_number, structure_maps
+from tomosoup.simulation.simulate import particle_number
 from tomosoup.simulation.specimen.density_maps import support
 from tomosoup.simulation.specimen.layout import Component, OccupancyGrid, placed_at, random_layout
+from tomosoup.simulation.specimen.particles import structure_maps
 
 
 def ball(radius: float) -> np.ndarray:

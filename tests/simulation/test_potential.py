@@ -15,10 +15,11 @@ from torch_calculate_electrostatic_potential import get_peng_scattering_paramete
 from tomosoup.core.errors import InputError
 from tomosoup.simulation.options.microscope import MicroscopeOptions
 from tomosoup.simulation.options.recipe import SimulationRecipe
-from tomosoup.simulation.simulate import simulate_run, structure_maps
+from tomosoup.simulation.simulate import simulate_run
 from tomosoup.simulation.specimen import atomic_models as models
 from tomosoup.simulation.specimen.atomic_models import read_model
 from tomosoup.simulation.specimen.built_in import VOLTS_PER_KDA
+from tomosoup.simulation.specimen.particles import structure_maps
 from tomosoup.simulation.specimen.potential import NUCLEIC_VOLUME, VOLUME, WATER_VOLTS, potential
 
 ALANINE = [

@@ -15,8 +15,9 @@ from tomosoup.simulation.options.microscope import MicroscopeOptions, Reconstruc
 from tomosoup.simulation.options.recipe import SimulationRecipe
 from tomosoup.simulation.options.specimen import SampleOptions
 from tomosoup.simulation.simulate import STEPS, Scene, simulate_run
-from tomosoup.simulation.specimen.built_in import PROTEIN_VOLUME, SHAPES, bead, built_in
+from tomosoup.simulation.specimen.built_in import PROTEIN_VOLUME, SHAPES, built_in
 from tomosoup.simulation.specimen.density_maps import support
+from tomosoup.simulation.specimen.unlabelled import bead
 
 COARSE = MicroscopeOptions(tilt_step=6.0)
 BRIGHT = MicroscopeOptions(tilt_step=6.0, dose=(1e6, 1e6), damage=False, defocus=(4.0, 4.0))
@@ -83,7 +84,7 @@ def test_particles_are_dark(kind: str) -> None:
     places = scene.volume.to_voxel(scene.truth["ribosome"].zyx).round().astype(int)
     assert len(places) == 3
     smooth = ndimage.uniform_filter(scene.volume.data.numpy(), 5)
-    assert smooth[tuple(places.T)].mean() < -0.7
+    assert smooth[tuple(places.T)].mean() < -0.3
 
 
 def test_every_tomogram_has_mean_0_and_deviation_1(of_every_kind: Scene) -> None:
@@ -129,9 +130,9 @@ def test_labels_are_at_the_true_places_and_as_large_as_the_particles(given: bool
         assert (labels[tuple(at.T)] == i + 1).all()
         one = len(support(torch.from_numpy(built_in(name, voxel_size=10.0)), voxel_size=10.0))
         assert (labels == i + 1).sum() == pytest.approx(len(picks) * one, rel=0.15)
-    # Solid as it is, a ribosome's matter is about what a protein of its mass fills.
+    # A ribosome's matter is what a protein of its mass fills, and the water in its clefts.
     volume = SHAPES["ribosome"].mass_kda * PROTEIN_VOLUME / 10.0**3
-    assert (labels == 3).sum() / len(scene.truth["ribosome"]) == pytest.approx(volume, rel=0.25)
+    assert 1.0 < (labels == 3).sum() / len(scene.truth["ribosome"]) / volume < 1.5
 
 
 def test_numbers_follow_the_concentrations_and_those_of_species_without_one_the_default(map_file: Path) -> None:
@@ -353,7 +354,6 @@ def test_a_species_without_a_shape_is_refused() -> None:
         ({"reconstruction": {"tomo_types": ()}}, r"reconstruction\.tomo_types: expected 1 or more values"),
         ({"reconstruction": {"tomo_types": ("raw",)}}, r"reconstruction\.tomo_types\S*: expected one of wbp"),
         ({"reconstruction": {"kind": "wbp"}}, r"there is no option 'reconstruction\.kind'; expected one of tomo_types"),
-        ({"structures": {"a": "8cpv"}, "maps": {"a": "a.mrc"}}, r"a has a structure and a map; give one of them"),
     ],
     ids=str,
 )

@@ -26,7 +26,7 @@ from tomosoup.simulation.microscope.footprint import footprint, seen_at
 from tomosoup.simulation.microscope.reconstruction import Processing
 from tomosoup.simulation.microscope.tilt_series import Acquisition
 from tomosoup.simulation.options.recipe import SimulationRecipe
-from tomosoup.simulation.simulate import structure_maps
+from tomosoup.simulation.specimen.particles import structure_maps
 
 SIDE, KEPT = 64, 48
 """Voxels of the cubes that templates are made in, and of their centre, which is used: the border is invalid."""

@@ -21,8 +21,9 @@ from tomosoup.data.new_project import NewProject, SimulatedRun, new_project
 from tomosoup.data.project import Project, open_project
 from tomosoup.data.truth import read_truth
 from tomosoup.simulation.options.recipe import SimulationRecipe
-from tomosoup.simulation.simulate import STEPS, simulate_run, structure_maps
+from tomosoup.simulation.simulate import STEPS, simulate_run
 from tomosoup.simulation.specimen.density_maps import support_radius
+from tomosoup.simulation.specimen.particles import structure_maps
 
 RUNS_A_SEED = 100_000
 """Projects of neighbouring seeds share no run unless they have more runs than this."""

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from tomosoup.core.progress import Progress, no_progress, part
 from tomosoup.core.types import Array, Picks, PicksBySpecies, Volume
-from tomosoup.data.volumes.mrc import read_mrc
 from tomosoup.data.volumes.normalisation import standardise
 from tomosoup.simulation.microscope.denoising import denoised
 from tomosoup.simulation.microscope.imaging import (
@@ -37,12 +36,10 @@ from tomosoup.simulation.microscope.reconstruction import (
 )
 from tomosoup.simulation.microscope.tilt_series import Acquisition, draw_acquisition
 from tomosoup.simulation.options.recipe import SimulationRecipe
-from tomosoup.simulation.specimen.atomic_models import read_model
-from tomosoup.simulation.specimen.built_in import built_in
-from tomosoup.simulation.specimen.density_maps import centred, from_map, support
+from tomosoup.simulation.specimen.density_maps import support
 from tomosoup.simulation.specimen.ice import Sample, carbon_phase, draw_sample, ice_thickness
 from tomosoup.simulation.specimen.layout import Component, OccupancyGrid, placed_at, random_layout
-from tomosoup.simulation.specimen.potential import potential
+from tomosoup.simulation.specimen.particles import draw_varieties
 
 UNLABELLED = 255
 """Label, in the occupancy grid, of all that is not a particle of a species."""
@@ -104,16 +101,20 @@ def one_thread() -> Iterator[None]:
 
 
 def _simulate(recipe: SimulationRecipe, *, seed: int, at: Mapping[str, Picks] | None, progress: Progress) -> Scene:
-    positions, surroundings, microscope, noise = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(4))
+    positions, surroundings, microscope, noise, shapes = map(
+        np.random.default_rng, np.random.SeedSequence(seed).spawn(5)
+    )
     electrons = torch.Generator().manual_seed(int(noise.integers(2**62)))
     names = list(at if at is not None else recipe.concentrations)
     grid = OccupancyGrid(recipe.shape, recipe.voxel_size)
     acquisition = draw_acquisition(recipe.microscope, random=microscope)
     processing = draw_processing(recipe.reconstruction, random=microscope)
     sample = draw_sample(recipe.sample, grid, random=surroundings)
-    maps = structure_maps(names, recipe)
+    varieties = {name: draw_varieties(name, recipe, random=shapes) for name in names}
+    maps = {name: [variety.density for variety in some] for name, some in varieties.items()}
     truth, others = _lay_out(maps, sample, recipe, grid, at=at, random=positions)
-    phase = _phase(maps | sample.maps, truth | others, sample, acquisition, recipe, random=electrons, progress=progress)
+    all_maps = maps | {name: [density] for name, density in sample.maps.items()}
+    phase = _phase(all_maps, truth | others, sample, acquisition, recipe, random=electrons, progress=progress)
     tomograms = _tomograms(phase, sample, acquisition, processing, recipe, random=electrons, progress=progress)
     half = recipe.voxel_size / 2
     labels = torch.from_numpy(np.where(grid.labels == UNLABELLED, 0, grid.labels).astype(np.uint8))
@@ -124,6 +125,7 @@ def _simulate(recipe: SimulationRecipe, *, seed: int, at: Mapping[str, Picks] | 
         {
             "seed": seed,
             "recipe": recipe.model_dump(mode="json"),
+            "particles": {name: [variety.drawn for variety in some] for name, some in varieties.items()},
             "acquisition": acquisition.as_metadata(),
             "sample": sample.as_metadata(),
             "processing": asdict(processing),
@@ -131,29 +133,8 @@ def _simulate(recipe: SimulationRecipe, *, seed: int, at: Mapping[str, Picks] | 
     )
 
 
-def structure_maps(names: Sequence[str], recipe: SimulationRecipe) -> dict[str, Tensor]:
-    """A map `(n, n, n)` in V of each species: from the recipe's atomic model or density map, else the built-in one.
-
-    Raises `InputError` for files that cannot be read and names without a shape.
-    """
-    return {name: _structure_map(name, recipe) for name in names}
-
-
-def _structure_map(name: str, recipe: SimulationRecipe) -> Tensor:
-    if name in recipe.structures:
-        return centred(potential(read_model(recipe.structures[name]), voxel_size=recipe.voxel_size))
-    if name in recipe.maps:
-        return from_map(
-            read_mrc(recipe.maps[name]),
-            voxel_size=recipe.voxel_size,
-            scale=recipe.map_scale.get(name, 1.0),
-            mass_kda=recipe.map_mass.get(name),
-        )
-    return centred(built_in(name, voxel_size=recipe.voxel_size))
-
-
 def _lay_out(
-    maps: Mapping[str, Tensor],
+    maps: Mapping[str, Sequence[Tensor]],
     sample: Sample,
     recipe: SimulationRecipe,
     grid: OccupancyGrid,
@@ -163,12 +144,13 @@ def _lay_out(
 ) -> tuple[dict[str, Picks], dict[str, Picks]]:
     """Poses of the labelled particles and of all else, in Å from the tomogram's corner; marks them in the grid."""
 
-    def component(name: str, density: Tensor, number: int, label: int = UNLABELLED) -> Component:
+    def component(name: str, varieties: Sequence[Tensor], number: int, label: int = UNLABELLED) -> Component:
         hollow = name in sample.hollow
-        return Component(name, support(density, voxel_size=recipe.voxel_size, hollow=hollow), number, label)
+        matter, *further = (support(v, voxel_size=recipe.voxel_size, hollow=hollow) for v in varieties)
+        return Component(name, matter, number, label, tuple(further))
 
     slab = sample.slab(grid.extent)
-    others = [component(n, m, sample.counts[n]) for n, m in sample.maps.items()]
+    others = [component(n, [m], sample.counts[n]) for n, m in sample.maps.items()]
     if at is not None:
         wanted = [component(n, m, 0, i + 1) for i, (n, m) in enumerate(maps.items())]
         truth = placed_at(at, wanted, grid, random=random)
@@ -190,7 +172,7 @@ def particle_number(recipe: SimulationRecipe, name: str, extent: Array, *, rando
 
 
 def _phase(
-    maps: Mapping[str, Tensor],
+    maps: Mapping[str, Sequence[Tensor]],
     particles: PicksBySpecies,
     sample: Sample,
     acquisition: Acquisition,
@@ -199,11 +181,20 @@ def _phase(
     random: torch.Generator,
     progress: Progress,
 ) -> Tensor:
-    """Phase contrast `(tilts, y, x)` in radians of all that is in the sample."""
+    """Phase contrast `(tilts, y, x)` in radians of all that is in the sample.
+
+    Of each name, the n-th particle has the n-th of its maps, in turn.
+    """
     extent = np.array(recipe.shape) * recipe.voxel_size
     view = Field.of(recipe.shape, recipe.voxel_size, acquisition)
-    from_centre = {name: Picks(p.zyx - extent / 2, p.score, p.rotations) for name, p in particles.items()}
-    phase = project(maps, from_centre, acquisition, recipe.microscope, field=view, progress=progress)
+    densities, from_centre = {}, {}
+    for name, p in particles.items():
+        for i, density in enumerate(maps[name]):
+            turn = slice(i, None, len(maps[name]))
+            rotations = None if p.rotations is None else p.rotations[turn]
+            densities[f"{name} {i}"] = density
+            from_centre[f"{name} {i}"] = Picks(p.zyx[turn] - extent / 2, p.score[turn], rotations)
+    phase = project(densities, from_centre, acquisition, recipe.microscope, field=view, progress=progress)
     if sample.carbon is not None:
         phase += carbon_phase(sample.carbon, acquisition, recipe.microscope, field=view, random=random)
     return phase

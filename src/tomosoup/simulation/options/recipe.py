@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from tomosoup.core.config import ZYX, Recipe, Typed
 from tomosoup.simulation.options.microscope import MicroscopeOptions, ReconstructionOptions
 from tomosoup.simulation.options.ranges import NotNegative, Positive
-from tomosoup.simulation.options.specimen import LayoutOptions, SampleOptions
+from tomosoup.simulation.options.specimen import LayoutOptions, ParticleOptions, SampleOptions
 
 CONCENTRATION = {
     "apo-ferritin": 5500.0,
@@ -46,6 +46,8 @@ class SimulationRecipe(Recipe):
     map_mass: dict[str, Positive] = Field(default={})
     """Scale a species' map to this mass (kDa); without it, map values that sum to 28.3 stand for 1 kDa, as in
     the maps of the contest's organisers."""
+    particles: ParticleOptions = ParticleOptions()
+    """How the particles of a species differ."""
     layout: LayoutOptions = LayoutOptions()
     """Numbers and positions."""
     sample: SampleOptions = SampleOptions()
@@ -59,9 +61,3 @@ class SimulationRecipe(Recipe):
     def concentrations(self) -> dict[str, float]:
         """Particles per cubic micrometre of every species."""
         return dict.fromkeys((*self.structures, *self.maps), self.default_concentration) | self.concentration
-
-    @model_validator(mode="after")
-    def _one_shape_a_species(self) -> Self:
-        if both := sorted(set(self.structures) & set(self.maps)):
-            raise ValueError(f"{', '.join(both)} has a structure and a map; give one of them")
-        return self

@@ -1,4 +1,4 @@
-"""Where particles are, and what else is in the ice."""
+"""How particles differ, where they are, and what else is in the ice."""
 
 from __future__ import annotations
 
@@ -7,8 +7,30 @@ from typing import Annotated, ClassVar
 from annotated_types import Ge
 from pydantic import Field
 
-from tomosoup.core.config import Options, Share
+from tomosoup.core.config import Count, Options, Share
 from tomosoup.simulation.options.ranges import NotNegative, NotNegativeRange, Positive, PositiveRange, ShareRange
+
+
+class ParticleOptions(Options):
+    """How the particles of a species differ from one another. Without these options all are alike."""
+
+    varieties: Count = 1
+    """Number of different shapes of each species in a run; its particles are shared among them."""
+    also_built_in: bool = False
+    """Species with a structure or a map also come in their built-in shape, if they have one. A species may have a
+    structure and a map. Each run has at least one variety from each."""
+    size_spread: NotNegative = 0.0
+    """Standard deviation of a variety's size along each of its axes, as a fraction of it."""
+    mass_spread: NotNegative = 0.0
+    """Standard deviation of the logarithm of a variety's mass."""
+    deformation: NotNegative = 0.0
+    """Flexibility: by how many Å the parts of a variety are displaced (root mean square)."""
+    broken: Share = 0.0
+    """Probability that a variety lacks a part: 15 to 50 % of its mass."""
+    filling: dict[str, NotNegativeRange] = Field(default={})
+    """Range of the mass (kDa) of grainy matter inside a species that is a shell, such as the RNA of a capsid."""
+    empty: Share = 0.0
+    """Probability that a variety with a `filling` is empty."""
 
 
 class LayoutOptions(Options):

@@ -1,4 +1,4 @@
-"""Particles that need no file: the contest's six, and what else is in the ice.
+"""Particles that need no file: the contest's six.
 
 Potentials are in V above that of water. The built-in proteins have the right mass, size, symmetry and hollowness, and
 a grain like that of protein domains; they have no fold.
@@ -26,13 +26,6 @@ Ribosomal RNA, heavier but denser, has 4280.
 """
 PROTEIN_VOLUME = 1210.0
 """Å³ that a kDa of protein fills (0.73 cm³/g)."""
-GOLD_VOLTS = 20.0
-"""Mean inner potential of gold, about 25 V (Sanchez and Ochando 1985 calculate 25 to 30), above that of water."""
-HEAD_VOLTS, TAIL_VOLTS = 3.0, -1.5
-"""Lipid head groups are denser than water, the tails between them less so (profiles of vesicles in vitrified water:
-Wang, Bose and Sigworth 2006, PNAS 103, 18528)."""
-HEAD_DISTANCE = 38.0
-"""Å between the two layers of head groups of a membrane (Nagle and Tristram-Nagle 2000)."""
 GRAIN, GRAIN_SIZE = 0.4, 11.0
 """How uneven the inside of a built-in protein is (standard deviation as a fraction of the mean), and over which length
 it and the surface change (Å, standard deviation of a Gaussian)."""
@@ -49,6 +42,11 @@ class Ellipsoid:
     centre: Vector = (0.0, 0.0, 0.0)
     hollow: float = 0.0
 
+    @property
+    def is_central_ball(self) -> bool:
+        """Whether every rotation about the origin leaves it as it is."""
+        return len(set(self.axes)) == 1 and not any(self.centre)
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -59,38 +57,48 @@ class Shape:
     symmetry: PointGroup = "C1"
     roughness: float = 5.0
     """Standard deviation of the surface, in Å."""
+    grain: float = GRAIN
+    """How uneven its inside is."""
 
 
 SHAPES: dict[str, Shape] = {
-    # 24 subunits of 18.5 kDa; a shell of 120 Å with a cavity of 80 Å (4V1W).
-    "apo-ferritin": Shape(440.0, (Ellipsoid((60, 60, 60), hollow=0.66),), "O", 2.0),
-    # D2 tetramer of 56 kDa subunits, about 120 Å long (1FA2).
-    "beta-amylase": Shape(224.0, (Ellipsoid((24, 24, 30), (16, 22, 30)),), "D2"),
-    # D2 tetramer of 116 kDa subunits, about 180 x 130 x 90 Å (6X1Q).
-    "beta-galactosidase": Shape(465.0, (Ellipsoid((28, 34, 44), (18, 30, 46)),), "D2"),
-    # 80S: a large subunit of 2.8 MDa and a flatter small one of 1.5 MDa, 250 to 300 Å across (6EK0).
+    # Each was fitted to a density map of its structure at 10 Å: radius of gyration, half axes of inertia, and mass by
+    # distance from the centre (docs/simulation/specimen.md, `python -m runs.checks.built_in_shapes`).
+    # 24 subunits of 20 kDa (8CPV): a shell of 120 Å with a cavity of 75 Å.
+    "apo-ferritin": Shape(480.0, (Ellipsoid((60, 60, 60), hollow=0.62),), "O", 2.0),
+    # D2 tetramer of 56 kDa subunits. The half axes of a subunit are those of the map of one chain (1FA2). How four of
+    # them make a molecule about 125 Å long is our estimate: the map does not show it.
+    "beta-amylase": Shape(224.0, (Ellipsoid((20, 26, 31), (16, 22, 30)),), "D2", 2.0),
+    # D2 tetramer of 116 kDa subunits (6DRV).
+    "beta-galactosidase": Shape(465.0, (Ellipsoid((33, 25, 63), (8, 24, 19)),), "D2", 2.0),
+    # 80S of man (6QZP): the mass of the whole particle; the model, without its flexible parts, has 3.3 MDa.
     "ribosome": Shape(
-        4300.0, (Ellipsoid((110, 105, 85), (0, 0, -45)), Ellipsoid((95, 60, 50), (12, 20, 90))), "C1", 9.0
+        4300.0, (Ellipsoid((91, 106, 109), (0, 0, -33)), Ellipsoid((146, 81, 38), (11, 18, 72))), "C1", 7.0
     ),
-    # C2 dimer of 330 kDa chains, about 250 x 160 x 110 Å (6SCJ).
-    "thyroglobulin": Shape(660.0, (Ellipsoid((40, 48, 65), (0, 22, 60)), Ellipsoid((45, 45, 30))), "C2"),
-    # PP7-like capsid of 180 coats of 14 kDa (6N4V): a shell, darkest 10 to 11 voxels of 10 Å from its centre. Real ones
-    # are darkest at 12 to 13 (runs/checks/real_slices).
-    "virus-like-particle": Shape(2500.0, (Ellipsoid((125, 125, 125), hollow=0.72),), "I", 3.0),
+    # C2 dimer of 330 kDa chains with their sugars (7N4Y; the model holds 530 kDa).
+    "thyroglobulin": Shape(
+        660.0, (Ellipsoid((40, 26, 78), (0, 23, 46)), Ellipsoid((67, 66, 23), (0, 0, 3))), "C2", 2.0
+    ),
+    # PP7's capsid of 180 coats of 14 kDa (T = 3). The map of 6N4V has 240 of them (T = 4: 3360 kDa), so its radii times
+    # sqrt(180 / 240) = 0.866; real particles are as large, and so is MS2, a relative (275 Å across: Kuzmanovic et al.
+    # 2003). It is empty: `particles.filling` puts RNA into it.
+    "virus-like-particle": Shape(2500.0, (Ellipsoid((139, 139, 139), hollow=0.82),), "I", 2.0, 0.2),
 }
 
 
-def built_in(name: str, *, voxel_size: float) -> Array:
+def built_in(name: str, *, voxel_size: float, seed: int | None = None) -> Array:
     """The potential `(n, n, n)` of a built-in species at `voxel_size` (Å), n odd, in V above water.
 
-    Raises `InputError` for a name that is not built in.
+    Another `seed` gives another grain; without one the grain is always the same. Raises `InputError` for a name that is
+    not built in.
     """
     if name not in SHAPES:
         raise InputError(
             f"{name!r} is not a built-in species ({', '.join(SHAPES)}): give it an atomic model in `structures`, "
             "or a density map in `maps`."
         )
-    return rendered(SHAPES[name], voxel_size=voxel_size, seed=zlib.crc32(name.encode()))
+    seed = zlib.crc32(name.encode()) if seed is None else seed
+    return rendered(SHAPES[name], voxel_size=voxel_size, seed=seed)
 
 
 def rendered(shape: Shape, *, voxel_size: float, seed: int) -> Array:
@@ -98,39 +106,37 @@ def rendered(shape: Shape, *, voxel_size: float, seed: int) -> Array:
     copies = _point_group(shape.symmetry)
     reach = max(np.linalg.norm(np.abs(s.centre)) + max(s.axes) for s in shape.solids) + 2 * shape.roughness
     half = int(np.ceil(reach / voxel_size)) + 2
-    zyx = _grid(half, voxel_size)
+    zyx = grid(half, voxel_size)
     lumps = np.random.default_rng(seed)
     count = int(np.ceil((2 * reach / GRAIN_SIZE) ** 3 / 4 / len(copies)))
     centres, signs = lumps.uniform(-reach, reach, (count, 3)), lumps.choice([-1.0, 1.0], count)
     depth, grain = np.full(zyx.shape[:3], -np.inf), np.zeros(zyx.shape[:3])
-    for copy in copies:
+    for i, copy in enumerate(copies):
         for part in shape.solids:
-            np.maximum(depth, _depth(part, zyx @ copy), out=depth)
+            if i == 0 or not part.is_central_ball:  # which no rotation changes
+                np.maximum(depth, _depth(part, zyx @ copy), out=depth)
         _add_lumps(grain, centres @ copy.T, signs, voxel_size)
-    grain = _evened(grain)
+    grain = _evened(ndimage.gaussian_filter(grain, GRAIN_SIZE / voxel_size, mode="constant"))
     solid = np.clip((depth + shape.roughness * grain) / voxel_size + 0.5, 0, 1)
-    density = solid * np.clip(1 + GRAIN * grain, 0, None)
+    density = solid * np.clip(1 + shape.grain * grain, 0, None)
     return trimmed(density * (shape.mass_kda * VOLTS_PER_KDA / voxel_size**3 / density.sum()))
 
 
-def _grid(half: int, voxel_size: float) -> Array:
+def grid(half: int, voxel_size: float) -> Array:
     """Positions `(2 half + 1,) * 3 + (3,)` in Å (z, y, x) from the centre voxel."""
     axis = np.arange(-half, half + 1) * voxel_size
     return np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
 
 
-def _add_lumps(grain: Array, centres: Array, signs: Array, voxel_size: float) -> None:
-    """Add a Gaussian of `GRAIN_SIZE` at each of the centres (Å from the centre), in place."""
-    spread = np.zeros_like(grain)
-    centre = grain.shape[0] // 2
-    at = centres / voxel_size + centre
+def _add_lumps(lumps: Array, centres: Array, signs: Array, voxel_size: float) -> None:
+    """Share each lump among the voxels round its centre (Å from the cube's), in place."""
+    at = centres / voxel_size + lumps.shape[0] // 2
     low = np.floor(at).astype(int)
     for corner in np.ndindex(2, 2, 2):
         place = low + corner
         weight = np.prod(1 - np.abs(at - place), axis=1)
-        ok = ((place >= 0) & (place < grain.shape[0])).all(axis=1)
-        np.add.at(spread, tuple(place[ok].T), (signs * weight)[ok])
-    grain += ndimage.gaussian_filter(spread, GRAIN_SIZE / voxel_size, mode="constant")
+        ok = ((place >= 0) & (place < lumps.shape[0])).all(axis=1)
+        np.add.at(lumps, tuple(place[ok].T), (signs * weight)[ok])
 
 
 def _evened(grain: Array) -> Array:
@@ -162,47 +168,3 @@ def trimmed(cube: Array) -> Array:
     far = np.abs(np.argwhere(cube != 0) - centre).max(initial=0) + 1
     low, high = max(centre - far, 0), centre + far + 1
     return cube[low:high, low:high, low:high]
-
-
-def globule(mass_kda: float, *, voxel_size: float, random: np.random.Generator) -> Array:
-    """A background protein: one to four overlapping ellipsoids of the right volume, with grain."""
-    radius = (mass_kda * PROTEIN_VOLUME * 3 / (4 * np.pi)) ** (1 / 3)
-    parts = random.integers(1, 5)
-    solids = tuple(
-        Ellipsoid(
-            tuple(radius * parts**-0.25 * random.uniform(0.7, 1.3, 3)),
-            tuple(random.uniform(-0.8, 0.8, 3) * radius * (parts > 1)),
-        )
-        for _ in range(parts)
-    )
-    return rendered(Shape(mass_kda, solids), voxel_size=voxel_size, seed=int(random.integers(2**31)))
-
-
-def bead(diameter: float, *, voxel_size: float) -> Array:
-    """A gold bead of `diameter` Å."""
-    half = int(np.ceil(diameter / 2 / voxel_size)) + 2
-    radius = np.linalg.norm(_grid(half, voxel_size), axis=-1)
-    solid = np.clip((diameter / 2 - radius) / voxel_size + 0.5, 0, 1)
-    return trimmed(solid * (GOLD_VOLTS * np.pi / 6 * diameter**3 / voxel_size**3 / solid.sum()))
-
-
-def membrane(radius: float, *, largest: float, voxel_size: float) -> Array:
-    """A bilayer bent to `radius` Å about the z axis: a whole vesicle if it is no wider than `largest` Å, else a cap
-    that is."""
-    outer = radius + HEAD_DISTANCE
-    cap = 1.0 if 2 * outer <= largest else float(np.sin(np.arccos(np.clip(largest / (2 * outer), 0, 1))))
-    width = outer if 2 * outer <= largest else largest / 2
-    half = int(np.ceil(width / voxel_size)) + 2
-    lift = 0.0 if 2 * outer <= largest else radius * (1 + cap) / 2
-    z, y, x = np.moveaxis(_grid(half, voxel_size), -1, 0)
-    distance = np.sqrt((z + lift) ** 2 + y**2 + x**2) - radius
-    sigma = max(5.0, voxel_size / 2)
-
-    def layer(at: float, volts: float, wide: float) -> Array:
-        value: Array = volts * wide / sigma * np.exp(-((distance - at) ** 2) / (2 * sigma**2))
-        return value
-
-    potential = sum(layer(side * HEAD_DISTANCE / 2, HEAD_VOLTS, 5.0) for side in (-1, 1)) + layer(0, TAIL_VOLTS, 8.0)
-    rim = np.clip((width - np.sqrt(y**2 + x**2)) / voxel_size, 0, 1)
-    kept = np.where(np.abs(distance) < HEAD_DISTANCE, np.asarray(potential) * rim, 0.0)
-    return trimmed(kept if lift == 0.0 else np.where(z + lift > 0, kept, 0.0))

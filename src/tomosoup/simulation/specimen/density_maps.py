@@ -26,8 +26,7 @@ def from_map(density: Volume, *, voxel_size: float, scale: float = 1.0, mass_kda
     The particle's whole potential is the same at every voxel size and goes with `scale` cubed (density is kept),
     unless `mass_kda` is given: then it is that of so much protein. Raises `InputError` for a map of zeros.
     """
-    values = density.data.double().numpy().copy()
-    values[np.abs(values) < 0.01 * np.abs(values).max()] = 0.0
+    values = near_zero_removed(density.data.double().numpy())
     if not values.any():
         raise InputError("A density map holds zeros only; expected a particle.")
     values = _resampled(values, scale * density.voxel_size / voxel_size)
@@ -35,6 +34,13 @@ def from_map(density: Volume, *, voxel_size: float, scale: float = 1.0, mass_kda
     if mass_kda is not None:
         values *= VOLTS_PER_KDA * mass_kda / (values.sum() * voxel_size**3)
     return centred(values)
+
+
+def near_zero_removed(density: Array) -> Array:
+    """The density without what is weaker than 1 % of its strongest voxel."""
+    strong = np.abs(density)
+    kept: Array = np.where(strong < 0.01 * strong.max(), 0.0, density)
+    return kept
 
 
 def _resampled(density: Array, zoom: float) -> Array:
@@ -65,12 +71,29 @@ def support(density: Tensor, *, voxel_size: float, hollow: bool = False) -> Arra
 
     What a shell encloses counts as matter, unless it is `hollow`: then other things may be inside.
     """
-    strong = density.abs().numpy()
-    matter = strong > SUPPORT * np.percentile(strong[strong > 0], 99)
+    matter = _matter(density.numpy())
     positions: Array = (
         np.argwhere(matter if hollow else ndimage.binary_fill_holes(matter)) - density.shape[0] // 2
     ).astype(np.float64) * voxel_size
     return positions
+
+
+def inside(density: Array) -> np.ndarray:
+    """The voxels of a map `(n, n, n)` that its matter encloses, as booleans: it stands in five of the six directions
+    along the axes at least, so that a shell may have pores."""
+    matter = _matter(density)
+    seen = np.zeros(matter.shape, dtype=int)
+    for axis in range(3):
+        seen += np.maximum.accumulate(matter, axis)
+        seen += np.flip(np.maximum.accumulate(np.flip(matter, axis), axis), axis)
+    enclosed: np.ndarray = (seen >= 5) & ~matter
+    return enclosed
+
+
+def _matter(density: Array) -> np.ndarray:
+    strong = np.abs(density)
+    matter: np.ndarray = strong > SUPPORT * np.percentile(strong[strong > 0], 99)
+    return matter
 
 
 def support_radius(density: Tensor, *, voxel_size: float) -> float:

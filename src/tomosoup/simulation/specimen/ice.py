@@ -16,8 +16,9 @@ from tomosoup.simulation.microscope.reconstruction import filtered
 from tomosoup.simulation.microscope.tilt_series import Acquisition
 from tomosoup.simulation.options.microscope import MicroscopeOptions
 from tomosoup.simulation.options.specimen import SampleOptions
-from tomosoup.simulation.specimen.built_in import PROTEIN_VOLUME, bead, globule, membrane
+from tomosoup.simulation.specimen.built_in import PROTEIN_VOLUME
 from tomosoup.simulation.specimen.layout import OccupancyGrid
+from tomosoup.simulation.specimen.unlabelled import bead, globule, membrane
 
 VARIETIES = 8
 """Different background proteins in a run."""

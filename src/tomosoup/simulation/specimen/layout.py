@@ -70,6 +70,13 @@ class Component:
     count: int
     label: int = 255
     """Its label in the occupancy grid."""
+    further: tuple[Array, ...] = ()
+    """The matter of further varieties: the particles have the varieties one after the other."""
+
+    def matter_of(self, particle: int) -> Array:
+        """The matter of its n-th particle."""
+        varieties = (self.matter, *self.further)
+        return varieties[particle % len(varieties)]
 
 
 Proposals = Callable[[int], Array]
@@ -144,8 +151,9 @@ def _place(
     """The component's particles, each marked in the grid."""
     positions: list[Array] = []
     rotations: list[Array] = []
-    for _ in range(component.count):
-        tried = (_free_pose(component.matter, grid, propose, random=random) for propose in proposals)
+    for i in range(component.count):
+        matter = component.matter_of(i)
+        tried = (_free_pose(matter, grid, propose, random=random) for propose in proposals)
         pose = next((found for found in tried if found is not None), None)
         if pose is None:
             extent = " x ".join(f"{e:.0f}" for e in grid.extent)
@@ -155,7 +163,7 @@ def _place(
             )
         positions.append(pose[0])
         rotations.append(pose[1])
-        grid.mark(component.matter @ pose[1].T + pose[0], component.label)
+        grid.mark(matter @ pose[1].T + pose[0], component.label)
     zyx, matrices = np.array(positions).reshape(-1, 3), np.array(rotations).reshape(-1, 3, 3)
     return Picks(zyx, np.ones(len(zyx)), matrices)
 
@@ -191,8 +199,8 @@ def placed_at(
         if picks.rotations is None:
             picks = with_random_rotations(picks.zyx, random=random)
         assert picks.rotations is not None
-        for position, rotation in zip(picks.zyx, picks.rotations, strict=True):
-            grid.mark(component.matter @ rotation.T + position, component.label)
+        for i, (position, rotation) in enumerate(zip(picks.zyx, picks.rotations, strict=True)):
+            grid.mark(component.matter_of(i) @ rotation.T + position, component.label)
         found[component.name] = picks
     return found
 
