@@ -1,9 +1,12 @@
 """A script's command line: each word is an argument of the function that does the work."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import tyro
+
+from tomosoup.core.errors import InputError
 
 CONFIG = (tyro.conf.PositionalRequiredArgs, tyro.conf.FlagCreatePairsOff)
 Words = tyro.conf.Positional[str]
@@ -12,12 +15,23 @@ Words = tyro.conf.Positional[str]
 
 def run_script(main: Callable[..., None], *, description: str | None) -> None:
     """Call `main` with the arguments on the command line."""
-    tyro.cli(main, prog=_program(), description=description, config=CONFIG)
+    with _one_sentence():
+        tyro.cli(main, prog=_program(), description=description, config=CONFIG)
 
 
 def run_step(steps: Mapping[str, Callable[..., None]], *, description: str | None) -> None:
     """Call the step that the first word names with the arguments after it."""
-    tyro.extras.subcommand_cli_from_dict(dict(steps), prog=_program(), description=description, config=CONFIG)
+    with _one_sentence():
+        tyro.extras.subcommand_cli_from_dict(dict(steps), prog=_program(), description=description, config=CONFIG)
+
+
+@contextmanager
+def _one_sentence() -> Iterator[None]:
+    """Bad input ends a script with one sentence, without a traceback."""
+    try:
+        yield
+    except InputError as error:
+        raise SystemExit(str(error)) from None
 
 
 def _program() -> str:

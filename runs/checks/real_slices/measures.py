@@ -1,6 +1,7 @@
 """What planes look like: profiles of particles, spectra, grey values, dark specks, and how tomogram types agree."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage, stats
@@ -17,6 +18,7 @@ SECTOR_BANDS = 0.1, 0.35
 QUANTILES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 SPECK, SPECK_SIZE = -3.5, 4
 """A speck is darker than this in at least so many voxels that touch, after a Gaussian of 1 voxel."""
+SPECK_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def profiles(planes: Sequence[Plane], *, between: tuple[float, float] = (0.0, MIDDLE)) -> dict[str, Array]:
@@ -67,24 +69,45 @@ def greys(planes: Sequence[Plane]) -> Array:
     return np.mean(rows, axis=0)
 
 
-def specks(planes: Sequence[Plane]) -> Array:
-    """Of dark specks away from every particle: number in 100 x 100 voxels, median size in voxels, median grey value."""
-    sizes, values, area = [], [], 0
-    for plane in planes:
-        free = plane.valid.copy()
-        y, x = np.indices(free.shape)
-        for at_x, at_y, species, _ in plane.particles:
-            free &= np.hypot(y - at_y, x - at_x) > RADII[int(species)] + 3
-        area += int(free.sum())
-        smooth = ndimage.gaussian_filter(plane.grey, 1)
-        label, _ = ndimage.label(smooth < SPECK)
-        for i, box in enumerate(ndimage.find_objects(label), start=1):
-            mine = label[box] == i
-            if mine.sum() >= SPECK_SIZE and free[box][mine].all():
-                sizes.append(mine.sum())
-                values.append(smooth[box][mine].min())
-    many = len(sizes)
-    return np.array([1e4 * many / area, np.median(sizes) if many else np.nan, np.median(values) if many else np.nan])
+@dataclass(frozen=True)
+class Specks:
+    """Dark specks away from every particle; quantiles are `SPECK_QUANTILES`."""
+
+    number: float
+    """In 100 x 100 voxels."""
+    by_plane: Array
+    """Quantiles of that number over planes."""
+    sizes: Array
+    """Quantiles of their size in voxels."""
+    greys: Array
+    """Quantiles of their darkest grey value, after the Gaussian."""
+
+
+def specks(planes: Sequence[Plane]) -> Specks:
+    """The dark specks of all planes."""
+    found = [_specks(plane) for plane in planes]
+    numbers, areas = np.array([len(f[0]) for f in found]), np.array([f[1] for f in found])
+    sizes, values = np.concatenate([f[0] for f in found]).reshape(-1, 2).T
+    spread = [
+        np.quantile(v, SPECK_QUANTILES) if len(v) else np.full(len(SPECK_QUANTILES), np.nan)
+        for v in (1e4 * numbers / areas, sizes, values)
+    ]
+    return Specks(1e4 * numbers.sum() / areas.sum(), *spread)
+
+
+def _specks(plane: Plane) -> tuple[Array, int]:
+    """Size and darkest value of each speck `(n, 2)`, and the voxels that are away from every particle."""
+    free = plane.valid.copy()
+    y, x = np.indices(free.shape)
+    for at_x, at_y, species, _ in plane.particles:
+        free &= np.hypot(y - at_y, x - at_x) > RADII[int(species)] + 3
+    smooth, rows = ndimage.gaussian_filter(plane.grey, 1), []
+    label, _ = ndimage.label(smooth < SPECK)
+    for i, box in enumerate(ndimage.find_objects(label), start=1):
+        mine = label[box] == i
+        if mine.sum() >= SPECK_SIZE and free[box][mine].all():
+            rows.append((mine.sum(), smooth[box][mine].min()))
+    return np.array(rows).reshape(-1, 2), int(free.sum())
 
 
 def type_correlations(types: dict[str, Array]) -> dict[tuple[str, str], float]:

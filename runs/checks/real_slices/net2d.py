@@ -1,6 +1,7 @@
 """A small 2D net that learns from single planes: one heatmap per species, at half the resolution."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from runs.checks.real_slices.planes import RADII, SPECIES, Array, Plane
+from tomosoup.core.errors import InputError
+from tomosoup.core.files import written_aside
 
 WIDTHS = (16, 32, 64, 192)
 CROP, BATCH, RATE = 256, 4, 2e-3
@@ -80,16 +83,40 @@ def example(plane: Plane, random: np.random.Generator) -> tuple[Array, Array, Ar
     return crop.astype(np.float32), target, weight
 
 
-def train(planes: Sequence[Plane], file: Path, *, seed: int, updates: int) -> PlaneNet:
+def fingerprint(planes: Iterable[Plane]) -> str:
+    """A hash of the planes' grey values and particles."""
+    found = blake2b(digest_size=16)
+    for plane in planes:
+        found.update(plane.grey.tobytes() + plane.particles.tobytes())
+    return found.hexdigest()
+
+
+def saved(file: Path, training: dict[str, str | int]) -> PlaneNet:
+    """A net from its file. Raises `InputError` where it was not trained in this way."""
+    stored = torch.load(file)
+    other = [name for name, value in training.items() if stored.get("training", {}).get(name) != value]
+    if other:
+        raise InputError(
+            f"The network {file} was trained with other {', '.join(other)}: delete it, or give another folder as OUT."
+        )
+    net = PlaneNet()
+    net.load_state_dict(stored["net"])
+    return net.eval()
+
+
+def train(planes: Sequence[Plane], file: Path, *, training: dict[str, str | int]) -> PlaneNet:
     """A net that learnt from the planes; read from `file` if it is there, else written to it.
 
-    The loss is a soft focal cross-entropy in which the particles of all species count alike.
+    `training` holds `seed`, `updates`, and `planes`, the fingerprint of the planes. It is stored with the net. The loss
+    is a soft focal cross-entropy in which the particles of all species count alike.
+
+    Raises `InputError` where the file holds a net that was trained in another way.
     """
+    if file.exists():
+        return saved(file, training)
+    seed, updates = int(training["seed"]), int(training["updates"])
     torch.manual_seed(seed)
     net = PlaneNet()
-    if file.exists():
-        net.load_state_dict(torch.load(file))
-        return net.eval()
     random = np.random.default_rng(seed)
     optimiser = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=updates, pct_start=0.1)
@@ -107,8 +134,8 @@ def train(planes: Sequence[Plane], file: Path, *, seed: int, updates: int) -> Pl
         schedule.step()
         if (step + 1) % 100 == 0:
             print(f"{file.stem}: update {step + 1}, loss {loss.item():.3f}", flush=True)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(net.state_dict(), file)
+    with written_aside(file) as aside:
+        torch.save({"net": net.state_dict(), "training": training}, aside)
     return net.eval()
 
 

@@ -43,7 +43,7 @@ def separability(real: Sequence[Plane], simulated: Sequence[Plane]) -> tuple[dic
 
     A real plane, or all planes of a simulated run, is left out at a time.
     """
-    found = [(p.name, 1, features(p)) for p in real] + [(p.name.rsplit("_", 1)[0], 0, features(p)) for p in simulated]
+    found = [(p.name, 1, features(p)) for p in real] + [(p.tomogram, 0, features(p)) for p in simulated]
     table = np.concatenate([rows for *_, rows in found])
     groups, is_real = (np.repeat([f[i] for f in found], [len(f[2]) for f in found]) for i in (0, 1))
     model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=2000))
