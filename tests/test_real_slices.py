@@ -90,7 +90,7 @@ def test_specks_away_from_particles_are_counted() -> None:
     grey = np.zeros((SIDE, SIDE), np.float32)
     for x, y in ((30, 30), (90, 100), (120, 40), (140, 140)):  # the last is on a particle
         grey[y : y + 4, x : x + 4] = -10
-    grey[70, 20] = -10  # too small
+    grey[70, 20] = -30  # below the threshold in one voxel
     found = specks([plane((140, 140, RIBOSOME, 0.0), grey=grey), plane(grey=np.zeros((SIDE, SIDE)))])
     area = 2 * SIDE**2 - (distance(140, 140) <= RADIUS + 3).sum()
     assert found.number == pytest.approx(3e4 / area)
@@ -122,6 +122,12 @@ def test_a_pick_farther_than_half_a_radius_is_wrong() -> None:
     particles = ((40, 40, RIBOSOME, 0.0),)
     assert precision((40 + int(0.5 * RADIUS), 40, 0.9), particles=particles) == 1
     assert precision((40 + int(0.5 * RADIUS) + 1, 40, 0.9), particles=particles) == 0
+
+
+def test_of_two_picks_of_a_particle_one_is_right() -> None:
+    particles = ((40, 40, RIBOSOME, 0.0), (110, 60, RIBOSOME, 0.0))
+    found = precision((34, 40, 0.9), (46, 40, 0.8), (110, 60, 0.7), particles=particles)
+    assert found == pytest.approx((1 + 2 / 3) / 2)
 
 
 def test_particles_cut_off_centre_neither_count_nor_cost() -> None:
