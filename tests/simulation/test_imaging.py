@@ -379,6 +379,17 @@ def test_the_ice_passes_its_share_of_the_dose() -> None:
     np.testing.assert_allclose(passed[[0, 20]], [0.301, 0.549], atol=1e-3)
 
 
+def test_undetected_electrons_are_missing_from_the_counts_and_not_from_the_damage() -> None:
+    phase = torch.randn(41, 24, 30, generator=Generator().manual_seed(0)) * 0.01
+    recipe = MicroscopeOptions()
+    whole = acquired(recipe)
+    all_of_it, tenth = (
+        expected_counts(phase, series, recipe, thickness=torch.tensor(500.0), pixel=10.0)
+        for series in (whole, replace(whole, detected=0.1))
+    )
+    torch.testing.assert_close(tenth, 0.1 * all_of_it)
+
+
 def test_matter_darkens_counts_by_twice_its_phase_down_to_none() -> None:
     recipe = PERFECT_AHEAD.model_copy(update={"dose": (50.0, 50.0)})
     phase = torch.zeros(1, 4, 4)

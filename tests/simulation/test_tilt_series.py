@@ -33,8 +33,9 @@ def test_exposure_rises_by_a_tilts_dose_in_the_order_of_taking(order: str, preti
 
 def test_each_value_of_a_series_is_drawn_from_its_range() -> None:
     recipe = MicroscopeOptions(
-        tilt_limit=(40.0, 60.0), pretilt=(-10.0, 10.0), dose=(60.0, 120.0), defocus=(2.0, 4.0), astigmatism=(0.05, 0.1)
-    )
+        tilt_limit=(40.0, 60.0), pretilt=(-10.0, 10.0), dose=(60.0, 120.0), defocus=(2.0, 4.0), astigmatism=(0.05, 0.1),
+        detected=(0.2, 0.5),
+    )  # fmt: skip
     series = [acquired(recipe, seed=seed) for seed in range(200)]
     for values, low, high in [
         ([s.angles.max() - s.angles.min() for s in series], 78.0, 120.0),
@@ -42,6 +43,7 @@ def test_each_value_of_a_series_is_drawn_from_its_range() -> None:
         ([s.dose * len(s) for s in series], 60.0, 120.0),
         ([s.defocus.mean() for s in series], 1.9, 4.1),
         ([s.astigmatism for s in series], 0.05, 0.1),
+        ([s.detected for s in series], 0.2, 0.5),
         ([s.astigmatism_angle for s in series], 0.0, 180.0),
     ]:
         assert min(values) >= low - 1e-9

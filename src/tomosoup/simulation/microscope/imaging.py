@@ -205,8 +205,8 @@ def expected_counts(
 ) -> Tensor:
     """Electrons `(tilts, y, x)` that each pixel counts on average, from phase contrast in radians.
 
-    I = I0 (1 - 2 phase). Radiation damage and the detector weaken the phase first. I0 is the dose that passes ice of
-    `thickness` Å (broadcast to the images) along the tilted beam unscattered.
+    I = I0 (1 - 2 phase). Radiation damage and the detector weaken the phase first. I0 is the detected part of
+    the dose that passes ice of `thickness` Å (broadcast to the images) along the tilted beam unscattered.
     """
     shape = phase.shape[-2], phase.shape[-1]
     frequency = frequencies(shape, pixel)
@@ -215,7 +215,7 @@ def expected_counts(
         factor = factor * left_by_exposure(acquisition, recipe, frequency)
     worn = torch.fft.irfft2(torch.fft.rfft2(phase) * factor, s=shape)
     slant = torch.tensor(1 / np.cos(np.radians(acquisition.angles)), dtype=torch.float32)[:, None, None]
-    passed = acquisition.dose * pixel**2 * torch.exp(-thickness * slant / recipe.mean_free_path)
+    passed = acquisition.dose * acquisition.detected * pixel**2 * torch.exp(-thickness * slant / recipe.mean_free_path)
     expected: Tensor = (passed * (1 - 2 * worn)).clamp(min=0)
     return expected
 

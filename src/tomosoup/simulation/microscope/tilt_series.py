@@ -39,6 +39,8 @@ class Acquisition:
     """`(tilts, 2)` Å (y, x) by which the true images are shifted."""
     phase_shift: float = 0.0
     """Degrees by which a phase plate shifts the phase; 0 without one."""
+    detected: float = 1.0
+    """Fraction of the dose that is counted."""
 
     def __len__(self) -> int:
         return len(self.angles)
@@ -81,12 +83,14 @@ def draw_acquisition(recipe: MicroscopeOptions, *, random: np.random.Generator) 
     # What came later is drawn last, so that a seed gives what it gave before.
     worse = random.uniform(*recipe.alignment_errors)
     plate, phase_shift = random.random() < recipe.phase_plate, random.uniform(*recipe.phase_shift)
+    detected = random.uniform(*recipe.detected)
     return replace(
         drawn,
         angle_errors=worse * drawn.angle_errors,
         rotation_errors=worse * drawn.rotation_errors,
         shift_errors=worse * drawn.shift_errors,
         phase_shift=phase_shift if plate else 0.0,
+        detected=detected,
     )
 
 

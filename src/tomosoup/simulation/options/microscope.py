@@ -14,6 +14,7 @@ from tomosoup.simulation.options.ranges import (
     NotNegativeRange,
     Positive,
     PositiveRange,
+    PositiveShareRange,
     Range,
     ShareRange,
     goes_up,
@@ -35,6 +36,8 @@ class MicroscopeOptions(Options):
     """Which tilts are taken first: those of small angles (dose-symmetric), or those at the negative end (one-way)."""
     dose: PositiveRange = (120.0, 120.0)
     """Electrons per Å² over all tilts."""
+    detected: PositiveShareRange = (1.0, 1.0)
+    """Fraction of the dose that is counted: what is lost in the sample and by the detector."""
     damage: bool = True
     """Radiation damage removes fine detail, as measured by Grant and Grigorieff (2015)."""
     defocus: NotNegativeRange = (2.0, 4.0)

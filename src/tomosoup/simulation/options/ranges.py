@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator
 
 from tomosoup.core.config import Share
 
 Positive = Annotated[float, Gt(0)]
+PositiveShare = Annotated[float, Gt(0), Le(1)]
 NotNegative = Annotated[float, Ge(0)]
 
 
@@ -27,3 +28,4 @@ Range = Annotated[tuple[float, float], AfterValidator(goes_up)]
 PositiveRange = Annotated[tuple[Positive, Positive], AfterValidator(goes_up)]
 NotNegativeRange = Annotated[tuple[NotNegative, NotNegative], AfterValidator(goes_up)]
 ShareRange = Annotated[tuple[Share, Share], AfterValidator(goes_up)]
+PositiveShareRange = Annotated[tuple[PositiveShare, PositiveShare], AfterValidator(goes_up)]
