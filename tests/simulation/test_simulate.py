@@ -279,6 +279,11 @@ def test_progress_goes_through_its_steps_to_their_ends() -> None:
     [
         {"background_proteins": (40000.0, 40000.0)},
         {"crowding": (0.08, 0.08)},
+        {"specks": (200000.0, 200000.0)},
+        {"film": (3.0, 3.0)},
+        {"aggregates": (20000.0, 20000.0)},
+        {"filaments": (40000.0, 40000.0)},
+        {"contamination": (2.0, 2.0)},
         {"gold": (3.0, 3.0)},
         {"membranes": (2.0, 2.0)},
         {"carbon": (0.4, 0.4)},
@@ -313,6 +318,21 @@ def test_particles_keep_their_labels_among_other_things() -> None:
     assert sorted(scene.labels.data.unique().tolist()) == [0, 1]
     one = len(support(torch.from_numpy(built_in("apo-ferritin", voxel_size=10.0)), voxel_size=10.0))
     assert int((scene.labels.data == 1).sum()) == pytest.approx(4 * one, rel=0.15)
+
+
+def test_pieces_of_particles_are_seen_and_not_labelled() -> None:
+    recipe = SimulationRecipe(
+        shape=(48, 96, 96),
+        concentration={"ribosome": 0.0, "thyroglobulin": 10000.0},
+        sample=SampleOptions(fragments=(20000.0, 20000.0)),
+        microscope=COARSE,
+    )
+    scene = simulate_run(recipe, seed=1)
+    pieces = {n: c for n, c in scene.parameters["sample"]["counts"].items() if "fragment" in n}
+    assert len(pieces) > 3
+    assert set(pieces.values()) == {1}
+    assert sorted(scene.labels.data.unique().tolist()) == [0, 2]
+    assert len(scene.truth["ribosome"].zyx) == 0
 
 
 def test_gold_is_the_darkest_thing() -> None:

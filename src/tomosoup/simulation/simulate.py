@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -36,8 +36,9 @@ from tomosoup.simulation.microscope.reconstruction import (
 )
 from tomosoup.simulation.microscope.tilt_series import Acquisition, draw_acquisition
 from tomosoup.simulation.options.recipe import SimulationRecipe
+from tomosoup.simulation.specimen.clutter import cloud_phase, draw_cloud
 from tomosoup.simulation.specimen.density_maps import support
-from tomosoup.simulation.specimen.ice import Sample, carbon_phase, draw_sample, ice_thickness
+from tomosoup.simulation.specimen.ice import Sample, carbon_phase, draw_sample, ice_thickness, with_fragments
 from tomosoup.simulation.specimen.layout import Component, OccupancyGrid, placed_at, random_layout
 from tomosoup.simulation.specimen.particles import draw_varieties
 
@@ -112,7 +113,10 @@ def _simulate(recipe: SimulationRecipe, *, seed: int, at: Mapping[str, Picks] | 
     sample = draw_sample(recipe.sample, grid, random=surroundings)
     varieties = {name: draw_varieties(name, recipe, random=shapes) for name in names}
     maps = {name: [variety.density for variety in some] for name, some in varieties.items()}
+    sample = with_fragments(sample, maps, recipe.sample, grid.extent, random=shapes)
     truth, others = _lay_out(maps, sample, recipe, grid, at=at, random=positions)
+    cloud = draw_cloud(recipe.sample, grid, sample.slab(grid.extent), random=surroundings)
+    sample = replace(sample, cloud=cloud)
     all_maps = maps | {name: [density] for name, density in sample.maps.items()}
     phase = _phase(all_maps, truth | others, sample, acquisition, recipe, random=electrons, progress=progress)
     tomograms = _tomograms(phase, sample, acquisition, processing, recipe, random=electrons, progress=progress)
@@ -195,6 +199,8 @@ def _phase(
             densities[f"{name} {i}"] = density
             from_centre[f"{name} {i}"] = Picks(p.zyx[turn] - extent / 2, p.score[turn], rotations)
     phase = project(densities, from_centre, acquisition, recipe.microscope, field=view, progress=progress)
+    if sample.cloud is not None and len(sample.cloud.volts):
+        phase += cloud_phase(sample.cloud, acquisition, recipe.microscope, field=view, extent=extent)
     if sample.carbon is not None:
         phase += carbon_phase(sample.carbon, acquisition, recipe.microscope, field=view, random=random)
     return phase

@@ -60,6 +60,28 @@ class SampleOptions(Options):
     """Background proteins per cubic micrometre of ice: not labelled, of no known structure."""
     background_mass: PositiveRange = (30.0, 150.0)
     """Masses of the background proteins in kDa."""
+    specks: NotNegativeRange = (0.0, 0.0)
+    """Small compact proteins per cubic micrometre of ice. They cost nothing, however many they are."""
+    speck_mass: PositiveRange = (50.0, 300.0)
+    """Masses of the specks in kDa."""
+    adsorbed: ShareRange = (0.0, 0.0)
+    """Fraction of the specks that stick to the surfaces of the ice."""
+    film: NotNegativeRange = (0.0, 0.0)
+    """Denatured protein on both surfaces of the ice, in patches: mg/m², 1 to 3 where protein covers water."""
+    aggregates: NotNegativeRange = (0.0, 0.0)
+    """Clumps of background proteins per cubic micrometre of ice."""
+    aggregate_mass: PositiveRange = (500.0, 5000.0)
+    """Masses of the aggregates in kDa."""
+    fragments: NotNegativeRange = (0.0, 0.0)
+    """Pieces of the labelled species per cubic micrometre of ice: 15 to 50 % of a particle, not labelled."""
+    filaments: NotNegativeRange = (0.0, 0.0)
+    """Filaments and tubes per cubic micrometre of ice."""
+    filament_radius: PositiveRange = (10.0, 60.0)
+    """Radii of the filaments in Å; those wider than 40 Å are tubes."""
+    contamination: NotNegativeRange = (0.0, 0.0)
+    """Number of lumps of ice crystals on the surfaces of the ice."""
+    contamination_diameter: PositiveRange = (200.0, 800.0)
+    """Diameters of the lumps in Å."""
     crowding: ShareRange = (0.0, 0.0)
     """Fraction of the ice's volume filled by further background proteins: 0.2 to 0.33 in a cell."""
     gold: NotNegativeRange = (0.0, 0.0)

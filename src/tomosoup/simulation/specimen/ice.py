@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,10 @@ from tomosoup.simulation.microscope.tilt_series import Acquisition
 from tomosoup.simulation.options.microscope import MicroscopeOptions
 from tomosoup.simulation.options.specimen import SampleOptions
 from tomosoup.simulation.specimen.built_in import PROTEIN_VOLUME
+from tomosoup.simulation.specimen.clutter import Cloud
+from tomosoup.simulation.specimen.density_maps import centred
 from tomosoup.simulation.specimen.layout import OccupancyGrid
+from tomosoup.simulation.specimen.particles import LOST, without_a_part
 from tomosoup.simulation.specimen.unlabelled import bead, globule, membrane
 
 VARIETIES = 8
@@ -60,11 +64,15 @@ class Sample:
     hollow: frozenset[str]
     """Names of those that may have other things inside."""
     carbon: Carbon | None
+    cloud: Cloud | None = None
+    """Matter without a known shape, once the particles have their positions."""
 
     def as_metadata(self) -> dict[str, Any]:
         """What was drawn, as JSON can hold it."""
         carbon = None if self.carbon is None else vars(self.carbon)
-        return {"thickness": self.thickness, "gradient": self.gradient, "counts": self.counts, "carbon": carbon}
+        beads = 0 if self.cloud is None else len(self.cloud.volts)
+        described = {"thickness": self.thickness, "gradient": self.gradient, "counts": self.counts}
+        return described | {"carbon": carbon, "beads": beads}
 
     def slab(self, extent: Array) -> tuple[float, float]:
         """Lowest and highest z (Å) of the ice in a tomogram of `extent` Å (z, y, x)."""
@@ -103,6 +111,27 @@ def draw_sample(recipe: SampleOptions, grid: OccupancyGrid, *, random: np.random
     carbon = _draw_carbon(recipe, extent, thickness, random=random)
     hollow = frozenset(name for name in maps if "membrane" in name)
     return Sample(thickness, (float(gradient[0]), float(gradient[1])), tensors, counts, hollow, carbon)
+
+
+def with_fragments(
+    sample: Sample,
+    maps: Mapping[str, Sequence[Tensor]],
+    recipe: SampleOptions,
+    extent: Array,
+    *,
+    random: np.random.Generator,
+) -> Sample:
+    """The sample with pieces of particles of random species and varieties besides, none of them labelled."""
+    low, high = sample.slab(extent)
+    ice = (high - low) * float(extent[1] * extent[2]) * 1e-12
+    number = int(random.poisson(random.uniform(*recipe.fragments) * ice)) if maps else 0
+    pieces = {}
+    for i in range(number):
+        varieties = maps[str(random.choice(list(maps)))]
+        whole = varieties[int(random.integers(len(varieties)))].double().numpy()
+        piece = without_a_part(whole, 1 - float(random.uniform(*LOST)), random=random)
+        pieces[f"unlabelled fragment-{i}"] = centred(piece)
+    return replace(sample, maps=sample.maps | pieces, counts=sample.counts | dict.fromkeys(pieces, 1))
 
 
 def _draw_carbon(
