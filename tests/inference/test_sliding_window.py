@@ -10,11 +10,11 @@ from small_models import segmenting
 from torch import Tensor
 
 from tomosoup.core.errors import InputError
+from tomosoup.core.runtime import best_device
 from tomosoup.core.types import Species, Volume
 from tomosoup.data.options import Normalisation
 from tomosoup.data.project import open_project
 from tomosoup.data.volumes.normalisation import standardise
-from tomosoup.inference.engines.choice import best_device
 from tomosoup.inference.ensemble import all_species, all_thresholds, ensemble_heatmap
 from tomosoup.inference.options.picking import PeakOptions, PickingPlan, SegmentationOptions
 from tomosoup.inference.pick import pick, pick_project

@@ -151,7 +151,8 @@ def test_numbers_follow_the_concentrations_and_those_of_species_without_one_the_
 
 
 def test_a_scene_holds_just_the_asked_kinds_in_their_order(of_every_kind: Scene, scene: Scene) -> None:
-    assert list(of_every_kind.volumes) == [*KINDS, "wbp-half1", "wbp-half2"]
+    halves = [f"{name}-half{i}" for name in ("wbp", "ctfdeconvolved") for i in (1, 2)]
+    assert list(of_every_kind.volumes) == [*KINDS, *halves]
     assert of_every_kind.volume is of_every_kind.volumes["denoised"]
     assert list(scene.volumes) == ["wbp"]
     assert torch.equal(scene.volume.data, of_every_kind.volumes["wbp"].data)

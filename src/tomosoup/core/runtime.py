@@ -1,4 +1,4 @@
-"""How a process gets its memory and gives it back, and what it makes of Ctrl-C."""
+"""What a process computes on, how it gets its memory and gives it back, and what it makes of Ctrl-C."""
 
 from __future__ import annotations
 
@@ -7,9 +7,47 @@ import ctypes
 import gc
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tomosoup.core.errors import InputError, first_line
+
+if TYPE_CHECKING:  # torch takes seconds to import
+    import torch
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """glibc's numbers for mallopt, from its malloc.h."""
+
+
+def best_device(wanted: str) -> torch.device:
+    """`auto` chooses CUDA if available, else Apple's GPU, else the CPU. Raises `InputError` for an absent device."""
+    import torch
+
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(0, device=(device := torch.device(wanted)))
+    except (RuntimeError, AssertionError) as error:
+        why = f" ({first_line(error)})" if wanted.partition(":")[0] in ("cuda", "mps") else ""
+        raise InputError(
+            f"There is no device {wanted!r} here{why}: choose cpu, cuda or mps, or leave out `device` for the fastest "
+            "one available."
+        ) from error
+    return device
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute in one thread within the block: sums in several threads depend on their number."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def keep_freed_memory() -> None:

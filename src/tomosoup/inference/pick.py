@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 
 from tomosoup.core.errors import InputError
 from tomosoup.core.progress import Progress, no_progress, part
+from tomosoup.core.runtime import best_device
 from tomosoup.core.thresholds import apply_thresholds
 from tomosoup.core.types import Picks, PicksBySpecies, Slices, Volume
 from tomosoup.data.options import DataOptions
 from tomosoup.data.project import Project
 from tomosoup.data.tomogram import chosen_runs, select_tomogram
-from tomosoup.inference.engines.choice import best_device
 from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.ensemble import (
     AS_TRAINED,

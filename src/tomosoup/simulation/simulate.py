@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -13,8 +12,11 @@ import torch
 from torch import Tensor
 
 from tomosoup.core.progress import Progress, no_progress, part
+from tomosoup.core.runtime import one_thread
 from tomosoup.core.types import Array, Picks, PicksBySpecies, Volume
 from tomosoup.data.volumes.normalisation import standardise
+from tomosoup.simulation.denoising.apply import denoise_volume
+from tomosoup.simulation.denoising.weights import shipped_denoiser
 from tomosoup.simulation.microscope.denoising import denoised
 from tomosoup.simulation.microscope.imaging import (
     PROJECTING,
@@ -88,17 +90,6 @@ def simulate_run(
     """
     with one_thread():
         return _simulate(recipe, seed=seed, at=at, progress=progress)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute in one thread within the block: sums in several threads depend on their number."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _simulate(recipe: SimulationRecipe, *, seed: int, at: Mapping[str, Picks] | None, progress: Progress) -> Scene:
@@ -229,14 +220,20 @@ def _tomograms(
     if options.half_sets:
         images |= {f"-half{i + 1}": normalised(half) for i, half in enumerate(halves)}
     stacks = {"wbp" + half: filtered(image, weights) for half, image in images.items()}
-    if "ctfdeconvolved" in options.tomo_types:
+    by_net = "denoised" in options.tomo_types and options.denoiser == "net"
+    wanted = images if "ctfdeconvolved" in options.tomo_types else {"": images[""]} if by_net else {}
+    if wanted:
         undo = wiener(acquisition, recipe.microscope, options, shape=view.shape, pixel=pixel)
-        stacks |= {"ctfdeconvolved" + half: filtered(image, weights * undo) for half, image in images.items()}
+        stacks |= {"ctfdeconvolved" + half: filtered(image, weights * undo) for half, image in wanted.items()}
     made: dict[str, Tensor] = {}
     for i, (tomo_type, stack) in enumerate(stacks.items()):
-        one = part(progress, i, len(stacks))
+        one = part(progress, i, len(stacks) + by_net)
         geometry = acquisition.aligned()
         made[tomo_type] = reconstruct(stack, geometry, recipe.shape, ramp=processing.ramp, progress=one)
-    if "denoised" in options.tomo_types:
+    if by_net:
+        one = part(progress, len(stacks), len(stacks) + 1, what=RECONSTRUCTING)
+        deconvolved = Volume(made["ctfdeconvolved"], pixel)
+        made["denoised"] = denoise_volume(shipped_denoiser(), deconvolved, progress=one).data
+    elif "denoised" in options.tomo_types:
         made["denoised"] = denoised(made["wbp"], voxel_size=pixel, stretch=processing.stretch, random=random)
     return {name: made[name] for name in (*options.tomo_types, *(n for n in made if "half" in n))}

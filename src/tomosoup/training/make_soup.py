@@ -8,11 +8,11 @@ from pathlib import Path
 
 from tomosoup.core.errors import InputError, shortened
 from tomosoup.core.progress import Progress, no_progress, part
+from tomosoup.core.runtime import best_device
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.project import Project, open_project
 from tomosoup.data.tomogram import select_tomogram
 from tomosoup.data.truth import read_truths
-from tomosoup.inference.engines.choice import best_device
 from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.ensemble import AS_TRAINED, ensemble_heatmap, picks_of
 from tomosoup.inference.options.hardware import InferenceOptions

@@ -16,10 +16,10 @@ from torch.utils.data import DataLoader
 
 from tomosoup.core.errors import InputError, counted
 from tomosoup.core.progress import Progress, no_progress
+from tomosoup.core.runtime import best_device
 from tomosoup.data.options import AnnotatedData, Normalisation
 from tomosoup.data.project import Project, open_project
 from tomosoup.data.volumes.voxel_size import same_voxel_size
-from tomosoup.inference.engines.choice import best_device
 from tomosoup.models.adapt import for_species
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.history import Trained

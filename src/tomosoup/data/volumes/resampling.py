@@ -36,7 +36,11 @@ def resampled(source: Slices, voxel_size: float) -> Volume:
             f"Voxels of {source.voxel_size:.4g} Å cannot be resampled to {voxel_size:.4g} Å, as one of the two must be "
             "wrong: give the true `voxel_size` (Å), or choose another `voxel_spacing`."
         )
-    ratio = simple_fraction(voxel_size / source.voxel_size)
+    return resampled_by(source, simple_fraction(voxel_size / source.voxel_size))
+
+
+def resampled_by(source: Slices, ratio: Fraction) -> Volume:
+    """`resampled` to voxels that are exactly `ratio` times as large."""
     z, y, x = (weights(n, ratio) for n in source.shape)
     data = torch.zeros(len(z), len(y), len(x))
     for start in range(0, source.shape[0], AT_ONCE):

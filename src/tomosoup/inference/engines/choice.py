@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 import torch
 
-from tomosoup.core.errors import InputError, first_line
+from tomosoup.core.errors import InputError
+from tomosoup.core.runtime import best_device
 from tomosoup.inference.options.hardware import InferenceOptions
 
 Name = Literal["torch", "openvino", "onnx", "tensorrt"]
@@ -72,21 +73,6 @@ def choose(options: InferenceOptions) -> Choice:
     if precision == "bf16" and engine == "openvino" and not openvino_has_bf16():
         raise InputError("This CPU has no bf16 products, which OpenVINO requires for bf16: choose precision fp32.")
     return Choice(engine, device, precision, options.compiled)
-
-
-def best_device(wanted: str) -> torch.device:
-    """`auto` chooses CUDA if available, else Apple's GPU, else the CPU. Raises `InputError` for an absent device."""
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        torch.empty(0, device=(device := torch.device(wanted)))
-    except (RuntimeError, AssertionError) as error:
-        why = f" ({first_line(error)})" if wanted.partition(":")[0] in ("cuda", "mps") else ""
-        raise InputError(
-            f"There is no device {wanted!r} here{why}: choose cpu, cuda or mps, or leave out `device` for the fastest "
-            "one available."
-        ) from error
-    return device
 
 
 def require(engine: str) -> None:

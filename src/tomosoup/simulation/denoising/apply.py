@@ -2,20 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from tomosoup.core.progress import Progress, no_progress
+from tomosoup.core.progress import Progress, no_log, no_progress
+from tomosoup.core.types import Volume
+from tomosoup.data.volumes.resampling import resampled, resampled_by, resampling_message, simple_fraction
+from tomosoup.data.volumes.voxel_size import same_voxel_size
 from tomosoup.simulation.denoising.net import FINE_REACH, MULTIPLE, DenoisingNet
+from tomosoup.simulation.denoising.weights import Denoiser
 
 DENOISING = "Denoising"
 """What `denoise` reports to its `progress`."""
 AT_ONCE = 6_000_000
 """Positions, at half of the resolution, whose maps are in memory together: 0.6 GB a map of 24 channels."""
+
+
+def denoise_volume(
+    denoiser: Denoiser,
+    volume: Volume,
+    *,
+    device: torch.device | None = None,
+    progress: Progress = no_progress,
+    log: Callable[[str], None] = no_log,
+) -> Volume:
+    """The volume `(z, y, x)` without noise, on the same voxels: `denoise` at the voxel size of the denoiser's training.
+
+    A volume of another voxel size is resampled to that size and back; `log` gets a line about it. Raises `InputError`
+    where one of the two sizes must be wrong.
+    """
+    if same_voxel_size(volume.voxel_size, denoiser.voxel_size):
+        return replace(volume, data=denoise(denoiser.net, volume.data, device=device, progress=progress))
+    log(resampling_message(volume.voxel_size, denoiser.voxel_size))
+    there = resampled(volume, denoiser.voxel_size)
+    made = denoise(denoiser.net, there.data, device=device, progress=progress)
+    ratio = simple_fraction(denoiser.voxel_size / volume.voxel_size)
+    back = resampled_by(replace(there, data=made), 1 / ratio).data.numpy()
+    z, y, x = volume.shape
+    missing = [(0, max(n - m, 0)) for n, m in zip(volume.shape, back.shape, strict=True)]
+    return replace(volume, data=torch.from_numpy(np.pad(back, missing, mode="edge")[:z, :y, :x].copy()))
 
 
 def denoise(

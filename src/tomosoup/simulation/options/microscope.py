@@ -78,8 +78,11 @@ class ReconstructionOptions(Options):
     RENAMED: ClassVar = {"kinds": "tomo_types"}
 
     tomo_types: tuple[TomoType, ...] = Field(default=("wbp",), min_length=1)
-    """wbp: weighted back-projection; ctfdeconvolved: the same after a Wiener filter of each tilt; denoised: the
-    first, made to look like the contest's denoised tomograms."""
+    """wbp: weighted back-projection; ctfdeconvolved: the same after a Wiener filter of each tilt; denoised: see
+    `denoiser`."""
+    denoiser: Literal["filter", "net"] = "filter"
+    """What makes the type denoised. filter: wbp, filtered to look like the contest's denoised tomograms; net:
+    ctfdeconvolved, denoised by the network of `tomosoup denoise`."""
     half_sets: bool = False
     """Also write two tomograms from half the electrons each, for noise2noise: wbp-half1 and wbp-half2, and the same of
     ctfdeconvolved if `tomo_types` names it."""

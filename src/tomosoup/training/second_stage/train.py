@@ -14,10 +14,10 @@ from torch import Tensor
 
 from tomosoup.core.errors import InputError, counted
 from tomosoup.core.progress import Progress, no_progress, part
+from tomosoup.core.runtime import best_device
 from tomosoup.core.types import Species
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.project import Project, open_project
-from tomosoup.inference.engines.choice import best_device
 from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.ensemble import AS_TRAINED, all_species
 from tomosoup.inference.options.hardware import InferenceOptions

@@ -1,0 +1,95 @@
+"""The denoising net: any size, by pieces as in one go, in the scale of the tomogram, on voxels of another size."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from tomosoup.core.errors import InputError
+from tomosoup.core.types import Volume
+from tomosoup.simulation.denoising import apply
+from tomosoup.simulation.denoising.apply import denoise, denoise_volume
+from tomosoup.simulation.denoising.net import DenoisingNet
+from tomosoup.simulation.denoising.weights import Denoiser
+
+
+@pytest.fixture
+def net() -> DenoisingNet:
+    torch.manual_seed(1)
+    made = DenoisingNet((4, 6, 8)).requires_grad_(False)
+    for bias in (p for p in made.parameters() if p.ndim == 1):
+        torch.nn.init.normal_(bias, std=0.3)  # at 0, so many maps would be 0 that seams hide
+    return made
+
+
+def standardised(volume: Tensor) -> Tensor:
+    return (volume - volume.mean()) / volume.std()
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 8), (13, 22, 9), (1, 40, 17), (24, 16, 30)])
+def test_a_tomogram_of_any_size_keeps_it(net: DenoisingNet, shape: tuple[int, int, int]) -> None:
+    assert denoise(net, torch.randn(shape)).shape == shape
+
+
+def test_slabs_are_what_the_whole_net_gives(net: DenoisingNet, monkeypatch: pytest.MonkeyPatch) -> None:
+    volume = torch.randn(64, 24, 16)
+    expected = net(standardised(volume)[None, None])[0, 0] * volume.std() + volume.mean()
+    for planes in (2, 6, 10, 100):
+        monkeypatch.setattr(apply, "AT_ONCE", planes * 12 * 8)
+        torch.testing.assert_close(denoise(net, volume), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_the_result_is_in_the_scale_of_the_tomogram(net: DenoisingNet) -> None:
+    volume = torch.randn(16, 16, 16)
+    plain = denoise(net, volume)
+    torch.testing.assert_close(denoise(net, 1e-6 * volume + 1e-5), 1e-6 * plain + 1e-5, atol=1e-10, rtol=1e-3)
+
+
+def test_the_tomogram_that_is_given_stays_as_it_was(net: DenoisingNet) -> None:
+    volume = torch.randn(16, 16, 16)
+    before = volume.clone()
+    denoise(net, volume)
+    assert torch.equal(volume, before)
+
+
+def test_a_voxel_is_changed_by_its_surroundings_only(net: DenoisingNet) -> None:
+    near, far = torch.randn(2, 1, 1, 64, 16, 128).unbind()
+    far[..., :80] = near[..., :80]
+    difference = (net(near) - net(far)).abs().amax(dim=(0, 1, 2, 3))
+    assert float(difference[: 80 - 56].max()) < 1e-5
+    assert float(difference[80:].min()) > 1e-4
+
+
+def lowpass_net() -> DenoisingNet:
+    """A net that gives each group of 2 x 2 x 2 voxels their mean where that is above 0."""
+    net = DenoisingNet((1, 1, 1)).requires_grad_(False)
+    for weight in net.parameters():
+        weight.zero_()
+    net.down[0][0].weight[:, :, 1, 1, 1] = 1 / 8
+    for convolution in (net.down[0][2], net.up[0][0], net.up[0][2]):
+        convolution.weight[:, :, 1, 1, 1] = 1
+    net.head.weight.fill_(1)
+    return net
+
+
+@pytest.mark.parametrize("voxel_size", [6.0, 10.0, 14.0])
+def test_a_tomogram_of_another_voxel_size_keeps_grid_and_positions(voxel_size: float) -> None:
+    shape = (20, 56, 60)
+    z, y, x = (torch.arange(n) * voxel_size for n in shape)
+    # A wave of 160 Å, so long that halved resolution blurs it little.
+    wave = (torch.sin(2 * math.pi * x / 160) + 2).expand(shape).contiguous()
+    volume = Volume(wave, voxel_size)
+    said: list[str] = []
+    made = denoise_volume(Denoiser(lowpass_net(), 10.0, "nothing"), volume, log=said.append)
+    assert (made.data.shape, made.voxel_size, made.origin) == (shape, voxel_size, volume.origin)
+    assert len(said) == (voxel_size != 10.0)
+    # What is above the mean is left; its middle is where it was, to the shift of a pair's centre.
+    inner = made.data[10, 28, 12:48] - 2
+    known = wave[10, 28, 12:48] - 2
+    assert float((inner - known)[known > 0.2].abs().max()) < 0.45
+
+
+def test_voxels_that_cannot_be_right_are_refused(net: DenoisingNet) -> None:
+    with pytest.raises(InputError, match="voxel_size"):
+        denoise_volume(Denoiser(net, 10.0, "nothing"), Volume(torch.randn(16, 16, 16), 0.1))
