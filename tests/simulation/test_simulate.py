@@ -10,8 +10,13 @@ from density import PERFECT, blobs, correlation, peak_near, placed, poses
 from scipy import ndimage
 
 from tomosoup.core.errors import InputError
-from tomosoup.core.types import Picks
-from tomosoup.simulation.options.microscope import MicroscopeOptions, ReconstructionOptions
+from tomosoup.core.types import Picks, Volume
+from tomosoup.data.volumes.normalisation import standardise
+from tomosoup.simulation.denoising import weights
+from tomosoup.simulation.denoising.apply import denoise_volume
+from tomosoup.simulation.denoising.net import DenoisingNet
+from tomosoup.simulation.denoising.weights import Denoiser, shipped_denoiser
+from tomosoup.simulation.options.microscope import MicroscopeOptions, ReconstructionOptions, TomoType
 from tomosoup.simulation.options.recipe import SimulationRecipe
 from tomosoup.simulation.options.specimen import SampleOptions
 from tomosoup.simulation.simulate import STEPS, Scene, simulate_run
@@ -162,6 +167,23 @@ def test_a_scene_holds_just_the_asked_kinds_in_their_order(of_every_kind: Scene,
     ]
     assert min(likeness) > 0.05
     assert max(likeness) < 0.98
+
+
+def test_the_net_denoises_the_deconvolved_tomogram(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(1)
+    denoiser = Denoiser(DenoisingNet((2, 2, 2)).requires_grad_(False), 10.0, "nothing")
+    denoiser.save(tmp_path / "net.safetensors")
+    monkeypatch.setattr(weights, "SHIPPED", tmp_path / "net.safetensors")
+
+    def volumes(*tomo_types: TomoType) -> dict[str, Volume]:
+        options = ReconstructionOptions(tomo_types=tomo_types, denoiser="net", half_sets=True)
+        return simulate_run(SMALL.model_copy(update={"reconstruction": options}), seed=7).volumes
+
+    both, alone = volumes("ctfdeconvolved", "denoised"), volumes("denoised")
+    assert list(alone) == ["denoised", "wbp-half1", "wbp-half2"]
+    assert torch.equal(alone["denoised"].data, both["denoised"].data)
+    expected = standardise(denoise_volume(shipped_denoiser(), both["ctfdeconvolved"]))
+    torch.testing.assert_close(alone["denoised"].data, expected.data, atol=1e-4, rtol=1e-3)
 
 
 def test_half_sets_share_the_particles_and_not_the_noise() -> None:

@@ -15,6 +15,7 @@ from tomosoup.cli.arguments.words import BadOption
 from tomosoup.cli.options.check import CheckCommand
 from tomosoup.cli.options.convert import ConvertCommand
 from tomosoup.cli.options.demo import DemoCommand
+from tomosoup.cli.options.denoise import DenoiseCommand
 from tomosoup.cli.options.exchange import ExportCommand, ImportCommand
 from tomosoup.cli.options.onnx import ExportOnnxCommand
 from tomosoup.cli.options.output import Voice
@@ -37,6 +38,7 @@ from tomosoup.core.runtime import keep_freed_memory, look_for_garbage_less
 COMMANDS: dict[str, tuple[type[Any], str]] = {
     "demo": (DemoCommand, "demo:demo_command"),
     "simulate": (SimulateCommand, "simulate:simulate_command"),
+    "denoise": (DenoiseCommand, "denoise:denoise_command"),
     "check": (CheckCommand, "check:check_command"),
     "train": (TrainCommand, "train:train_command"),
     "soup": (SoupCommand, "soup:soup_command"),

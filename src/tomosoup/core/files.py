@@ -42,14 +42,27 @@ def write_whole(fs: Any, path: str, text: str) -> None:
 
     It makes folders, and never a bucket.
     """
-    protocols = {fs.protocol} if isinstance(fs.protocol, str) else set(fs.protocol)
-    if "file" in protocols:
+    if is_local(fs):
         with written_aside(Path(path)) as aside:
             aside.write_text(text)
         return
-    if not protocols & OBJECT_STORES:
-        fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+    make_folders(fs, path.rpartition("/")[0])
     fs.pipe_file(path, text.encode())
+
+
+def make_folders(fs: Any, path: str) -> None:
+    """Make the folders of a path in an fsspec file system that has folders; never a bucket."""
+    if not _protocols(fs) & OBJECT_STORES:
+        fs.makedirs(path, exist_ok=True)
+
+
+def is_local(fs: Any) -> bool:
+    """Whether an fsspec file system is a disk of this machine, with paths that `Path` can have."""
+    return "file" in _protocols(fs)
+
+
+def _protocols(fs: Any) -> set[str]:
+    return {fs.protocol} if isinstance(fs.protocol, str) else set(fs.protocol)
 
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:

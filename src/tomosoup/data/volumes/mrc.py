@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from tomosoup.core.errors import InputError, first_line
+from tomosoup.core.files import written_aside
 from tomosoup.core.types import Volume
 from tomosoup.data.volumes.voxel_size import cube
 
@@ -83,3 +84,20 @@ def read_mrc(path: Path) -> Volume:
     if not voxel_size:
         raise InputError(f"{path} does not say how large its voxels are: set the voxel size in its header (Å).")
     return Volume(torch.from_numpy(np.array(data, dtype=np.float32)), voxel_size)
+
+
+def write_mrc(path: Path, volume: Volume, *, label: str) -> None:
+    """Write a `(z, y, x)` volume as 32-bit MRC, with a label of at most 80 characters in its header."""
+    with written_aside(path) as aside, mrcfile.new(aside) as file:
+        file.set_data(volume.data.numpy())
+        file.voxel_size = volume.voxel_size
+        file.add_label(label)
+
+
+def mrc_labels(path: Path) -> list[str]:
+    """The labels in the header of an MRC file. Raises `InputError` where it is none."""
+    try:
+        with mrcfile.open(path, header_only=True) as file:
+            return [str(label) for label in file.get_labels()]
+    except (ValueError, OSError) as error:
+        raise InputError(f"{path} cannot be read as an MRC volume ({first_line(error)}); check the file.") from error

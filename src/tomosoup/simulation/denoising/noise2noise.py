@@ -63,7 +63,7 @@ def train_denoiser(
     training = _Training.of(start.net.widths if start else options.widths, options, device=device)
     if start:
         training.load_weights(start.net.state_dict())
-    identity = _identity(pairs, options, start)
+    identity = identity_of(pairs, options, start)
     done = training.resume(state, identity) if state and state.exists() else 0
     raw = float(F.mse_loss(*crops.held_out))
     for update in range(done, options.updates):
@@ -83,6 +83,7 @@ def train_denoiser(
         updates=options.updates + (start.updates if start else 0),
         error=error,
         raw_error=raw,
+        training=identity,
     )
 
 
@@ -141,17 +142,12 @@ class _Training:
 
     def resume(self, path: Path, identity: dict[str, Any]) -> int:
         """Become what `store` wrote; the number of updates so far. Raises `InputError` for that of another training."""
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)  # runs nothing from the file
-        except (RuntimeError, OSError, EOFError, LookupError, ValueError, UnpicklingError) as error:
-            raise InputError(
-                f"{path} cannot be read ({first_line(error)}): start again with `overwrite=True`."
-            ) from error
-        if other := [key for key in identity if state["identity"].get(key) != identity[key]]:
+        if other := differences(path, identity):
             raise InputError(
                 f"{path} holds an unfinished training with another {', '.join(other)}: give the same options to resume "
                 "it, or start again with `overwrite=True`."
             )
+        state = _read(path)
         for name, part in (("net", self.net), ("average", self.average), ("optimiser", self.optimiser)):
             part.load_state_dict(state[name])
         return int(state["updates"])
@@ -165,13 +161,27 @@ def learning_rate(options: Noise2NoiseOptions, update: int) -> float:
     return options.learning_rate * (0.01 + 0.99 * (0.5 + 0.5 * math.cos(math.pi * done)))
 
 
-def _identity(pairs: Sequence[Pair], options: Noise2NoiseOptions, start: Denoiser | None) -> dict[str, Any]:
+def identity_of(pairs: Sequence[Pair], options: Noise2NoiseOptions, start: Denoiser | None) -> dict[str, Any]:
     """What must stay the same for a training to resume, in JSON's types."""
     return {
         **options.model_dump(mode="json"),
         "runs": [[half.run, half.tomo_type, list(half.shape)] for pair in pairs for half in pair],
-        "start": start.metadata() if start else None,
+        "start": {k: v for k, v in start.metadata().items() if k != "training"} if start else None,
     }
+
+
+def differences(state: Path, identity: dict[str, Any]) -> list[str]:
+    """What the unfinished training in a file has other than `identity`. Raises `InputError` for a file that is none."""
+    stored = _read(state)["identity"]
+    return [key for key in identity if stored.get(key) != identity[key]]
+
+
+def _read(state: Path) -> dict[str, Any]:
+    try:
+        read: dict[str, Any] = torch.load(state, map_location="cpu", weights_only=True)  # runs nothing from the file
+        return read
+    except (RuntimeError, OSError, EOFError, LookupError, ValueError, UnpicklingError) as error:
+        raise InputError(f"{state} cannot be read ({first_line(error)}): remove it to start again.") from error
 
 
 def _report(update: int, updates: int, error: float, raw: float) -> str:

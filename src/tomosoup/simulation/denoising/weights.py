@@ -38,6 +38,8 @@ class Denoiser:
     """Mean square difference of a denoised half from the other half (variance 1), on crops not trained on."""
     raw_error: float | None = None
     """The same of the raw half."""
+    training: Mapping[str, Any] | None = None
+    """Options, runs and start of the last training, in JSON's types."""
 
     def metadata(self) -> dict[str, Any]:
         """All but the weights, in JSON's types."""
@@ -49,6 +51,7 @@ class Denoiser:
             "updates": self.updates,
             "error": self.error,
             "raw_error": self.raw_error,
+            "training": self.training,
         }
 
     def save(self, path: str | Path) -> None:
@@ -80,6 +83,7 @@ def read_denoiser(path: str | Path) -> Denoiser:
             updates=int(said["updates"]),
             error=said["error"],
             raw_error=said["raw_error"],
+            training=said.get("training"),
         )
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError, RecursionError) as error:
         if isinstance(error, InputError):
