@@ -1,4 +1,4 @@
-"""Measures what a simulated run costs: seconds against voxels, tilts and particles, and two processes against one.
+"""Measures what a simulated run costs: seconds against voxels, tilts and particles, two processes against one, denoising.
 
     python -m benchmarks.speed.simulation_cost
 
@@ -10,8 +10,14 @@ import tempfile
 import time
 from pathlib import Path
 
+import torch
+import torch.nn.functional as F
+
 import tomosoup
 from runs.shared.command import run_script
+from tomosoup.core.runtime import keep_freed_memory, one_thread
+from tomosoup.simulation.denoising.apply import denoise
+from tomosoup.simulation.denoising.net import DenoisingNet
 from tomosoup.simulation.microscope.tilt_series import tilt_angles
 from tomosoup.simulation.options.microscope import MicroscopeOptions
 from tomosoup.simulation.options.recipe import SimulationRecipe
@@ -40,8 +46,26 @@ def microscope(limit: float) -> MicroscopeOptions:
     return CONTEST.microscope.model_copy(update={"tilt_limit": (limit, limit)})
 
 
+def denoising() -> None:
+    """Print the seconds of one thread that a denoised tomogram takes, and those of an update of the training."""
+    net = DenoisingNet()
+    for shape in SHAPES[-3:]:
+        start = time.perf_counter()
+        denoise(net, torch.randn(shape))
+        took, million = time.perf_counter() - start, shape[0] * shape[1] * shape[2] / 1e6
+        print(f"denoising {million:5.1f} million voxels: {took:5.1f} s, {took / million:.2f} s per million")
+    crops = torch.randn(2, 1, 64, 64, 64)
+    start = time.perf_counter()
+    for _ in range(10):
+        F.mse_loss(net(crops), crops).backward()
+    print(f"an update of the denoiser on 2 crops of 64 voxels: {(time.perf_counter() - start) / 10:.2f} s")
+
+
 def main() -> None:
     """Print all tables."""
+    keep_freed_memory()
+    with one_thread():
+        denoising()
     seconds(**BARE, shape=(32, 64, 64))  # the first call loads libraries
     tilts = len(tilt_angles(45.0, CONTEST.microscope.tilt_step))
     print("voxels, no particles      tilts        s   s per million voxels and tilt")
