@@ -1,4 +1,4 @@
-"""Measures what a simulated run costs: seconds against voxels, tilts and particles, two processes against one, denoising.
+"""Measures what a simulated run costs: seconds against voxels, tilts and particles, two processes, denoising.
 
     python -m benchmarks.speed.simulation_cost
 
