@@ -80,8 +80,8 @@ def denoise(
         for i, (start, stop) in enumerate(slabs, start=len(slabs)):
             progress(DENOISING, i, 2 * len(slabs))
             first, last = max(start - FINE_REACH, 0), min(stop + FINE_REACH, depth)
-            fine = _fine(net, padded, first, last, depth)
-            made = net.joined(fine, coarse[:, :, first // 2 : last // 2])[0, 0]
+            here = coarse[:, :, first // 2 : last // 2]
+            made = net.joined(_fine(net, padded, first, last, depth), here)[0, 0]
             result[2 * start : 2 * stop] = made[2 * (start - first) :][: 2 * (stop - start)]
     progress(DENOISING, 2 * len(slabs), 2 * len(slabs))
     z, y, x = volume.shape

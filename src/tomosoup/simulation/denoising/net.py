@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
@@ -52,12 +53,12 @@ class DenoisingNet(nn.Module):
     def coarse(self, halved: Tensor) -> Tensor:
         """What the larger surroundings add to the maps of `fine`, at half of their resolution."""
         maps = self.down[1](halved)
-        maps = self.up[1](maps + _doubled(_by_position(self.lift[1], self.down[2](self.halve[1](maps)))))
+        maps = self.up[1](_added(maps, _by_position(self.lift[1], self.down[2](self.halve[1](maps)))))
         return _by_position(self.lift[0], maps)
 
     def joined(self, fine: Tensor, coarse: Tensor) -> Tensor:
-        """Maps of `fine` and of `coarse` -> the result `(b, 1, z, y, x)`."""
-        maps = _by_position(self.head, self.up[0](fine + _doubled(coarse)))
+        """Maps of `fine`, which are used up, and of `coarse` -> the result `(b, 1, z, y, x)`."""
+        maps = _by_position(self.head, self.up[0](_added(fine, coarse)))
         return rearrange(maps, "b (i j k) z y x -> b 1 (z i) (y j) (x k)", i=2, j=2, k=2)
 
 
@@ -80,6 +81,7 @@ def _by_position(linear: nn.Module, maps: Tensor) -> Tensor:
     return mapped
 
 
-def _doubled(maps: Tensor) -> Tensor:
-    """Every value repeated along z, y and x."""
-    return F.interpolate(maps, scale_factor=2)
+def _added(maps: Tensor, coarser: Tensor) -> Tensor:
+    """Maps plus those of half the resolution; in the memory of `maps` where no gradient is asked for."""
+    doubled = F.interpolate(coarser, scale_factor=2)
+    return maps + doubled if torch.is_grad_enabled() else maps.add_(doubled)
