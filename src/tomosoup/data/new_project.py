@@ -18,7 +18,7 @@ from tomosoup.core.files import written_aside
 from tomosoup.core.types import PicksBySpecies, Species, Volume
 from tomosoup.data.copick import files as copick_files
 from tomosoup.data.copick.roots import open_root
-from tomosoup.data.pick_store.pick_set import PickSet
+from tomosoup.data.pick_store.pick_set import ANNOTATOR_USER, PickSet
 
 MARKER = "made-by-tomosoup"
 """A file in every folder of ours, with the settings that made it: only such a folder may be replaced."""
@@ -37,6 +37,8 @@ class SimulatedRun:
     """The number of the species in each voxel, from 1; 0 for none."""
     parameters: Mapping[str, Any] | None = None
     """What it was made with, for a JSON file beside it."""
+    annotated: PicksBySpecies | None = None
+    """The true picks with an annotator's errors, for a second set."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,10 @@ class NewProject:
             for tomo_type, volume in made.volumes.items():
                 copick_files.write_tomogram(root, run, volume, tomo_type=tomo_type)
                 first = np.full(3, (-0.5 if self.contest else 0.5) * volume.voxel_size) - np.asarray(volume.origin)
-            picks = {n: replace(p, zyx=p.zyx + first) for n, p in made.truth.items()}
-            copick_files.write_picks(root.get_run(run), picks, PickSet(TRUTH_USER, "0"))
+            for user, picks in ((TRUTH_USER, made.truth), (ANNOTATOR_USER, made.annotated)):
+                if picks is not None:
+                    moved = {n: replace(p, zyx=p.zyx + first) for n, p in picks.items()}
+                    copick_files.write_picks(root.get_run(run), moved, PickSet(user, "0"))
             if made.labels is not None:
                 copick_files.write_labels(root, run, made.labels, user=TRUTH_USER, session="0")
             written = aside / "ExperimentRuns" / run

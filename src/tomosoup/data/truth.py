@@ -65,7 +65,7 @@ def truths_there(project: Project, data: AnnotatedData) -> dict[str, dict[str, P
     truths = {}
     for run in chosen:
         sets = project.pick_sets(run)
-        keys = [key for key in sets if (not key.own if source is None else str(key) == source)]
+        keys = [key for key in sets if (key.is_truth if source is None else str(key) == source)]
         if len(keys) > 1:
             has = shortened(list(map(str, sets)))
             raise InputError(

@@ -58,7 +58,7 @@ def run_layers(
     sets = project.pick_sets(run)
     chosen = picks_name(list(sets), run, picks_set)
     candidates = chosen.candidates if chosen else None
-    wanted = [key for key in sets if (str(key) == truth_set if truth_set else not key.own)]
+    wanted = [key for key in sets if (str(key) == truth_set if truth_set else key.is_truth)]
     if truth_set and not wanted:
         raise InputError(f"Run {run} has no picks {truth_set}; it has {shortened(list(map(str, sets)))}.")
     lowest = thresholds.over({}, [s.name for s in project.species]) if thresholds else {}

@@ -162,7 +162,7 @@ def _add_run(
 ) -> None:
     scene = simulate_run(recipe, seed=seed, at=at, progress=progress)
     parameters = {"tomosoup": version("tomosoup"), **scene.parameters}
-    project.add_run(run, SimulatedRun(scene.volumes, scene.truth, scene.labels, parameters))
+    project.add_run(run, SimulatedRun(scene.volumes, scene.truth, scene.labels, parameters, scene.annotated))
 
 
 def _in_processes(

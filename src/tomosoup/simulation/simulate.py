@@ -15,6 +15,7 @@ from tomosoup.core.progress import Progress, no_progress, part
 from tomosoup.core.runtime import one_thread
 from tomosoup.core.types import Array, Picks, PicksBySpecies, Volume
 from tomosoup.data.volumes.normalisation import standardise
+from tomosoup.simulation.annotator import annotated
 from tomosoup.simulation.denoising.apply import denoise_volume
 from tomosoup.simulation.denoising.weights import shipped_denoiser
 from tomosoup.simulation.microscope.denoising import denoised
@@ -58,6 +59,8 @@ class Scene:
     """By tomogram type, each `(z, y, x)` with mean 0 and standard deviation 1, particles dark."""
     truth: dict[str, Picks]
     """By species, with rotations."""
+    annotated: dict[str, Picks] | None
+    """The picks with an annotator's errors, if the recipe has any."""
     labels: Volume
     """`(z, y, x)` uint8: 1 for the matter of the first species of `truth`, and so on; 0 elsewhere."""
     parameters: dict[str, Any] = field(repr=False)
@@ -93,8 +96,8 @@ def simulate_run(
 
 
 def _simulate(recipe: SimulationRecipe, *, seed: int, at: Mapping[str, Picks] | None, progress: Progress) -> Scene:
-    positions, surroundings, microscope, noise, shapes = map(
-        np.random.default_rng, np.random.SeedSequence(seed).spawn(5)
+    positions, surroundings, microscope, noise, shapes, annotator = map(
+        np.random.default_rng, np.random.SeedSequence(seed).spawn(6)
     )
     electrons = torch.Generator().manual_seed(int(noise.integers(2**62)))
     names = list(at if at is not None else recipe.concentrations)
@@ -116,6 +119,7 @@ def _simulate(recipe: SimulationRecipe, *, seed: int, at: Mapping[str, Picks] | 
     return Scene(
         {k: standardise(Volume(v, recipe.voxel_size, (half, half, half))) for k, v in tomograms.items()},
         truth,
+        annotated(truth, recipe.labels, random=annotator),
         Volume(labels, recipe.voxel_size, (half, half, half)),
         {
             "seed": seed,

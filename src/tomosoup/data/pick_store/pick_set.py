@@ -8,6 +8,8 @@ from tomosoup.core.errors import InputError
 
 OWN_USER = "tomosoup"
 """The copick user under which this program writes picks."""
+ANNOTATOR_USER = "simulated-annotator"
+"""The copick user of simulated picks with an annotator's errors."""
 CANDIDATES = "-candidates"
 """Ends the name of the session that holds all picks above the floor, for other thresholds later."""
 
@@ -45,6 +47,11 @@ class PickSet(NamedTuple):
     def own(self) -> bool:
         """Whether this program wrote it."""
         return self.user == OWN_USER
+
+    @property
+    def is_truth(self) -> bool:
+        """Whether its picks are the true ones where a user names no set: they are not this program's, nor erroneous."""
+        return not self.own and self.user != ANNOTATOR_USER
 
     def __str__(self) -> str:
         """USER/SESSION."""

@@ -77,7 +77,7 @@ def read_true_picks(
     annotated = [
         run
         for run in tracked(progress, "Looking for true picks", source.runs)
-        if any(str(key) == picks_set if picks_set else not key.own for key in source.pick_sets(run))
+        if any(str(key) == picks_set if picks_set else key.is_truth for key in source.pick_sets(run))
     ]
     if not annotated:
         raise InputError(

@@ -10,7 +10,7 @@ from pydantic import Field
 from tomosoup.core.config import ZYX, Recipe, Typed
 from tomosoup.simulation.options.microscope import MicroscopeOptions, ReconstructionOptions
 from tomosoup.simulation.options.ranges import NotNegative, Positive
-from tomosoup.simulation.options.specimen import LayoutOptions, ParticleOptions, SampleOptions
+from tomosoup.simulation.options.specimen import LabelOptions, LayoutOptions, ParticleOptions, SampleOptions
 
 CONCENTRATION = {
     "apo-ferritin": 5500.0,
@@ -50,6 +50,8 @@ class SimulationRecipe(Recipe):
     """How the particles of a species differ."""
     layout: LayoutOptions = LayoutOptions()
     """Numbers and positions."""
+    labels: LabelOptions = LabelOptions()
+    """Errors of an annotator, in a second set of picks."""
     sample: SampleOptions = SampleOptions()
     """Ice and what else is in it."""
     microscope: MicroscopeOptions = MicroscopeOptions()

@@ -33,6 +33,18 @@ class ParticleOptions(Options):
     """Probability that a variety with a `filling` is empty."""
 
 
+class LabelOptions(Options):
+    """Errors of an annotator. With any of them a project holds a second set of picks, simulated-annotator/0, that has
+    them; the true picks stay exact, and the default."""
+
+    missing: Share = 0.0
+    """Fraction of the particles that are not labelled."""
+    shift: NotNegative = 0.0
+    """Standard deviation of the labels' positions in Å, along each axis."""
+    duplicates: Share = 0.0
+    """Fraction of the labelled particles that have a second label within 40 Å, of another species."""
+
+
 class LayoutOptions(Options):
     """Numbers and positions of particles."""
 
