@@ -130,6 +130,16 @@ def test_a_folder_gets_mrc_files_of_a_project_that_takes_no_tomograms(tmp_path: 
     torch.testing.assert_close(made.read().data, expected, atol=1e-6, rtol=1e-5)
 
 
+def test_a_project_on_s3_gets_a_new_type(s3_config: Path) -> None:
+    runs = open_project(s3_config).runs
+    assert denoised(s3_config, tomo_type="wbp", new_type="quiet") == (runs, [])
+    assert denoised(s3_config, tomo_type="wbp", new_type="quiet") == ([], runs)
+    source, made = (open_tomogram(s3_config, runs[0], tomo_type=name) for name in ("wbp", "quiet"))
+    expected = denoise(random_denoiser().net, source.read().data)
+    torch.testing.assert_close(made.read().data, expected, atol=1e-6, rtol=1e-5)
+    assert denoised(s3_config, tomo_type="wbp", new_type="quiet", seed=2, overwrite=True) == (runs, [])
+
+
 # Weights trained on half-sets.
 
 
