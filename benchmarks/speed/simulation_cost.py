@@ -21,11 +21,12 @@ from tomosoup.simulation.denoising.net import DenoisingNet
 from tomosoup.simulation.microscope.tilt_series import tilt_angles
 from tomosoup.simulation.options.microscope import MicroscopeOptions
 from tomosoup.simulation.options.recipe import SimulationRecipe
+from tomosoup.simulation.options.specimen import SampleOptions
 from tomosoup.simulation.simulate import simulate_run
 
 CONTEST = SimulationRecipe.read("contest")
 BARE = {
-    "sample": CONTEST.sample.model_copy(update={"background_proteins": (0.0, 0.0)}),
+    "sample": SampleOptions(),
     "concentration": {"apo-ferritin": 0.0},
 }
 SHAPES = ((46, 315, 315), (92, 315, 315), (184, 315, 315), (184, 446, 446), (184, 630, 630))

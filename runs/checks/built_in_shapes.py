@@ -14,7 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from runs.shared.command import run_script
-from runs.shared.density_maps import density_maps
+from runs.shared.density_maps import MAP_SCALE, density_maps
 from tomosoup.core.types import Array
 from tomosoup.data.volumes.mrc import read_mrc
 from tomosoup.simulation.specimen.built_in import SHAPES, built_in
@@ -23,7 +23,6 @@ from tomosoup.simulation.specimen.density_maps import centred, from_map
 VOXEL = 10.0
 BLUR = 8.0
 """Å: with it a shell of ferritin's radii has the mass profile of ferritin's map."""
-T3_OF_T4 = (180 / 240) ** 0.5
 
 
 def measured(density: Array) -> tuple[float, Array, Array]:
@@ -39,8 +38,7 @@ def measured(density: Array) -> tuple[float, Array, Array]:
 def main(data: Path) -> None:
     """Print the table."""
     for name, path in sorted(density_maps(data / "maps_10A").items()):
-        scale = T3_OF_T4 if name == "virus-like-particle" else 1.0
-        of_map = from_map(read_mrc(path), voxel_size=VOXEL, scale=scale).double().numpy()
+        of_map = from_map(read_mrc(path), voxel_size=VOXEL, scale=MAP_SCALE.get(name, 1.0)).double().numpy()
         shape = np.pad(centred(built_in(name, voxel_size=VOXEL)).double().numpy(), 4)
         of_shape = ndimage.gaussian_filter(shape, BLUR / VOXEL)
         shells = []

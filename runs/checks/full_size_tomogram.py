@@ -33,7 +33,7 @@ def main(data: Path, model: str, out: Path, *options: Words) -> None:
     picks = data / "czii_train_picks.csv"
     step(
         *("simulate", out / "train", "--contest", "--recipe", "contest", "--seed", 99),
-        *("--like", picks, "--like-runs", "TS_99_9", "--maps", *maps, "--map-scale", "virus-like-particle", 0.7),
+        *("--like", picks, "--like-runs", "TS_99_9", "--maps", *maps, "--map-scale", "virus-like-particle", 0.866),
         *options,
     )
     step("pick", out / "train", "--model", model, "--output", out / "picks.csv")

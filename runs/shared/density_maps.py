@@ -10,8 +10,8 @@ PDB_CODES = {
     "virus-like-particle": "6n4v",
 }
 """The map of beta-amylase (1fa2) holds one chain of four, so the simulations use the built-in shape."""
-MAP_SCALE = {"virus-like-particle": 0.7}
-"""Factors on the densities of maps."""
+MAP_SCALE = {"virus-like-particle": 0.866}
+"""Factors on the size of maps: the capsid of 6n4v has 240 coats, the contest's have 180, so sqrt(180 / 240)."""
 
 
 def density_maps(folder: Path) -> dict[str, Path]:
