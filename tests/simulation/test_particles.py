@@ -92,6 +92,8 @@ def test_a_filling_is_inside_the_shell_grainy_and_of_its_mass(voxel_size: float)
     radius = radii(content) * voxel_size
     assert content[radius > 125].max() == 0
     core = content[radius < 80]
+    layer = content[(radius > 90) & (radius < 105)]
+    assert 1.5 * core.mean() < layer.mean() < 3 * core.mean()
     assert core.std() > core.mean() > 0
     assert not np.array_equal(content, filled(empty, 1000.0, CAPSID, voxel_size=voxel_size, random=rng(1)) - empty)
 
