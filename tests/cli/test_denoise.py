@@ -57,6 +57,12 @@ def test_some_runs_go_to_a_folder(project: Path, weights: Path, tmp_path: Path) 
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["run_001.mrc"]
 
 
+def test_no_strength_changes_nothing(project: Path, weights: Path) -> None:
+    main(["denoise", str(project), "--weights", str(weights), "--runs", "run_001", "--strength", "0"])
+    before, after = (open_tomogram(project, "run_001", tomo_type=name).read().data for name in ("wbp", "denoised"))
+    torch.testing.assert_close(after, before)
+
+
 def test_weights_are_trained_on_half_sets_and_denoise_their_mean(
     with_halves: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

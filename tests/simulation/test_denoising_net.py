@@ -46,6 +46,18 @@ def test_the_result_is_in_the_scale_of_the_tomogram(net: DenoisingNet) -> None:
     torch.testing.assert_close(denoise(net, 1e-6 * volume + 1e-5), 1e-6 * plain + 1e-5, atol=1e-10, rtol=1e-3)
 
 
+@pytest.mark.parametrize("voxel_size", [10.0, 8.0])
+def test_less_strength_leaves_as_much_of_the_tomogram(net: DenoisingNet, voxel_size: float) -> None:
+    volume = Volume(torch.randn(16, 24, 16), voxel_size)
+    given = volume.data.clone()
+    whole, most, none = (
+        denoise_volume(Denoiser(net, 10.0, "nothing", strength=strength), volume).data for strength in (1.0, 0.7, 0.0)
+    )
+    torch.testing.assert_close(most, 0.7 * whole + 0.3 * given)
+    torch.testing.assert_close(none, given)
+    assert torch.equal(volume.data, given)
+
+
 def test_the_tomogram_that_is_given_stays_as_it_was(net: DenoisingNet) -> None:
     volume = torch.randn(16, 16, 16)
     before = volume.clone()

@@ -201,9 +201,17 @@ def test_the_low_pass_halves_amplitudes_at_its_resolution(resolution: float) -> 
 
 
 def test_the_processing_is_drawn_from_its_ranges() -> None:
-    recipe = ReconstructionOptions(lowpass=(30.0, 60.0), stretch=(0.9, 1.2), ramp=(0.5, 1.0), sampled_at=(7.0, 15.0))
+    recipe = ReconstructionOptions(
+        lowpass=(30.0, 60.0), stretch=(0.9, 1.2), ramp=(0.5, 1.0), sampled_at=(7.0, 15.0), denoising=(0.6, 0.9)
+    )
     drawn = [draw_processing(recipe, random=np.random.default_rng(seed)) for seed in range(100)]
-    ranges = {"lowpass": (30, 60), "stretch": (0.9, 1.2), "ramp": (0.5, 1.0), "sampled_at": (7.0, 15.0)}
+    ranges = {
+        "lowpass": (30, 60),
+        "stretch": (0.9, 1.2),
+        "ramp": (0.5, 1.0),
+        "sampled_at": (7.0, 15.0),
+        "denoising": (0.6, 0.9),
+    }
     for name, (low, high) in ranges.items():
         values = [getattr(one, name) for one in drawn]
         assert low <= min(values) < max(values) <= high

@@ -237,7 +237,8 @@ def _tomograms(
     if by_net:
         one = part(progress, len(stacks), len(stacks) + 1, what=RECONSTRUCTING)
         deconvolved = Volume(made["ctfdeconvolved"], pixel)
-        made["denoised"] = denoise_volume(shipped_denoiser(), deconvolved, progress=one).data
+        denoiser = replace(shipped_denoiser(), strength=processing.denoising)
+        made["denoised"] = denoise_volume(denoiser, deconvolved, progress=one).data
     elif "denoised" in options.tomo_types:
         made["denoised"] = denoised(made["wbp"], voxel_size=pixel, stretch=processing.stretch, random=random)
     return {name: made[name] for name in (*options.tomo_types, *(n for n in made if "half" in n))}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from tomosoup.cli.options.denoise import DenoiseCommand
@@ -27,7 +29,7 @@ def denoise_command(options: DenoiseCommand) -> Outcome:
             denoiser = _denoiser(options, project, device, progress)
             made, kept = denoise_project(
                 project,
-                denoiser,
+                replace(denoiser, strength=options.strength),
                 to,
                 sources,
                 overwrite=options.overwrite,

@@ -8,10 +8,13 @@ from typing import Annotated, ClassVar, Self
 from pydantic import model_validator
 
 from tomosoup.cli.options.shared import UNPREFIXED, Overwrite, Project
-from tomosoup.core.config import Options, Typed
+from tomosoup.core.config import Options, Share, Typed
 from tomosoup.data.options import DataOptions
 from tomosoup.inference.options.hardware import Device
 from tomosoup.simulation.denoising.options import Noise2NoiseOptions
+
+CONTEST = 0.75
+"""Strength that gives particles in simulated tomograms the contrast of real ones (docs/simulation/like-real.md)."""
 
 
 class DenoiseCommand(Options):
@@ -39,6 +42,9 @@ class DenoiseCommand(Options):
     folder of MRC files and projects on the CryoET Data Portal require it."""
     overwrite: Overwrite = False
     """Replace tomograms and weights that other weights, tomograms or options made."""
+    strength: Share = CONTEST
+    """Fraction of what the network takes for noise that is removed: 1 for the network's result. The default leaves as
+    much noise as the contest's denoised tomograms hold, which the bundled model knows."""
     device: Device = "auto"
     """cpu, cuda or mps; auto chooses the fastest one available."""
     data: Annotated[DataOptions, UNPREFIXED] = DataOptions()

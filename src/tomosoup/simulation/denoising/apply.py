@@ -31,13 +31,15 @@ def denoise_volume(
     progress: Progress = no_progress,
     log: Callable[[str], None] = no_log,
 ) -> Volume:
-    """The volume `(z, y, x)` without noise, on the same voxels: `denoise` at the voxel size of the denoiser's training.
+    """The volume `(z, y, x)` without noise, on the same voxels: `denoise` at the voxel size of the denoiser's training,
+    with the denoiser's strength.
 
     A volume of another voxel size is resampled to that size and back; `log` gets a line about it. Raises `InputError`
     where one of the two sizes must be wrong.
     """
     if same_voxel_size(volume.voxel_size, denoiser.voxel_size):
-        return replace(volume, data=denoise(denoiser.net, volume.data, device=device, progress=progress))
+        data = denoise(denoiser.net, volume.data, device=device, progress=progress)
+        return replace(volume, data=data.lerp_(volume.data.float(), 1 - denoiser.strength))
     log(resampling_message(volume.voxel_size, denoiser.voxel_size))
     there = resampled(volume, denoiser.voxel_size)
     made = denoise(denoiser.net, there.data, device=device, progress=progress)
@@ -45,7 +47,8 @@ def denoise_volume(
     back = resampled_by(replace(there, data=made), 1 / ratio).data.numpy()
     z, y, x = volume.shape
     missing = [(0, max(n - m, 0)) for n, m in zip(volume.shape, back.shape, strict=True)]
-    return replace(volume, data=torch.from_numpy(np.pad(back, missing, mode="edge")[:z, :y, :x].copy()))
+    data = torch.from_numpy(np.pad(back, missing, mode="edge")[:z, :y, :x].copy())
+    return replace(volume, data=data.lerp_(volume.data.float(), 1 - denoiser.strength))
 
 
 def denoise(

@@ -25,7 +25,7 @@ SHIPPED = Path(__file__).with_name("denoiser.safetensors")
 
 @dataclass(frozen=True)
 class Denoiser:
-    """A trained net and where it comes from."""
+    """A trained net, where it comes from, and how much it is to do."""
 
     net: DenoisingNet
     voxel_size: float
@@ -40,6 +40,9 @@ class Denoiser:
     """The same of the raw half."""
     training: Mapping[str, Any] | None = None
     """Options, runs and start of the last training, in JSON's types."""
+    strength: float = 1.0
+    """Fraction of what the net takes for noise that is removed: 1 gives the net's result, 0 the tomogram. It is the
+    user's choice, and not in the file."""
 
     def metadata(self) -> dict[str, Any]:
         """All but the weights, in JSON's types."""

@@ -40,6 +40,8 @@ class Processing:
     """Power of the frequency across the tilt axis, see the recipe."""
     sampled_at: float | None = None
     """Å a voxel, see the recipe."""
+    denoising: float = 1.0
+    """Strength, see the recipe."""
 
 
 def draw_processing(recipe: ReconstructionOptions, *, random: np.random.Generator) -> Processing:
@@ -49,7 +51,8 @@ def draw_processing(recipe: ReconstructionOptions, *, random: np.random.Generato
         return None if between is None else float(random.uniform(*between))
 
     resolution, stretch, ramp = drawn(recipe.lowpass), random.uniform(*recipe.stretch), random.uniform(*recipe.ramp)
-    return Processing(resolution, float(stretch), float(ramp), drawn(recipe.sampled_at))
+    sampled_at, denoising = drawn(recipe.sampled_at), random.uniform(*recipe.denoising)
+    return Processing(resolution, float(stretch), float(ramp), sampled_at, float(denoising))
 
 
 def filtered(images: Tensor, factor: Tensor) -> Tensor:

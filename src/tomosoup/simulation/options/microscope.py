@@ -83,6 +83,8 @@ class ReconstructionOptions(Options):
     denoiser: Literal["filter", "net"] = "filter"
     """What makes the type denoised. filter: wbp, filtered to look like the contest's denoised tomograms; net:
     ctfdeconvolved, denoised by the network of `tomosoup denoise`."""
+    denoising: ShareRange = (1.0, 1.0)
+    """Strength of the network's denoising: 1 is its result, 0 the tomogram that it denoises."""
     half_sets: bool = False
     """Also write two tomograms from half the electrons each, for noise2noise: wbp-half1 and wbp-half2, and the same of
     ctfdeconvolved if `tomo_types` names it."""
