@@ -2,6 +2,7 @@
 
     python -m runs.checks.real_slices compare DATA PROJECT        # what they look like, one table
     python -m runs.checks.real_slices picture DATA PROJECT PNG    # both side by side
+    python -m runs.checks.real_slices positions DATA PROJECT      # where their particles are
     python -m runs.checks.real_slices separate DATA PROJECT       # can a classifier tell their patches apart?
     python -m runs.checks.real_slices transfer DATA PROJECT OUT   # do nets taught by it find the real particles?
     python -m runs.checks.real_slices ceiling DATA OUT            # ... and nets taught by another real tomogram?
@@ -22,6 +23,7 @@ from runs.checks.real_slices.net2d import fingerprint, heatmaps, train
 from runs.checks.real_slices.patches import separability
 from runs.checks.real_slices.picture import draw_picture
 from runs.checks.real_slices.planes import SPECIES, real_planes, simulated_planes
+from runs.checks.real_slices.positions import print_positions
 from runs.checks.real_slices.table import AREAS, CAPSIDS, NAMED, PRECISION, row, verdict
 from runs.checks.real_slices.transfer import Found, find, found_in
 from runs.shared.command import run_step
@@ -37,6 +39,11 @@ def compare(data: Path, project: Path) -> None:
 def picture(data: Path, project: Path, png: Path, *, mixed: bool = False, seed: int = 0) -> None:
     """Draw real and simulated planes side by side; mixed, one cannot read which is which, and the key is printed."""
     draw_picture(data, project, png, every=EVERY, mixed=mixed, seed=seed)
+
+
+def positions(data: Path, project: Path) -> None:
+    """Print numbers, neighbours and depths of the particles of both."""
+    print_positions(data, project)
 
 
 def separate(data: Path, project: Path) -> None:
@@ -96,5 +103,5 @@ def report(found: Sequence[Found]) -> None:
 
 
 if __name__ == "__main__":
-    steps = {"compare": compare, "picture": picture, "separate": separate, "transfer": transfer, "ceiling": ceiling}
-    run_step(steps, description=__doc__)
+    steps = (compare, picture, positions, separate, transfer, ceiling)
+    run_step({step.__name__: step for step in steps}, description=__doc__)

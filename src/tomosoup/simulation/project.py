@@ -59,7 +59,8 @@ def simulate(
 
     Args:
         folder: where to make the project.
-        recipe: a recipe that ships with tomosoup ("simulated", "contest", "cell"), a TOML file, or the recipe itself.
+        recipe: a recipe that ships with tomosoup ("simulated", "contest", "any-microscope", "cell"), a TOML file, or
+            the recipe itself.
         runs: how many tomograms; or the runs of a table or project whose particle positions are used again.
         seed: the same seed gives the same tomograms.
         jobs: how many tomograms to simulate at a time, each in its own process.

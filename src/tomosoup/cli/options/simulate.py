@@ -19,7 +19,8 @@ class SimulateCommand(Options):
     out: Annotated[Path, Typed("Output", positional=True, value="FOLDER")]
     """New folder for the project; its copick configuration is FOLDER/copick_config.json."""
     recipe: Annotated[str, Typed("Input", value="NAME|FILE")] = "simulated"
-    """A recipe of tomosoup (simulated, contest, cell) or a TOML file. Other options override its values."""
+    """A recipe of tomosoup (simulated, contest, any-microscope, cell) or a TOML file. Other options override its
+    values."""
     runs: Annotated[Count, Typed("Input")] = 4
     """Number of tomograms."""
     jobs: Annotated[Count, Typed("Speed")] = 1
