@@ -159,7 +159,6 @@ TRAIN = ["train", "x", "--output", "y"]
         (["pik", "x"], "There is no command 'pik'; did you mean pick?"),
         (["simulate", "x", "--recipe", "nonsense"], "There is no recipe 'nonsense'"),
         (["simulate", "x", "--recipe", "no.toml"], "Expected a recipe file at no.toml"),
-        (["simulate", "x", "--structures", "a", "8cpv", "--maps", "a", "x.mrc"], "A has a structure and a map"),
         ([*TRAIN, "--validate-every", "4"], "--epochs (14) must be a multiple of --validate-every (4)"),
         ([*TRAIN, "--fold", "1", "--all-folds"], "--fold and --all-folds exclude each other: leave one of them out."),
         ([*TRAIN, "--recipe", "tattaka", "--sigma", "40"], "--sigma and --sigma-by-radius exclude each other"),
