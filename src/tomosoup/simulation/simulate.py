@@ -223,8 +223,9 @@ def _tomograms(
     images = {"": normalised(halves[0] + halves[1])}
     if options.half_sets:
         images |= {f"-half{i + 1}": normalised(half) for i, half in enumerate(halves)}
-    stacks = {"wbp" + half: filtered(image, weights) for half, image in images.items()}
     by_net = "denoised" in options.tomo_types and options.denoiser == "net"
+    plain = "wbp" in options.tomo_types or ("denoised" in options.tomo_types and not by_net)
+    stacks = {"wbp" + half: filtered(image, weights) for half, image in images.items() if half or plain}
     wanted = images if "ctfdeconvolved" in options.tomo_types else {"": images[""]} if by_net else {}
     if wanted:
         undo = wiener(acquisition, recipe.microscope, options, shape=view.shape, pixel=pixel)
