@@ -93,12 +93,16 @@ def test_what_is_in_the_way_is_found_before_a_training(
         (("--from-scratch",), "--halves"),
         (("--crop", "20"), "--crop"),
         (("--new-type", "a b"), "name"),
+        (("--halves", "even", "even", "--save", "a.safetensors"), "two different tomogram types"),
+        (("--updates", "3"), "Options of the training require --halves"),
+        (("--tomo-type", "wbp", "--new-type", "wbp"), "--new-type is wbp, the type to denoise"),
+        (("--halves", "even", "odd", "--save", "a.safetensors", "--new-type", "odd"), "--new-type is odd"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(
     project: Path, fails: Callable[..., str], words: tuple[str, ...], message: str
 ) -> None:
-    code = 1 if "--new-type" in words else 2
+    code = 1 if "a b" in words else 2
     assert message in fails("denoise", project, *words, code=code)
 
 
@@ -106,4 +110,10 @@ def test_tomograms_of_another_program_are_not_replaced(project: Path, weights: P
     main(["denoise", str(project), "--weights", str(weights)])
     Denoiser(DenoisingNet((2, 2, 2)), 10.0, "another test").save(weights)
     assert "--overwrite" in fails("denoise", project, "--weights", weights)
-    assert "--new-type" in fails("denoise", project, "--weights", weights, "--new-type", "wbp", "--tomo-type", "wbp")
+
+
+def test_a_tomogram_in_the_static_root_is_not_replaced(
+    with_halves: Path, weights: Path, fails: Callable[..., str]
+) -> None:
+    words = ("--tomo-type", "wbp-half1", "--new-type", "wbp")
+    assert "choose another --new-type" in fails("denoise", with_halves, "--weights", weights, *words)

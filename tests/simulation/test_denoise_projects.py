@@ -126,6 +126,10 @@ def test_a_folder_gets_mrc_files_of_a_project_that_takes_no_tomograms(tmp_path: 
     assert denoised(tmp_path / "mrc", tomo_type="mrc", output=tmp_path / "out") == ([], ["a"])
     made = open_tomogram(tmp_path / "out", "a")
     assert made.voxel_size == 10.0
+    to = destination(open_project(tmp_path / "mrc"), new_type="denoised", output=tmp_path / "mrc2")
+    (tmp_path / "mrc2").mkdir()
+    (tmp_path / "mrc2" / "a.mrc").write_bytes((tmp_path / "mrc" / "a.mrc").read_bytes())
+    assert to.maker("a", 10.0) == "", "the file is another program's"
     expected = denoise(random_denoiser().net, torch.from_numpy(volume))
     torch.testing.assert_close(made.read().data, expected, atol=1e-6, rtol=1e-5)
 

@@ -33,6 +33,7 @@ def test_background_proteins_have_their_concentration_in_the_ice() -> None:
     assert sample.slab(np.array([600.0, 800.0, 800.0])) == (150.0, 450.0)
     thick = replace(sample, thickness=900.0)
     assert thick.slab(np.array([600.0, 800.0, 800.0])) == (0.0, 600.0)
+    assert thick.surfaces(np.array([600.0, 800.0, 800.0])) == (-150.0, 750.0)
 
 
 def ice(*, gradient: tuple[float, float]) -> Sample:

@@ -13,7 +13,7 @@ from tomosoup.core.errors import InputError
 from tomosoup.data.tomogram import Tomogram
 from tomosoup.simulation.denoising import noise2noise
 from tomosoup.simulation.denoising.half_sets import HalfSetCrops, Pair
-from tomosoup.simulation.denoising.noise2noise import learning_rate, train_denoiser
+from tomosoup.simulation.denoising.noise2noise import identity_of, learning_rate, train_denoiser
 from tomosoup.simulation.denoising.options import Noise2NoiseOptions
 from tomosoup.simulation.denoising.weights import KEY, read_denoiser
 
@@ -122,6 +122,17 @@ def test_a_stopped_training_resumes_to_the_same_weights(tmp_path: Path, monkeypa
     assert resumed.metadata() == whole.metadata()
     for name, weight in whole.net.state_dict().items():
         assert torch.equal(weight, resumed.net.state_dict()[name]), name
+
+
+def test_another_projects_halves_of_the_same_names_are_another_training() -> None:
+    one, two = noisy_pair(0)
+    inverted = replace(one, inverted=True), replace(two, inverted=True)
+    first, again, other, turned = (
+        identity_of([p], TINY, None) for p in ((one, two), noisy_pair(0), noisy_pair(1), inverted)
+    )
+    assert first == again
+    assert other != first != turned
+    assert identity_of([(one, two)], TINY.model_copy(update={"report_every": 1}), None) == first
 
 
 def test_another_training_does_not_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from density import acquired
 
-from tomosoup.simulation.microscope.tilt_series import taking_order, tilt_angles
+from tomosoup.simulation.microscope.tilt_series import draw_acquisition, taking_order, tilt_angles
 from tomosoup.simulation.options.microscope import MicroscopeOptions
 
 
@@ -81,6 +81,19 @@ def test_a_runs_errors_of_alignment_grow_together() -> None:
         factors.append(ratios[0, 0])
     assert 0.5 <= min(factors) < 0.7
     assert 1.8 < max(factors) <= 2.0
+
+
+def test_options_that_are_off_draw_nothing() -> None:
+    after = {}
+    for name, options in {"off": {}, "on": {"detected": (0.5, 0.5)}}.items():
+        random = np.random.default_rng(3)
+        draw_acquisition(MicroscopeOptions.model_validate(options), random=random)
+        after[name] = random.random()
+    random = np.random.default_rng(3)
+    # Tilt limit, pretilt, dose, defocus, its 41 errors, astigmatism and its angle; then the errors of alignment.
+    random.random(3 + 1 + 41 + 2)
+    random.standard_normal(4 * 41)
+    assert after["off"] == random.random() != after["on"]
 
 
 def test_so_many_runs_have_a_phase_plate() -> None:

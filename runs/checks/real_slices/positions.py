@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial import cKDTree
 
-from runs.checks.real_slices.planes import SPECIES, Array
+from runs.checks.real_slices.planes import PICKS, SPECIES, Array
 from tomosoup.data.formats.csv_tables import read_csv
 from tomosoup.data.project import open_project
 from tomosoup.data.truth import read_truth
@@ -17,7 +17,7 @@ VOLUME = 6300.0 * 6300.0 * 1840.0
 
 def print_positions(data: Path, project: Path) -> None:
     """A line for the real runs and one for the simulated ones, by species."""
-    annotated, opened = read_csv(data / "czii_train_picks.csv"), open_project(project)
+    annotated, opened = read_csv(data / PICKS), open_project(project)
     truths = [read_truth(opened, run) for run in opened.runs]
     print(f"{'':<27}number        nearest min/5%/median  Clark-Evans  z 5/50/95 %")
     for name in SPECIES:

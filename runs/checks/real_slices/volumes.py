@@ -45,7 +45,7 @@ def real_types(data: Path) -> dict[str, Array]:
 
 
 def simulated_types(project: Path) -> dict[str, Array]:
-    """The middle plane of the first run in every type that it has, at the pixels of the real ones."""
+    """The plane at a third of the depth of the first run in every type that it has, at the pixels of the real ones."""
     run, opened = runs_of(project)[0]
     there = {listing.tomo_type for listing in opened.listings(run)}
     found = {}

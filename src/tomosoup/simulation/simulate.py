@@ -109,7 +109,7 @@ def _simulate(recipe: SimulationRecipe, *, seed: int, at: Mapping[str, Picks] | 
     maps = {name: [variety.density for variety in some] for name, some in varieties.items()}
     sample = with_fragments(sample, maps, recipe.sample, grid.extent, random=shapes)
     truth, others = _lay_out(maps, sample, recipe, grid, at=at, random=positions)
-    cloud = draw_cloud(recipe.sample, grid, sample.slab(grid.extent), random=surroundings)
+    cloud = draw_cloud(recipe.sample, grid, sample.surfaces(grid.extent), random=surroundings)
     sample = replace(sample, cloud=cloud)
     all_maps = maps | {name: [density] for name, density in sample.maps.items()}
     phase = _phase(all_maps, truth | others, sample, acquisition, recipe, random=electrons, progress=progress)

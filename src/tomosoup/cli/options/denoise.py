@@ -43,8 +43,8 @@ class DenoiseCommand(Options):
     overwrite: Overwrite = False
     """Replace tomograms and weights that other weights, tomograms or options made."""
     strength: Share = CONTEST
-    """Fraction of what the network takes for noise that is removed: 1 for the network's result. The default leaves as
-    much noise as the contest's denoised tomograms hold, which the bundled model knows."""
+    """Fraction of what the network takes for noise that is removed: 1 for the network's result. The default leaves
+    about as much noise as the contest's denoised tomograms hold."""
     device: Device = "auto"
     """cpu, cuda or mps; auto chooses the fastest one available."""
     data: Annotated[DataOptions, UNPREFIXED] = DataOptions()
@@ -58,4 +58,10 @@ class DenoiseCommand(Options):
             raise ValueError("`halves` and `save` go together: the half-sets to train on, and the file for the network")
         if self.from_scratch and (self.halves is None or self.weights):
             raise ValueError("`from_scratch` trains a new network: it requires `halves` and excludes `weights`")
+        if self.halves and self.halves[0] == self.halves[1]:
+            raise ValueError("`halves` are two different tomogram types, each from half of the images")
+        if self.halves is None and self.training != Noise2NoiseOptions():
+            raise ValueError("options of the training require `halves`, the half-sets to train on")
+        if self.output is None and self.new_type in (self.data.tomo_type, *(self.halves or ())):
+            raise ValueError(f"`new_type` is {self.new_type}, the type to denoise: give another name, or `output`")
         return self

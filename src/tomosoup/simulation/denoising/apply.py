@@ -39,16 +39,23 @@ def denoise_volume(
     """
     if same_voxel_size(volume.voxel_size, denoiser.voxel_size):
         data = denoise(denoiser.net, volume.data, device=device, progress=progress)
-        return replace(volume, data=data.lerp_(volume.data.float(), 1 - denoiser.strength))
-    log(resampling_message(volume.voxel_size, denoiser.voxel_size))
+    else:
+        log(resampling_message(volume.voxel_size, denoiser.voxel_size))
+        data = _denoised_elsewhere(denoiser, volume, device=device, progress=progress)
+    return replace(volume, data=data.lerp_(volume.data.float(), 1 - denoiser.strength))
+
+
+def _denoised_elsewhere(
+    denoiser: Denoiser, volume: Volume, *, device: torch.device | None, progress: Progress
+) -> Tensor:
+    """The voxels of the volume, denoised at the denoiser's voxel size and resampled back."""
     there = resampled(volume, denoiser.voxel_size)
     made = denoise(denoiser.net, there.data, device=device, progress=progress)
     ratio = simple_fraction(denoiser.voxel_size / volume.voxel_size)
     back = resampled_by(replace(there, data=made), 1 / ratio).data.numpy()
     z, y, x = volume.shape
     missing = [(0, max(n - m, 0)) for n, m in zip(volume.shape, back.shape, strict=True)]
-    data = torch.from_numpy(np.pad(back, missing, mode="edge")[:z, :y, :x].copy())
-    return replace(volume, data=data.lerp_(volume.data.float(), 1 - denoiser.strength))
+    return torch.from_numpy(np.pad(back, missing, mode="edge")[:z, :y, :x].copy())
 
 
 def denoise(

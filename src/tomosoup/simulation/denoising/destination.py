@@ -14,12 +14,15 @@ from tomosoup.data.copick.tomograms import add_tomogram, maker_of
 from tomosoup.data.project import CopickProject, Project
 from tomosoup.data.volumes.mrc import mrc_labels, write_mrc
 
+MADE_BY = "tomosoup denoise "
+"""What every `maker` begins with."""
+
 
 class Destination(Protocol):
-    """Takes the denoised tomogram of each run."""
+    """Where the denoised tomogram of each run is written."""
 
     def maker(self, run: str, voxel_size: float) -> str | None:
-        """What made the one that is there, as `write` was told: "" where another program did, None where none is.
+        """The `maker` that `write` recorded: "" where another program wrote it, None where there is none.
 
         Raises `InputError` where it cannot be replaced.
         """
@@ -62,8 +65,11 @@ class Folder:
         return self.path / f"{run}.mrc"
 
     def maker(self, run: str, voxel_size: float) -> str | None:  # noqa: ARG002
-        """The last label of the file."""
-        return next(reversed(mrc_labels(self.file(run))), "") if self.file(run).exists() else None
+        """The last label of the file, if it is one of ours."""
+        if not self.file(run).exists():
+            return None
+        last = next(reversed(mrc_labels(self.file(run))), "")
+        return last if last.startswith(MADE_BY) else ""
 
     def write(self, run: str, volume: Volume, maker: str) -> None:
         """Write the file."""

@@ -16,6 +16,7 @@ from tomosoup.data.options import DataOptions
 from tomosoup.data.project import Project, open_project
 from tomosoup.data.tomogram import Tomogram, chosen_runs, select_tomogram
 from tomosoup.data.volumes.normalisation import standardised
+from tomosoup.data.volumes.voxel_size import same_voxel_size
 
 Pair = tuple[Tomogram, Tomogram]
 """Two tomograms `(z, y, x)` of a run, each from half of its images or electrons."""
@@ -23,6 +24,8 @@ REGION, REGIONS = 160, 8
 """Side in voxels of the regions that crops are cut from, and how many of them are in memory."""
 UPDATES_A_REGION = 16
 """After so many updates the oldest region is replaced."""
+GLIMPSE = 16
+"""Voxels along each axis by which `glimpse` tells tomograms apart."""
 HELD_OUT = 8
 """Crops that are not trained on."""
 
@@ -34,7 +37,7 @@ def half_sets(
 ) -> list[Pair]:
     """The runs' tomograms of these two types, unread.
 
-    Raises `InputError` where a run lacks one, or where they differ in shape.
+    Raises `InputError` where a run lacks one, and where they differ in shape or voxel size.
     """
     project = open_project(project)
     pairs = []
@@ -45,7 +48,19 @@ def half_sets(
                 f"Run {run}: the half-set tomograms have {one.shape} and {other.shape} voxels; expected the same."
             )
         pairs.append((one, other))
+    for tomogram in (t for pair in pairs for t in pair):
+        if not same_voxel_size(tomogram.voxel_size, pairs[0][0].voxel_size):
+            raise InputError(
+                f"Run {tomogram.run}: {tomogram.tomo_type} has voxels of {tomogram.voxel_size:g} Å, and that of run "
+                f"{pairs[0][0].run} {pairs[0][0].voxel_size:g} Å; expected one size: choose runs with `runs`."
+            )
     return pairs
+
+
+def glimpse(tomogram: Tomogram) -> float:
+    """The mean of the middle of a tomogram, which tells it from others of its name and size."""
+    z, y, x = (slice(n // 2, n // 2 + GLIMPSE) for n in tomogram.shape)
+    return float(tomogram.read((z, y, x)).data.double().mean())
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from torch import Tensor
 from tomosoup.core.errors import InputError, counted, first_line
 from tomosoup.core.files import written_aside
 from tomosoup.core.progress import Progress, no_log, no_progress
-from tomosoup.simulation.denoising.half_sets import HalfSetCrops, Pair
+from tomosoup.simulation.denoising.half_sets import HalfSetCrops, Pair, glimpse
 from tomosoup.simulation.denoising.net import DenoisingNet
 from tomosoup.simulation.denoising.options import Noise2NoiseOptions
 from tomosoup.simulation.denoising.weights import Denoiser
@@ -164,8 +164,8 @@ def learning_rate(options: Noise2NoiseOptions, update: int) -> float:
 def identity_of(pairs: Sequence[Pair], options: Noise2NoiseOptions, start: Denoiser | None) -> dict[str, Any]:
     """What must stay the same for a training to resume, in JSON's types."""
     return {
-        **options.model_dump(mode="json"),
-        "runs": [[half.run, half.tomo_type, list(half.shape)] for pair in pairs for half in pair],
+        **options.model_dump(mode="json", exclude={"report_every"}),
+        "runs": [[t.run, t.tomo_type, t.voxel_size, t.inverted, *t.shape, glimpse(t)] for pair in pairs for t in pair],
         "start": {k: v for k, v in start.metadata().items() if k != "training"} if start else None,
     }
 
@@ -179,6 +179,8 @@ def differences(state: Path, identity: dict[str, Any]) -> list[str]:
 def _read(state: Path) -> dict[str, Any]:
     try:
         read: dict[str, Any] = torch.load(state, map_location="cpu", weights_only=True)  # runs nothing from the file
+        if not isinstance(read, dict) or "identity" not in read:
+            raise ValueError("it holds no training")
         return read
     except (RuntimeError, OSError, EOFError, LookupError, ValueError, UnpicklingError) as error:
         raise InputError(f"{state} cannot be read ({first_line(error)}): remove it to start again.") from error

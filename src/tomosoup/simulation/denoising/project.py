@@ -17,7 +17,7 @@ from tomosoup.data.options import DataOptions
 from tomosoup.data.project import Project, open_project
 from tomosoup.data.tomogram import Tomogram, chosen_runs, select_tomogram
 from tomosoup.simulation.denoising.apply import denoise_volume
-from tomosoup.simulation.denoising.destination import Destination
+from tomosoup.simulation.denoising.destination import MADE_BY, Destination
 from tomosoup.simulation.denoising.half_sets import Pair
 from tomosoup.simulation.denoising.noise2noise import differences, identity_of, train_denoiser
 from tomosoup.simulation.denoising.options import Noise2NoiseOptions
@@ -118,7 +118,7 @@ def _maker(denoiser: Denoiser, tomograms: Sequence[Tomogram]) -> str:
     digest = sha256(json.dumps([said, denoiser.voxel_size, denoiser.strength]).encode())
     for name, weight in sorted(denoiser.net.state_dict().items()):
         digest.update(name.encode() + weight.half().cpu().contiguous().numpy().tobytes())
-    return f"tomosoup denoise {digest.hexdigest()[:40]}"
+    return f"{MADE_BY}{digest.hexdigest()[:40]}"
 
 
 def denoiser_of(

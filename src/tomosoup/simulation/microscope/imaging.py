@@ -229,6 +229,8 @@ def normalised(counts: Tensor) -> Tensor:
     """Counts `(tilts, y, x)` -> contrast: each image's mean becomes 0, and no electrons at all -1."""
     mean = counts.mean(dim=(1, 2), keepdim=True)
     if not bool((mean > 0).all()):
-        raise InputError("Some tilts counted no electrons at all: raise the `microscope.dose` or thin the ice.")
+        raise InputError(
+            "Some tilts counted no electrons: raise `microscope.dose` or `microscope.detected`, or thin the ice."
+        )
     contrast: Tensor = counts / mean - 1
     return contrast

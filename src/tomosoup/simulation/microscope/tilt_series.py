@@ -80,7 +80,9 @@ def draw_acquisition(recipe: MicroscopeOptions, *, random: np.random.Generator) 
         rotation_errors=recipe.angle_error * random.standard_normal(n),
         shift_errors=recipe.shift_error * random.standard_normal((n, 2)),
     )
-    # What came later is drawn last, so that a seed gives what it gave before.
+    # `draw_processing` goes on with the same generator: without these options a seed gives what it gave in 0.1.0.
+    if (recipe.alignment_errors, recipe.phase_plate, recipe.detected) == ((1.0, 1.0), 0.0, (1.0, 1.0)):
+        return drawn
     worse = random.uniform(*recipe.alignment_errors)
     plate, phase_shift = random.random() < recipe.phase_plate, random.uniform(*recipe.phase_shift)
     detected = random.uniform(*recipe.detected)

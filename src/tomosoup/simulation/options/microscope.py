@@ -84,7 +84,8 @@ class ReconstructionOptions(Options):
     """What makes the type denoised. filter: wbp, filtered to look like the contest's denoised tomograms; net:
     ctfdeconvolved, denoised by the network of `tomosoup denoise`."""
     denoising: ShareRange = (1.0, 1.0)
-    """Strength of the network's denoising: 1 is its result, 0 the tomogram that it denoises."""
+    """Strength of the network's denoising: 1 is its result, 0 the tomogram that it denoises. It has no effect if the
+    denoiser is filter."""
     half_sets: bool = False
     """Also write two tomograms from half the electrons each, for noise2noise: wbp-half1 and wbp-half2, and the same of
     ctfdeconvolved if `tomo_types` names it."""
@@ -107,4 +108,5 @@ class ReconstructionOptions(Options):
     """Å a voxel of the tomograms before they were resampled to the recipe's voxel size: frequencies above
     1 / (2 sampled_at) are lost."""
     stretch: PositiveRange = (1.0, 1.0)
-    """Factor on the resolution that denoising leaves: above 1 is blurrier than the contest's tomograms."""
+    """Factor on the resolution that the filter leaves: above 1 is blurrier than the contest's tomograms. It has no
+    effect if the denoiser is net."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from pydantic import Field
 
 from tomosoup.core.config import Count, Options, Share
@@ -19,7 +19,7 @@ class ParticleOptions(Options):
     also_built_in: bool = False
     """Species with a structure or a map also come in their built-in shape, if they have one. A species may have a
     structure and a map. Each run has at least one variety from each."""
-    size_spread: NotNegative = 0.0
+    size_spread: Annotated[float, Ge(0), Le(0.2)] = 0.0
     """Standard deviation of a variety's size along each of its axes, as a fraction of it."""
     mass_spread: NotNegative = 0.0
     """Standard deviation of the logarithm of a variety's mass."""
@@ -42,7 +42,7 @@ class LabelOptions(Options):
     shift: NotNegative = 0.0
     """Standard deviation of the labels' positions in Å, along each axis."""
     duplicates: Share = 0.0
-    """Fraction of the labelled particles that have a second label within 40 Å, of another species."""
+    """Fraction of the labelled particles that have a second label within 40 Å, of another species if there is one."""
 
 
 class LayoutOptions(Options):
@@ -73,7 +73,7 @@ class SampleOptions(Options):
     background_mass: PositiveRange = (30.0, 150.0)
     """Masses of the background proteins in kDa."""
     specks: NotNegativeRange = (0.0, 0.0)
-    """Small compact proteins per cubic micrometre of ice. They cost nothing, however many they are."""
+    """Small compact proteins per cubic micrometre of ice. 100,000 of them take about 5 s."""
     speck_mass: PositiveRange = (50.0, 300.0)
     """Masses of the specks in kDa."""
     adsorbed: ShareRange = (0.0, 0.0)

@@ -74,10 +74,14 @@ class Sample:
         described = {"thickness": self.thickness, "gradient": self.gradient, "counts": self.counts}
         return described | {"carbon": carbon, "beads": beads}
 
+    def surfaces(self, extent: Array) -> tuple[float, float]:
+        """z (Å) of the lower and the upper surface of the ice, inside a tomogram of `extent` Å (z, y, x) or not."""
+        return float((extent[0] - self.thickness) / 2), float((extent[0] + self.thickness) / 2)
+
     def slab(self, extent: Array) -> tuple[float, float]:
         """Lowest and highest z (Å) of the ice in a tomogram of `extent` Å (z, y, x)."""
-        half = min(self.thickness, extent[0]) / 2
-        return float(extent[0] / 2 - half), float(extent[0] / 2 + half)
+        low, high = self.surfaces(extent)
+        return max(low, 0.0), min(high, float(extent[0]))
 
 
 def draw_sample(recipe: SampleOptions, grid: OccupancyGrid, *, random: np.random.Generator) -> Sample:
