@@ -1,14 +1,20 @@
 """MRC headers are looked at before a file is trusted."""
 
+import bz2
+import gzip
+import os
 import struct
+from itertools import permutations
 from pathlib import Path
 
+import gemmi
 import mrcfile
 import numpy as np
 import pytest
 
 from tomosoup.core.errors import InputError
-from tomosoup.data.volumes.mrc import byte_order, check_size, open_mrc, read_mrc
+from tomosoup.data.volumes.mrc import open_mrc, read_mrc
+from tomosoup.data.volumes.mrc_header import mrc_remarks, read_header
 
 VALUES = np.arange(2 * 3 * 4, dtype=np.float32).reshape(2, 3, 4)
 
@@ -48,19 +54,106 @@ def test_what_is_read_whole_is_no_view_of_the_file(file: Path) -> None:
     np.testing.assert_array_equal(read_mrc(file).data.numpy(), VALUES)
 
 
-def test_another_machines_byte_order_is_read(tmp_path: Path) -> None:
-    with mrcfile.new(tmp_path / "big.mrc", VALUES.astype(">f4")) as written:
-        written.voxel_size = 7.5
-    content = (tmp_path / "big.mrc").read_bytes()
-    assert byte_order(content) == ">"
-    np.testing.assert_array_equal(read_mrc(tmp_path / "big.mrc").data.numpy(), VALUES)
+def stored(
+    path: Path, axes: tuple[int, ...] = (1, 2, 3), order: str = "<", stamp: bytes | None = None, mode: int = 2
+) -> Path:
+    """`VALUES` in a file whose columns, rows and sections are `axes` (1 x, 2 y, 3 z), written by hand."""
+    columns, rows, sections = axes
+    values = VALUES.transpose(3 - sections, 3 - rows, 3 - columns).astype(order + {2: "f4", 1: "i2", 0: "i1"}[mode])
+    header = bytearray(1024)
+    struct.pack_into(order + "10i", header, 0, *values.shape[::-1], mode, 0, 0, 0, 4, 3, 2)
+    struct.pack_into(order + "3f", header, 40, 30.0, 22.5, 15.0)
+    struct.pack_into(order + "3i", header, 64, *axes)
+    header[208:216] = b"MAP " + (stamp if stamp is not None else {"<": b"DD\0\0", ">": b"\x11\x11\0\0"}[order])
+    content = bytes(header) + values.tobytes()
+    packed = {".gz": gzip.compress, ".bz2": bz2.compress}.get(path.suffix.lower(), bytes)
+    path.write_bytes(packed(content))
+    return path
+
+
+@pytest.mark.parametrize("axes", [*permutations((1, 2, 3))])
+def test_the_axes_are_z_y_x_however_the_file_keeps_them(tmp_path: Path, axes: tuple[int, ...]) -> None:
+    for order in "<>":
+        for name in ("t.mrc", "t.mrc.gz", "t.MAP.BZ2"):
+            data, size = open_mrc(stored(tmp_path / name, axes, order))
+            np.testing.assert_array_equal(data, VALUES)
+            assert size == 7.5
+    independent = gemmi.read_ccp4_map(str(stored(tmp_path / "g.mrc", axes)))
+    independent.setup(float("nan"))
+    np.testing.assert_array_equal(independent.grid.array.T, VALUES)
+
+
+def test_axes_that_are_not_named_are_in_the_usual_order_and_wrong_ones_are_refused(file: Path) -> None:
+    np.testing.assert_array_equal(read_mrc(changed(file, 64, 0, 0, 0)).data, VALUES)
+    with pytest.raises(InputError, match=r"are the axes 1, 1, 3; expected 1.*MAPC"):
+        open_mrc(changed(file, 64, 1, 1, 3))
+
+
+@pytest.mark.parametrize("mode", [0, 1, 2])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("stamp", [bytes(4), b"DD\0\0", b"\x11\x11\0\0", b"\xff\0\0\0"])
+def test_the_byte_order_is_the_one_in_which_the_header_makes_sense(
+    tmp_path: Path, order: str, stamp: bytes, mode: int
+) -> None:
+    np.testing.assert_array_equal(
+        read_mrc(stored(tmp_path / "t.mrc", order=order, stamp=stamp, mode=mode)).data, VALUES
+    )
+
+
+def test_a_file_without_the_letters_map_is_read(file: Path) -> None:
+    np.testing.assert_array_equal(read_mrc(changed(file, 208, 0)).data, VALUES)
+
+
+@pytest.mark.parametrize(("mode", "said"), [(3, "complex"), (4, "complex"), (16, "colours"), (5, "its mode is 5")])
+def test_other_modes_are_refused_by_their_meaning(file: Path, mode: int, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        open_mrc(changed(file, 12, mode))
+
+
+@pytest.mark.parametrize("columns", [4, 5])
+def test_voxels_of_four_bits_are_read_and_each_row_begins_with_a_byte(file: Path, columns: int) -> None:
+    changed(file, 0, columns, 3, 2, 101)
+    rows = [[(7 * row + column) % 16 for column in range(columns)] for row in range(6)]
+    pairs = (zip(row[::2], [*row[1::2], 0], strict=False) for row in rows)
+    file.write_bytes(file.read_bytes()[:1024] + bytes(low | high << 4 for row in pairs for low, high in row))
+    np.testing.assert_array_equal(open_mrc(file)[0], np.reshape(rows, (2, 3, columns)))
+
+
+def test_a_packed_file_that_is_cut_or_holds_less_than_it_claims_is_refused(tmp_path: Path) -> None:
+    content = stored(tmp_path / "t.mrc.gz").read_bytes()
+    (tmp_path / "cut.mrc.gz").write_bytes(content[: len(content) // 2])
+    (tmp_path / "short.mrc.gz").write_bytes(gzip.compress(gzip.decompress(content)[:-4]))
+    (tmp_path / "none.mrc.gz").write_bytes(b"not packed")
+    for name in ("cut", "short", "none"):
+        with pytest.raises(InputError, match=rf"{name}\.mrc\.gz"):
+            open_mrc(tmp_path / f"{name}.mrc.gz")
+
+
+def test_a_stack_of_volumes_is_refused_and_one_volume_is_none(file: Path) -> None:
+    changed(changed(file, 88, 401), 36, 1)
+    with pytest.raises(InputError, match="a stack of 2 volumes"):
+        open_mrc(file)
+    np.testing.assert_array_equal(open_mrc(changed(file, 36, 2))[0], VALUES)
+
+
+def test_bytes_after_the_voxels_are_remarked_and_not_read(file: Path) -> None:
+    assert mrc_remarks(file) == ()
+    file.write_bytes(file.read_bytes() + bytes(1000))
+    np.testing.assert_array_equal(open_mrc(file)[0], VALUES)
+    assert "1000 bytes follow its voxels" in mrc_remarks(file)[0]
+
+
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.mrc")
+    with pytest.raises(InputError, match="not a regular file"):
+        open_mrc(tmp_path / "x.mrc")
 
 
 def test_an_extended_header_is_skipped(tmp_path: Path) -> None:
     with mrcfile.new(tmp_path / "e.mrc", VALUES) as written:
         written.voxel_size = 7.5
         written.set_extended_header(np.zeros(256, dtype="V1"))
-    assert check_size(tmp_path / "e.mrc")[92:96] == struct.pack("<i", 256)
+    assert read_header(tmp_path / "e.mrc").first == 1024 + 256
     np.testing.assert_array_equal(read_mrc(tmp_path / "e.mrc").data.numpy(), VALUES)
 
 
@@ -87,16 +180,6 @@ def test_a_file_shorter_than_a_header_is_refused_with_its_length(tmp_path: Path,
 def test_a_header_that_claims_more_than_the_file_holds_is_refused(file: Path, at: int, words: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match="more than the file holds"):
         open_mrc(changed(file, at, *words))
-
-
-def test_half_a_byte_a_voxel_is_the_least_that_a_file_may_hold(tmp_path: Path) -> None:
-    header = bytearray(1024)
-    struct.pack_into("<3i", header, 0, 10, 10, 10)
-    (tmp_path / "t.mrc").write_bytes(bytes(header) + bytes(500))
-    assert check_size(tmp_path / "t.mrc") == bytes(header)
-    (tmp_path / "t.mrc").write_bytes(bytes(header) + bytes(499))
-    with pytest.raises(ValueError, match="more than the file holds"):
-        check_size(tmp_path / "t.mrc")
 
 
 @pytest.mark.parametrize("shape", [(3, 4), (1, 3, 4), (2, 1, 4), (2, 3, 1)])

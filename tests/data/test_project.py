@@ -123,6 +123,16 @@ def test_opening_a_tomogram_reads_no_voxel_and_a_region_only_its_chunks(
     np.testing.assert_allclose(part.to_angstrom([0, 0, 0]), tomogram.read().to_angstrom([1, 0, 2]))
 
 
+def test_a_run_that_is_a_link_to_itself_is_named_and_the_others_are_read(project_path: Path) -> None:
+    loop = project_path / "static" / "ExperimentRuns" / "c_3"
+    loop.symlink_to(loop)
+    project = open_project(project_path)
+    assert "c_3" in project.runs
+    with pytest.raises(InputError, match=r"Run c_3 cannot be opened.*leads nowhere"):
+        select_tomogram(open_project(project_path), "c_3", ANY)
+    assert select_tomogram(project, "a_1", ANY).shape == VOLUME.shape
+
+
 def test_an_ambiguous_type_is_asked_for_and_chosen(project_path: Path) -> None:
     root = open_root(
         copick_files.config_of(CONTEST_SPECIES, static=project_path / "static", overlay=project_path / "static"),
@@ -204,7 +214,7 @@ def test_unknown_runs_are_named(project_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (np.zeros((5, 5), np.float32), r"shape \(5, 5\)|nothing"),
+        (np.zeros((5, 5), np.float32), r"shape \(1, 5, 5\)"),
         (np.zeros((1, 5, 5), np.float32), r"shape \(1, 5, 5\)"),
         (None, "cannot be read as an MRC volume"),
     ],
@@ -274,7 +284,7 @@ def test_two_mrc_files_of_one_name_are_refused_and_hidden_ones_unseen(tmp_path: 
         (tmp_path / name).touch()
     assert open_project(tmp_path).runs == ["a", "b"]
     (tmp_path / "a.rec").touch()
-    with pytest.raises(InputError, match=r"a.rec and a.mrc would both be run 'a'"):
+    with pytest.raises(InputError, match=r"a.rec and a.mrc would both be called 'a'"):
         open_project(tmp_path)
 
 

@@ -11,7 +11,7 @@ from tomosoup.core.config import ZYX, Options, Typed
 
 PROJECT_FORMS = (
     "a copick configuration (.json), a folder in the contest's layout (static/ExperimentRuns), or a folder of .mrc, "
-    ".rec or .map volumes"
+    ".rec or .map volumes (or .mrc.gz, .mrc.bz2)"
 )
 """What can be opened as a project, for messages."""
 Angstrom = Annotated[float, Gt(0)]

@@ -18,7 +18,9 @@ from tomosoup.data.copick.roots import is_config, open_config, open_root, run_of
 from tomosoup.data.formats.csv_tables import read_csv
 from tomosoup.data.options import PROJECT_FORMS
 from tomosoup.data.pick_store.pick_set import PickSet
+from tomosoup.data.volumes.files import VolumeFiles, volume_files
 from tomosoup.data.volumes.mrc import open_mrc
+from tomosoup.data.volumes.mrc_header import mrc_remarks
 from tomosoup.data.volumes.omezarr import open_omezarr
 
 
@@ -31,6 +33,8 @@ class Listing:
     open: Callable[..., tuple[Any, float]]
     """Gives the array, unread, and its voxel size (Å, or 0): `voxel_size`, if that is given, in place of what the file
     says. With `lenient=True` missing chunks are zeros."""
+    remarks: Callable[[], tuple[str, ...]] = tuple
+    """What is odd about the file, though it can be read."""
 
 
 PickSets = dict[PickSet, Callable[[], dict[str, Picks]]]
@@ -147,20 +151,14 @@ class MrcFolder:
     first_voxel: float = 0.5
 
     @cached_property
-    def files(self) -> dict[str, Path]:
-        """Run name -> file. Raises `InputError` where two files would be one run."""
-        files: dict[str, Path] = {}
-        for file in sorted(self.path.glob("[!.]*")):
-            if file.suffix in {".mrc", ".rec", ".map"} and files.setdefault(file.stem, file) != file:
-                raise InputError(
-                    f"{file} and {files[file.stem].name} would both be run {file.stem!r}: rename one or move it away."
-                )
-        return files
+    def volumes(self) -> VolumeFiles:
+        """Its volumes, and what is not read. Raises `InputError` where two files would be one run."""
+        return volume_files(self.path)
 
     @property
     def runs(self) -> list[str]:
         """File names without their endings, sorted."""
-        return list(self.files)
+        return list(self.volumes.by_name)
 
     @property
     def species_table(self) -> Path:
@@ -174,7 +172,8 @@ class MrcFolder:
 
     def listings(self, run: str) -> list[Listing]:
         """The one volume of a run."""
-        return [Listing("mrc", 0.0, partial(_open_mrc_file, self.files[run]))]
+        file = self.volumes.by_name[run]
+        return [Listing("mrc", 0.0, partial(_open_mrc_file, file), partial(mrc_remarks, file))]
 
     def pick_sets(self, run: str) -> PickSets:
         """The rows of `picks.csv` for this run, as user "folder", session "0"."""
@@ -205,6 +204,11 @@ def assumed_species(source: Project | Path) -> str:
     )
 
 
+def left_out(source: Project | Path) -> str:
+    """A sentence for users if `source` is a folder of MRC files with other volumes in it; else nothing."""
+    return source.volumes.message if isinstance(source, MrcFolder) else ""
+
+
 def open_project(path: str | Path | Project) -> Project:
     """Open a copick configuration, a folder that holds one, a folder in the contest's layout, or a folder of MRC files.
 
@@ -231,7 +235,7 @@ def open_project(path: str | Path | Project) -> Project:
     if path.is_dir() and folder.runs:
         return folder
     found = ", a folder without tomograms" if path.is_dir() else ""
-    raise InputError(f"There is no project at {path}{found}: expected {PROJECT_FORMS}.")
+    raise InputError(f"There is no project at {path}{found}: expected {PROJECT_FORMS}. {left_out(folder)}".rstrip())
 
 
 def _open_copick_tomogram(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from tomosoup.core.errors import InputError, first_line, shortened
 from tomosoup.core.types import OnGrid, Volume
 from tomosoup.data.copick.remote import StorageErrors
 from tomosoup.data.options import DataOptions
-from tomosoup.data.project import Project, open_project
-from tomosoup.data.volumes.voxel_size import same_voxel_size
+from tomosoup.data.project import Project, left_out, open_project
+from tomosoup.data.volumes.voxel_size import doubtful_size, same_voxel_size
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Tomogram(OnGrid):
     array: Any
     inverted: bool = False
     """Whether `read` changes the sign of the stored values."""
+    remarks: Callable[[], tuple[str, ...]] = tuple
+    """What is odd about the file, though it can be read."""
     _rows: dict[int, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -120,6 +123,18 @@ def chosen_runs(project: Project, data: DataOptions) -> list[str]:
     return sorted(set(data.runs)) or runs
 
 
+def remarks_on(project: Project, data: DataOptions) -> Iterator[str]:
+    """Sentences for users, before tomograms are used: files that are not read, a voxel size that is probably none."""
+    if text := left_out(project):
+        yield text
+    try:
+        first = select_tomogram(project, chosen_runs(project, data)[0], data)
+    except InputError:
+        return  # whoever uses the run says so
+    if data.voxel_size is None and (text := doubtful_size(first.voxel_size)):
+        yield text
+
+
 def select_tomogram(project: Project, run: str, data: DataOptions) -> Tomogram:
     """The tomogram of `run` that `data` means, by its type's name here or in the contest.
 
@@ -154,4 +169,4 @@ def select_tomogram(project: Project, run: str, data: DataOptions) -> Tomogram:
     if not voxel_size:
         raise InputError(f"Run {run}: the file does not say how large its voxels are: give `voxel_size` (Å).")
     start = (project.first_voxel if data.first_voxel is None else data.first_voxel) * voxel_size
-    return Tomogram(run, found[0].tomo_type, voxel_size, (start, start, start), array, data.invert)
+    return Tomogram(run, found[0].tomo_type, voxel_size, (start, start, start), array, data.invert, found[0].remarks)

@@ -12,6 +12,7 @@ from tomosoup.core.errors import counted
 from tomosoup.core.progress import Progress
 from tomosoup.core.runtime import best_device
 from tomosoup.data.project import Project, open_project
+from tomosoup.data.tomogram import remarks_on
 from tomosoup.simulation.denoising.destination import destination
 from tomosoup.simulation.denoising.half_sets import half_sets
 from tomosoup.simulation.denoising.project import Sources, denoise_project, denoiser_of, refuse_others
@@ -21,6 +22,8 @@ from tomosoup.simulation.denoising.weights import Denoiser, read_denoiser, shipp
 def denoise_command(options: DenoiseCommand) -> Outcome:
     """Denoise the tomograms of a project."""
     project, device = open_project(options.project), best_device(options.device)
+    for text in remarks_on(project, options.data):
+        say(text)
     to = destination(project, new_type=options.new_type, output=options.output)
     sources = Sources(options.data, options.halves, options.new_type)
     refuse_others(project, to, sources, overwrite=options.overwrite)

@@ -27,7 +27,7 @@ from tomosoup.data.pick_store.beside import project_with_picks
 from tomosoup.data.pick_store.reading import read_candidates
 from tomosoup.data.pick_store.store import with_thresholds
 from tomosoup.data.project import CopickProject, Project, open_project
-from tomosoup.data.tomogram import chosen_runs
+from tomosoup.data.tomogram import chosen_runs, remarks_on
 from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.ensemble import averaging_thresholds
 from tomosoup.inference.jobs.dask_cluster import on_cluster, sbatch_script
@@ -46,6 +46,8 @@ def pick_command(options: PickCommand) -> Outcome:
         Nets(options.inference)  # raises now for engines that are not installed
     project = open_project(options.project)
     runs = chosen_runs(project, options.data)
+    for text in remarks_on(project, options.data):
+        say(text)
     job = begin_job(
         options.project,
         options.model,

@@ -88,10 +88,24 @@ def _others_logs_untouched() -> Iterator[None]:
                 root.setLevel(logging.WARNING)
 
 
-def run_of(root: Any, name: str) -> Any:
+def find_run(root: Any, name: str) -> Any:
     """The run of this name, None where there is none. Raises `InputError` where the storage does not answer.
 
     It is looked up alone; on the portal, which copick would ask for each run, in the list that copick keeps.
     """
     with StorageErrors(f"Run {name}"):
         return next((r for r in root.runs if r.name == name), None) if of_portal(root) else root.get_run(name)
+
+
+def run_of(root: Any, name: str) -> Any:
+    """The run of this name. Raises `InputError` where `find_run` does, and where there is none.
+
+    A run that is listed and not there is a link to itself, or to nothing.
+    """
+    run = find_run(root, name)
+    if run is None:
+        raise InputError(
+            f"Run {name} cannot be opened: its folder is not there, or is a link that leads nowhere. Remove the link, "
+            "or restore the folder."
+        )
+    return run

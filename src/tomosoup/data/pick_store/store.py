@@ -14,7 +14,7 @@ from tomosoup.core.files import refuse_existing
 from tomosoup.core.progress import Progress, no_progress, tracked
 from tomosoup.core.types import Picks, PicksBySpecies, Species
 from tomosoup.data.copick import files as copick_files
-from tomosoup.data.copick.roots import run_of
+from tomosoup.data.copick.roots import find_run, run_of
 from tomosoup.data.new_project import picks_project
 from tomosoup.data.pick_store.pick_set import OWN_USER, PickSet
 from tomosoup.data.pick_store.records import Session, Settings, fingerprint_of
@@ -131,7 +131,7 @@ def pick_store(
 def _held(project: Project, store: PickStore) -> list[str]:
     """The runs of which there are picks of this session, or candidates."""
     names = {store.picks, store.picks.candidates}
-    pairs = ((run, run_of(store.root, run)) for run in project.runs)
+    pairs = ((run, find_run(store.root, run)) for run in project.runs)
     return [name for name, run in pairs if run is not None and names & set(copick_files.pick_sets(run))]
 
 

@@ -24,6 +24,20 @@ def cube(sizes: Iterable[float], *, name: str) -> float:
     return (z + y + x) / 3
 
 
+UNSET = 1.0
+"""Å: what many programs write where they do not know the voxel size."""
+
+
+def doubtful_size(size: float) -> str:
+    """A sentence for users on a voxel size (Å, as a file says it) that is probably none, or nothing."""
+    if not same_voxel_size(size, UNSET, tolerance=1e-4):
+        return ""
+    return (
+        f"The files say that the voxels are {size:.3f} Å, which many programs write when they do not know the size: "
+        "check it, and give the true `voxel_size` (Å)."
+    )
+
+
 TOLERANCE = 0.02
 """Two voxel sizes closer than this (relative) are one: 10.000 and 10.012 are."""
 

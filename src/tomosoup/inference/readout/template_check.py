@@ -23,6 +23,7 @@ from torch import Tensor
 
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Array, Picks, PicksBySpecies, Slices, Species, Volume
+from tomosoup.data.volumes.files import volume_files
 from tomosoup.data.volumes.mrc import read_mrc
 from tomosoup.data.volumes.resampling import resampled
 from tomosoup.data.volumes.voxel_size import same_voxel_size
@@ -44,12 +45,13 @@ Maps = Mapping[str, Volume]
 
 
 def read_maps(folder: Path, species: Sequence[str]) -> dict[str, Volume]:
-    """The maps SPECIES.mrc of a folder, in the order of `species`.
+    """The maps SPECIES.mrc (or .map, .rec; also packed) of a folder, in the order of `species`.
 
     Raises `InputError` for fewer than two maps, and for files that are not named like a species, cannot be read, hold
     only zeros or hold values that are not finite.
     """
-    files = {path.stem: path for path in sorted(folder.glob("*.mrc"))}
+    found = volume_files(folder)
+    files = found.by_name
     expected = ", ".join(species)
     if unknown := files.keys() - set(species):
         raise InputError(
@@ -58,7 +60,7 @@ def read_maps(folder: Path, species: Sequence[str]) -> dict[str, Volume]:
     if len(files) < 2:
         raise InputError(
             f"Expected a density map SPECIES.mrc for two or more similar species in {folder}, got {len(files)} (the "
-            f"species are {expected})."
+            f"species are {expected}). {found.message}".rstrip()
         )
     maps = {name: read_mrc(files[name]) for name in species if name in files}
     for name, density in maps.items():

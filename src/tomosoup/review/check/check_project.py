@@ -44,7 +44,9 @@ def check(
     if not surveys:
         return CheckResult.of(findings, {"runs": 0})
     species = project.species
-    findings += [*volumes.voxel_sizes(surveys), *volumes.grey_values(surveys)]
+    findings += [*volumes.files(project, surveys), *volumes.orientation(surveys)]
+    findings += volumes.voxel_sizes(surveys, given=data.voxel_size is not None)
+    findings += volumes.grey_values(surveys)
     if checkpoint:
         findings += volumes.against_model(project, species, surveys, checkpoint)
     findings += pick_positions.missing(surveys, species)

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from tomosoup.core.types import Species
-from tomosoup.data.project import CopickProject, Project, where_species_are_listed
+from tomosoup.data.project import CopickProject, Project, left_out, where_species_are_listed
 from tomosoup.data.volumes.resampling import FAR, WRONG
-from tomosoup.data.volumes.voxel_size import same_voxel_size
+from tomosoup.data.volumes.voxel_size import doubtful_size, same_voxel_size
 from tomosoup.inference.sliding_window import SCALES
 from tomosoup.models.adapt import named_for
 from tomosoup.models.checkpoint import Checkpoint
@@ -20,6 +20,8 @@ CLIPPED = 0.005
 """A larger fraction of voxels at exactly the lowest or highest value is no accident."""
 OTHER_SCALE = 5.0
 """A run is of another tomogram type if its grey values spread so many times more or less than the others'."""
+THIN = 0.6
+"""A tomogram that along y has less than this times the voxels along z and along x is probably turned."""
 OTHER_RADIUS = 0.1
 """Relative difference of two radii that is worth a warning."""
 
@@ -29,9 +31,36 @@ def usual_voxel_size(surveys: Sequence[Survey]) -> float:
     return median(s.tomogram.voxel_size for s in surveys)
 
 
-def voxel_sizes(surveys: Sequence[Survey]) -> Iterator[Finding]:
-    """Runs whose voxel size differs from the others'."""
+def files(project: Project, surveys: Sequence[Survey]) -> Iterator[Finding]:
+    """Volumes of a folder that are not read, and files that are odd though they can be read."""
+    if text := left_out(project):
+        yield Finding("warning", "files", text)
+    odd: dict[str, list[str]] = {}
+    for one in surveys:
+        for text in one.tomogram.remarks():
+            odd.setdefault(text, []).append(one.run)
+    yield from (Finding("warning", "files", text, tuple(runs)) for text, runs in odd.items())
+
+
+def orientation(surveys: Sequence[Survey]) -> Iterator[Finding]:
+    """Tomograms that are thinnest along y: some programs write the thickness there."""
+    shapes = {s.run: s.tomogram.shape for s in surveys}
+    if runs := tuple(run for run, (z, y, x) in shapes.items() if y < THIN * min(z, x)):
+        z, y, x = shapes[runs[0]]
+        yield Finding(
+            "warning",
+            "axes",
+            f"The tomogram is thinnest along y ({x} x {y} x {z} voxels along x, y, z), and expected to be thinnest "
+            "along z: rotate it about x (IMOD: `clip rotx`, `trimvol -rx`).",
+            runs,
+        )
+
+
+def voxel_sizes(surveys: Sequence[Survey], *, given: bool) -> Iterator[Finding]:
+    """Runs whose voxel size differs from the others'; a size that is probably none, unless the user has `given` it."""
     usual = usual_voxel_size(surveys)
+    if not given and (text := doubtful_size(usual)):
+        yield Finding("warning", "voxel size", text)
     for size in sorted({s.tomogram.voxel_size for s in surveys}):
         if not same_voxel_size(size, usual):
             yield Finding(

@@ -12,7 +12,8 @@ from tomosoup.data.copick.files import valid_name
 from tomosoup.data.copick.portal import of_portal
 from tomosoup.data.copick.tomograms import add_tomogram, maker_of
 from tomosoup.data.project import CopickProject, Project
-from tomosoup.data.volumes.mrc import mrc_labels, write_mrc
+from tomosoup.data.volumes.mrc import write_mrc
+from tomosoup.data.volumes.mrc_header import read_header
 
 MADE_BY = "tomosoup denoise "
 """What every `maker` begins with."""
@@ -68,7 +69,7 @@ class Folder:
         """The last label of the file, if it is one of ours."""
         if not self.file(run).exists():
             return None
-        last = next(reversed(mrc_labels(self.file(run))), "")
+        last = next(reversed(read_header(self.file(run)).labels), "")
         return last if last.startswith(MADE_BY) else ""
 
     def write(self, run: str, volume: Volume, maker: str) -> None:
