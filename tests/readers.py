@@ -18,11 +18,12 @@ from tomosoup.core.config import Recipe
 from tomosoup.core.errors import InputError
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.types import Grid, Picks, Species
-from tomosoup.data.copick.files import read_files, read_species
+from tomosoup.data.copick.files import read_files
 from tomosoup.data.formats.base import Block, Details
-from tomosoup.data.formats.csv_tables import read_csv
 from tomosoup.data.formats.known_formats import FORMATS
 from tomosoup.data.formats.programs.dynamo import read_map
+from tomosoup.data.formats.tables.picks_csv import read_csv
+from tomosoup.data.formats.tables.species_csv import read_species
 from tomosoup.data.pick_store.records import Session
 from tomosoup.data.project import open_project
 from tomosoup.data.volumes.mrc import read_mrc

@@ -32,7 +32,7 @@ from skimage.segmentation import watershed
 from runs.shared.command import run_script
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.types import Array, Picks, Species, Volume
-from tomosoup.data.formats.csv_tables import read_csv
+from tomosoup.data.formats.tables.picks_csv import read_csv
 from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.inference.readout.watershed import smallest_vox, watershed_picks
 from tomosoup.scoring.matching import MATCH_RADII

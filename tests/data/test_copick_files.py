@@ -19,12 +19,12 @@ from tomosoup.data.copick.files import (
     pick_file,
     read_file,
     read_files,
-    read_species,
     rgba,
     species_of,
     valid_name,
 )
 from tomosoup.data.copick.roots import open_root
+from tomosoup.data.formats.tables.species_csv import read_species
 from tomosoup.data.pick_store.pick_set import PickSet
 
 SPECIES = [Species(f"s{i}", 10.0 + i, 0.5 * i) for i in range(9)]
@@ -83,8 +83,8 @@ def point(transform: np.ndarray, **more: Any) -> dict[str, Any]:
 def test_a_particle_stands_at_its_location_plus_its_shift(tmp_path: Path) -> None:
     transform = np.eye(4)
     transform[:3, 3] = [10.0, 20.0, 30.0]
-    run, name, picks = read_file(written(tmp_path, points=[point(transform)]))
-    assert (run, name) == ("r", "ribosome")
+    run, name, picks, scored = read_file(written(tmp_path, points=[point(transform)]))
+    assert (run, name, scored) == ("r", "ribosome", 0)
     np.testing.assert_array_equal(picks.zyx, [[33.0, 22.0, 11.0]])
     np.testing.assert_array_equal(picks.score, [1.0])
 

@@ -15,8 +15,8 @@ from scipy.spatial.transform import Rotation
 from tomosoup.cli.main import main
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.types import Picks, Volume
-from tomosoup.data.formats.csv_tables import read_csv, write_csv
 from tomosoup.data.formats.known_formats import FORMATS
+from tomosoup.data.formats.tables.picks_csv import read_csv, write_csv
 from tomosoup.data.new_project import SimulatedRun, new_project
 from tomosoup.data.project import open_project
 

@@ -7,7 +7,8 @@ import pytest
 
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Grid, Species
-from tomosoup.data.formats.base import Details, Frame, finite, placed, read_text
+from tomosoup.data.formats.base import Details, Frame, placed
+from tomosoup.data.formats.tables.text import finite, read_text
 
 GRID = Grid(10.0, (5.0, 15.0, -5.0), (20, 30, 41))
 INDEX = np.array([[0.0, 0.0, 0.0], [3.0, 7.0, 2.0], [19.0, 29.0, 40.0]])

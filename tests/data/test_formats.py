@@ -148,7 +148,9 @@ def there_and_back(name: str, picks: Picks, folder: Path) -> tuple[Block, Picks]
         (folder / f"picks{ending}").write_bytes(content)
     told = Details(pixel_size=DETAILS.pixel_size if form.frame.unit == "pixel" else None)
     (read,) = form.decode(folder / f"picks{form.endings[0]}", told)
-    here = form.frame.here(read.picks.zyx, GRID, pixel_size=read.pixel_size, fractions=read.fractions)
+    here = form.frame.here(
+        read.picks.zyx, GRID, pixel_size=told.pixel_size or read.pixel_size, fractions=read.fractions
+    )
     return read, Picks(here, read.picks.score, read.picks.rotations)
 
 
@@ -303,7 +305,7 @@ def test_warps_coordinates_in_other_pixels_are_scaled(tmp_path: Path) -> None:
     here = FORMATS["warp"].frame.here(read.picks.zyx, GRID, pixel_size=read.pixel_size)
     np.testing.assert_allclose(GRID.to_voxel(here), [[1, 2, 3]], atol=1e-6)
     (told,) = FORMATS["warp"].decode(tmp_path / "a.star", Details(pixel_size=4.0))
-    assert told.pixel_size == 4.0  # a user knows better than the file
+    assert told.picks.zyx[0, 2] == 8 - 10 / 4.0  # a user knows better than the file
 
 
 def test_voxels_near_a_tomograms_corner_are_not_fractions_of_its_size(tmp_path: Path) -> None:
@@ -368,8 +370,8 @@ def test_m_is_told_no_angles_where_there_are_none() -> None:
     [
         ("wrpCoordinateZ1", {}, "has no table with the columns wrpCoordinateX1"),
         ("wrpAngleRot1", {}, "lacks the column wrpAngleRot1"),
-        ("wrpSourceHash", {"wrpCoordinateX2": ["?", "1"]}, "row 1: expected 3 numbers"),
-        ("wrpSourceHash", {"wrpAnglePsi2": [1.0, np.inf]}, "row 1: expected 3 numbers"),
+        ("wrpSourceHash", {"wrpCoordinateX2": ["?", "1"]}, "expected a number in the column wrpCoordinateX2"),
+        ("wrpSourceHash", {"wrpAnglePsi2": [1.0, np.inf]}, "expected a number in the column wrpAnglePsi2"),
     ],
 )
 def test_what_is_no_species_of_m_is_refused(drop: str, change: dict[str, Any], message: str, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from tomosoup.cli.tables import shown
 from tomosoup.cli.terminal import printable
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Species
-from tomosoup.data.formats.csv_tables import read_csv
+from tomosoup.data.formats.tables.picks_csv import read_csv
 from tomosoup.data.project import open_project
 from tomosoup.data.volumes.mrc import open_mrc
 from tomosoup.data.volumes.omezarr import open_omezarr
@@ -203,7 +203,7 @@ def test_names_that_would_leave_a_folder_or_command_a_terminal_are_refused(name:
         Species(name, 50.0)
     table = tmp_path / "p.csv"
     table.write_text(f'experiment,particle_type,x,y,z\n"{name}",ribosome,1,2,3\n' if name else "")
-    from tomosoup.data.formats.csv_tables import read_csv
+    from tomosoup.data.formats.tables.picks_csv import read_csv
 
     with pytest.raises(InputError):
         read_csv(table)
@@ -222,7 +222,7 @@ def test_a_configuration_nested_without_end_is_refused(tmp_path: Path) -> None:
 
 def test_a_table_with_a_row_too_long_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("experiment,particle_type,x,y,z\na,b,1,2,3\na,b,1,2,3,4,5\n")
-    with pytest.raises(InputError, match="cannot be read as a CSV table") as refused:
+    with pytest.raises(InputError, match="line 3: expected 5 values") as refused:
         read_csv(tmp_path / "t.csv")
     assert "\n" not in str(refused.value)
 

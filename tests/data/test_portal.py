@@ -20,7 +20,7 @@ from tomosoup.core.aliases import PARTICLES, TOMO_TYPES, translation
 from tomosoup.core.errors import InputError
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.types import Picks
-from tomosoup.data.formats.csv_tables import read_csv
+from tomosoup.data.formats.tables.picks_csv import read_csv
 from tomosoup.data.options import AnnotatedData, DataOptions
 from tomosoup.data.pick_store.reading import read_true_picks
 from tomosoup.data.project import open_project

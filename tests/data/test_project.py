@@ -16,7 +16,7 @@ from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.types import Picks, Volume
 from tomosoup.data.copick import files as copick_files
 from tomosoup.data.copick.roots import open_root
-from tomosoup.data.formats.csv_tables import read_csv, write_csv
+from tomosoup.data.formats.tables.picks_csv import read_csv, write_csv
 from tomosoup.data.new_project import SimulatedRun, new_project
 from tomosoup.data.options import DataOptions
 from tomosoup.data.pick_store.pick_set import PickSet
@@ -259,8 +259,8 @@ def test_a_csv_keeps_positions_and_scores(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("a,b\n1,2\n", "lacks the columns experiment, particle_type, x, y, z"),
-        ("experiment,particle_type,x,y,z\nr,ribosome,1,2,three\n", "line 2: expected a run, a species and numbers"),
-        ("", "cannot be read as a CSV table"),
+        ("experiment,particle_type,x,y,z\nr,ribosome,1,2,three\n", "line 2: expected a number in the column z"),
+        ("", "lacks the columns experiment"),
     ],
 )
 def test_a_table_of_something_else_is_refused(tmp_path: Path, text: str, says: str) -> None:

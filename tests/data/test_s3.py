@@ -16,7 +16,7 @@ from tomosoup.core.errors import InputError
 from tomosoup.core.types import Picks
 from tomosoup.data.copick import files as copick_files
 from tomosoup.data.copick import remote
-from tomosoup.data.formats.csv_tables import read_csv
+from tomosoup.data.formats.tables.picks_csv import read_csv
 from tomosoup.data.options import DataOptions
 from tomosoup.data.pick_store.pick_set import PickSet
 from tomosoup.data.project import open_project

@@ -9,7 +9,7 @@ import torch
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Picks, Species, Volume
 from tomosoup.data.copick import files as copick_files
-from tomosoup.data.formats.csv_tables import write_csv
+from tomosoup.data.formats.tables.picks_csv import write_csv
 from tomosoup.data.new_project import SimulatedRun, new_project
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.pick_store.pick_set import OWN_USER, PickSet

@@ -13,7 +13,7 @@ from small_models import segmenting
 from tomosoup.cli.main import main
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Volume
-from tomosoup.data.formats.csv_tables import read_csv
+from tomosoup.data.formats.tables.picks_csv import read_csv
 from tomosoup.data.options import DataOptions
 from tomosoup.data.project import open_project
 from tomosoup.data.tomogram import Tomogram, select_tomogram

@@ -20,7 +20,7 @@ from conftest import refused, start
 from fsspec.implementations.local import LocalFileSystem
 
 from tomosoup.cli.main import main
-from tomosoup.data.formats.csv_tables import read_csv
+from tomosoup.data.formats.tables.picks_csv import read_csv
 from tomosoup.data.pick_store.records import fingerprint_of
 from tomosoup.data.pick_store.store import PickStore
 from tomosoup.data.project import open_project

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 from tomosoup.cli.main import main
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Array, Picks, Species, Volume
-from tomosoup.data.formats.csv_tables import read_csv
+from tomosoup.data.formats.tables.picks_csv import read_csv
 from tomosoup.data.project import open_project
 from tomosoup.inference import pick as picking
 from tomosoup.inference.options.templates import TemplateOptions

@@ -11,7 +11,7 @@ from tomosoup.cli.main import main
 from tomosoup.core.errors import InputError
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.types import Picks, Volume
-from tomosoup.data.formats.csv_tables import read_csv
+from tomosoup.data.formats.tables.picks_csv import read_csv
 from tomosoup.data.options import DataOptions
 from tomosoup.data.project import open_project
 from tomosoup.data.tomogram import select_tomogram

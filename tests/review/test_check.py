@@ -14,7 +14,7 @@ import torch
 
 from tomosoup.cli.main import main
 from tomosoup.core.types import Picks, Species, Volume
-from tomosoup.data.formats.csv_tables import write_csv
+from tomosoup.data.formats.tables.picks_csv import write_csv
 from tomosoup.data.options import AnnotatedData, Normalisation
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.review.check.check_project import check

@@ -17,7 +17,7 @@ from tomosoup.core.thresholds import Thresholds
 from tomosoup.core.types import Picks
 from tomosoup.data.copick.files import COLOURS, write_picks
 from tomosoup.data.copick.roots import run_of
-from tomosoup.data.formats.csv_tables import read_csv
+from tomosoup.data.formats.tables.picks_csv import read_csv
 from tomosoup.data.options import DataOptions
 from tomosoup.data.pick_store.pick_set import PickSet
 from tomosoup.data.project import CopickProject, open_project

@@ -13,7 +13,7 @@ from tomosoup.cli.commands.demo import run_demo
 from tomosoup.cli.options.demo import DemoCommand
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Picks, Species, Volume
-from tomosoup.data.formats.csv_tables import read_csv
+from tomosoup.data.formats.tables.picks_csv import read_csv
 from tomosoup.models.checkpoint import load
 from tomosoup.models.history import last_training
 from tomosoup.review.overview import COLOURS, draw_overview

@@ -20,7 +20,7 @@ import tomosoup
 from tomosoup.cli.main import main
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Picks, Volume
-from tomosoup.data.formats.csv_tables import write_csv
+from tomosoup.data.formats.tables.picks_csv import write_csv
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.pick_store.reading import read_candidates
 from tomosoup.data.project import open_project

@@ -7,7 +7,7 @@ import pytest
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.thresholds import apply_thresholds
 from tomosoup.core.types import Picks, Species
-from tomosoup.data.formats.csv_tables import read_csv
+from tomosoup.data.formats.tables.picks_csv import read_csv
 from tomosoup.scoring.matched_picks import MatchedPicks, RankedPicks
 from tomosoup.scoring.matching import Matches, match
 from tomosoup.scoring.score import score

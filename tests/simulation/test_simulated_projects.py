@@ -19,7 +19,7 @@ from scipy import ndimage
 import tomosoup
 from tomosoup.cli.main import main
 from tomosoup.core.errors import InputError
-from tomosoup.data.formats.csv_tables import read_csv
+from tomosoup.data.formats.tables.picks_csv import read_csv
 from tomosoup.data.new_project import unfinished
 from tomosoup.data.project import open_project
 from tomosoup.simulation import project as projects

@@ -21,7 +21,7 @@ from timm.layers import convert_sync_batchnorm
 
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Picks, Species, Volume
-from tomosoup.data.formats.csv_tables import write_csv
+from tomosoup.data.formats.tables.picks_csv import write_csv
 from tomosoup.data.options import AnnotatedData, Normalisation
 from tomosoup.data.project import open_project
 from tomosoup.data.truth import read_truth

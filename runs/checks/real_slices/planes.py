@@ -10,7 +10,7 @@ from scipy import ndimage
 from tomosoup.core.errors import InputError
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.types import Picks, Volume
-from tomosoup.data.formats.csv_tables import read_csv
+from tomosoup.data.formats.tables.picks_csv import read_csv
 from tomosoup.data.options import DataOptions
 from tomosoup.data.project import Project, open_project
 from tomosoup.data.tomogram import chosen_runs, select_tomogram

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from runs.checks.real_slices.planes import PICKS, SPECIES, Array
-from tomosoup.data.formats.csv_tables import read_csv
+from tomosoup.data.formats.tables.picks_csv import read_csv
 from tomosoup.data.project import open_project
 from tomosoup.data.truth import read_truth
 

@@ -20,6 +20,11 @@ def user_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "tomosoup"
 
 
+def is_table(path: str | Path) -> bool:
+    """Whether a path is called a CSV table."""
+    return Path(path).suffix.lower() == ".csv"
+
+
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
     """Write to the path that this gives: it takes the place of `path` if the block ends well, and is gone if not.

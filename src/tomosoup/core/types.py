@@ -151,6 +151,10 @@ def check_name(name: str, *, what: str) -> str:
     return name
 
 
+LARGEST_RADIUS = 1e4
+"""Å of a particle's radius; a tomogram is hardly wider."""
+
+
 @dataclass(frozen=True)
 class Species:
     """A species of particles: radius in Å and weight in the mean score. Channels of maps follow a list of species."""
@@ -161,8 +165,12 @@ class Species:
 
     def __post_init__(self) -> None:
         check_name(self.name, what="a species")
-        if not 0 < self.radius < math.inf:
-            raise InputError(f"The radius of {self.name!r} must be a positive number of Å, got {self.radius}.")
+        if not 0 < self.radius <= LARGEST_RADIUS:
+            raise InputError(
+                f"The radius of {self.name!r} must be above 0 and at most {LARGEST_RADIUS:g} Å, got {self.radius:g}."
+            )
+        if not 0 <= self.weight < math.inf:
+            raise InputError(f"The weight of {self.name!r} must be a number from 0, got {self.weight:g}.")
 
 
 @dataclass(frozen=True)

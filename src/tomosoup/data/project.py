@@ -15,7 +15,8 @@ from tomosoup.core.types import Picks, Species
 from tomosoup.data.copick import files as copick_files
 from tomosoup.data.copick.remote import StorageErrors
 from tomosoup.data.copick.roots import is_config, open_config, open_root, run_of
-from tomosoup.data.formats.csv_tables import read_csv
+from tomosoup.data.formats.tables.picks_csv import read_csv
+from tomosoup.data.formats.tables.species_csv import read_species
 from tomosoup.data.options import PROJECT_FORMS
 from tomosoup.data.pick_store.pick_set import PickSet
 from tomosoup.data.volumes.files import VolumeFiles, volume_files
@@ -168,7 +169,7 @@ class MrcFolder:
     @property
     def species(self) -> tuple[Species, ...]:
         """What `species.csv` lists, or the contest's six."""
-        return copick_files.read_species(self.species_table) if self.species_table.exists() else CONTEST_SPECIES
+        return read_species(self.species_table) if self.species_table.exists() else CONTEST_SPECIES
 
     def listings(self, run: str) -> list[Listing]:
         """The one volume of a run."""

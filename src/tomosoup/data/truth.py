@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from tomosoup.core.errors import InputError, shortened
+from tomosoup.core.files import is_table
 from tomosoup.core.types import Picks
-from tomosoup.data.formats.csv_tables import read_csv
+from tomosoup.data.formats.tables.picks_csv import read_csv
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.project import Project, open_project
 from tomosoup.data.tomogram import chosen_runs
@@ -57,7 +58,7 @@ def truths_there(project: Project, data: AnnotatedData) -> dict[str, dict[str, P
     Raises `InputError` where a run has more sets than one.
     """
     chosen, source = chosen_runs(project, data), data.truth
-    if source is not None and Path(source).suffix == ".csv" and not Path(source).exists():
+    if source is not None and is_table(source) and not Path(source).exists():
         raise InputError(f"There is no file {source}: give another one as `truth`.")
     if source is not None and Path(source).is_file():
         table = read_csv(Path(source))

@@ -12,11 +12,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tomosoup.core.errors import InputError
+from tomosoup.core.files import is_table
 from tomosoup.core.progress import Progress, no_progress
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.types import Picks, PicksByRun, PicksBySpecies, Species
 from tomosoup.data.copick.files import valid_name
-from tomosoup.data.formats.csv_tables import read_csv
+from tomosoup.data.formats.tables.picks_csv import read_csv
 from tomosoup.data.new_project import NewProject, SimulatedRun, new_project
 from tomosoup.data.project import Project, open_project
 from tomosoup.data.truth import read_truth
@@ -116,7 +117,7 @@ def _layouts(
 def _read_layout(layout: LayoutFrom) -> PicksByRun:
     """The picks of the runs of a table or a project."""
     read: Callable[[str], PicksBySpecies]
-    if layout.source.suffix == ".csv":
+    if is_table(layout.source):
         table = read_csv(layout.source)
         runs, read = list(table), table.__getitem__
     else:

@@ -10,7 +10,7 @@ from typing import Any
 from tomosoup.cli.arguments.fields import options_of, value_at
 from tomosoup.core.config import Options
 from tomosoup.core.errors import InputError
-from tomosoup.core.files import refuse_existing
+from tomosoup.core.files import is_table, refuse_existing
 from tomosoup.data.options import PROJECT_FORMS
 from tomosoup.models.shipped import checkpoint_file, shipped_names
 
@@ -36,7 +36,7 @@ def _checkpoint(path: Path, _: Any) -> None:
 
 
 def _project(path: Path, _: Any) -> None:
-    if path.suffix == ".csv":
+    if is_table(path):
         _input(path, _)
     elif not path.exists():
         raise InputError(f"There is no project at {path}: expected {PROJECT_FORMS}.")

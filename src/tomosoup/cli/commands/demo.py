@@ -11,7 +11,7 @@ from tomosoup.cli.tables import score_table
 from tomosoup.cli.terminal import Outcome, Stopped, progress_bars
 from tomosoup.core.errors import InputError
 from tomosoup.core.progress import Progress, no_progress
-from tomosoup.data.formats.csv_tables import write_csv
+from tomosoup.data.formats.tables.picks_csv import write_csv
 from tomosoup.data.new_project import MARKER, unfinished
 from tomosoup.data.options import AnnotatedData, DataOptions
 from tomosoup.data.project import open_project

@@ -7,7 +7,7 @@ from collections import Counter
 from tomosoup.cli.options.exchange import ExportCommand, ImportCommand
 from tomosoup.cli.terminal import Outcome
 from tomosoup.core.errors import shortened
-from tomosoup.core.files import refuse_existing
+from tomosoup.core.files import is_table, refuse_existing
 from tomosoup.core.thresholds import Thresholds
 from tomosoup.data.formats.export_picks import export_picks
 from tomosoup.data.formats.import_picks import import_picks
@@ -33,7 +33,7 @@ def export_command(options: ExportCommand) -> Outcome:
 
 def import_command(options: ImportCommand) -> Outcome:
     """Read picks of another program."""
-    to_table = options.output.suffix == ".csv"
+    to_table = is_table(options.output)
     if to_table:
         refuse_existing(options.output, overwrite=options.overwrite)
     frame = options

@@ -21,7 +21,7 @@ from tomosoup.core.errors import counted
 from tomosoup.core.files import refuse_existing, written_aside
 from tomosoup.core.progress import Progress, tracked
 from tomosoup.core.thresholds import Thresholds, apply_thresholds
-from tomosoup.data.formats.csv_tables import write_csv
+from tomosoup.data.formats.tables.picks_csv import write_csv
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.pick_store.beside import project_with_picks
 from tomosoup.data.pick_store.reading import read_candidates

@@ -8,6 +8,7 @@ from tomosoup.cli.arguments.command_line import command_line
 from tomosoup.cli.options.report import ReportCommand
 from tomosoup.cli.options.score import ScoreCommand
 from tomosoup.cli.terminal import Outcome, progress_bars
+from tomosoup.core.files import is_table
 from tomosoup.core.thresholds import Thresholds
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.pick_store.pick_set import PickSet
@@ -42,7 +43,7 @@ def write_report(options: ReportCommand, *, overwrite: bool = True) -> Outcome:
 
 def page_of_scored(options: ScoreCommand) -> str:
     """The command that shows what was scored, where one of the two is a project with tomograms; else nothing."""
-    picks_are_table, truth_is_table = (path.suffix == ".csv" for path in (options.picks, options.truth))
+    picks_are_table, truth_is_table = (is_table(path) for path in (options.picks, options.truth))
     if picks_are_table and truth_is_table:
         return ""
     elsewhere = not picks_are_table and options.truth != options.picks

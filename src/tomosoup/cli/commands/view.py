@@ -12,7 +12,7 @@ from tomosoup.cli.terminal import Outcome, say
 from tomosoup.core.errors import InputError, counted, first_line
 from tomosoup.core.files import refuse_existing
 from tomosoup.core.thresholds import Thresholds
-from tomosoup.data.formats.csv_tables import write_csv
+from tomosoup.data.formats.tables.picks_csv import write_csv
 from tomosoup.data.project import CopickProject, Project, open_project
 from tomosoup.review.napari_layers import (
     LayerData,

@@ -11,7 +11,6 @@ from typing import Any
 
 import copick
 import numpy as np
-import pandas as pd
 from copick.impl.filesystem import CopickPicksFSSpec
 from copick.models import CopickLocation, CopickPicksFile, CopickPoint
 from copick.util.escape import sanitize_name
@@ -83,18 +82,8 @@ def called_by_contest(thing: Any) -> str:
     return contest_name(thing.name, getattr(thing, "identifier", None))
 
 
-def read_species(table: Path) -> tuple[Species, ...]:
-    """Species from a CSV file with the columns name, radius (Å) and, if known, weight."""
-    try:
-        rows = pd.read_csv(table)
-        weights = rows["weight"] if "weight" in rows else [1.0] * len(rows)
-        return tuple(
-            Species(str(n), float(r), float(w)) for n, r, w in zip(rows["name"], rows["radius"], weights, strict=True)
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(
-            f"{table} is not a table of species; expected the columns name,radius,weight ({error!r})."
-        ) from error
+UNITS = {"angstrom": 1.0, "nanometer": 10.0, "micrometer": 1e4}
+"""Å in the units of copick's pick files."""
 
 
 def pick_sets(run: Any) -> dict[PickSet, Callable[[], dict[str, Picks]]]:
@@ -141,15 +130,20 @@ def _joined(one: Picks, other: Picks) -> Picks:
 
 
 def read_files(paths: Iterable[Path]) -> dict[str, Picks]:
-    """Picks by species from copick pick files, whatever the files are called."""
-    return {name: picks for _, name, picks in map(read_file, paths)}
+    """Picks by species from copick pick files, whatever the files are called; those of one species are joined."""
+    picks: dict[str, Picks] = {}
+    for _, name, found, _ in map(read_file, paths):
+        picks[name] = _joined(picks[name], found) if name in picks else found
+    return picks
 
 
-def read_file(path: Path) -> tuple[str | None, str, Picks]:
-    """Run, where it is said, species and picks of a copick pick file."""
+def read_file(path: Path) -> tuple[str | None, str, Picks, int]:
+    """Run, where it is said, species and picks of a copick pick file, and how many of them have a score there."""
     try:
-        file = CopickPicksFile(**json.loads(path.read_text()))
-        return file.run_name, file.pickable_object_name, _picks(file)
+        content = json.loads(path.read_text())
+        file = CopickPicksFile(**content)
+        scored = sum(point.get("score") is not None for point in content.get("points") or [])
+        return file.run_name, file.pickable_object_name, _picks(file), scored
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path} is not a copick pick file ({first_line(error)}).") from error
 
@@ -166,7 +160,16 @@ def _picks(file: Any) -> Picks:
     if not (np.isfinite(places).all() and np.isfinite(transforms).all() and np.isfinite(scores).all()):
         raise ValueError("positions, transforms and scores must be finite numbers")
     rotations = None if file.trust_orientation is False else transforms[:, 2::-1, 2::-1]
-    return Picks((places + transforms[:, :3, 3])[:, ::-1], scores, rotations)
+    return Picks((places + transforms[:, :3, 3])[:, ::-1] * _unit(file), scores, rotations)
+
+
+def _unit(file: Any) -> float:
+    """Å in the unit that a pick file counts in."""
+    size = file.voxel_spacing if file.unit == "pixel" else UNITS.get(file.unit)
+    if not size or not 0 < size < np.inf:
+        needs = ", with a voxel_spacing for pixel" if file.unit == "pixel" else ""
+        raise ValueError(f"its unit is {file.unit[:40]!r}; expected {', '.join(UNITS)} or pixel{needs}")
+    return float(size)
 
 
 def write_picks(run: Any, picks: PicksBySpecies, to: PickSet) -> None:

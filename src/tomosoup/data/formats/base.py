@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -27,6 +27,11 @@ class Block:
     """Å a unit of the positions, where the file says."""
     fractions: bool = False
     """Whether positions are fractions of the tomogram's size (Warp's template matching writes those)."""
+    scored_by: str | None = None
+    """Where the file has the scores (its column); None where it has none: each pick's is 1, or 0 where the
+    program writes that."""
+    unscored: int = 0
+    """Picks without a score, where others have one; theirs is 1."""
 
 
 @dataclass(frozen=True)
@@ -146,30 +151,6 @@ class Format:
     """What the other program usually calls a run."""
     merge: Callable[[bytes, bytes, Path], bytes] | None = None
     """`(old, new, path)`: what becomes of a file that is there and holds more than picks."""
-
-
-def read_text(path: Path, *, kind: str) -> str:
-    """The text of a file. Raises `InputError` where there is none that can be read."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as {kind} ({error}): check the file.") from error
-
-
-def finite(rows: Iterable[Sequence[object]], *, where: str, columns: int) -> Array:
-    """Numbers `(n, columns)` from rows of words. Raises `InputError` naming the first row that is no such numbers."""
-    values = []
-    for number, row in enumerate(rows, start=1):
-        try:
-            numbers = [float(word) for word in row]  # type: ignore[arg-type]
-        except (TypeError, ValueError, OverflowError):
-            numbers = []
-        if len(numbers) != columns or not np.isfinite(numbers).all():
-            raise InputError(
-                f"{where}, row {number}: expected {columns} numbers, got {' '.join(map(str, row))[:80]!r}."
-            )
-        values.append(numbers)
-    return np.asarray(values, dtype=float).reshape(-1, columns)
 
 
 def placed(zyx: Array, score: Array | None = None, rotations: Array | None = None) -> Picks:

@@ -11,10 +11,10 @@ from tomosoup.core.files import refuse_existing, written_aside
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.thresholds import Thresholds, apply_thresholds
 from tomosoup.core.types import Grid, PicksByRun
-from tomosoup.data.copick import files as copick_files
 from tomosoup.data.formats.base import Block, Details, Format
 from tomosoup.data.formats.known_formats import FORMATS
 from tomosoup.data.formats.name_template import Template
+from tomosoup.data.formats.tables.species_csv import read_species
 from tomosoup.data.options import ExportOptions, FormatName, FrameOptions
 from tomosoup.data.pick_store.reading import open_source, read_picks
 from tomosoup.data.project import Project, open_project
@@ -57,7 +57,7 @@ def export_picks(
     listing = None if source is None or isinstance(source, Path) else source
     project = open_project(options.project) if options.project else listing
     blocks, grids = blocks_of(kept, form, project, options)
-    table = copick_files.read_species(options.radii) if options.radii else listing.species if listing else None
+    table = read_species(options.radii) if options.radii else listing.species if listing else None
     details = Details(grids, table or CONTEST_SPECIES, options.pixel_size, options.volume)
     files = sorted_into_files(blocks, str(output), form)
     for path in (beside for file in files for beside in (file, *map(file.with_suffix, form.endings[1:]))):

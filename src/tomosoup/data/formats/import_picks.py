@@ -55,7 +55,8 @@ def import_picks(
     grids = grids_of(project, {run for run, _, _ in blocks}, options) if frame.first_voxel is not None else {}
     parts: dict[str, dict[str, list[Picks]]] = {}
     for run, name, block in blocks:
-        zyx = frame.here(block.picks.zyx, grids.get(run), pixel_size=block.pixel_size, fractions=block.fractions)
+        size = options.pixel_size or block.pixel_size
+        zyx = frame.here(block.picks.zyx, grids.get(run), pixel_size=size, fractions=block.fractions)
         parts.setdefault(run, {}).setdefault(name, []).append(replace(block.picks, zyx=zyx))
     return {run: {name: joined(those) for name, those in found.items()} for run, found in parts.items()}
 

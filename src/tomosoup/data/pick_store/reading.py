@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tomosoup.core.errors import InputError, shortened
+from tomosoup.core.files import is_table
 from tomosoup.core.progress import Progress, no_progress, tracked
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.types import Picks, PicksByRun, Species
-from tomosoup.data.copick import files as copick_files
-from tomosoup.data.formats.csv_tables import read_csv
+from tomosoup.data.formats.tables.picks_csv import read_csv
+from tomosoup.data.formats.tables.species_csv import read_species
 from tomosoup.data.pick_store.pick_set import OWN_USER, PickSet
 from tomosoup.data.project import Project, open_project
 from tomosoup.data.truth import read_truth
@@ -21,7 +22,7 @@ Source = Path | Project
 
 def open_source(path: str | Path | Project) -> Source:
     """A CSV file stays a path, any other path is opened as a project. Raises `InputError` where there is none."""
-    return Path(path) if isinstance(path, str | Path) and Path(path).suffix == ".csv" else open_project(path)
+    return Path(path) if isinstance(path, str | Path) and is_table(path) else open_project(path)
 
 
 def species_listed(source: Source) -> tuple[Species, ...] | None:
@@ -100,7 +101,7 @@ def species_for(
     names: Iterable[str], *known: tuple[Species, ...] | None, table: Path | None = None
 ) -> tuple[Species, ...]:
     """The species of a table, or of the first of `known` that is there, or the contest's; they must cover `names`."""
-    species = copick_files.read_species(table) if table else next((k for k in known if k), CONTEST_SPECIES)
+    species = read_species(table) if table else next((k for k in known if k), CONTEST_SPECIES)
     if strangers := sorted(set(names) - {s.name for s in species}):
         raise InputError(
             f"The radius of {', '.join(strangers)} is not known (known: {', '.join(s.name for s in species)}): "

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from tomosoup.core.errors import InputError, shortened
-from tomosoup.core.files import refuse_existing
+from tomosoup.core.files import is_table, refuse_existing
 from tomosoup.core.types import PicksByRun
 from tomosoup.data.copick import files as copick_files
 from tomosoup.data.copick.roots import run_of
-from tomosoup.data.formats.csv_tables import write_csv
+from tomosoup.data.formats.tables.picks_csv import write_csv
 from tomosoup.data.pick_store.pick_set import PickSet
 from tomosoup.data.project import CopickProject, Project, open_project
 
@@ -35,7 +35,7 @@ def write_picks(
 
     Raises `InputError`, before anything is written, where the file or the picks exist, or the project cannot hold them.
     """
-    if isinstance(output, str | Path) and Path(output).suffix == ".csv":
+    if isinstance(output, str | Path) and is_table(output):
         refuse_existing(Path(output), overwrite=overwrite)
         write_csv(Path(output), picks, scores=scores)
     else:

@@ -18,7 +18,8 @@ import numpy as np
 
 from tomosoup.core.errors import InputError, first_line
 from tomosoup.data.copick.files import COLOURS, rgba
-from tomosoup.data.formats.base import Block, Details, finite, placed, read_text
+from tomosoup.data.formats.base import Block, Details, placed
+from tomosoup.data.formats.tables.text import finite, read_text
 
 
 def encode(blocks: Sequence[Block], details: Details) -> dict[str, bytes]:
@@ -76,7 +77,17 @@ def decode(path: Path, details: Details) -> list[Block]:  # noqa: ARG001
     blocks = []
     for found in sets:
         markers = list(found.iter("marker"))
+        unscored = sum(m.get("score") is None for m in markers)
         rows = [[m.get("z"), m.get("y"), m.get("x"), m.get("score", "1")] for m in markers]
         values = finite(rows, where=str(path), columns=4)
-        blocks.append(Block(None, found.get("name"), placed(values[:, :3], np.ascontiguousarray(values[:, 3]))))
+        picks = placed(values[:, :3], np.ascontiguousarray(values[:, 3]))
+        blocks.append(
+            Block(
+                None,
+                found.get("name"),
+                picks,
+                scored_by="score" if unscored < len(markers) else None,
+                unscored=unscored,
+            )
+        )
     return blocks

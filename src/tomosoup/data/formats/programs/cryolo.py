@@ -15,9 +15,12 @@ import numpy as np
 import pandas as pd
 import starfile
 
+from tomosoup.core.errors import InputError
 from tomosoup.core.types import Picks
-from tomosoup.data.formats.base import Block, Details, finite, placed, read_text
-from tomosoup.data.formats.programs.star import columns, read_particles
+from tomosoup.data.formats.base import Block, Details, placed
+from tomosoup.data.formats.tables.score_names import score_column, scores_of
+from tomosoup.data.formats.tables.star import read_star
+from tomosoup.data.formats.tables.text import finite, read_text
 
 CORNER, SIZE = ["CoordinateX", "CoordinateY", "CoordinateZ"], ["Width", "Height"]
 
@@ -51,8 +54,13 @@ def encode_cbox(blocks: Sequence[Block], details: Details) -> dict[str, bytes]:
 
 def decode_cbox(path: Path, details: Details) -> list[Block]:  # noqa: ARG001
     """One block."""
-    table, _ = read_particles(path, CORNER + SIZE)
-    corner, size = columns(table, CORNER, path), columns(table, SIZE, path)
+    tables = [table for table in read_star(path) if set(CORNER + SIZE) <= set(table.columns)]
+    if len(tables) != 1:
+        raise InputError(
+            f"{path} has {len(tables)} tables with the columns {', '.join(CORNER + SIZE)}; expected one, named "
+            "cryolo: choose another `format`, or another file."
+        )
+    (table,) = tables
+    corner, size = table.numbers(CORNER), table.numbers(SIZE)
     xyz = corner + np.column_stack((size / 2, np.zeros(len(size))))
-    score = columns(table, ["Confidence"], path)[:, 0] if "Confidence" in table else np.ones(len(table))
-    return [Block(None, None, Picks(xyz[:, ::-1], score))]
+    return [Block(None, None, Picks(xyz[:, ::-1], scores_of(table)), scored_by=score_column(table))]

@@ -2,9 +2,10 @@
 
 Sources. Columns: the wiki's "Table convention". Positions: its "Volume center": coordinates begin at the outer corner
 of the first pixel, so that the centre of a voxel is a half number, 0.5 for the first (columns 24 to 26 of a table that
-cropping made are such halves); pixel *indices* begin at 1. Columns 4 to 6 are shifts that are added. Orientations:
-`orientations`. The .doc has one line per tomogram: its number, its file (as teamtomo's `dynamotable` reads it). Three
-zeros as angles are taken for an orientation that is not known, as Dynamo itself begins with them.
+cropping made are such halves); pixel *indices* begin at 1. Columns 4 to 6 are shifts that are added. Column 36, where
+it is there and not 0, is Å a voxel. A column 10 of zeros alone holds no scores: Dynamo writes it before an alignment.
+Orientations: `euler_angles`. The .doc has one line per tomogram: its number, its file (as teamtomo's `dynamotable`
+reads it). Three zeros as angles are taken for an orientation that is not known, as Dynamo itself begins with them.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from pathlib import Path
 import numpy as np
 
 from tomosoup.core.errors import InputError
-from tomosoup.core.types import Picks
-from tomosoup.data.formats.base import Block, Details, finite, read_text
+from tomosoup.core.types import Array, Picks
+from tomosoup.data.formats.base import Block, Details
 from tomosoup.data.formats.euler_angles import dynamo_angles, from_dynamo
+from tomosoup.data.formats.tables.text import finite, number, read_text
 
 COLUMNS = 35
 """Of the tables that Dynamo writes."""
-TAG, ALIGNED, SHIFT, ANGLES, SCORE, TOMOGRAM, POSITION = 0, 1, slice(3, 6), slice(6, 9), 9, 19, slice(23, 26)
+TAG, ALIGNED, SHIFT, ANGLES, SCORE, TOMOGRAM = 0, 1, slice(3, 6), slice(6, 9), 9, 19
+POSITION, APIX = slice(23, 26), 35
 """Columns, counted from 0."""
 
 
@@ -46,16 +49,10 @@ def encode(blocks: Sequence[Block], details: Details) -> dict[str, bytes]:  # no
 
 def decode(path: Path, details: Details) -> list[Block]:  # noqa: ARG001
     """One block per tomogram; the run is the file that the .doc beside the table names, or None without a .doc."""
-    lines = [line.split() for line in read_text(path, kind="a Dynamo table").splitlines() if line.strip()]
-    short = next((i for i, words in enumerate(lines, start=1) if len(words) <= POSITION.stop - 1), None)
-    if short or not lines:
-        raise InputError(
-            f"{path}, row {short or 1}: expected a Dynamo table with at least {POSITION.stop} columns of numbers."
-        )
-    rows = finite((words[: POSITION.stop] for words in lines), where=str(path), columns=POSITION.stop)
+    rows, sizes = _numbers(path)
     names = read_map(path.with_suffix(".doc"))
     numbers = np.unique(rows[:, TOMOGRAM])
-    missing = [f"{number:g}" for number in numbers if number not in names]
+    missing = [f"{tomogram:g}" for tomogram in numbers if tomogram not in names]
     if names and missing:
         raise InputError(f"{path.with_suffix('.doc')} does not name tomogram {', '.join(missing[:12])} of {path.name}.")
     if not names and len(numbers) > 1:
@@ -64,12 +61,32 @@ def decode(path: Path, details: Details) -> list[Block]:  # noqa: ARG001
             f"beside it, as {path.with_suffix('.doc').name}."
         )
     blocks = []
-    for number in numbers:
-        part = rows[rows[:, TOMOGRAM] == number]
+    for tomogram, size in sorted(set(zip(rows[:, TOMOGRAM].tolist(), sizes.tolist(), strict=True))):
+        part = rows[(rows[:, TOMOGRAM] == tomogram) & (sizes == size)]
         rotations = from_dynamo(part[:, ANGLES]) if part[:, ANGLES].any() else None
         zyx = (part[:, POSITION] + part[:, SHIFT])[:, ::-1]
-        blocks.append(Block(names.get(float(number)), None, Picks(zyx, part[:, SCORE], rotations)))
+        scored = "cc (column 10)" if rows[:, SCORE].any() else None
+        picks = Picks(zyx, part[:, SCORE], rotations)
+        blocks.append(Block(names.get(tomogram), None, picks, size or None, scored_by=scored))
     return blocks
+
+
+def _numbers(path: Path) -> tuple[Array, Array]:
+    """The columns up to the positions `(n, 26)`, and Å a voxel `(n,)`, 0 where the table does not say.
+
+    Raises `InputError` for rows that are not all of one length, of 26 columns or more.
+    """
+    lines = [line.split() for line in read_text(path, kind="a Dynamo table").splitlines() if line.strip()]
+    width = len(lines[0]) if lines else 0
+    other = next((i for i, words in enumerate(lines, start=1) if len(words) != width), None)
+    if other or width < POSITION.stop:
+        raise InputError(
+            f"{path}, row {other or 1}: expected a Dynamo table, {POSITION.stop} or more columns of numbers and as "
+            f"many in each row, got {len(lines[other - 1]) if other else width} columns."
+        )
+    rows = finite((words[: POSITION.stop] for words in lines), where=str(path), columns=POSITION.stop)
+    sizes = np.array([number(words[APIX]) if width > APIX else 0.0 for words in lines])
+    return rows, np.where(sizes > 0, sizes, 0.0)
 
 
 def read_map(path: Path) -> dict[float, str]:
@@ -79,8 +96,8 @@ def read_map(path: Path) -> dict[float, str]:
     names: dict[float, str] = {}
     for line in filter(str.strip, read_text(path, kind="a map of tomograms").splitlines()):
         words = line.split(maxsplit=1)
-        number = finite([words[:1]], where=str(path), columns=1)[0, 0]
-        if len(words) < 2 or number in names:
+        tomogram = finite([words[:1]], where=str(path), columns=1)[0, 0]
+        if len(words) < 2 or tomogram in names:
             raise InputError(f"{path}: expected lines of a number, each once, and a file, got {line.strip()[:80]!r}.")
-        names[float(number)] = words[1].strip()
+        names[float(tomogram)] = words[1].strip()
     return names

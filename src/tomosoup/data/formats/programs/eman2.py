@@ -3,7 +3,8 @@
 Source: EMAN2's programs e2spt_tempmatch.py, e2spt_extract.py and its tools that draw boxes in tomograms: a box is
 [x, y, z, method, score, class], counted from the tomogram's centre (index less size / 2, voxel 0 at 0) in pixels of the
 unbinned tilt series, whose size is `apix_unbin`; `class_list` has, by number, a class's name and the side of its boxes
-in those pixels. Such a file also holds the alignment of the tilt series, so what else is in it is kept.
+in those pixels. Boxes that were drawn have the score 0. Such a file also holds the alignment of the tilt series, so
+what else is in it is kept.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from tomosoup.core.errors import InputError, first_line
-from tomosoup.data.formats.base import Block, Details, finite, placed, read_text
+from tomosoup.data.formats.base import Block, Details, placed
+from tomosoup.data.formats.tables.text import finite, read_text
 
 METHOD = "tomosoup"
 """How boxes of ours say where they are from."""
@@ -58,7 +60,7 @@ def merge(old: bytes, new: bytes, path: Path) -> bytes:
     return json.dumps({**before, **added, "class_list": kept, "boxes_3d": others + moved}, indent=1).encode()
 
 
-def decode(path: Path, details: Details) -> list[Block]:
+def decode(path: Path, details: Details) -> list[Block]:  # noqa: ARG001
     """A block a class."""
     info = _parsed(read_text(path, kind="an EMAN2 info file").encode(), path)
     classes, boxes = _classes(info, path), _boxes(info, path)
@@ -73,8 +75,9 @@ def decode(path: Path, details: Details) -> list[Block]:
             ([*box[:3], box[4]] for box in boxes if str(box[5]) == number), where=f"{path}, boxes_3d", columns=4
         )
         if len(rows):
+            scored = "the fifth of a box" if rows[:, 3].any() else None
             picks = placed(rows[:, 2::-1], rows[:, 3])
-            blocks.append(Block(None, entry["name"], picks, details.pixel_size or said))
+            blocks.append(Block(None, entry["name"], picks, said, scored_by=scored))
     if strangers := sorted({str(box[5]) for box in boxes} - set(classes)):
         raise InputError(f"{path} has boxes of class {strangers[0][:20]}, which its class_list does not name: add it.")
     return blocks

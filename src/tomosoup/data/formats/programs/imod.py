@@ -5,13 +5,15 @@ Sources. Binary: bio3d.colorado.edu/imod/doc/binspec.html; text: its asciispec.h
 = 0.5 and z = 0 (MatTomo's guide, "Indexing and coordinate mapping between IMOD and Matlab"). One object per species,
 one contour of scattered points (flags 1 << 3 and 1 << 9), spheres of the species' radius. Scores are general values of
 points: in the binary file items of type 10 with the flags (float << 2) | one point (1 << 7) in a COST chunk (istore.h),
-in the text the fifth number of a point, after its size (-1 for none).
+in the text the fifth number of a point, after its size (-1 for none). The header's pixel size and unit say how large
+the voxels are that a model counts.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,8 @@ import numpy as np
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Array
 from tomosoup.data.copick.files import COLOURS, rgba
-from tomosoup.data.formats.base import Block, Details, finite, placed, read_text
+from tomosoup.data.formats.base import Block, Details, placed
+from tomosoup.data.formats.tables.text import finite, read_text
 
 MODEL, OBJECT, CONTOUR = (
     struct.Struct(">128s4iI4i6f5if2i3f"),
@@ -30,6 +33,9 @@ MESH, STORE = struct.Struct(">2iI2h"), struct.Struct(">2hif")
 SCATTERED, FLIPPED = 1 << 3 | 1 << 9, 1 << 16
 VALUE, VALUE_FLAGS = 10, 1 << 2 | 1 << 7
 LONGEST_NAME = 63
+METRE = 1
+UNITS = {"km": 3, "m": METRE, "cm": -2, "mm": -3, "um": -6, "nm": -9, "A": -10, "pm": -12}
+"""The unit of a model's pixel size: as text, and in a binary model (0 is a pixel, whose size is not known)."""
 
 
 def encode(blocks: Sequence[Block], details: Details) -> dict[str, bytes]:
@@ -93,24 +99,37 @@ def decode(path: Path, details: Details) -> list[Block]:  # noqa: ARG001
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path} cannot be read as an IMOD model ({error}): check the file.") from error
-    objects = _binary(content, path) if content.startswith(b"IMOD") else _text(path)
+    objects, pixel_size = _binary(content, path) if content.startswith(b"IMOD") else _text(path)
     blocks = []
     for name, rows in objects:
-        values = finite(rows, where=f"{path}, object {name!r}", columns=4)
+        unscored = sum(row[3] is None for row in rows)
+        values = finite(
+            ([*row[:3], 1.0 if row[3] is None else row[3]] for row in rows),
+            where=f"{path}, object {name!r}",
+            columns=4,
+        )
+        scored = "the values of its points" if unscored < len(rows) else None
         if len(values):
-            blocks.append(Block(None, name or None, placed(values[:, 2::-1], values[:, 3])))
+            picks = placed(values[:, 2::-1], values[:, 3])
+            blocks.append(Block(None, name or None, picks, pixel_size, scored_by=scored, unscored=unscored))
     return blocks
 
 
 Objects = list[tuple[str, list[list[object]]]]
-"""Name, and x, y, z, score of each point."""
+"""Name, and x, y, z, score of each point; the score is None where it has none."""
 
 
-def _binary(content: bytes, path: Path) -> Objects:
-    """What a binary model holds; every size that it claims is checked against what is there."""
+def _pixel_size(size: float, unit: int | None) -> float | None:
+    """Å a pixel, of a size and the power of ten of its unit in metres; None where the model does not say it."""
+    return size * 10.0 ** (0 if unit == METRE else unit) * 1e10 if unit and size > 0 else None
+
+
+def _binary(content: bytes, path: Path) -> tuple[Objects, float | None]:
+    """What a binary model holds, and Å a pixel; every size that it claims is checked against what is there."""
     if not content.startswith(b"IMODV1.2") or len(content) < 8 + MODEL.size:
         raise InputError(f"{path} is not a binary IMOD model of version 1.2: convert it with IMOD's imodinfo -a.")
-    if MODEL.unpack_from(content, 8)[5] & FLIPPED:
+    header = MODEL.unpack_from(content, 8)
+    if header[5] & FLIPPED:
         raise InputError(
             f"{path} was drawn with y and z exchanged: turn it back in 3dmod (Edit, Model, Flip) and save."
         )
@@ -123,13 +142,14 @@ def _binary(content: bytes, path: Path) -> Objects:
             continue
         elif kind == b"CONT":
             places: Array = np.frombuffer(data, ">f4", offset=CONTOUR.size).astype(float).reshape(-1, 3)
-            points = [[*place, 1.0] for place in places.tolist()]
+            points = [[*place, None] for place in places.tolist()]
             objects[-1][1].extend(points)
         elif kind == b"COST":
             for item, flags, index, value in STORE.iter_unpack(data[: len(data) // STORE.size * STORE.size]):
                 if (item, flags & 15) == (VALUE, VALUE_FLAGS & 15) and 0 <= index < len(points):
                     points[index][3] = value
-    return objects
+    size, unit = header[21:23]
+    return objects, _pixel_size(size, unit if unit in UNITS.values() else None)
 
 
 def _chunks(content: bytes, at: int, path: Path) -> Iterator[tuple[bytes, bytes]]:
@@ -148,15 +168,20 @@ def _chunks(content: bytes, at: int, path: Path) -> Iterator[tuple[bytes, bytes]
         at = end + follows
 
 
-def _text(path: Path) -> Objects:
-    """What a model as text holds."""
+def _text(path: Path) -> tuple[Objects, float | None]:
+    """What a model as text holds, and Å a pixel."""
     lines = iter(read_text(path, kind="an IMOD model").splitlines())
     objects: Objects = []
+    size, unit = 0.0, None
     if next((line.split()[0] for line in lines if line.strip() and not line.startswith("#")), "") != "imod":
         raise InputError(f"{path} is not an IMOD model: expected the line imod, after comments, or a binary file.")
     for line in lines:
         word, _, rest = line.strip().partition(" ")
-        if word == "object":
+        if word == "pixsize":
+            size = float(finite([[rest]], where=f"{path}, pixsize", columns=1)[0, 0])
+        elif word == "units":
+            unit = UNITS.get(rest.strip())
+        elif word == "object":
             objects.append(("", []))
         elif word == "name" and objects:
             objects[-1] = (rest.strip(), objects[-1][1])
@@ -164,7 +189,9 @@ def _text(path: Path) -> Objects:
             words = rest.split()
             if len(words) < 3 or not words[2].isdecimal() or len(words[2]) > 9:
                 raise InputError(f"{path}: expected a contour's number, surface and points, got {line[:80]!r}.")
-            for _, point in zip(range(int(words[2])), lines, strict=False):
-                values = point.split()
-                objects[-1][1].append([*values[:3], values[4] if len(values) > 4 else 1.0])
-    return objects
+            points = list(islice(lines, int(words[2])))
+            if len(points) < int(words[2]):
+                raise InputError(f"{path} ends before the {words[2]} points of a contour: it was cut, copy it again.")
+            for values in map(str.split, points):
+                objects[-1][1].append([*values[:3], values[4] if len(values) > 4 else None])
+    return objects, _pixel_size(size, unit)

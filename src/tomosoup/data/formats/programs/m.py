@@ -27,7 +27,9 @@ import pandas as pd
 from tomosoup.core.types import Array, Picks
 from tomosoup.data.formats.base import Block, Details
 from tomosoup.data.formats.euler_angles import from_relion, mean_rotations, relion_angles
-from tomosoup.data.formats.programs.star import SCORES, by_run, columns, one_table, plain, read_particles, scores
+from tomosoup.data.formats.programs.star import SCORE, by_run, one_table, particle_tables, plain
+from tomosoup.data.formats.tables.score_names import score_column, scores_of
+from tomosoup.data.formats.tables.table import Table
 
 POSITIONS = ["wrpCoordinateX", "wrpCoordinateY", "wrpCoordinateZ"]
 ANGLES = ["wrpAngleRot", "wrpAngleTilt", "wrpAnglePsi"]
@@ -46,33 +48,34 @@ def _rows(block: Block) -> pd.DataFrame:
         table[point(ANGLES, 1)] = relion_angles(picks.rotations)
     table["wrpRandomSubset"] = np.arange(len(picks)) % 2 + 1
     table[RUN] = plain(block.run or "")
-    table[SCORES[0]] = picks.score
+    table[SCORE] = picks.score
     return table
 
 
 def decode(path: Path, details: Details) -> list[Block]:  # noqa: ARG001
     """One block per run, with particles at the mean of their trajectories; the run is None if no column names it."""
-    table, _ = read_particles(path, point(POSITIONS, 1))
-    return [Block(run, None, _picks(rows, path)) for run, rows in by_run(table, [RUN])]
+    return [
+        Block(run, None, _picks(rows), scored_by=score_column(rows))
+        for table, _ in particle_tables(path, point(POSITIONS, 1), [RUN])
+        for run, rows in by_run(table, [RUN])
+    ]
 
 
-def _picks(rows: pd.DataFrame, path: Path) -> Picks:
-    xyz = trajectories(rows, POSITIONS, path)
+def _picks(rows: Table) -> Picks:
+    xyz = trajectories(rows, POSITIONS)
     turned = any(name in rows for name in point(ANGLES, 1))
-    rotations = [from_relion(angles) for angles in trajectories(rows, ANGLES, path)] if turned else None
+    rotations = [from_relion(angles) for angles in trajectories(rows, ANGLES)] if turned else None
     return Picks(
-        xyz.mean(axis=0)[:, ::-1],
-        scores(rows, path),
-        None if rotations is None else mean_rotations(np.stack(rotations)),
+        xyz.mean(axis=0)[:, ::-1], scores_of(rows), None if rotations is None else mean_rotations(np.stack(rotations))
     )
 
 
-def trajectories(rows: pd.DataFrame, names: Sequence[str], path: Path) -> Array:
+def trajectories(rows: Table, names: Sequence[str]) -> Array:
     """Numbers `(points, n, 3)`. Raises `InputError` where a column of the first point is missing or has no numbers."""
     points = 1
     while set(point(names, points + 1)) <= set(rows.columns):
         points += 1
-    return np.stack([columns(rows, point(names, number), path) for number in range(1, points + 1)])
+    return np.stack([rows.numbers(point(names, number)) for number in range(1, points + 1)])
 
 
 def point(names: Sequence[str], number: int) -> list[str]:

@@ -10,7 +10,8 @@ from pathlib import Path
 from tomosoup.core.types import PicksBySpecies
 from tomosoup.data.copick import files as copick_files
 from tomosoup.data.formats.base import Block, Details
-from tomosoup.data.formats.csv_tables import read_csv, write_rows
+from tomosoup.data.formats.tables.picks_csv import picks_of, read_table, write_rows
+from tomosoup.data.formats.tables.score_names import score_column
 from tomosoup.data.pick_store.pick_set import OWN_USER, PickSet
 
 
@@ -29,8 +30,12 @@ encode_contest = partial(_encode_table, scores=False)
 
 def decode_csv(path: Path, details: Details) -> list[Block]:  # noqa: ARG001
     """One block per run and species; the contest's table has no scores."""
-    table = read_csv(path)
-    return [Block(run, name, picks) for run, species in table.items() for name, picks in species.items()]
+    table = read_table(path)
+    return [
+        Block(run, name, picks, scored_by=score_column(table))
+        for run, species in picks_of(table).items()
+        for name, picks in species.items()
+    ]
 
 
 def encode_copick(blocks: Sequence[Block], details: Details) -> dict[str, bytes]:  # noqa: ARG001
@@ -42,5 +47,6 @@ def encode_copick(blocks: Sequence[Block], details: Details) -> dict[str, bytes]
 
 def decode_copick(path: Path, details: Details) -> list[Block]:  # noqa: ARG001
     """One block. Files that say no run are of the run that their name says."""
-    run, name, picks = copick_files.read_file(path)
-    return [Block(run or None, name, picks)]
+    run, name, picks, scored = copick_files.read_file(path)
+    unscored = len(picks) - scored
+    return [Block(run or None, name, picks, scored_by="score" if scored else None, unscored=unscored)]

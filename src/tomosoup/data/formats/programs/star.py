@@ -14,24 +14,27 @@ fractions of the tomogram's size and with the score in rlnAutopickFigureOfMerit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import starfile
 
-from tomosoup.core.errors import InputError, first_line
+from tomosoup.core.errors import InputError, shortened
 from tomosoup.core.types import Array, Picks
-from tomosoup.data.formats.base import Block, Details, finite
+from tomosoup.data.formats.base import Block, Details
 from tomosoup.data.formats.euler_angles import from_relion, relion_angles
+from tomosoup.data.formats.tables.pixel_size import pixel_sizes
+from tomosoup.data.formats.tables.score_names import SCORES, score_column, scores_of
+from tomosoup.data.formats.tables.star import read_star
+from tomosoup.data.formats.tables.table import MISSING, Table
 
 ANGLES = ["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]
 SUBTOMOGRAM_ANGLES = ["rlnTomoSubtomogramRot", "rlnTomoSubtomogramTilt", "rlnTomoSubtomogramPsi"]
-SCORES = ["rlnAutopickFigureOfMerit", "rlnLCCmax"]
-"""The first is written."""
+SCORE = "rlnAutopickFigureOfMerit"
+"""The column of scores that is written."""
 RUNS = ["rlnTomoName", "rlnMicrographName"]
 PIXELS = ["rlnCoordinateX", "rlnCoordinateY", "rlnCoordinateZ"]
 CENTRED = ["rlnCenteredCoordinateXAngst", "rlnCenteredCoordinateYAngst", "rlnCenteredCoordinateZAngst"]
@@ -49,7 +52,7 @@ class Star:
     """Where the run's name is looked for; the first is written."""
     positions: list[str]
     pixel_sizes: list[str]
-    """Columns, of the particles or of the optics, that tell the unit of the positions."""
+    """Columns, of the particles or of the optics, that tell the unit of the positions; the first is written."""
     write_pixel_size: bool = False
 
     def encode(self, blocks: Sequence[Block], details: Details) -> dict[str, bytes]:
@@ -62,61 +65,61 @@ class Star:
         table[self.positions] = picks.zyx[:, ::-1]
         if picks.rotations is not None:
             table[ANGLES] = relion_angles(picks.rotations)
-        table[SCORES[0]] = picks.score
+        table[SCORE] = picks.score
         if self.write_pixel_size:
             table[self.pixel_sizes[0]] = details.grids[name].voxel_size
         return table
 
     def decode(self, path: Path, details: Details) -> list[Block]:
-        """One block per run; the run is None if no column names it."""
-        table, optics = read_particles(path, self.positions)
-        return [self._block(run, rows, optics, details, path) for run, rows in by_run(table, self.runs)]
+        """One block per run and pixel size; the run is None if no column names it."""
+        tables = particle_tables(path, self.positions, self.runs)
+        parts = [part for table, optics in tables for part in self._by_size(table, optics, details)]
+        sizes = sorted({size for size, _ in parts if size})
+        if details.pixel_size and len(sizes) > 1:
+            raise InputError(
+                f"{path} gives {len(sizes)} pixel sizes ({shortened([f'{size:g}' for size in sizes])} Å): leave "
+                "`pixel_size` out, so that each particle has its own."
+            )
+        return [self._block(run, rows, size, details) for size, part in parts for run, rows in by_run(part, self.runs)]
 
-    def _block(
-        self, run: str | None, rows: pd.DataFrame, optics: pd.DataFrame | None, details: Details, path: Path
-    ) -> Block:
-        pixel_size = details.pixel_size or self._pixel_size(rows, optics, path)
-        xyz = columns(rows, self.positions, path)
+    def _by_size(self, rows: Table, optics: Table | None, details: Details) -> Iterator[tuple[float | None, Table]]:
+        """The rows of each pixel size; None where the file does not say it, or counts nothing in pixels."""
+        in_pixels = self.positions == PIXELS or (SHIFTS[0] in rows and SHIFTS_ANGSTROM[0] not in rows)
+        sizes = pixel_sizes(rows, optics, self.pixel_sizes, agree=not details.pixel_size) if in_pixels else None
+        if sizes is None or not len(sizes):
+            yield None, rows
+            return
+        for size in np.unique(sizes):
+            yield float(size), rows.where(np.flatnonzero(sizes == size).tolist())
+
+    def _block(self, run: str | None, rows: Table, stated: float | None, details: Details) -> Block:
+        pixel_size = details.pixel_size or stated
+        xyz = rows.numbers(self.positions)
         subtomogram, particle = (
-            from_relion(columns(rows, names, path)) if names[0] in rows else None
-            for names in (SUBTOMOGRAM_ANGLES, ANGLES)
+            from_relion(rows.numbers(names)) if names[0] in rows else None for names in (SUBTOMOGRAM_ANGLES, ANGLES)
         )
         rotations = particle if subtomogram is None else subtomogram
         if subtomogram is not None and particle is not None:
             rotations = subtomogram @ particle
-        zyx = xyz[:, ::-1] - self._shifts(rows, pixel_size, subtomogram, path)
+        zyx = xyz[:, ::-1] - self._shifts(rows, pixel_size, subtomogram)
         fractions = (
             self.write_pixel_size and pixel_size is None and len(xyz) > 0 and bool((np.abs(xyz - 0.5) <= 0.5).all())
         )
-        return Block(run, None, Picks(zyx, scores(rows, path), rotations), pixel_size, fractions)
+        picks = Picks(zyx, scores_of(rows), rotations)
+        return Block(run, None, picks, stated, fractions, scored_by=score_column(rows))
 
-    def _shifts(self, rows: pd.DataFrame, pixel_size: float | None, subtomogram: Array | None, path: Path) -> Array:
+    def _shifts(self, rows: Table, pixel_size: float | None, subtomogram: Array | None) -> Array:
         """What is subtracted of the positions (zyx), in their unit."""
-        if SHIFTS_ANGSTROM[0] in rows:
-            shifts = columns(rows, SHIFTS_ANGSTROM, path)[:, ::-1]
-            unit = pixel_size if self.positions == PIXELS else 1.0
-            if unit is None and shifts.any():
+        names, there = (SHIFTS_ANGSTROM, "Å") if SHIFTS_ANGSTROM[0] in rows else (SHIFTS, "pixel")
+        shifts = rows.numbers(names)[:, ::-1] if names[0] in rows else np.zeros((len(rows), 3))
+        if shifts.any() and there != ("pixel" if self.positions == PIXELS else "Å"):
+            if not pixel_size:
                 raise InputError(
-                    f"{path} has shifts in Å (rlnOriginXAngst) and does not say how large its pixels are: give "
+                    f"{rows.path} has shifts in {there} ({names[0]}) and does not say how large its pixels are: give "
                     "`pixel_size` (Å)."
                 )
-            shifts = shifts / (unit or 1.0)
-        else:
-            shifts = columns(rows, SHIFTS, path)[:, ::-1] if SHIFTS[0] in rows else np.zeros((len(rows), 3))
+            shifts = shifts / pixel_size if there == "Å" else shifts * pixel_size
         return shifts if subtomogram is None else np.einsum("nij,nj->ni", subtomogram, shifts)
-
-    def _pixel_size(self, rows: pd.DataFrame, optics: pd.DataFrame | None, path: Path) -> float | None:
-        for table in (rows, optics):
-            for name in self.pixel_sizes:
-                if table is not None and name in table:
-                    sizes = np.unique(columns(table, [name], path))
-                    if len(sizes) > 1 or not (sizes > 0).all():
-                        raise InputError(
-                            f"{path} gives {len(sizes)} pixel sizes in {name}; expected one above 0: give "
-                            "`pixel_size` (Å)."
-                        )
-                    return float(sizes[0]) if len(sizes) else None
-        return None
 
 
 def one_table(tables: Sequence[pd.DataFrame], angles: Sequence[str]) -> dict[str, bytes]:
@@ -127,56 +130,63 @@ def one_table(tables: Sequence[pd.DataFrame], angles: Sequence[str]) -> dict[str
     return {".star": text.encode()}
 
 
-def by_run(table: pd.DataFrame, names: Sequence[str]) -> list[tuple[str | None, pd.DataFrame]]:
+def by_run(table: Table, names: Sequence[str]) -> list[tuple[str | None, Table]]:
     """The rows of each run, which stands in the first of the columns `names` that is there; None where none is."""
     known = next((column for column in names if column in table), None)
-    return [(None, table)] if known is None else list(table.groupby(table[known].astype(str), sort=False))
+    return [(None, table)] if known is None else [(run, table.where(rows)) for (run,), rows in table.by(known).items()]
 
 
-def scores(rows: pd.DataFrame, path: Path) -> Array:
-    """The score of each row; 1 where there is no column for it."""
-    named = next((name for name in SCORES if name in rows), None)
-    return columns(rows, [named], path)[:, 0] if named else np.ones(len(rows))
+def particle_tables(path: Path, wanted: Sequence[str], runs: Sequence[str]) -> list[tuple[Table, Table | None]]:
+    """The tables of a STAR file that have the `wanted` columns, each with the optics that stand before it.
 
-
-def read_particles(path: Path, wanted: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """The table of a STAR file that has the `wanted` columns, and the optics. Raises `InputError` where none has."""
-    try:
-        blocks = starfile.read(path, always_dict=True)
-    except Exception as error:  # starfile lets those of its parser through
-        raise InputError(f"{path} cannot be read as a STAR file ({first_line(error)}): check the file.") from error
-    tables = {name: table_of(block) for name, block in blocks.items()}
-    found = next((table for table in tables.values() if set(wanted) <= set(table.columns)), None)
-    if found is None:
-        has = ", ".join(sorted({str(column) for table in tables.values() for column in table.columns})[:20])
+    Raises `InputError` where none has them, where a table has other positions, and where there are several and one
+    does not name its runs.
+    """
+    tables = list(map(_as_relion, read_star(path)))
+    optics = next((table for table in tables if table.name.lower() == "optics"), None)
+    found: list[tuple[Table, Table | None]] = []
+    for table in tables:
+        if table.name.lower() == "optics":
+            optics = table
+        elif set(wanted) <= set(table.columns):
+            found.append((table, optics))
+    if not found:
+        has = ", ".join(sorted({column for table in tables for column in table.columns})[:20])
         raise InputError(
             f"{path} has no table with the columns {', '.join(wanted)} (it has {has or 'none'}): choose another "
             "`format`, or another file."
         )
-    return found, tables.get("optics")
+    others = [t for t in tables if any("Coordinate" in c for c in t.columns) and not set(wanted) <= set(t.columns)]
+    if others:
+        raise InputError(
+            f"{path} also has a table {others[0].name!r} with positions in other columns than {', '.join(wanted)}: "
+            "split the file, and import each part with its format."
+        )
+    if len(found) > 1 and (nameless := [t for t, _ in found if not set(runs) & set(t.columns)]):
+        raise InputError(
+            f"{path} has {len(found)} tables of particles, and the table {nameless[0].name!r} does not name its "
+            f"tomograms: add the column {runs[0]}, or split the file."
+        )
+    return found
 
 
-def table_of(block: Any) -> pd.DataFrame:
-    """A block as starfile gives it, a table or a dictionary of single values, as a table."""
-    return block if isinstance(block, pd.DataFrame) else pd.DataFrame([block])
-
-
-def columns(table: pd.DataFrame, names: Sequence[str], path: Path) -> Array:
-    """Columns of numbers `(n, len(names))`. Raises `InputError` where one is missing or is not of numbers."""
-    if missing := [name for name in names if name not in table]:
-        raise InputError(f"{path} lacks the column {missing[0]}, which belongs to {', '.join(names)}: check the file.")
-    return finite(table[list(names)].itertuples(index=False), where=str(path), columns=len(names))
+def _as_relion(table: Table) -> Table:
+    """The table with RELION's names of columns: pytom-match-pick once wrote all of them with ptm in place of rln."""
+    names = {c: f"rln{c[3:]}" for c in table.columns if c.startswith("ptm") and c not in SCORES}
+    return table.renamed({old: new for old, new in names.items() if new not in table.columns})
 
 
 def plain(name: str) -> str:
     """`name`, if RELION and Warp can read it in a STAR file; else `InputError`."""
-    if any(c.isspace() or c in "\"'#" for c in name) or not name or name.startswith("_"):
+    keyword = name.lower().startswith(("data_", "loop_")) or name.lower() in MISSING
+    if keyword or any(c.isspace() or c in "\"'#" for c in name) or name.startswith(("_", ";")):
         raise InputError(
-            f"STAR files cannot hold the name {name!r}: choose one without spaces, quotes and # with `name`."
+            f"STAR files cannot hold the name {name!r}: choose one without spaces, quotes and # with `name`, which is "
+            "no word of the format (data_..., loop_, nan)."
         )
     return name
 
 
-RELION4 = Star(RUNS, PIXELS, ["rlnTomoTiltSeriesPixelSize"])
-RELION5 = Star(RUNS, CENTRED, ["rlnTomoTiltSeriesPixelSize"])
-WARP = Star(RUNS[::-1], PIXELS, ["rlnPixelSize", "rlnDetectorPixelSize"], write_pixel_size=True)
+RELION4 = Star(RUNS, PIXELS, ["rlnTomoTiltSeriesPixelSize", "rlnMicrographOriginalPixelSize"])
+RELION5 = Star(RUNS, CENTRED, ["rlnTomoTiltSeriesPixelSize", "rlnMicrographOriginalPixelSize"])
+WARP = Star(RUNS[::-1], PIXELS, ["rlnPixelSize", "rlnMicrographPixelSize"], write_pixel_size=True)

@@ -1,0 +1,1 @@
+"""Tables of text, with every value as it stands in its file."""

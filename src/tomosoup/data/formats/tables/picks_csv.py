@@ -1,0 +1,75 @@
+"""Picks as CSV tables: ours, and the contest's."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping
+from itertools import count
+from pathlib import Path
+from typing import IO
+
+from tomosoup.core.errors import InputError
+from tomosoup.core.files import written_aside
+from tomosoup.core.types import Picks, PicksByRun, PicksBySpecies, check_name
+from tomosoup.data.formats.tables.delimited import read_delimited
+from tomosoup.data.formats.tables.score_names import scores_of
+from tomosoup.data.formats.tables.table import Table
+
+COLUMNS = ["experiment", "particle_type", "x", "y", "z"]
+
+
+def write_csv(path: Path, picks: PicksByRun | Iterable[tuple[str, PicksBySpecies]], *, scores: bool = True) -> None:
+    """One row a pick, in Å: experiment, particle_type, x, y, z, score; run by run, as they come.
+
+    Without `scores` it is the contest's submission: id, experiment, particle_type, x, y, z.
+    """
+    with written_aside(path) as aside, aside.open("w", newline="") as file:
+        write_rows(file, picks, scores=scores)
+
+
+def write_rows(file: IO[str], picks: PicksByRun | Iterable[tuple[str, PicksBySpecies]], *, scores: bool = True) -> None:
+    """What `write_csv` writes, into an open file."""
+    rows, identifier = csv.writer(file, lineterminator="\n"), count()
+    rows.writerow([*COLUMNS, "score"] if scores else ["id", *COLUMNS])
+    for run, species in picks.items() if isinstance(picks, Mapping) else picks:
+        for name, found in species.items():
+            for (z, y, x), score in zip(found.zyx.tolist(), found.score.tolist(), strict=True):
+                if scores:
+                    rows.writerow([run, name, *(_short(value) for value in (x, y, z)), f"{score:.6g}"])
+                else:
+                    rows.writerow([next(identifier), run, name, f"{x:.3f}", f"{y:.3f}", f"{z:.3f}"])
+
+
+def _short(value: float) -> str:
+    """Å with four decimal places, without those that are 0."""
+    return f"{value:.4f}".rstrip("0").rstrip(".")
+
+
+def read_csv(path: Path) -> dict[str, dict[str, Picks]]:
+    """Picks by run and species, from any table with the columns `COLUMNS`; score is 1 where the table has none.
+
+    Raises `InputError` for a file without those columns, or with positions that are not numbers.
+    """
+    return picks_of(read_table(path))
+
+
+def read_table(path: Path) -> Table:
+    """A table that has the columns `COLUMNS`, as text."""
+    return read_delimited(path, COLUMNS, expected=f"{', '.join(COLUMNS)} (Å) and, if known, score")
+
+
+def picks_of(table: Table) -> dict[str, dict[str, Picks]]:
+    """The picks of such a table by run and species."""
+    groups = sorted(table.by(*COLUMNS[:2]).items())
+    for (run, name), rows in groups:
+        if not run or not name:
+            raise InputError(
+                f"{table.path}, line {table.lines[rows[0]]}: expected a run and a species; correct or drop the line."
+            )
+        check_name(run, what="a run")
+        check_name(name, what="a species")
+    numbers, score = table.numbers(["z", "y", "x"]), scores_of(table)
+    picks: dict[str, dict[str, Picks]] = {}
+    for (run, name), rows in groups:
+        picks.setdefault(run, {})[name] = Picks(numbers[rows], score[rows])
+    return picks
