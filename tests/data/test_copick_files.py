@@ -21,8 +21,8 @@ from tomosoup.data.copick.files import (
     read_files,
     rgba,
     species_of,
-    valid_name,
 )
+from tomosoup.data.copick.names import valid_name
 from tomosoup.data.copick.roots import open_root
 from tomosoup.data.formats.tables.species_csv import read_species
 from tomosoup.data.pick_store.pick_set import PickSet

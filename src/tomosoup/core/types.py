@@ -141,12 +141,14 @@ class SlicesOf:
 def check_name(name: str, *, what: str) -> str:
     """`name`, where it may be part of a file's name and be shown; names come from files of strangers, too.
 
-    Raises `InputError` for one that would lead out of a folder, that is empty or longer than 100 characters, or that
-    holds what is not printed.
+    Raises `InputError` for one that would lead out of a folder, that is empty or longer than 100 bytes, or that holds
+    what is not printed. File systems allow 255 bytes, and copick puts three names into one.
     """
-    if not (0 < len(name) <= 100 and name.isprintable() and not set(name) & set("/\\") and name not in {".", ".."}):
+    known = name.isprintable() and not set(name) & set("/\\") and name not in {"", ".", ".."}
+    if not known or len(name.encode()) > 100:
         raise InputError(
-            f"Expected the name of {what} to be 1 to 100 printable characters without / and \\, got {name[:100]!r}."
+            f"Expected the name of {what} to be 1 to 100 printable characters (bytes in UTF-8) without / and \\, got "
+            f"{name[:100]!r}: rename it."
         )
     return name
 

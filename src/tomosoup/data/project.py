@@ -13,6 +13,7 @@ from tomosoup.core.errors import InputError
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.types import Picks, Species
 from tomosoup.data.copick import files as copick_files
+from tomosoup.data.copick.names import valid_species
 from tomosoup.data.copick.remote import StorageErrors
 from tomosoup.data.copick.roots import is_config, open_config, open_root, run_of
 from tomosoup.data.formats.tables.picks_csv import read_csv
@@ -168,8 +169,8 @@ class MrcFolder:
 
     @property
     def species(self) -> tuple[Species, ...]:
-        """What `species.csv` lists, or the contest's six."""
-        return read_species(self.species_table) if self.species_table.exists() else CONTEST_SPECIES
+        """What `species.csv` lists, or the contest's six. Raises `InputError` for names that copick cannot keep."""
+        return valid_species(read_species(t), where=str(t)) if (t := self.species_table).exists() else CONTEST_SPECIES
 
     def listings(self, run: str) -> list[Listing]:
         """The one volume of a run."""

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from tomosoup.core.aliases import TOMO_TYPES
 from tomosoup.core.errors import InputError, first_line, shortened
-from tomosoup.core.types import OnGrid, Volume
+from tomosoup.core.types import OnGrid, Volume, check_name
 from tomosoup.data.copick.remote import StorageErrors
+from tomosoup.data.copick.roots import where_runs_are
 from tomosoup.data.options import DataOptions
-from tomosoup.data.project import Project, left_out, open_project
+from tomosoup.data.project import CopickProject, Project, left_out, open_project
 from tomosoup.data.volumes.voxel_size import doubtful_size, same_voxel_size
 
 
@@ -113,14 +114,15 @@ def open_tomogram(
 
 
 def chosen_runs(project: Project, data: DataOptions) -> list[str]:
-    """The runs that `data` names, or all. Raises `InputError` for one that the project does not have."""
+    """The runs that `data` names, or all. Raises `InputError` for one that the project lacks, and for a bad name."""
     runs = project.runs
     unknown = [r for r in data.runs if r not in runs]
     if unknown:
         raise InputError(f"{project.path} has no run {', '.join(unknown)}; its runs are {shortened(runs)}.")
     if not runs:
-        raise InputError(f"{project.path} has no runs.")
-    return sorted(set(data.runs)) or runs
+        where = f": {where_runs_are(project.root)}" if isinstance(project, CopickProject) else ""
+        raise InputError(f"{project.path} has no runs{where}.")
+    return [check_name(run, what="a run") for run in sorted(set(data.runs)) or runs]
 
 
 def remarks_on(project: Project, data: DataOptions) -> Iterator[str]:

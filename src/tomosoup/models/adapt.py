@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Species
+from tomosoup.data.copick.names import copick_names
 from tomosoup.data.project import CopickProject, Project
 from tomosoup.models.checkpoint import Checkpoint, shapes_of
 from tomosoup.models.nets.build import build_net
@@ -74,18 +75,22 @@ def _rows(shape: Sequence[int], axes: Sequence[int], chosen: Sequence[int], *, c
 def named_for(project: Project, models: Sequence[Checkpoint]) -> list[Checkpoint]:
     """The models with the project's names for their species, where it is a copick project that knows them.
 
-    Raises `InputError` where a name could mean two of the project's species.
+    All names are such that copick can keep them, as picks go to a copick project. Raises `InputError` where a name
+    could mean two of the project's species.
     """
-    if not isinstance(project, CopickProject):
-        return list(models)
-    return [renamed(model, project.names_of(s.name for s in model.species)) for model in models]
+    return [renamed(model, _names_in(project, [s.name for s in model.species])) for model in models]
+
+
+def _names_in(project: Project, names: Sequence[str]) -> dict[str, str]:
+    """What species of these names are called where picks of a project go."""
+    kept = copick_names(names)
+    called = project.names_of(kept.values()) if isinstance(project, CopickProject) else {}
+    return {name: called.get(own, own) for name, own in kept.items()}
 
 
 def second_stage_for(project: Project, second: SecondStage) -> SecondStage:
     """The second stage with the project's names for its species, as `named_for` names models."""
-    if not isinstance(project, CopickProject):
-        return second
-    names = project.names_of(s.name for s in second.species)
+    names = _names_in(project, [s.name for s in second.species])
     return replace(
         second,
         species=tuple(replace(s, name=names[s.name]) for s in second.species),

@@ -17,6 +17,7 @@ from tomosoup.core.errors import InputError, shortened
 from tomosoup.core.thresholds import Thresholds
 from tomosoup.core.types import NO_PICKS, Array, Picks, PicksBySpecies, Species, Volume
 from tomosoup.data.copick import files as copick_files
+from tomosoup.data.copick.names import valid_name
 from tomosoup.data.copick.roots import run_of
 from tomosoup.data.options import DataOptions
 from tomosoup.data.pick_store.pick_set import OWN_USER, PickSet
@@ -217,8 +218,8 @@ def save_layers(
 
 def check_free(project: Project, run: str, *, user: str, session: str, overwrite: bool = False) -> None:
     """Raises `InputError` unless corrected picks can be saved as `user`/`session` and replace no other picks."""
-    copick_files.valid_name(user, what="User")
-    copick_files.valid_name(session, what="Session")
+    valid_name(user, what="User")
+    valid_name(session, what="Session")
     target = PickSet(user, session)
     if target.own:
         raise InputError(f"Sets of user {OWN_USER} are those that `tomosoup pick` makes: choose another `user`.")

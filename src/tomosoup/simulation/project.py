@@ -16,7 +16,7 @@ from tomosoup.core.files import is_table
 from tomosoup.core.progress import Progress, no_progress
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.types import Picks, PicksByRun, PicksBySpecies, Species
-from tomosoup.data.copick.files import valid_name
+from tomosoup.data.copick.names import valid_name
 from tomosoup.data.formats.tables.picks_csv import read_csv
 from tomosoup.data.new_project import NewProject, SimulatedRun, new_project
 from tomosoup.data.project import Project, open_project

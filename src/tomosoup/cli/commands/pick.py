@@ -5,22 +5,24 @@ from __future__ import annotations
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from tomosoup.cli.arguments.command_line import command_line
 from tomosoup.cli.arguments.messages import as_options
-from tomosoup.cli.commands.report import write_report
+from tomosoup.cli.commands.report import how_to_open, write_report
 from tomosoup.cli.options.pick import PickCommand
 from tomosoup.cli.options.report import ReportCommand
 from tomosoup.cli.options.threshold import ThresholdCommand
 from tomosoup.cli.tables import failures_table
 from tomosoup.cli.terminal import Outcome, Stopped, progress_bars, say, show_error
-from tomosoup.core.errors import counted
+from tomosoup.core.errors import InputError, counted
 from tomosoup.core.files import refuse_existing, written_aside
 from tomosoup.core.progress import Progress, tracked
 from tomosoup.core.thresholds import Thresholds, apply_thresholds
+from tomosoup.data.copick.names import copick_names
 from tomosoup.data.formats.tables.picks_csv import write_csv
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.pick_store.beside import project_with_picks
@@ -32,7 +34,7 @@ from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.ensemble import averaging_thresholds
 from tomosoup.inference.jobs.dask_cluster import on_cluster, sbatch_script
 from tomosoup.inference.jobs.job import Job, PickingOptions, begin_job, share
-from tomosoup.inference.jobs.run_picker import Workers, in_this_process, pick_runs
+from tomosoup.inference.jobs.run_picker import RunOutcome, Workers, in_this_process, pick_runs
 from tomosoup.inference.readout.second_stage import chosen_second_stage
 from tomosoup.models.adapt import named_for
 from tomosoup.models.checkpoint import load
@@ -58,26 +60,34 @@ def pick_command(options: PickCommand) -> Outcome:
         options=PickingOptions(options.data, options.picking, options.inference),
         overwrite=options.overwrite,
     )
+    say_renamed(options)
     if options.write_sbatch:
         return write_sbatch(options.write_sbatch, options)
     mine = share(runs, *options.cluster.part)
     if options.redo:
-        job.store.session.forget(mine, job.store.fingerprint)
+        job.store.redo(mine, overwrite=options.overwrite)
     done = set(job.store.done())
     left = [run for run in mine if run not in done]
     if len(left) < len(mine):
         say(f"Picked before, and kept: {len(mine) - len(left)} of {counted(len(mine), 'run')}")
+    outcomes: list[RunOutcome] = []
     try:
         if left:
             with progress_bars() as progress, workers(options, job, progress) as work:
-                for _ in pick_runs(work, left):
-                    pass
+                outcomes += pick_runs(work, left)
     except KeyboardInterrupt:
         raise Stopped(
             f"Picking stopped; the finished runs are in {job.store.config}, no CSV was written. "
             "The same command resumes."
         ) from None
-    return finish(options, job, runs, mine)
+    return finish(options, job, Share(project.runs, runs, mine, {o.run: o.error for o in outcomes if o.error}))
+
+
+def say_renamed(options: PickCommand) -> None:
+    """Say which names of the models copick cannot keep, and what is in their place."""
+    models = [copick_names(s.name for s in load(path).species) for path in options.model]
+    if changed := sorted({f"{name} is {kept}" for names in models for name, kept in names.items() if kept != name}):
+        say(f"copick keeps no spaces and underscores in names: in these picks {', '.join(changed)}")
 
 
 def page_of_picks(options: PickCommand, job: Job) -> str:
@@ -93,7 +103,9 @@ def page_of_picks(options: PickCommand, job: Job) -> str:
     )
     if not options.report:
         return shlex.join(command_line(page))
-    say(write_report(page).says)
+    with output(options, job, options.report) as aside:
+        write_report(page.model_copy(update={"output": aside}))
+    say(how_to_open(options.report))
     return ""
 
 
@@ -124,32 +136,59 @@ def workers(options: PickCommand, job: Job, progress: Progress) -> Iterator[Work
         yield work
 
 
-def finish(options: PickCommand, job: Job, runs: Sequence[str], mine: Sequence[str]) -> Outcome:
+@dataclass(frozen=True)
+class Share:
+    """The runs that a command picks, among others."""
+
+    project: Sequence[str]
+    """All runs of the project."""
+    runs: Sequence[str]
+    """Those that all shards pick together."""
+    mine: Sequence[str]
+    failed: Mapping[str, str]
+    """Why some of mine could not be picked just now. Not all of these reasons could be recorded."""
+
+
+@contextmanager
+def output(options: PickCommand, job: Job, path: Path) -> Iterator[Path]:
+    """Write a file of the picks to the path that this gives. Raises `InputError` where a person has changed the old."""
+    if not options.overwrite:
+        job.store.session.refuse_changed(path)
+    with job.store.session.output(path) as aside:
+        yield aside
+
+
+def finish(options: PickCommand, job: Job, share: Share) -> Outcome:
     """Write the tables once no run is left; what was found, which is a failure where one of `mine` is missing."""
-    session, settings = job.store.session, job.store.fingerprint
-    recorded, failures = set(job.store.done()), session.failures(settings)
-    done = [run for run in runs if run in recorded]
-    left = [run for run in runs if run not in recorded and run not in failures]
+    job.store.check_begun()
+    session, settings, mine = job.store.session, job.store.fingerprint, share.mine
+    records, recorded = session.records(settings), session.failures(settings)
+    reasons = {run: str(failure.get("error", "")) for run, failure in recorded.items()} | dict(share.failed)
+    done = [run for run in share.runs if run in records]
+    left = [run for run in share.runs if run not in records and run not in recorded]
     files = [] if left else [path for path in (options.output, options.submission) if path]
     counts = Counter(dict.fromkeys(job.species, 0))
+    for run in done:
+        counts.update(records[run]["picks"])
     with progress_bars() as progress:
         for path in files:
             pairs = ((run, job.read(run)) for run in tracked(progress, f"Writing {path.name}", done))
-            write_csv(path, pairs, scores=path == options.output)
-        for run in tracked(progress, "Counting picks", done):
-            counts.update(session.record_of(run, settings).get("picks", {}))
+            with output(options, job, path) as aside:
+                write_csv(aside, pairs, scores=path == options.output)
     if others := set(left) - set(mine):
         say(f"Left for other shards: {counted(len(others), 'run')}. The last to end writes the CSV.")
     look = page_of_picks(options, job) if done and not left else ""
-    summary = session.sum_up(settings)
-    reasons = {run: str(failures[run].get("error", "")) for run in mine if run in failures and run not in recorded}
-    failed = {run: as_options(reason, PickCommand) for run, reason in reasons.items()}
-    untried = [run for run in left if run not in others]
+    details = ""
+    with suppress(InputError):  # a full disk, which the reasons name
+        details = f" (details: {session.sum_up(settings, share.project)})"
+    failed = {run: as_options(reasons[run], PickCommand) for run in mine if run in reasons and run not in records}
+    untried = [run for run in left if run not in others and run not in failed]
     if failed:
         show_error(failures_table(failed))
     of_all = counted(len(mine), "run")
-    what = [f"{len(failed)} of {of_all} could not be picked (details: {summary})"] * bool(failed)
-    what += [f"{len(untried)} were not tried, and no CSV was written"] * bool(untried)
+    what = [f"{len(failed)} of {of_all} could not be picked{details}"] * bool(failed)
+    what += [f"{len(untried)} were not tried"] * bool(untried)
+    what += ["no CSV was written"] * bool(left and not others)
     by_species = ", ".join(f"{name} {n}" for name, n in counts.items())
     found = f"{counted(counts.total(), 'pick')} in {counted(len(done), 'run')}: {by_species}"
     home = f"copick {job.store.config}, user tomosoup, session {job.store.name}"
@@ -189,7 +228,9 @@ def threshold_command(options: ThresholdCommand) -> Outcome:
     with progress_bars() as progress:
         candidates = read_candidates(project, options.session, progress=progress)
         picks = {run: apply_thresholds(found, thresholds) for run, found in candidates.items()}
-        had_maps = with_thresholds(project, options.session, thresholds, picks, progress=progress)
+        had_maps = with_thresholds(
+            project, options.session, thresholds, picks, overwrite=options.overwrite, progress=progress
+        )
     if had_maps:
         say(
             "The template check had dropped some of the session's picks; it was not repeated for these. To repeat it, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 
 from tomosoup.cli.arguments.command_line import command_line
 from tomosoup.cli.options.report import ReportCommand
@@ -37,8 +38,12 @@ def write_report(options: ReportCommand, *, overwrite: bool = True) -> Outcome:
             overwrite=overwrite,
             progress=progress,
         )
-    megabytes = options.output.stat().st_size / 1e6
-    return Outcome(f"{options.output}: open it in a browser ({megabytes:.1f} MB)", files=[options.output])
+    return Outcome(how_to_open(options.output), files=[options.output])
+
+
+def how_to_open(page: Path) -> str:
+    """What to do with a page."""
+    return f"{page}: open it in a browser ({page.stat().st_size / 1e6:.1f} MB)"
 
 
 def page_of_scored(options: ScoreCommand) -> str:

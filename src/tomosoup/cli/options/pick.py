@@ -56,8 +56,8 @@ class PickCommand(Options):
     """How to place windows and how to read picks from the heatmap: as-trained, planes, paper, paper-fewer-windows,
     paper-unweighted, soup, or a TOML file. Other options override its values."""
     overwrite: Overwrite = False
-    """Replace existing files, and the picks of this session that were made with other models or options. Runs that were
-    picked with the same models and options are kept."""
+    """Replace existing files, also those that were edited, and the picks of this session that were made with other
+    models or options. Runs that were picked with the same models and options are kept."""
     redo: bool = False
     """Pick again the runs that were picked with the same settings, for example after their tomograms have changed."""
     write_sbatch: Path | None = None

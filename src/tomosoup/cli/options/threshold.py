@@ -32,7 +32,7 @@ class ThresholdCommand(Options):
     session: SessionName = "0"
     """copick session that `pick` wrote. The command replaces its picks."""
     overwrite: Overwrite = False
-    """Replace an existing output file."""
+    """Replace an existing output file, and picks of the session that were edited after tomosoup wrote them."""
 
     @model_validator(mode="after")
     def _some_thresholds(self) -> Self:

@@ -6,14 +6,13 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import copick
 import numpy as np
 from copick.impl.filesystem import CopickPicksFSSpec
 from copick.models import CopickLocation, CopickPicksFile, CopickPoint
-from copick.util.escape import sanitize_name
 
 from tomosoup.core.aliases import contest_name
 from tomosoup.core.errors import InputError, first_line
@@ -110,6 +109,8 @@ def _load(files: Iterable[Any]) -> dict[str, Picks]:
     picks: dict[str, Picks] = {}
     for file in distinct(files):
         name = file.pickable_object_name
+        if file.run.root.get_object(name) is None:
+            _refuse_misnamed(file)
         try:
             with StorageErrors(file.path):
                 found = _picks(file.load())
@@ -119,6 +120,18 @@ def _load(files: Iterable[Any]) -> dict[str, Picks]:
             raise InputError(f"{file.path} is not a copick pick file ({first_line(error)}).") from error
         picks[name] = _joined(picks[name], found) if name in picks and annotated(file) else found
     return picks
+
+
+def _refuse_misnamed(file: Any) -> None:
+    """Raises `InputError` where a pick file has a name with more than three parts, of which copick reads three."""
+    beginning, names = f"{PurePath(file.path).stem}_", list[str]()
+    with suppress(OSError, AttributeError):  # not every project is of files
+        names = [path.rpartition("/")[2] for path in file.fs.ls(file.directory, detail=False)]
+    if misnamed := sorted(name for name in names if name.startswith(beginning)):
+        raise InputError(
+            f"{file.directory}{misnamed[0]} is not named USER_SESSION_OBJECT.json as copick expects: rename it so that "
+            "none of the three parts has an underscore."
+        )
 
 
 def _joined(one: Picks, other: Picks) -> Picks:
@@ -214,19 +227,6 @@ def _points(picks: Picks) -> list[CopickPoint]:
         )
         for (z, y, x), transform, score in rows
     ]
-
-
-def valid_name(name: str, *, what: str) -> str:
-    """`name`, if copick can keep it in a file name; else `InputError`."""
-    try:
-        clean = sanitize_name(name, suppress_warnings=True)
-    except ValueError:
-        clean = ""
-    if not name or clean != name:
-        raise InputError(
-            f'copick does not accept the {what.lower()} name {name!r}: leave out spaces, underscores and <>:"/\\|?*.'
-        )
-    return name
 
 
 def write_tomogram(root: Any, run: str, volume: Volume, *, tomo_type: str) -> None:

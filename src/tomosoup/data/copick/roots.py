@@ -16,9 +16,12 @@ from pydantic import ValidationError
 
 from tomosoup.core.config import problem
 from tomosoup.core.errors import InputError, first_line
+from tomosoup.core.files import is_local
+from tomosoup.data.copick.names import valid_names
 from tomosoup.data.copick.portal import PORTAL, of_portal
 from tomosoup.data.copick.remote import StorageErrors, check_storage, with_fresh_listings
 from tomosoup.data.options import PROJECT_FORMS
+from tomosoup.data.volumes.files import volume_name
 
 FILES = "filesystem"
 """The `config_type` of a project whose files are reached by fsspec."""
@@ -33,6 +36,7 @@ def open_root(config: dict[str, Any], *, name: str) -> Any:
     """
     try:
         check_storage(config, name=name)
+        valid_names(_names_in(config), where=name)
         with _others_logs_untouched():
             if config.get("config_type") == FILES:  # copick.from_string imports the portal's client for these, too
                 return CopickRootFSSpec(CopickConfigFSSpec(**with_fresh_listings(config)))
@@ -47,6 +51,13 @@ def open_root(config: dict[str, Any], *, name: str) -> Any:
         raise InputError(f"{name} is not a copick configuration that copick can open ({_reason(error)}).") from error
 
 
+def _names_in(config: dict[str, Any]) -> list[str]:
+    """The names of the objects that a configuration lists, as far as it makes sense."""
+    things = config.get("pickable_objects")
+    names = [thing.get("name") for thing in things if isinstance(thing, dict)] if isinstance(things, list) else []
+    return [name for name in names if isinstance(name, str)]
+
+
 def _reason(error: Exception) -> str:
     """What copick found wrong with a configuration."""
     if not isinstance(error, ValidationError):
@@ -57,6 +68,10 @@ def _reason(error: Exception) -> str:
 
 def open_config(config: Path) -> Any:
     """The copick root of a configuration file. Raises `InputError` where it is none, and where `open_root` does."""
+    if run := volume_name(config):
+        raise InputError(
+            f"{config} is one volume, and a project is the folder that holds it: give {config.parent} and `runs={run}`."
+        )
     try:
         text = json.loads(config.read_text())
     except (OSError, ValueError, RecursionError) as error:
@@ -65,6 +80,21 @@ def open_config(config: Path) -> Any:
             f"{PROJECT_FORMS}."
         ) from error
     return open_root(text, name=str(config))
+
+
+def where_runs_are(root: Any) -> str:
+    """Where a copick root looks for runs, for messages; what to do if its folders depend on the current one."""
+    if not isinstance(root, CopickRootFSSpec):
+        return "its storage lists none"
+    said = [url for url in (root.config.static_root, root.config.overlay_root) if url]
+    relative = [url for url in said if is_local(root.fs_static) and not _path_in(url).startswith("/")]
+    advice = f"; {' and '.join(map(_path_in, relative))} count from the current folder: write them as whole paths"
+    places = " or ".join(dict.fromkeys([root.root_static, root.root_overlay])).replace("//", "/")
+    return f"expected ExperimentRuns, with a folder a run, in {places}{advice if relative else ''}"
+
+
+def _path_in(url: str) -> str:
+    return url.rpartition("://")[2]
 
 
 def is_config(path: Path) -> bool:

@@ -2,7 +2,7 @@
 
 In the overlay of the copick project that the picks go to:
 
-    tomosoup/SESSION/settings.json              what the session's picks are made with
+    tomosoup/SESSION/settings.json              what the session's picks are made with, and what was written of them
     tomosoup/SESSION/FINGERPRINT/RUN.json       run RUN is done with these settings: all its picks are in place
     tomosoup/SESSION/FINGERPRINT-failed/RUN.json    why it could not be picked
     tomosoup/SESSION/failures.json              the same for all runs, made when a command ends
@@ -13,23 +13,33 @@ The fingerprint is that of the settings, so what was done with others is never t
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import file_digest, sha256
+from pathlib import Path
 from typing import Any
 
 from tomosoup.core.errors import InputError, first_line
-from tomosoup.core.files import write_whole
+from tomosoup.core.files import refuse_existing, write_whole, written_aside
 from tomosoup.data.copick.remote import StorageErrors
 
 Settings = Mapping[str, Any]
 """What picks depend on, in JSON's types."""
+READERS = 16
+"""Records that are read at the same time, which may be on a server."""
 
 
 def fingerprint_of(settings: Settings) -> str:
     """Sixteen hexadecimal digits that tell settings apart (of their SHA-256)."""
     return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def digest_of(path: Path) -> str:
+    """Sixteen hexadecimal digits that tell the contents of files apart (of their SHA-256)."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -53,16 +63,33 @@ class Session:
         settings: Settings | None = self._settings().get("settings")
         return settings
 
-    def outputs(self) -> list[str]:
-        """The tables that were written of its picks, which may be written again."""
-        return list(self._settings().get("outputs", ()))
+    def outputs(self) -> dict[str, list[str]]:
+        """The files that were made of its picks: the digests of all that was written to each path.
 
-    def add_outputs(self, paths: Sequence[str]) -> None:
-        """These are tables of its picks, too."""
-        stored = self._settings()
-        outputs = sorted({*stored.get("outputs", ()), *paths})
-        if outputs != stored.get("outputs"):
-            self._write("settings.json", stored | {"outputs": outputs})
+        Version 0.1.0 kept no digests.
+        """
+        found = self._settings().get("outputs", {})
+        return found if isinstance(found, dict) else {path: [] for path in found}
+
+    @contextmanager
+    def output(self, path: Path) -> Iterator[Path]:
+        """Write a file of its picks to the path that this gives; its digest is recorded before it is at `path`."""
+        with written_aside(path) as aside:
+            yield aside
+            outputs, key, digest = self.outputs(), str(path.absolute()), digest_of(aside)
+            if digest not in outputs.get(key, ()):
+                written = {**outputs, key: [*outputs.get(key, ()), digest]}
+                self._write("settings.json", self._settings() | {"outputs": written})
+
+    def refuse_changed(self, path: Path) -> None:
+        """Raises `InputError` where a file is at `path` that is not as the session wrote it: a person's work."""
+        written = self.outputs().get(str(path.absolute()))
+        refuse_existing(path, overwrite=bool(written))
+        if path.exists() and digest_of(path) not in (written or ()):
+            raise InputError(
+                f"{path} has changed since tomosoup wrote it, and would be replaced: move it away, choose another "
+                "name, or replace it with `overwrite=True`."
+            )
 
     def begin(self, settings: Settings) -> None:
         """From now on its picks are made with these settings; the records of others are dropped."""
@@ -72,16 +99,20 @@ class Session:
                     self.fs.rm(path, recursive=True)
         self._write("settings.json", {"settings": settings})
 
+    def records(self, fingerprint: str) -> Mapping[str, Mapping[str, Any]]:
+        """What was recorded of the runs that are done, sorted; `picks` in it has the number of each species.
+
+        A file that holds no such record is void: its run is not done.
+        """
+        found = self._contents(fingerprint)
+        return {run: record for run, record in found.items() if _counts(record.get("picks"))}
+
     def runs(self, fingerprint: str) -> list[str]:
         """The runs that are done."""
-        return self._names(fingerprint)
-
-    def record_of(self, run: str, fingerprint: str) -> Mapping[str, Any]:
-        """What was recorded of a run that is done."""
-        return self._read(f"{fingerprint}/{run}.json") or {}
+        return list(self.records(fingerprint))
 
     def record(self, run: str, fingerprint: str, content: Mapping[str, Any]) -> None:
-        """The run is done: call it when its picks are in place."""
+        """The run is done: call it when its picks are in place. `content` has their number by species, as `picks`."""
         self._write(f"{fingerprint}/{run}.json", content)
         self._drop(f"{fingerprint}-failed/{run}.json")
 
@@ -94,33 +125,47 @@ class Session:
         """The run could not be picked, and why."""
         self._write(f"{fingerprint}-failed/{run}.json", content)
 
-    def failures(self, fingerprint: str) -> dict[str, Mapping[str, Any]]:
+    def failures(self, fingerprint: str) -> Mapping[str, Mapping[str, Any]]:
         """What could not be picked, by run, and why."""
-        folder = f"{fingerprint}-failed"
-        return {run: self._read(f"{folder}/{run}.json") or {} for run in self._names(folder)}
+        return self._contents(f"{fingerprint}-failed")
 
-    def sum_up(self, fingerprint: str) -> str:
-        """Write all failures into one file, or remove it where there are none; returns its path."""
-        if failures := self.failures(fingerprint):
-            self._write("failures.json", failures)
+    def sum_up(self, fingerprint: str, runs: Collection[str]) -> str:
+        """Write the failures of these runs into one file, or remove it where there are none; returns its path.
+
+        Failures of others are dropped: `runs` are all of the project.
+        """
+        failures = self.failures(fingerprint)
+        for run in failures.keys() - set(runs):
+            self._drop(f"{fingerprint}-failed/{run}.json")
+        if left := {run: failure for run, failure in failures.items() if run in runs}:
+            self._write("failures.json", left)
         else:
             self._drop("failures.json")
         return f"{self.folder}/failures.json"
 
     def _settings(self) -> dict[str, Any]:
-        stored = self._read("settings.json")
+        try:
+            stored = json.loads(self._text("settings.json"))
+        except (ValueError, RecursionError) as error:
+            raise InputError(
+                f"{self.folder}/settings.json cannot be read as JSON ({first_line(error)}): remove it to pick anew."
+            ) from error
         if stored is None:
             return {}
         whole = isinstance(stored, dict) and isinstance(stored.get("settings"), dict)
         outputs = stored.get("outputs", []) if whole else None
-        if not (isinstance(outputs, list) and all(isinstance(path, str) for path in outputs)):
+        if not (_texts(outputs) or (isinstance(outputs, dict) and all(map(_texts, outputs.values())))):
             raise InputError(f"{self.folder}/settings.json holds no settings: remove the file to pick anew.")
         settings: dict[str, Any] = stored
         return settings
 
-    def _names(self, folder: str) -> list[str]:
+    def _contents(self, folder: str) -> dict[str, dict[str, Any]]:
+        """The JSON objects in a folder by the names of their files, sorted; {} for what is none."""
         found = (path.rpartition("/")[2] for path in self._ls(f"{self.folder}/{folder}"))
-        return sorted(name.removesuffix(".json") for name in found if name.endswith(".json") and name[0] != ".")
+        names = sorted(name for name in found if name.endswith(".json") and name[0] != ".")
+        with ThreadPoolExecutor(READERS) as pool:
+            texts = list(pool.map(self._text, [f"{folder}/{name}" for name in names]))
+        return {name.removesuffix(".json"): _object(text) for name, text in zip(names, texts, strict=True)}
 
     def _ls(self, folder: str) -> list[str]:
         with self._errors(), suppress(FileNotFoundError):
@@ -128,14 +173,12 @@ class Session:
             return [str(path) for path in self.fs.ls(folder, detail=False)]
         return []
 
-    def _read(self, name: str) -> Any:
-        path, text = f"{self.folder}/{name}", b"null"
+    def _text(self, name: str) -> bytes:
+        """What a file holds; the JSON of None where there is none."""
         with self._errors(), suppress(FileNotFoundError):
-            text = self.fs.cat_file(path)
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{path} cannot be read as JSON ({first_line(error)}): remove it to pick anew.") from error
+            text: bytes = self.fs.cat_file(f"{self.folder}/{name}")
+            return text
+        return b"null"
 
     def _write(self, name: str, content: Mapping[str, Any]) -> None:
         with self._errors():
@@ -147,3 +190,22 @@ class Session:
 
     def _errors(self) -> StorageErrors:
         return StorageErrors(f"The folder of records {self.folder}")
+
+
+def _texts(value: object) -> bool:
+    """Whether it is a list of texts."""
+    return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+
+
+def _object(text: bytes) -> dict[str, Any]:
+    """The JSON object of a text; {} where it is none."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _counts(value: object) -> bool:
+    """Whether these are numbers of picks by species."""
+    return isinstance(value, dict) and all(type(number) is int and number >= 0 for number in value.values())

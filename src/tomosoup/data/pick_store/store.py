@@ -14,8 +14,10 @@ from tomosoup.core.files import refuse_existing
 from tomosoup.core.progress import Progress, no_progress, tracked
 from tomosoup.core.types import Picks, PicksBySpecies, Species
 from tomosoup.data.copick import files as copick_files
+from tomosoup.data.copick.names import valid_name, valid_species
 from tomosoup.data.copick.roots import find_run, run_of
 from tomosoup.data.new_project import picks_project
+from tomosoup.data.pick_store.edits import digests_of, refuse_edited
 from tomosoup.data.pick_store.pick_set import OWN_USER, PickSet
 from tomosoup.data.pick_store.records import Session, Settings, fingerprint_of
 from tomosoup.data.project import CopickProject, Project, open_project
@@ -55,20 +57,39 @@ class PickStore:
         """The runs whose picks are in place."""
         return self.session.runs(self.fingerprint)
 
+    def check_begun(self) -> None:
+        """Raises `InputError` where the session has meanwhile been begun anew with other settings."""
+        if fingerprint_of(self.session.settings() or {}) != self.fingerprint:
+            raise InputError(
+                f"Session {self.name} has changed since this command began it (another command began it anew with "
+                "other settings, or its records were removed), so nothing more was written: give another `session`."
+            )
+
     def write(self, run: str, candidates: PicksBySpecies, picks: PicksBySpecies, *, record: Mapping[str, Any]) -> None:
         """Everything above the floor, what passed the thresholds, and, once both are in place, that the run is done.
 
         Raises `InputError` where the session has meanwhile been begun anew with other settings, or storage fails.
         """
-        if fingerprint_of(self.session.settings() or {}) != self.fingerprint:
-            raise InputError(
-                f"Session {self.name} has changed since this command began it (another process began it anew, or "
-                "removed its records): run again, or give another `session`."
-            )
+        self.check_begun()
         target = run_of(self.root, run)
         copick_files.write_picks(target, candidates, self.picks.candidates)
         copick_files.write_picks(target, picks, self.picks)
-        self.session.record(run, self.fingerprint, record)
+        self.session.record(run, self.fingerprint, {**record, "digests": digests_of(picks)})
+
+    def record_failure(self, run: str, content: Mapping[str, Any]) -> bool:
+        """The run could not be picked, and why. Returns whether this could be recorded, and so whether to go on."""
+        try:
+            self.check_begun()
+            self.session.record_failure(run, self.fingerprint, content)
+        except InputError:
+            return False
+        return True
+
+    def redo(self, runs: Sequence[str], *, overwrite: bool) -> None:
+        """The runs are to be picked anew. Raises `InputError` where picks were edited, unless `overwrite`."""
+        if not overwrite:
+            refuse_edited(self.root, self.picks, self.session.records(self.fingerprint), runs)
+        self.session.forget(runs, self.fingerprint)
 
     def read(self, run: str) -> dict[str, Picks]:
         """The picks of a run that is done."""
@@ -94,13 +115,13 @@ def pick_store(
     It is in the project itself where that is copick's; else in a copick project of its own beside the first of the
     `outputs`, tables of these picks. With `overwrite`, outputs may be there, and what the session holds of other
     settings is removed. Raises `InputError`, before anything is written, where the session holds any and may not be
-    overwritten, or holds them of further runs; where an output is there that was not made of this session; where the
-    project does not list a species; and where there is no output to stand beside.
+    overwritten, or holds them of further runs; where an output is there that this session did not write, or that was
+    changed since; where the project does not list a species; and where there is no output to stand beside.
     """
-    copick_files.valid_name(session, what="Session")
+    valid_name(session, what="Session")
     store = PickStore(_home(project, species, outputs), session, fingerprint_of(settings))
     records = store.session if store.config.is_file() else None
-    stored, known = (records.settings(), records.outputs()) if records else (None, [])
+    stored = records.settings() if records else None
     before = None if stored is None else read_settings(stored)
     begun = before == settings
     if stored is not None and begun and fingerprint_of(stored) != store.fingerprint:
@@ -115,8 +136,7 @@ def pick_store(
             f"Session {session} also holds picks of run {shortened(left_out)}, made with other settings, and `runs` "
             "leaves it out: pick it, too, or choose another `session`."
         )
-    for path in outputs:
-        refuse_existing(path, overwrite=overwrite or (begun and str(path.absolute()) in known))
+    _refuse_outputs(outputs, records if begun else None, overwrite=overwrite)
     for run, name in product(held, (store.picks, store.picks.candidates)):
         copick_files.write_picks(run_of(store.root, run), {}, name)
     if not isinstance(project, CopickProject):
@@ -124,8 +144,16 @@ def pick_store(
         picks_project(store.config.parent, species, runs, static=static)
     if not begun:
         store.session.begin(settings)
-    store.session.add_outputs([str(path.absolute()) for path in outputs])
     return store
+
+
+def _refuse_outputs(outputs: Sequence[Path], records: Session | None, *, overwrite: bool) -> None:
+    """Raises `InputError` for a file that may not be replaced. `records` are those of the session to resume."""
+    for path in outputs:
+        if records and not overwrite:
+            records.refuse_changed(path)
+        else:
+            refuse_existing(path, overwrite=overwrite)
 
 
 def _held(project: Project, store: PickStore) -> list[str]:
@@ -142,6 +170,7 @@ def _home(project: Project, species: Sequence[Species], outputs: Sequence[Path])
             raise InputError(
                 f"{project.path} is not a copick project: name a CSV file for the picks with `output=PICKS.csv`."
             )
+        valid_species(species, where="The model")
         return outputs[0].absolute().with_suffix(".copick") / "copick_config.json"
     listed = [s.name for s in project.species]
     if missing := [s.name for s in species if s.name not in listed]:
@@ -169,23 +198,27 @@ def with_thresholds(
     limits: Mapping[str, float],
     picks: Mapping[str, PicksBySpecies],
     *,
+    overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> bool:
     """Put picks, by run, that pass these `limits` in the place of a session's; its records then say so.
 
-    Whether density maps had looked at those that were there, as they have not at these.
+    Whether density maps had looked at those that were there, as they have not at these. Raises `InputError`, before
+    anything is written, where a person has edited those that were there, unless `overwrite`.
     """
-    copick_files.valid_name(session, what="Session")
-    records = Session.of(project.root, session)
+    valid_name(session, what="Session")
+    records, place = Session.of(project.root, session), PickSet(OWN_USER, session)
     before = records.settings()
+    done = {} if before is None else records.records(fingerprint_of(before))
+    if not overwrite:
+        refuse_edited(project.root, place, done, list(picks))
     for run in tracked(progress, "Writing picks", list(picks)):
-        copick_files.write_picks(run_of(project.root, run), picks[run], PickSet(OWN_USER, session))
+        copick_files.write_picks(run_of(project.root, run), picks[run], place)
     if before is not None:
         settings = {**before, "thresholds": dict(limits), "maps": {}}
-        done = {run: records.record_of(run, fingerprint_of(before)) for run in records.runs(fingerprint_of(before))}
         records.begin(settings)
         for run in tracked(progress, "Writing records", list(done)):
-            record = done[run]
-            counts = {name: len(found) for name, found in picks.get(run, {}).items()}
-            records.record(run, fingerprint_of(settings), {**record, "picks": counts})
+            found = picks.get(run, {})
+            made = {"picks": {name: len(those) for name, those in found.items()}, "digests": digests_of(found)}
+            records.record(run, fingerprint_of(settings), {**done[run], **made})
     return bool(before and before.get("maps"))

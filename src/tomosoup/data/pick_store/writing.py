@@ -8,6 +8,7 @@ from tomosoup.core.errors import InputError, shortened
 from tomosoup.core.files import is_table, refuse_existing
 from tomosoup.core.types import PicksByRun
 from tomosoup.data.copick import files as copick_files
+from tomosoup.data.copick.names import copick_name, valid_name
 from tomosoup.data.copick.roots import run_of
 from tomosoup.data.formats.tables.picks_csv import write_csv
 from tomosoup.data.pick_store.pick_set import PickSet
@@ -53,12 +54,12 @@ def _write_into(project: Project, picks: PicksByRun, user: str | None, session: 
         raise InputError(f"{project.path} is not a copick project: give one, or a CSV file, as `output`.")
     if not user:
         raise InputError("Writing picks into a copick project needs a user name: add `user=NAME`.")
-    key = PickSet(copick_files.valid_name(user, what="User"), copick_files.valid_name(session, what="Session"))
+    key = PickSet(valid_name(user, what="User"), valid_name(session, what="Session"))
     runs, listed = project.runs, [s.name for s in project.species]
     names = sorted({name for species in picks.values() for name in species})
     for what, asked, there in (("run", list(picks), runs), ("particle", names, listed)):
         if unknown := [name for name in asked if name not in there]:
-            advice = "say how runs are called with `name`" if what == "run" else "add it to its pickable objects"
+            advice = "say how runs are called with `name`" if what == "run" else _how_to_list(unknown[0], there)
             raise InputError(
                 f"{project.path} has no {what} {shortened(unknown)} (it has {shortened(there) or 'none'}): {advice}."
             )
@@ -70,3 +71,11 @@ def _write_into(project: Project, picks: PicksByRun, user: str | None, session: 
         )
     for run, species in picks.items():
         copick_files.write_picks(run_of(project.root, run), species, key)
+
+
+def _how_to_list(name: str, listed: list[str]) -> str:
+    """What to do with a species that a copick project does not list."""
+    kept = copick_name(name)
+    if kept in listed:
+        return f"call it {kept}"
+    return f"add it to its pickable objects{'' if kept == name else f', as {kept}, which copick can keep'}"

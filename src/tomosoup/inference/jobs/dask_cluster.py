@@ -180,8 +180,8 @@ def _pick_on(client: Any, job: Job, runs: Sequence[str], *, progress: Progress) 
 
 
 def _died(job: Job, run: str, text: str) -> RunOutcome:
-    job.store.session.record_failure(run, job.store.fingerprint, {"run": run, "error": text})
-    return RunOutcome(run, error=text)
+    recorded = job.store.record_failure(run, {"run": run, "error": text})
+    return RunOutcome(run, error=text, final=not recorded)
 
 
 def sbatch_script(options: ClusterOptions, command: str) -> str:

@@ -118,11 +118,7 @@ class RunPicker:
         record: dict[str, Any] = {"run": run, "error": as_sentence(error), "tomosoup": version("tomosoup")}
         if not isinstance(error, InputError):
             record["traceback"] = traceback.format_exception(error)
-        final = isinstance(cause, OSError) and cause.errno in FULL
-        try:
-            self.job.store.session.record_failure(run, self.job.store.fingerprint, record)
-        except InputError:
-            final = True
+        final = not self.job.store.record_failure(run, record) or (isinstance(cause, OSError) and cause.errno in FULL)
         return RunOutcome(run, error=record["error"], passing=of_storage(cause) and not final, final=final)
 
 

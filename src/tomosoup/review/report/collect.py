@@ -180,6 +180,7 @@ def _about_picks(name: str, session: Session | None, runs: Sequence[str]) -> Ite
     settings = session and session.settings()
     if session and settings:
         yield f"Session {name}", settings
+        records = session.records(fingerprint_of(settings))
         for run in runs:
-            if record := session.record_of(run, fingerprint_of(settings)):
-                yield f"Run {run}", {key: value for key, value in record.items() if key != "run"}
+            if record := records.get(run):
+                yield f"Run {run}", {key: value for key, value in record.items() if key not in ("run", "digests")}
