@@ -10,8 +10,8 @@ from numcodecs import Pickle
 from zarr.storage import FSStore
 
 from tomosoup.core.errors import InputError
-from tomosoup.data.volumes import omezarr
 from tomosoup.data.volumes.omezarr import open_omezarr
+from tomosoup.data.volumes.zarr import metadata
 
 VALUES = np.arange(4 * 6 * 8, dtype=np.float32).reshape(4, 6, 8) + 1
 
@@ -131,13 +131,13 @@ def test_chunks_beyond_what_memory_holds_are_refused_before_one_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     volume(tmp_path / "v")  # 8 chunks of 96 bytes
-    monkeypatch.setattr(omezarr, "MOST_BYTES", 96)
-    monkeypatch.setattr(omezarr, "MOST_CHUNKS", 8)
+    monkeypatch.setattr(metadata, "MOST_BYTES", 96)
+    monkeypatch.setattr(metadata, "MOST_CHUNKS", 8)
     opened(tmp_path / "v")
-    monkeypatch.setattr(omezarr, "MOST_BYTES", 95)
+    monkeypatch.setattr(metadata, "MOST_BYTES", 95)
     with pytest.raises(InputError, match="claims 8 chunks"):
         opened(tmp_path / "v")
-    monkeypatch.setattr(omezarr, "MOST_BYTES", 96)
-    monkeypatch.setattr(omezarr, "MOST_CHUNKS", 7)
+    monkeypatch.setattr(metadata, "MOST_BYTES", 96)
+    monkeypatch.setattr(metadata, "MOST_CHUNKS", 7)
     with pytest.raises(InputError, match="expected at most 7"):
         opened(tmp_path / "v")

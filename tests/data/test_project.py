@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import copick
@@ -9,7 +10,6 @@ import mrcfile
 import numpy as np
 import pytest
 import torch
-import zarr
 
 from tomosoup.core.errors import InputError
 from tomosoup.core.species import CONTEST_SPECIES
@@ -23,6 +23,7 @@ from tomosoup.data.pick_store.pick_set import PickSet
 from tomosoup.data.project import open_project
 from tomosoup.data.tomogram import chosen_runs, select_tomogram
 from tomosoup.data.truth import read_truth
+from tomosoup.data.volumes.zarr.storage import Files, Part
 
 ANY = DataOptions()
 VOLUME = Volume(torch.arange(6 * 8 * 10, dtype=torch.float32).reshape(6, 8, 10), 10.0, (5.0, 5.0, 5.0))
@@ -107,18 +108,19 @@ def test_opening_a_tomogram_reads_no_voxel_and_a_region_only_its_chunks(
     project_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads: list[str] = []
-    real = zarr.storage.FSStore.__getitem__
+    real = Files.parts
 
-    def spy(self: object, key: str) -> bytes:
-        reads.append(key)
-        return real(self, key)
+    def spy(self: Files, parts: Sequence[Part]) -> list[bytes | None]:
+        reads.extend(part.name for part in parts)
+        return real(self, parts)
 
-    monkeypatch.setattr(zarr.storage.FSStore, "__getitem__", spy)
+    monkeypatch.setattr(Files, "parts", spy)
     tomogram = select_tomogram(open_project(project_path), "a_1", ANY)
     assert tomogram.shape == (6, 8, 10)
-    chunks = [key for key in reads if ".z" not in key]
-    assert not chunks
+    assert reads
+    assert not [name for name in reads if "/0/" in name]
     part = tomogram.read((slice(1, 3), slice(0, 8), slice(2, 4)))
+    assert reads[-1] == "0/0/0/0"
     torch.testing.assert_close(part.data, VOLUME.data[1:3, :, 2:4])
     np.testing.assert_allclose(part.to_angstrom([0, 0, 0]), tomogram.read().to_angstrom([1, 0, 2]))
 

@@ -1,95 +1,127 @@
-"""OME-Zarr volumes, read chunk by chunk."""
+"""OME-Zarr volumes (versions 0.1 to 0.5, in Zarr 2 and 3), read chunk by chunk."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
-import zarr
-from zarr.storage import FSStore, KVStore
-
-from tomosoup.core.errors import InputError, first_line
+from tomosoup.core.errors import InputError
 from tomosoup.data.copick.remote import StorageErrors
 from tomosoup.data.volumes.voxel_size import cube
+from tomosoup.data.volumes.zarr.array import ChunkedArray
+from tomosoup.data.volumes.zarr.metadata import Layout, read_json, read_layout
+from tomosoup.data.volumes.zarr.storage import Files
 
-ANGSTROM = {"angstrom": 1.0, "nanometer": 10.0, "micrometer": 1e4}
-"""Å in the units of length that OME-Zarr files name."""
-
-
-CODECS = {
-    *("blosc", "zstd", "zlib", "gzip", "bz2", "lz4", "lzma"),
-    *("delta", "shuffle", "fixedscaleoffset", "quantize", "bitround", "astype", "crc32", "adler32", "fletcher32"),
+ANGSTROM = {
+    "picometer": 0.01,
+    "angstrom": 1.0,
+    "nanometer": 10.0,
+    "micrometer": 1e4,
+    "millimeter": 1e7,
+    "meter": 1e10,
 }
-"""What chunks may be packed by: numbers in, numbers out. Others (pickle) run code of a file's choosing."""
-MOST_BYTES, MOST_CHUNKS = 2**31, 10**7
-"""Of a chunk, which is unpacked whole, and of an array."""
-
-
-class Strict(KVStore):  # type: ignore[misc]
-    """A store whose missing chunks are an error, where Zarr would read zeros."""
-
-    def __init__(self, store: Any, *, name: str) -> None:
-        super().__init__(store)
-        self.name = name
-
-    def getitems(self, keys: Sequence[str], *, contexts: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Chunks by key."""
-        found: Mapping[str, Any] = self._mutable_mapping.getitems(keys, contexts=contexts)
-        if missing := [key for key in keys if key not in found]:
-            raise InputError(
-                f"{self.name} lacks chunk {missing[0]}: copy the tomogram again, or, if missing chunks are meant to be "
-                "zero, give `missing_chunks=zero`."
-            )
-        return found
+"""Å in the units of length that OME-Zarr files name."""
+UNTITLED = "0"
+"""The array that is read where the metadata name none."""
 
 
 def open_omezarr(store: Any, *, name: str, lenient: bool = False, voxel_size: float | None = None) -> tuple[Any, float]:
     """The full-resolution `(z, y, x)` array, unread, and its voxel size in Å: `voxel_size`, or the metadata's (or 0).
 
-    Chunks that are missing are an error where they are read; with `lenient` they are zeros, as Zarr has it. Raises
-    `InputError` for a store that is not a group with an array "0", or whose array is not a volume.
+    Axes that the store keeps in another order are brought into this one, and further axes of one voxel (a channel, a
+    time) are left out. Chunks that are missing are an error where they are read; with `lenient` they hold the array's
+    fill value, as a rule 0. Raises `InputError` for a store that holds no array, whose array is not one volume, and,
+    with `lenient`, where not one chunk is there.
+
+    Args:
+        store: a folder, a mapping of keys to bytes, or a store of copick or of the library zarr.
+        name: what the tomogram is called in messages.
+        lenient: whether chunks may be missing.
+        voxel_size: the true voxel size (Å).
     """
-    if isinstance(store, FSStore):
-        store.exceptions = (KeyError, FileNotFoundError)  # else what could not be read counts as missing, too
-    try:
-        with StorageErrors(f"Tomogram {name}"):
-            group = zarr.open(store if lenient else Strict(store, name=name), mode="r")
-            array = group["0"]
-            if isinstance(array, zarr.Group):
-                raise TypeError("'0' is a group")
-    except InputError:
-        raise
-    except Exception as error:  # zarr and each codec have their own
-        raise InputError(
-            f"{name} is not an OME-Zarr volume with an array '0' ({first_line(error)}); check the folder."
-        ) from error
-    check_metadata(array, name=name)
-    if array.ndim != 3 or math.prod(array.shape) == 0 or 1 in array.shape:
-        raise InputError(f"{name} holds an array of shape {array.shape}; expected a volume of (z, y, x) voxels.")
+    with StorageErrors(f"Tomogram {name}"):
+        files = Files.of(store)
+        scales = _multiscales(files, name=name)
+        datasets = scales.get("datasets")
+        first = datasets[0] if isinstance(datasets, list) and datasets else {}
+        path = first.get("path", UNTITLED) if isinstance(first, dict) else UNTITLED
+        layout = _layout(files, path, name=name)
+        axes = _axes(scales, layout.shape, name=name)
+        array = ChunkedArray(files, path, layout, tuple(map(axes.index, "zyx")), name, lenient)  # type: ignore[arg-type]
+        if 0 in array.shape or 1 in array.shape:
+            raise InputError(f"{name} holds an array of shape {array.shape}; expected a volume of (z, y, x) voxels.")
+        if lenient and not array.has_chunks:
+            raise InputError(f"{name} has not one chunk of voxels in {path}: copy the tomogram again.")
     if voxel_size:
         return array, voxel_size
     try:
-        scales = group.attrs["multiscales"][0]
-        unit = ANGSTROM[scales["axes"][-1].get("unit", "angstrom")]
-        transforms = scales["datasets"][0]["coordinateTransformations"]
-        sizes = [float(s) * unit for s in next(t["scale"] for t in transforms if t["type"] == "scale")[-3:]]
-    except (KeyError, IndexError, StopIteration, TypeError, ValueError, AttributeError):
+        sizes = _sizes(scales, first, axes)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
         return array, 0.0
-    return array, cube(sizes, name=name) if len(sizes) == 3 else 0.0
+    return array, cube(sizes, name=name)
 
 
-def check_metadata(array: Any, *, name: str) -> None:
-    """Raises `InputError` where reading an array would run code, or take memory that no tomogram needs."""
-    if array.dtype.kind not in "iuf":
-        raise InputError(f"{name} holds values of type {array.dtype}; expected numbers.")
-    codecs = [codec.codec_id for codec in (array.compressor, *(array.filters or ())) if codec is not None]
-    if strangers := sorted(set(codecs) - CODECS):
+def _multiscales(files: Files, *, name: str) -> dict[str, Any]:
+    """What OME-Zarr says of the arrays, or nothing."""
+    found = files.get(["zarr.json", ".zattrs"])
+    if "zarr.json" in found:
+        attributes = read_json(found["zarr.json"], name=name).get("attributes", {})
+    else:
+        attributes = read_json(found.get(".zattrs", b"{}"), name=name)
+    for part in (attributes.get("ome"), attributes) if isinstance(attributes, dict) else ():
+        listed = part.get("multiscales") if isinstance(part, dict) else None
+        if isinstance(listed, list) and listed and isinstance(listed[0], dict):
+            return listed[0]
+    return {}
+
+
+def _layout(files: Files, path: Any, *, name: str) -> Layout:
+    """The array at `path`. Raises `InputError` where there is none."""
+    if not isinstance(path, str) or ".." in path.split("/"):
+        raise InputError(f"{name} names {path!r} as its array; expected the name of a folder in it.")
+    versions: dict[str, Literal[2, 3]] = {f"{path}/zarr.json": 3, f"{path}/.zarray": 2}
+    for key, content in files.get([*versions]).items():
+        return read_layout(content, version=versions[key], name=name)
+    raise InputError(
+        f"{name} is not an OME-Zarr volume with an array {path!r} (there is neither .zarray nor zarr.json in {path}/); "
+        "check the folder."
+    )
+
+
+def _axes(scales: Mapping[str, Any], shape: Sequence[int], *, name: str) -> list[str]:
+    """The names of the axes of the array. Raises `InputError` where they are not z, y, x and others of one voxel.
+
+    OME-Zarr 0.4 and later give each a name, 0.3 is a list of names, and before they were t, c, z, y, x.
+    """
+    listed = scales.get("axes")
+    listed = listed if isinstance(listed, list) and listed else [*"tczyx"]
+    said = [str(axis.get("name") if isinstance(axis, dict) else axis).lower() for axis in listed][-len(shape) :]
+    if len(said) < len(shape) or not {*"zyx"} <= {*said} or len({*said}) < len(said):
         raise InputError(
-            f"{name} is packed by {', '.join(strangers)}, which is not opened: write it with blosc or zstd."
+            f"{name} holds an array of shape {tuple(shape)} with the axes {', '.join(said)}; expected a volume of z, y "
+            "and x."
         )
-    if math.prod(array.chunks) * array.dtype.itemsize > MOST_BYTES or array.nchunks > MOST_CHUNKS:
-        raise InputError(
-            f"{name} claims {array.nchunks} chunks of {array.chunks} voxels; expected at most {MOST_CHUNKS} of 2 GiB: "
-            "check its .zarray, or write it with chunks of about 128 voxels."
-        )
+    for axis, size in zip(said, shape, strict=True):
+        if axis not in "zyx" and size != 1:
+            raise InputError(
+                f"{name} holds an array of shape {tuple(shape)} with {size} volumes along the axis {axis}; expected "
+                "one: write the one that is meant to a tomogram of its own."
+            )
+    return said
+
+
+def _sizes(scales: Mapping[str, Any], dataset: Any, axes: Sequence[str]) -> list[float]:
+    """The size of a voxel along z, y, x in Å, as all scales together say. Raises one of several errors for others."""
+    units = scales["axes"][-len(axes) :]
+    sizes = {
+        axis: ANGSTROM[unit.get("unit", "angstrom")] for axis, unit in zip(axes, units, strict=True) if axis in "zyx"
+    }
+    steps = [*dataset["coordinateTransformations"], *(scales.get("coordinateTransformations") or ())]
+    factors = [step["scale"] for step in steps if step["type"] == "scale"]
+    if not factors:
+        raise KeyError("scale")
+    for factor in factors:
+        for axis, value in zip(axes, factor[-len(axes) :], strict=True):
+            if axis in sizes:
+                sizes[axis] *= float(value)
+    return [sizes[axis] for axis in "zyx"]
