@@ -247,3 +247,19 @@ def test_an_old_name_in_the_base_and_the_new_one_in_the_file_do_not_fight(tmp_pa
     written(tmp_path, "base.toml", "[lens]\nloudness = 3\n")
     own = written(tmp_path, "own.toml", 'extends = "base.toml"\n[lens]\ncolours = ["red"]\n')
     assert Camera.read(own).lens == Lens(signal_level=3, colours=("red",))
+
+
+@pytest.mark.parametrize("digits", ["9" * 5000, "0x" + "f" * 5000, "1e999", "nan"])
+def test_a_number_that_is_none_or_too_long_is_one_short_sentence(digits: str, tmp_path: Path) -> None:
+    path = written(tmp_path, "a.toml", f"pixels = {digits}\n")
+    with pytest.raises(InputError, match=r"a\.toml") as error:
+        Camera.read(path)
+    assert len(str(error.value)) < 300 + len(str(path))
+
+
+@pytest.mark.parametrize("text", ['pixels = "{}"\n', "{} = 3\n", "pixels = [[{}]]\n", 'extends = ["{}"]\n'])
+def test_long_values_and_names_are_cut_in_messages(text: str, tmp_path: Path) -> None:
+    path = written(tmp_path, "a.toml", text.format("1" * 4000))
+    with pytest.raises(InputError, match=r"a\.toml") as error:
+        Camera.read(path)
+    assert len(str(error.value)) < 1000 + len(str(path))

@@ -49,6 +49,7 @@ def test_an_error_without_words_is_shown_by_its_class() -> None:
     assert first_line(ValueError()) == "ValueError()"
     assert first_line(ValueError("\nsecond")) == repr(ValueError("\nsecond"))
     assert first_line(ValueError("one\ntwo")) == "one"
+    assert len(first_line(ValueError("x" * 10**6))) < 400
 
 
 @pytest.mark.parametrize(

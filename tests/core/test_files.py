@@ -6,7 +6,7 @@ import fsspec
 import pytest
 
 from tomosoup.core.errors import InputError
-from tomosoup.core.files import refuse_existing, user_cache, write_whole, written_aside
+from tomosoup.core.files import refuse_existing, remove_leftovers, user_cache, write_whole, written_aside
 
 
 def test_a_file_appears_only_once_its_block_has_ended(tmp_path: Path) -> None:
@@ -133,3 +133,13 @@ def test_what_took_the_place_of_a_file_has_its_name_and_no_longer_the_old_conten
     assert path.stat().st_ino != before
     assert kept_open.read() == "old"  # a reader that had begun goes on with the old file
     kept_open.close()
+
+
+def test_what_killed_processes_had_not_renamed_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    left = [".best-0.ckpt.0123456789ab", ".last.ckpt.fedcba987654"]
+    kept = ["last.ckpt", ".last.ckpt", ".last.ckpt.backup", ".metrics.csv.0123456789ab"]
+    for name in (*left, *kept):
+        (tmp_path / name).touch()
+    remove_leftovers(tmp_path, ".ckpt")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+    remove_leftovers(tmp_path / "not there", ".ckpt")

@@ -436,15 +436,15 @@ def test_what_eman2_knows_beside_picks_is_kept() -> None:
         "tlt_params": [[1, 2, 3, 4, 5]],
         "apix_unbin": 2.5,
         "class_list": {"0": {"name": "ribosome", "boxsize": 10}, "3": {"name": "mine", "boxsize": 20}},
-        "boxes_3d": [[0, 0, 0, "manual", 0.0, 0], [1, 2, 3, "manual", 0.5, 3]],
+        "boxes_3d": [[0, 0, 0, "manual", 0.0, 0], [0, 0, 1, "tomosoup", 0.5, 0], [1, 2, 3, "tomosoup", 0.5, 3]],
     }
     new = FORMATS["eman2"].encode([Block("r1", "ribosome", Picks.of([[9, 8, 7]]))], DETAILS)[".json"]
     merge = FORMATS["eman2"].merge
     assert merge is not None
     merged = json.loads(merge(json.dumps(old).encode(), new, Path("r1_info.json")))
     assert merged["tlt_params"] == old["tlt_params"]
-    assert merged["boxes_3d"] == [[1, 2, 3, "manual", 0.5, 3], [7, 8, 9, "tomosoup", 1.0, 4]]
-    assert merged["class_list"] == {"3": old["class_list"]["3"], "4": {"name": "ribosome", "boxsize": 120}}
+    assert merged["boxes_3d"] == [old["boxes_3d"][0], old["boxes_3d"][2], [7, 8, 9, "tomosoup", 1.0, 0]]
+    assert merged["class_list"] == {"3": old["class_list"]["3"], "0": {"name": "ribosome", "boxsize": 120}}
     with pytest.raises(InputError, match="give the file's"):
         merge(json.dumps(old | {"apix_unbin": 3}).encode(), new, Path("r1_info.json"))
 

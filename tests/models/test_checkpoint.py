@@ -52,3 +52,46 @@ def test_weights_of_another_net_are_refused(checkpoint: Checkpoint, tmp_path: Pa
     replace(checkpoint, weights={"head.weight": torch.zeros(1)}).save(path)
     with pytest.raises(InputError, match="do not fit its net"):
         load(path).net()
+
+
+NOTHING_FINITE = [float("nan"), float("inf"), "0.5", None, True, [1]]
+SPECIES = {"name": "a", "radius": 60.0, "weight": 1.0}
+BAD: list[tuple[str, object]] = [
+    *(
+        (key, {"ribosome": value})
+        for key in ("thresholds", "averaging_thresholds", "loudness")
+        for value in NOTHING_FINITE
+    ),
+    *(("voxel_size", value) for value in NOTHING_FINITE),
+    *(("normalisation", {"mean": value, "deviation": 1.0}) for value in NOTHING_FINITE[:2]),
+    ("calibration", {"ribosome": {"middle": float("nan"), "steepness": 1.0}}),
+    ("species", [SPECIES, SPECIES]),
+    ("species", [SPECIES | {"radius": 1e300}]),
+    ("species", [SPECIES | {"weight": float("nan")}]),
+    ("species", ["a"]),
+    ("history", "trained"),
+    ("history", {"step": "train"}),
+    ("history", [3]),
+    ("history", [{"step": "train", "held_out": "a", "runs": "abc"}]),
+    ("history", [{"step": "train", "held_out": 7}]),
+    ("history", [{"step": "soup", "ingredients": ["abc"]}]),
+    ("history", [{"step": "soup", "ingredients": 3}]),
+    ("architecture", {"backbone": "../../../etc/passwd"}),
+    ("architecture", {"backbone": "hf-hub:someone/net"}),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), BAD)
+def test_metadata_that_is_not_whole_is_refused_when_it_is_read(key: str, value: object, checkpoint: Checkpoint) -> None:
+    about = checkpoint.metadata()
+    value = {**about[key], **value} if key == "architecture" and isinstance(value, dict) else value
+    with pytest.raises(InputError, match=r"m\.safetensors") as error:
+        Checkpoint.of({}, about | {key: value}, source="m.safetensors")
+    assert "\n" not in str(error.value)
+
+
+def test_a_backbone_that_nobody_knows_is_one_sentence(checkpoint: Checkpoint) -> None:
+    about = checkpoint.metadata()
+    about["architecture"]["backbone"] = "no_such_net"
+    with pytest.raises(InputError, match="net cannot be built"):
+        Checkpoint.of({}, about, source="m").net()

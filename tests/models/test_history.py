@@ -43,7 +43,7 @@ def test_entries_and_steps_of_other_versions_are_kept() -> None:
 
 def test_what_is_no_record_is_refused() -> None:
     for records in ([{"step": "train"}], ["train"]):
-        with pytest.raises((TypeError, AttributeError)):
+        with pytest.raises((TypeError, ValueError)):
             read_history(records)  # type: ignore[arg-type]
 
 

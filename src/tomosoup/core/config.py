@@ -16,9 +16,11 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from annotated_types import Ge, Le
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from tomosoup.core.errors import InputError
+from tomosoup.core.errors import InputError, abbreviated, first_line
 
-Count = Annotated[int, Ge(1)]
+MOST = 10**9
+"""Of anything that is counted."""
+Count = Annotated[int, Ge(1), Le(MOST)]
 ZYX = tuple[Count, Count, Count]
 """Voxels along (z, y, x)."""
 Share = Annotated[float, Ge(0), Le(1)]
@@ -47,9 +49,9 @@ class Typed:
 
 
 class Options(BaseModel):
-    """A set of options: immutable, and an unknown key is an error."""
+    """A set of options: immutable; unknown keys and numbers that are not finite are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
     RENAMED: ClassVar[Mapping[str, str]] = {}
     """Old name of an option -> its name today: files that were written with the old one stay readable."""
 
@@ -89,7 +91,7 @@ class Options(BaseModel):
             names.append(str(key))
             fields = getattr(section, "model_fields", {})
             parent, section = section, fields[key].annotation if key in fields else None
-        where = ".".join(names)
+        where = abbreviated(".".join(names))
         if first["type"] == "extra_forbidden":
             return f"there is no option {where!r}; expected one of {', '.join(parent.model_fields)}."
         return f"{where}: {problem(first)}." if where else f"{problem(first)}."
@@ -99,14 +101,14 @@ def problem(error: Mapping[str, Any]) -> str:
     """One error of a failed validation as words, without its place: expected, and got."""
     error_type, context = error["type"], error.get("ctx", {})
     if error_type == "value_error":
-        return str(context["error"])
+        return abbreviated(str(context["error"]))
     if error_type == "missing":
         return "is missing"
     expected = next((words for known, words in EXPECTED if error_type.startswith(known)), "")
     if error_type == "literal_error":
         expected = "one of " + context["expected"].replace("'", "")
     if not expected:  # what pydantic says; its sentences begin alike
-        return str(error["msg"]).replace("Input should be", "expected")
+        return abbreviated(str(error["msg"]).replace("Input should be", "expected"))
     got = context["actual_length"] if "actual_length" in context else shown_value(error["input"])
     return f"expected {expected.format(**context)}, got {got}"
 
@@ -136,8 +138,10 @@ def shown_value(value: object) -> str:
     """A value in a sentence: a number as it is, a text in quotation marks, none where nothing was given."""
     if value is None:
         return "none"
+    if isinstance(value, int) and abs(value) > 10**30:
+        return "a number of very many digits"
     try:
-        return f"{float(value):g}" if isinstance(value, str) else repr(value)
+        return f"{float(value):g}" if isinstance(value, str) and len(value) < 30 else abbreviated(repr(value), most=100)
     except ValueError:
         return repr(value)
 
@@ -189,14 +193,16 @@ class Recipe(Options):
         try:
             options = tomllib.loads(source.read_text())
         except (tomllib.TOMLDecodeError, RecursionError) as error:
-            raise InputError(f"{path} is not valid TOML: {error}.") from error
-        except (OSError, ValueError) as error:
+            raise InputError(f"{path} is not valid TOML: {first_line(error)}.") from error
+        except (OSError, UnicodeError) as error:
             raise InputError(f"{path} cannot be read as text ({error}); expected a {cls.NOUN} in TOML.") from error
+        except ValueError as error:
+            raise InputError(f"{path} holds a number of thousands of digits: correct it.") from error
         base = options.pop("extends", None)
         if base is None:
             return options
         if not isinstance(base, str):
-            raise InputError(f"{path}: expected `extends` to name a {cls.NOUN}, got {base!r}.")
+            raise InputError(f"{path}: expected `extends` to name a {cls.NOUN}, got {shown_value(base)}.")
         return merged(cls._options(base, path.parent, (*extending, str(source))), options)
 
 

@@ -5,9 +5,14 @@ class InputError(ValueError):
     """What the user gave cannot be used. The message is one sentence: what was expected, what came, what to do."""
 
 
+def abbreviated(text: str, *, most: int = 300) -> str:
+    """A text to stand in a sentence: without its middle where it is longer than `most` characters."""
+    return text if len(text) <= most else f"{text[: most // 2]} ... {text[-most // 4 :]}"
+
+
 def first_line(error: BaseException) -> str:
     """The first line of a library's message, to stand in one of our sentences."""
-    return next(iter(str(error).splitlines()), "") or repr(error)
+    return abbreviated(next(iter(str(error).splitlines()), "") or repr(error))
 
 
 def as_sentence(error: Exception) -> str:

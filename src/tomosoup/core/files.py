@@ -42,6 +42,12 @@ def written_aside(path: Path) -> Iterator[Path]:
         aside.unlink(missing_ok=True)
 
 
+def remove_leftovers(folder: Path, ending: str) -> None:
+    """Remove what processes that were killed had not yet renamed (`written_aside`), of files with this ending."""
+    for path in folder.glob(f".*{ending}.{'[0-9a-f]' * 12}"):
+        path.unlink(missing_ok=True)
+
+
 def write_whole(fs: Any, path: str, text: str) -> None:
     """Write a file of an fsspec file system whole or not at all: by a rename on a disk, by one put where objects are.
 

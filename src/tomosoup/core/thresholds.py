@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tomosoup.core.config import shown_value
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Picks, PicksBySpecies
 
@@ -52,6 +53,26 @@ class Thresholds:
                 )
         given = {} if self.default is None else dict.fromkeys(species, self.default)
         return {**others, **given, **self.by_species}
+
+
+def finite(value: object) -> float:
+    """A number of a file's metadata. Raises `ValueError` for anything else, infinities and NaN."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"a number, got {shown_value(value)}")
+    return float(value)
+
+
+def positive(value: object) -> float:
+    """The same above 0."""
+    number = finite(value)
+    if number <= 0:
+        raise ValueError(f"a number above 0, got {number:g}")
+    return number
+
+
+def finite_numbers(values: Mapping[str, object]) -> dict[str, float]:
+    """Such numbers by species. Raises `ValueError` or `AttributeError` for anything else."""
+    return {str(name): finite(value) for name, value in values.items()}
 
 
 def apply_thresholds(picks: PicksBySpecies, thresholds: Mapping[str, float]) -> dict[str, Picks]:

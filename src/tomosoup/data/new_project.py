@@ -22,6 +22,8 @@ from tomosoup.data.pick_store.pick_set import ANNOTATOR_USER, PickSet
 
 MARKER = "made-by-tomosoup"
 """A file in every folder of ours, with the settings that made it: only such a folder may be replaced."""
+CONFIG = "copick_config.json"
+"""The configuration in a folder of ours."""
 TRUTH_USER = "simulation"
 """The copick user that true picks and labels are filed under."""
 
@@ -143,7 +145,7 @@ def new_project(
     if not contest:
         (aside / "overlay").mkdir(exist_ok=True)
         config = copick_files.config_of(species, static=folder / "static", overlay=folder / "overlay")
-        (aside / "copick_config.json").write_text(json.dumps(config, indent=2))
+        (aside / CONFIG).write_text(json.dumps(config, indent=2))
     if folder.exists():
         shutil.rmtree(folder)
     aside.rename(folder)
@@ -159,13 +161,19 @@ def _is_project(folder: Path) -> bool:
     return (folder / MARKER).is_file()
 
 
-def picks_project(folder: Path, species: Sequence[Species], runs: Sequence[str], *, static: Path) -> None:
+def picks_project(
+    folder: Path, species: Sequence[Species], runs: Sequence[str], *, static: Path, keep: bool = False
+) -> None:
     """Make a copick project for the picks of tomograms that may not be written to, or add runs to it.
 
     Its static root is `static`, so that a viewer opens picks and tomograms together where those are copick's layout.
+    With `keep` its configuration stays as it is, but for the roots: somebody may have changed colours or radii.
     """
     for run in runs:
         (folder / "overlay" / "ExperimentRuns" / run).mkdir(parents=True, exist_ok=True)
-    config = copick_files.config_of(species, static=static, overlay=folder / "overlay")
-    with written_aside(folder / "copick_config.json") as aside:
+    config, path = copick_files.config_of(species, static=static, overlay=folder / "overlay"), folder / CONFIG
+    if keep:
+        roots = {name: config[name] for name in ("static_root", "overlay_root")}
+        config = json.loads(path.read_text()) | roots
+    with written_aside(path) as aside:
         aside.write_text(json.dumps(config, indent=2))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import ItemsView, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
@@ -18,7 +17,8 @@ from torch import Tensor
 from tomosoup.core.config import ZYX
 from tomosoup.core.errors import InputError, first_line
 from tomosoup.core.files import written_aside
-from tomosoup.core.thresholds import apply_thresholds
+from tomosoup.core.species import read_species
+from tomosoup.core.thresholds import apply_thresholds, finite_numbers, positive
 from tomosoup.core.types import Picks, PicksBySpecies, Species
 from tomosoup.data.options import Normalisation
 from tomosoup.data.volumes.voxel_size import same_voxel_size
@@ -32,6 +32,8 @@ from tomosoup.scoring.calibration import Calibration
 
 FORMAT = 1
 """Version of the metadata; a newer one is refused."""
+UNBUILT = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ArithmeticError)
+"""What libraries raise for a net that they cannot build."""
 KEY = "tomosoup"
 """The key in the file's metadata with everything but the weights, as JSON."""
 
@@ -92,7 +94,7 @@ class Checkpoint:
         try:
             with torch.device("meta"):  # a net that claims to be huge takes no memory yet
                 net = build_net(architecture, classes=len(self.species))
-        except RuntimeError as error:
+        except UNBUILT as error:
             raise InputError(f"The checkpoint's net cannot be built ({first_line(error)}).") from error
         if wrong := dict(shapes_of(net.state_dict()).items() ^ shapes_of(self.weights).items()):
             raise InputError(
@@ -155,22 +157,23 @@ class Checkpoint:
             return cls(
                 weights=weights,
                 architecture=read_architecture(metadata["architecture"], source=source),
-                species=tuple(Species(**s) for s in metadata["species"]),
-                voxel_size=_positive(metadata["voxel_size"]),
+                species=read_species(metadata["species"]),
+                voxel_size=positive(metadata["voxel_size"]),
                 windows=WindowPlan.of(metadata["windows"], source=source),
                 normalisation=Normalisation.of(metadata.get("normalisation", {}), source=source),
-                thresholds=_numbers(metadata["thresholds"]),
-                mixed_thresholds=_numbers(metadata.get("mixed_thresholds", {})),
-                averaging_thresholds=_numbers(metadata.get("averaging_thresholds", {})),
+                thresholds=finite_numbers(metadata["thresholds"]),
+                mixed_thresholds=finite_numbers(metadata.get("mixed_thresholds", {})),
+                averaging_thresholds=finite_numbers(metadata.get("averaging_thresholds", {})),
                 calibration={n: Calibration.from_metadata(c) for n, c in metadata.get("calibration", {}).items()},
-                signal_levels={name: _positive(value) for name, value in metadata.get("loudness", {}).items()},
+                signal_levels={name: positive(value) for name, value in metadata.get("loudness", {}).items()},
                 history=read_history(metadata["history"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(
-                f"{source} holds tensors but is not a tomosoup checkpoint (its metadata lacks or garbles {error}): "
+                f"{source} holds tensors but is not a tomosoup checkpoint (its metadata lacks or garbles "
+                f"{first_line(error)}): "
                 "expected a file that `tomosoup train` wrote."
             ) from error
 
@@ -187,16 +190,6 @@ class Checkpoint:
         if not same_voxel_size(self.voxel_size, other.voxel_size):
             found.append(f"voxel size ({self.voxel_size:g} and {other.voxel_size:g} Å)")
         return found
-
-
-def _positive(value: Any) -> float:
-    if not 0 < float(value) < math.inf:
-        raise ValueError(value)
-    return float(value)
-
-
-def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
-    return {str(name): float(value) for name, value in values.items()}
 
 
 def shapes_of(weights: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from tomosoup.core.config import problem
 from tomosoup.core.errors import InputError
 
 
@@ -109,11 +112,16 @@ STEPS: Mapping[str, type[Event]] = {
 
 
 def read_history(records: Iterable[Mapping[str, Any]]) -> History:
-    """The events of these JSON records. Raises `TypeError` or `AttributeError` for what is no record of an event."""
+    """The events of these JSON records. Raises `TypeError` or `ValueError` for what is no list of such records."""
+    if not isinstance(records, list | tuple):
+        raise TypeError("history")
     return tuple(map(_read_event, records))
 
 
 def _read_event(record: Mapping[str, Any]) -> Event:
+    """The event of a record, each of whose entries is of its field's type."""
+    if not isinstance(record, Mapping):
+        raise TypeError("history")
     step = str(record.get("step", ""))
     event = STEPS.get(step, Event)
     names = {f.name for f in fields(event)} - {"rest"}
@@ -124,7 +132,12 @@ def _read_event(record: Mapping[str, Any]) -> Event:
         known["ingredients"] = tuple(map(read_history, known["ingredients"]))
     rest = {name: value for name, value in record.items() if name not in names}
     known |= {"step": step, "rest": rest}
-    return event(**known)
+    try:
+        return TypeAdapter(event).validate_python(known)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, ("history", step, *first["loc"])))
+        raise ValueError(f"{where}: {problem(first)}") from error
 
 
 def _in_json(value: Any) -> Any:

@@ -13,8 +13,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tomosoup.core.errors import InputError
+from tomosoup.core.errors import InputError, first_line
 from tomosoup.core.files import written_aside
+from tomosoup.core.species import read_species
+from tomosoup.core.thresholds import finite_numbers, positive
 from tomosoup.core.types import Species
 from tomosoup.models.history import History, read_history
 from tomosoup.models.nets.candidate_classifier import CandidateClassifier
@@ -92,17 +94,17 @@ def load_second_stage(path: str | Path) -> SecondStage:
         return SecondStage(
             weights=weights,
             net=ClassifierOptions.of(about["net"], source=str(path)),
-            species=tuple(Species(**s) for s in about["species"]),
-            voxel_size=float(about["voxel_size"]),
-            crop=int(about["crop"]),
-            thresholds={str(name): float(value) for name, value in about["thresholds"].items()},
-            averaging_thresholds={str(name): float(value) for name, value in about["averaging_thresholds"].items()},
+            species=read_species(about["species"]),
+            voxel_size=positive(about["voxel_size"]),
+            crop=int(positive(about["crop"])),
+            thresholds=finite_numbers(about["thresholds"]),
+            averaging_thresholds=finite_numbers(about["averaging_thresholds"]),
             history=read_history(about["history"]),
         )
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(
-            f"{path} is not a second stage (its metadata lacks or garbles {error}): expected a file that "
+            f"{path} is not a second stage (its metadata lacks or garbles {first_line(error)}): expected a file that "
             "`tomosoup second-stage` wrote."
         ) from error

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from tomosoup.core.thresholds import positive
 from tomosoup.core.types import Array
 
 STEEPNESS = 0.5, 50.0
@@ -34,8 +35,8 @@ class Calibration:
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, float]) -> Calibration:
-        """The calibration that a checkpoint file holds. Raises `KeyError` where a number is missing."""
-        return cls(metadata["middle"], metadata["steepness"])
+        """The calibration that a checkpoint file holds. Raises `KeyError` or `ValueError` where it is none."""
+        return cls(positive(metadata["middle"]), positive(metadata["steepness"]))
 
 
 def fit_calibration(scores: Array, right: Array) -> Calibration | None:

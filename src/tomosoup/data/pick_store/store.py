@@ -141,7 +141,7 @@ def pick_store(
         copick_files.write_picks(run_of(store.root, run), {}, name)
     if not isinstance(project, CopickProject):
         static = project.path if (project.path / "ExperimentRuns").is_dir() else project.path / "static"
-        picks_project(store.config.parent, species, runs, static=static)
+        picks_project(store.config.parent, species, runs, static=static, keep=begun)
     if not begun:
         store.session.begin(settings)
     return store

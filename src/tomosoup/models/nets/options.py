@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from annotated_types import Ge, Le, Lt, MaxLen, MultipleOf
-from pydantic import Discriminator, Tag, model_validator
+from pydantic import Discriminator, Tag, field_validator, model_validator
 
-from tomosoup.core.config import Options
+from tomosoup.core.config import Options, shown_value
 
 Width = Annotated[int, Ge(1), Le(2**14)]
 GroupedWidth = Annotated[int, Ge(8), Le(2**14), MultipleOf(8)]
@@ -89,6 +90,13 @@ class NetOptions(Options):
     def given_weights(self) -> Self:
         """The net as it is built to be given weights: none are fetched for it."""
         return self.model_copy(update={"pretrained": False, "backbone_weights": None})
+
+    @field_validator("backbone")
+    @classmethod
+    def _a_name_and_no_path(cls, name: str) -> str:
+        if not re.fullmatch(r"[\w.-]+", name):
+            raise ValueError(f"backbone must be the name of a timm model, got {shown_value(name)}")
+        return name
 
     @model_validator(mode="after")
     def _strides_divide_each_other(self) -> Self:

@@ -12,7 +12,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from tomosoup.core.config import Options
 from tomosoup.core.errors import InputError, counted
-from tomosoup.core.files import refuse_existing
+from tomosoup.core.files import refuse_existing, remove_leftovers
 from tomosoup.core.types import PicksBySpecies, Species
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.project import Project
@@ -215,7 +215,7 @@ def check_start(fold: FoldPlan, start: Checkpoint | None) -> None:
 
 
 def make_way(folder: Path, *, resume: bool, overwrite: bool) -> None:
-    """With `overwrite` and without `resume` remove an unfinished training from its folder.
+    """With `overwrite` and without `resume` remove an unfinished training from its folder; and what kills left there.
 
     Raises `InputError` where there is one and neither says what to do with it.
     """
@@ -226,3 +226,5 @@ def make_way(folder: Path, *, resume: bool, overwrite: bool) -> None:
                 "again."
             )
         shutil.rmtree(folder)
+    if first_process():
+        remove_leftovers(folder, ".ckpt")

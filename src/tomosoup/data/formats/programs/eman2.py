@@ -42,7 +42,10 @@ def encode(blocks: Sequence[Block], details: Details) -> dict[str, bytes]:
 
 
 def merge(old: bytes, new: bytes, path: Path) -> bytes:
-    """The old file with the new classes in place of its own of the same names. Raises `InputError` for other files."""
+    """The old file with the new boxes, in place of ours in its classes of the same names; boxes of others stay.
+
+    Raises `InputError` for other files.
+    """
     before, added = _parsed(old, path), json.loads(new)
     classes, boxes = _classes(before, path), _boxes(before, path)
     if before.get("apix_unbin", added["apix_unbin"]) != added["apix_unbin"]:
@@ -50,14 +53,14 @@ def merge(old: bytes, new: bytes, path: Path) -> bytes:
             f"{path} counts in pixels of {before['apix_unbin']} Å (apix_unbin), and `pixel_size` is "
             f"{added['apix_unbin']:g}: give the file's."
         )
-    names = {entry["name"] for entry in added["class_list"].values()}
-    kept = {number: entry for number, entry in classes.items() if entry["name"] not in names}
-    first = 1 + max(map(int, kept), default=-1)
+    numbers = {entry["name"]: int(number) for number, entry in classes.items()}
+    moved_to: dict[int, int] = {}
     for number, entry in added["class_list"].items():
-        kept[str(first + int(number))] = entry
-    others = [box for box in boxes if str(box[5]) in set(kept) & set(classes)]
-    moved = [[*box[:5], first + box[5]] for box in added["boxes_3d"]]
-    return json.dumps({**before, **added, "class_list": kept, "boxes_3d": others + moved}, indent=1).encode()
+        moved_to[int(number)] = numbers.setdefault(entry["name"], 1 + max(numbers.values(), default=-1))
+        classes[str(moved_to[int(number)])] = entry
+    others = [box for box in boxes if box[5] not in moved_to.values() or box[3] != METHOD]
+    moved = [[*box[:5], moved_to[box[5]]] for box in added["boxes_3d"]]
+    return json.dumps({**before, **added, "class_list": classes, "boxes_3d": others + moved}, indent=1).encode()
 
 
 def decode(path: Path, details: Details) -> list[Block]:  # noqa: ARG001
