@@ -20,7 +20,7 @@ CONTEST_SPECIES = (
 """Radii in Å and weights in the score, as the contest's organisers set them."""
 
 
-def read_species(records: Iterable[Mapping[str, Any]]) -> tuple[Species, ...]:
+def stored_species(records: Iterable[Mapping[str, Any]]) -> tuple[Species, ...]:
     """Species of a file's metadata, each listed once. Raises `ValueError` or `TypeError` for anything else."""
     try:
         species = tuple(Species(str(r["name"]), finite(r["radius"]), finite(r.get("weight", 1.0))) for r in records)

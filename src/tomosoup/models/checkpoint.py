@@ -17,7 +17,7 @@ from torch import Tensor
 from tomosoup.core.config import ZYX
 from tomosoup.core.errors import InputError, first_line
 from tomosoup.core.files import written_aside
-from tomosoup.core.species import read_species
+from tomosoup.core.species import stored_species
 from tomosoup.core.thresholds import apply_thresholds, finite_numbers, positive
 from tomosoup.core.types import Picks, PicksBySpecies, Species
 from tomosoup.data.options import Normalisation
@@ -157,7 +157,7 @@ class Checkpoint:
             return cls(
                 weights=weights,
                 architecture=read_architecture(metadata["architecture"], source=source),
-                species=read_species(metadata["species"]),
+                species=stored_species(metadata["species"]),
                 voxel_size=positive(metadata["voxel_size"]),
                 windows=WindowPlan.of(metadata["windows"], source=source),
                 normalisation=Normalisation.of(metadata.get("normalisation", {}), source=source),

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from tomosoup.core.errors import InputError, first_line
 from tomosoup.core.files import written_aside
-from tomosoup.core.species import read_species
+from tomosoup.core.species import stored_species
 from tomosoup.core.thresholds import finite_numbers, positive
 from tomosoup.core.types import Species
 from tomosoup.models.history import History, read_history
@@ -94,7 +94,7 @@ def load_second_stage(path: str | Path) -> SecondStage:
         return SecondStage(
             weights=weights,
             net=ClassifierOptions.of(about["net"], source=str(path)),
-            species=read_species(about["species"]),
+            species=stored_species(about["species"]),
             voxel_size=positive(about["voxel_size"]),
             crop=int(positive(about["crop"])),
             thresholds=finite_numbers(about["thresholds"]),
