@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Array
-from tomosoup.data.formats.euler_angles import (
+from tomosoup.data.formats.geometry.euler_angles import (
     dynamo_angles,
     flipped,
     from_dynamo,

@@ -208,7 +208,10 @@ REFUSED = {
     "import picks.csv --format relion5 -o a.csv": "picks.csv",
     "import nothing.tbl --format dynamo -o a.csv": "There is no file nothing.tbl",
     "import TS_1.coords --format cryolo -o a.csv --project p": "how files are named with --pattern, or give --species",
-    "import TS_9.coords --format cryolo -o a.csv --project p --species ribosome": "name the project",
+    "import TS_9.coords --format cryolo -o a.csv --project p --species ribosome": "(TS_9) are not in p/",
+    "export unknown.csv --format csv -o a.csv --project p": "has no tomogram of run TS_9 (it has TS_1, TS_2)",
+    "import picks.csv --format csv -o a.csv --name {run}={species}": "on both sides of =",
+    "import TS_1.coords --format cryolo -o p --user me --species ribosome --unbinned-shape 1 1 1": "give their size as",
     "import TS_1.coords --format cryolo -o p --user me --species virus": "has no particle virus",
     "import TS_1.coords --format cryolo -o folder --user me --species ribosome": "folder is not a copick project",
     "import picks.csv --format csv -o a.csv --runs TS_9": "no picks of run TS_9 in picks.csv",
@@ -231,6 +234,7 @@ def test_what_does_not_suffice_is_said_in_a_sentence(
         (folder / "folder").mkdir()
         with mrcfile.new(folder / "folder" / "TS_1.mrc", np.ones((4, 4, 4), np.float32)) as file:
             file.voxel_size = 10.0
+    write_csv(folder / "unknown.csv", {run: {"ribosome": Picks.of([[35.0, 45.0, 55.0]])} for run in ("TS_1", "TS_9")})
     before = sorted(folder.rglob("*"))
     assert REFUSED[words] in refused(words.split(), capsys)
     assert sorted(folder.rglob("*")) == before

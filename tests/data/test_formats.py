@@ -27,7 +27,7 @@ from tomosoup.core.errors import InputError
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.types import Grid, Picks, Volume
 from tomosoup.data.formats.base import Block, Details, Frame
-from tomosoup.data.formats.euler_angles import (
+from tomosoup.data.formats.geometry.euler_angles import (
     dynamo_angles,
     flipped,
     from_dynamo,

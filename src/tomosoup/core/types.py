@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -44,6 +44,20 @@ class Grid(OnGrid):
     """Position, in Å (z, y, x), of the centre of voxel [0, 0, 0]."""
     shape: tuple[int, int, int] | None = None
     """Voxels along (z, y, x), where known."""
+    centre_vox: tuple[float, float, float] | None = None
+    """What programs that count from the tomogram's centre take for it, in voxels (z, y, x), where that is known; else
+    it is half of `shape`."""
+
+    def inside(self, zyx: ArrayLike) -> NDArray[np.bool_]:
+        """`(n,)`: which positions `(n, 3)` in Å are inside; all, where the shape is not known."""
+        places = self.to_voxel(zyx)
+        return np.ones(len(places), dtype=bool) if self.shape is None else within(places, self.shape)
+
+
+def within(zyx_vox: Array, shape: Sequence[int]) -> NDArray[np.bool_]:
+    """`(n,)`: which positions `(n, 3)` (voxel indices) are inside a volume of `shape`, to its voxels' outer faces."""
+    inside: NDArray[np.bool_] = np.all((zyx_vox >= -0.5) & (zyx_vox <= np.array(shape) - 0.5), axis=1)
+    return inside
 
 
 @dataclass(frozen=True, init=False)

@@ -81,14 +81,22 @@ class FrameOptions(Options):
     """Project with the tomograms, for voxel sizes and shapes; by default the one with the picks."""
     shape: ZYX | None = None
     """Size of a tomogram in voxels, if no project is given."""
+    tomograms: Annotated[tuple[Path, ...], Typed("Input", value="FILE", file="input")] = ()
+    """Files of the other program with names, sizes and pixel sizes of its tomograms: RELION 5's tomograms.star or
+    optimisation_set.star, or Warp's XML files."""
+    unbinned_shape: ZYX | None = None
+    """Size of a tomogram before binning, in pixels of the tilt series. With the pixel size it gives the exact centre
+    that relion5 and eman2 count from."""
     pixel_size: Annotated[Angstrom | None, Typed("Input", value="Å")] = None
-    """Pixel size of the unbinned tilt series; the formats relion4 and eman2 need it."""
+    """Pixel size that the other program's positions are in. For relion4 and eman2 that of the unbinned tilt series,
+    which they need. On import it replaces what the file says."""
     other_first_voxel: float | None = None
     """Centre of voxel 0 in the other program, in voxels along every axis; by default the format's. Use 1 / binning for
     coordinates of RELION 5's own Python pickers, 1 for Dynamo coordinates that are pixel indices."""
     name: Annotated[str | None, Typed("Input", value="PATTERN")] = None
     """Name of a run in the other program, for example '{run}_10.00Apx'. By default {run}; for warp and m
-    {run}.tomostar; for dynamo {run}.mrc."""
+    {run}.tomostar; for dynamo {run}.mrc. If the project's name is longer, give both: 'rec_{run}={run}', the project's
+    left. Import also finds runs by the common part of their names."""
     data: Annotated[DataOptions, Typed(name="")] = DataOptions()
     """Tomograms."""
 
@@ -96,6 +104,8 @@ class FrameOptions(Options):
 class ExportOptions(FrameOptions):
     """`FrameOptions`, and what some formats show besides picks."""
 
+    apart: Annotated[Angstrom | None, Typed(value="Å")] = None
+    """Leave out picks that are nearer than this to one of their species with a higher score."""
     radii: Annotated[Path | None, Typed(file="input")] = None
     """CSV file with name,radius of the species. Needed where the picks are in no project and the species are not the
     contest's."""

@@ -3,32 +3,51 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
+from tomosoup.cli.arguments.messages import as_options
 from tomosoup.cli.options.exchange import ExportCommand, ImportCommand
 from tomosoup.cli.terminal import Outcome
+from tomosoup.core.config import Options
 from tomosoup.core.errors import shortened
 from tomosoup.core.files import is_table, refuse_existing
 from tomosoup.core.thresholds import Thresholds
 from tomosoup.data.formats.export_picks import export_picks
 from tomosoup.data.formats.import_picks import import_picks
+from tomosoup.data.formats.remarks import Remark, heard
 from tomosoup.data.pick_store.writing import write_picks
 
 
 def export_command(options: ExportCommand) -> Outcome:
     """Write picks for another program."""
-    files = export_picks(
-        options.picks,
-        options.output,
-        options.format,
-        picks_set=options.picks_set,
-        species=options.species,
-        thresholds=Thresholds.read(options.threshold),
-        options=options,
-        overwrite=options.overwrite,
-    )
+    with heard() as remarks:
+        files = export_picks(
+            options.picks,
+            options.output,
+            options.format,
+            picks_set=options.picks_set,
+            species=options.species,
+            thresholds=Thresholds.read(options.threshold),
+            options=options,
+            overwrite=options.overwrite,
+        )
     return Outcome(
-        f"{options.format}: {shortened([str(file) for file in files])}", files=files, facts={"format": options.format}
+        f"{options.format}: {shortened([str(file) for file in files])}",
+        files=files,
+        facts={"format": options.format, **told(remarks, options)},
+        note=lines_of(remarks, options),
     )
+
+
+def told(remarks: Sequence[Remark], options: Options) -> dict[str, Any]:
+    """Remarks for programs."""
+    return {"remarks": [{"code": one.code, "text": as_options(one.text, type(options))} for one in remarks]}
+
+
+def lines_of(remarks: Sequence[Remark], options: Options) -> str:
+    """Remarks for people, a line each."""
+    return "\n".join(as_options(one.text, type(options)) for one in remarks)
 
 
 def import_command(options: ImportCommand) -> Outcome:
@@ -39,7 +58,10 @@ def import_command(options: ImportCommand) -> Outcome:
     frame = options
     if options.project is None and not to_table:
         frame = options.model_copy(update={"project": options.output})
-    picks = import_picks(options.files, options.format, species=options.species, pattern=options.pattern, options=frame)
+    with heard() as remarks:
+        picks = import_picks(
+            options.files, options.format, species=options.species, pattern=options.pattern, options=frame
+        )
     write_picks(picks, options.output, user=options.user, session=options.session, overwrite=options.overwrite)
     counts: Counter[str] = Counter()
     for species in picks.values():
@@ -49,5 +71,6 @@ def import_command(options: ImportCommand) -> Outcome:
     return Outcome(
         f"{where}: {len(picks)} {'run' if len(picks) == 1 else 'runs'}, {total}",
         files=[options.output],
-        facts={"runs": len(picks), "picks": dict(counts)},
+        facts={"runs": len(picks), "picks": dict(counts), **told(remarks, options)},
+        note=lines_of(remarks, options),
     )

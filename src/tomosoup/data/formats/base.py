@@ -104,7 +104,9 @@ class Frame:
 
     def _shift(self, grid: Grid) -> Array:
         first: Array = np.asarray(self.first_voxel, dtype=float)
-        return first - _shape(grid) / 2 if self.centred else first
+        if not self.centred:
+            return first
+        return first - (_shape(grid) / 2 if grid.centre_vox is None else np.asarray(grid.centre_vox))
 
     def _unit(self, grid: Grid, pixel_size: float | None) -> float:
         if self.unit == "pixel" and not pixel_size:
@@ -149,6 +151,11 @@ class Format:
     """Whether it may hold several species, and names them."""
     run: str = "{run}"
     """What the other program usually calls a run."""
+    scored: bool = True
+    """Whether it has a place for scores."""
+    companions: Callable[[Path, Sequence[Block], Details], dict[Path, bytes]] | None = None
+    """`(path, blocks, details)`: what the other program's import takes in place of a file of all runs: a list, and a
+    file for each run."""
     merge: Callable[[bytes, bytes, Path], bytes] | None = None
     """`(old, new, path)`: what becomes of a file that is there and holds more than picks."""
 

@@ -6,22 +6,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+from scipy.spatial import KDTree
+
 from tomosoup.core.errors import InputError, shortened
 from tomosoup.core.files import refuse_existing, written_aside
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.thresholds import Thresholds, apply_thresholds
-from tomosoup.core.types import Grid, PicksByRun
+from tomosoup.core.types import Grid, Picks, PicksByRun, Species
 from tomosoup.data.formats.base import Block, Details, Format
+from tomosoup.data.formats.geometry.tomogram_sizes import TomogramSize, read_sizes
+from tomosoup.data.formats.geometry.voxels import grids_of, remark_centre, sizes_by_run
 from tomosoup.data.formats.known_formats import FORMATS
-from tomosoup.data.formats.name_template import Template
+from tomosoup.data.formats.name_template import RunNames, Template, core_name
+from tomosoup.data.formats.remarks import remark, remark_outside, remark_twice
+from tomosoup.data.formats.tables.picks_csv import read_table
+from tomosoup.data.formats.tables.score_names import score_column
 from tomosoup.data.formats.tables.species_csv import read_species
-from tomosoup.data.options import ExportOptions, FormatName, FrameOptions
+from tomosoup.data.options import ExportOptions, FormatName
 from tomosoup.data.pick_store.reading import open_source, read_picks
 from tomosoup.data.project import Project, open_project
-from tomosoup.data.tomogram import select_tomogram
-
-COPICKS_FIRST_VOXEL = 0.5
-"""Of tomograms whose project is not given."""
 
 
 def export_picks(
@@ -47,7 +51,8 @@ def export_picks(
         options: The tomograms' voxels, the other program's frame and its names of runs.
         overwrite: Replace existing files.
 
-    Raises `InputError`, before anything is written, where picks, tomograms or options do not suffice, or files exist.
+    What is doubtful is said (`formats.remarks`). Raises `InputError`, before anything is written, where picks,
+    tomograms or options do not suffice, or files exist.
     """
     form = FORMATS[format]
     source = None if isinstance(picks, Mapping) else open_source(picks)
@@ -55,20 +60,72 @@ def export_picks(
     where = "what was given" if source is None else str(source if isinstance(source, Path) else source.path)
     kept = chosen(found, where, runs=options.data.runs, species=species, thresholds=thresholds)
     listing = None if source is None or isinstance(source, Path) else source
-    project = open_project(options.project) if options.project else listing
-    blocks, grids = blocks_of(kept, form, project, options)
     table = read_species(options.radii) if options.radii else listing.species if listing else None
-    details = Details(grids, table or CONTEST_SPECIES, options.pixel_size, options.volume)
-    files = sorted_into_files(blocks, str(output), form)
-    for path in (beside for file in files for beside in (file, *map(file.with_suffix, form.endings[1:]))):
+    kept = {run: {name: apart(p, options.apart) for name, p in those.items()} for run, those in kept.items()}
+    contents = contents_for(kept, str(output), format, options, listing=listing, species=table or CONTEST_SPECIES)
+    for path in contents:
         refuse_existing(path, overwrite=overwrite)
-    contents: dict[Path, bytes] = {}
-    for path, parts in files.items():
-        contents |= contents_of(path, parts, replace(details, file=path.name), form)
     for path, content in contents.items():
         with written_aside(path) as aside:
             aside.write_bytes(content)
+    if isinstance(source, Path) and form.scored and score_column(read_table(source)) is None:
+        remark("no-scores", f"{source} has no scores: those that were written are 1.")
     return list(contents)
+
+
+def contents_for(
+    picks: PicksByRun,
+    output: str,
+    format_name: FormatName,
+    options: ExportOptions,
+    *,
+    listing: Project | None,
+    species: Sequence[Species],
+) -> dict[Path, bytes]:
+    """What each file will hold; `listing` is the project that the picks are from."""
+    form = FORMATS[format_name]
+    project = open_project(options.project) if options.project else listing
+    if project is not None and (unknown := set(picks) - set(project.runs)):
+        raise InputError(
+            f"{project.path} has no tomogram of run {shortened(sorted(unknown))} (it has {shortened(project.runs)}): "
+            "choose others with `runs`, or name the project that has it as `project`."
+        )
+    sizes = sizes_by_run(read_sizes(options.tomograms), picks)
+    called = names_of(picks, RunNames.of(options.name, usual=form.run), sizes, format_name=format_name)
+    frame = form.frame.with_first_voxel(options.other_first_voxel)
+    grids = grids_of(project, picks, options, sizes)
+    blocks = blocks_of(picks, form, called, grids, options)
+    details = Details({called[run]: grid for run, grid in grids.items()}, species, options.pixel_size, options.volume)
+    contents: dict[Path, bytes] = {}
+    lists: list[str] = []
+    for path, parts in sorted_into_files(blocks, output, form).items():
+        contents |= contents_of(path, parts, replace(details, file=path.name), form)
+        if form.companions and not Template(output, "output").names("run"):
+            beside = form.companions(path, parts, details)
+            lists.append(str(next(iter(beside))))
+            contents |= beside
+    if lists:
+        remark("import-list", f"To import coordinates in RELION's project folder, give it {shortened(lists, most=3)}.")
+    if frame.first_voxel is not None:
+        remark_centre(frame, grids.values(), format_name)
+    remark_outside(picks, grids)
+    remark_twice(picks, species)
+    if not form.scored:
+        remark("left-out", f"The format {format_name} holds no scores: they are left out.")
+    return contents
+
+
+def apart(picks: Picks, distance: float | None) -> Picks:
+    """The picks without those that are nearer than `distance` (Å) to one with a higher score."""
+    if distance is None or not len(picks):
+        return picks
+    tree, order = KDTree(picks.zyx), np.argsort(-picks.score, kind="stable")
+    keep = np.ones(len(picks), dtype=bool)
+    for i in order:
+        if keep[i]:
+            keep[tree.query_ball_point(picks.zyx[i], distance)] = False
+            keep[i] = True
+    return picks.where(keep)
 
 
 def chosen(
@@ -98,41 +155,40 @@ def chosen(
 
 
 def blocks_of(
-    picks: PicksByRun, form: Format, project: Project | None, options: ExportOptions
-) -> tuple[list[tuple[str, Block]], dict[str, Grid]]:
-    """The blocks of a format with the run of each, and, by the other program's names of runs, where voxels are."""
-    called, frame = run_template(options, form), form.frame.with_first_voxel(options.other_first_voxel)
-    grids = grids_of(project, picks, options) if frame.first_voxel is not None else {}
-    blocks = [
-        (run, Block(called.fill(run=run), name, replace(those, zyx=positions)))
+    picks: PicksByRun, form: Format, called: Mapping[str, str], grids: Mapping[str, Grid], options: ExportOptions
+) -> list[tuple[str, Block]]:
+    """The blocks of a format with the run of each; `called` has the other program's names of runs."""
+    frame = form.frame.with_first_voxel(options.other_first_voxel)
+    return [
+        (run, Block(called[run], name, replace(those, zyx=positions)))
         for run, species in picks.items()
         for name, those in species.items()
         for positions in [frame.there(those.zyx, grids.get(run), pixel_size=options.pixel_size)]
     ]
-    return blocks, {called.fill(run=run): grid for run, grid in grids.items()}
 
 
-def run_template(options: FrameOptions, form: Format) -> Template:
-    """How the other program calls runs. Raises `InputError` for a name without the run in it."""
-    template = Template(options.name or form.run, "name")
-    if not template.names("run") or template.names("species"):
-        raise InputError(f"`name` {template.text}: expected {{run}} in it, and no {{species}}.")
-    return template
+def names_of(
+    runs: Iterable[str], names: RunNames, sizes: Mapping[str, TomogramSize], *, format_name: str
+) -> dict[str, str]:
+    """The other program's names of runs: by the user's template, or else as the file of tomograms says, or usual."""
+    called = {
+        run: names.program.fill(run=sizes[run].name) if run in sizes and not names.given else names.theirs(run)
+        for run in runs
+    }
+    longer = next((run for run in called if run not in sizes and core_name(run) != run), None)
+    if longer is not None and format_name in OF_TILT_SERIES and not names.given:
+        core = core_name(longer)
+        left, right = longer.replace(core, "{run}", 1), names.program.text
+        remark(
+            "renamed",
+            f"{format_name} may call the tilt series of {longer} {core}: then give `name='{left}={right}'`, or "
+            "its file of tomograms as `tomograms`.",
+        )
+    return called
 
 
-def grids_of(project: Project | None, runs: Iterable[str], options: FrameOptions) -> dict[str, Grid]:
-    """Where the voxels of each run's tomogram are: from the project, or else from the options, where either says."""
-    there = set() if project is None else set(project.runs)
-    size, first = options.data.voxel_size, options.data.first_voxel
-    grids = {}
-    for run in runs:
-        if project is not None and run in there and project.listings(run):
-            tomogram = select_tomogram(project, run, options.data)
-            grids[run] = Grid(tomogram.voxel_size, tomogram.origin, tomogram.shape)
-        elif size is not None:
-            origin = (COPICKS_FIRST_VOXEL if first is None else first) * size
-            grids[run] = Grid(size, (origin, origin, origin), options.shape)
-    return grids
+OF_TILT_SERIES = {"relion4", "relion5", "warp", "m"}
+"""Formats that name the tilt series, not the tomogram's file."""
 
 
 def sorted_into_files(blocks: Iterable[tuple[str, Block]], output: str, form: Format) -> dict[Path, list[Block]]:

@@ -7,13 +7,20 @@ from tomosoup.data.formats.programs import chimerax, cryolo, dynamo, eman2, imod
 
 FORMATS = {
     "csv": Format((".csv",), Frame(), own.encode_csv, own.decode_csv, several_runs=True, several_species=True),
-    "czii": Format((".csv",), Frame(), own.encode_contest, own.decode_csv, several_runs=True, several_species=True),
+    "czii": Format(
+        (".csv",), Frame(), own.encode_contest, own.decode_csv, several_runs=True, several_species=True, scored=False
+    ),
     "copick": Format((".json",), Frame(), own.encode_copick, own.decode_copick),
     "relion4": Format(
         (".star",), Frame("pixel", (0, 0, 0)), star.RELION4.encode, star.RELION4.decode, several_runs=True
     ),
     "relion5": Format(
-        (".star",), Frame("Å", (0, 0, 0), centred=True), star.RELION5.encode, star.RELION5.decode, several_runs=True
+        (".star",),
+        Frame("Å", (0, 0, 0), centred=True),
+        star.RELION5.encode,
+        star.RELION5.decode,
+        several_runs=True,
+        companions=star.import_list,
     ),
     "warp": Format(
         (".star",),
@@ -43,6 +50,6 @@ FORMATS = {
         several_species=True,
         merge=eman2.merge,
     ),
-    "cryolo": Format((".coords",), Frame("voxel", (0, 0, 0)), cryolo.encode_coords, cryolo.decode_coords),
+    "cryolo": Format((".coords",), Frame("voxel", (0, 0, 0)), cryolo.encode_coords, cryolo.decode_coords, scored=False),
     "cryolo-cbox": Format((".cbox",), Frame("voxel", (0, 0, 0)), cryolo.encode_cbox, cryolo.decode_cbox),
 }

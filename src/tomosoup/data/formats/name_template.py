@@ -1,9 +1,13 @@
-"""Names as templates: `{run}_10.00Apx` makes another program's name of a run, and finds the run in such a name."""
+"""Names as templates: `{run}_10.00Apx` makes another program's name of a run, and finds the run in such a name.
+
+What programs add to a tilt series' name, for the volume: RELION 5 rec_ in front, Warp _10.00Apx and .tomostar, AreTomo
+_Vol, IMOD _full_rec and _rec.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tomosoup.core.errors import InputError
@@ -59,3 +63,102 @@ class Template:
             if found := re.fullmatch(pattern, whole):
                 return {field: check_name(value, what=f"a {field}") for field, value in found.groupdict().items()}
         return None
+
+
+@dataclass(frozen=True)
+class RunNames:
+    """What the project and the other program call a run: one template each."""
+
+    project: Template
+    program: Template
+    given: bool
+    """Whether the user gave them; if not, names are also found by what they have in common."""
+
+    @classmethod
+    def of(cls, text: str | None, *, usual: str) -> RunNames:
+        """From `rec_{run}={run}`: left the project's name, right the program's. Without = the left is `{run}`.
+
+        Without a text it is the program's `usual` name. Raises `InputError` for a side without the run in it.
+        """
+        left, equals, right = (text or usual).partition("=")
+        templates = Template(left if equals else "{run}", "name"), Template(right if equals else left, "name")
+        if not all(template.names("run") and not template.names("species") for template in templates):
+            raise InputError(
+                f"`name` {text}: expected {{run}} in it, on both sides of =, and no {{species}}. Left is the name in "
+                "the project, right that in the other program: 'rec_{run}={run}'."
+            )
+        return cls(*templates, text is not None)
+
+    def theirs(self, run: str) -> str:
+        """The program's name of a run of the project. Raises `InputError` where its name does not fit."""
+        found = self.project.match(run)
+        if found is None:
+            raise InputError(f"Run {run} does not fit {self.project.text}, the left side of `name`: correct it.")
+        return self.program.fill(run=found["run"])
+
+    def ours(self, name: str) -> str | None:
+        """The project's name of a run of the program; None where the name does not fit."""
+        found = self.program.match(name)
+        return None if found is None else self.project.fill(run=found["run"])
+
+
+ENDINGS = "mrc|mrcs|rec|map|st|ali|raw|hdf|em|tif|tiff|tomostar|star|xml|mod|cbox|coords|zarr|aln|gz|bz2"
+ADDED = re.compile(rf"(\.({ENDINGS})|_\d+(\.\d+)?Apx|_Vol|_full|_rec|_bin\d+|_EVN|_ODD)$", re.IGNORECASE)
+
+
+def core_name(name: str) -> str:
+    """A run's name without folders, endings and what programs add: rec_TS_01_10.00Apx.mrc is TS_01."""
+    core = re.split(r"[/\\]", name)[-1]
+    while (shorter := ADDED.sub("", core.removeprefix("rec_"))) and shorter != core:
+        core = shorter
+    return core
+
+
+def by_core_name(name: str, runs: Iterable[str]) -> str | None:
+    """The run of the same core name; None where there is none. Raises `InputError` where there are several."""
+    core = core_name(name)
+    same = [run for run in runs if core_name(run) == core]
+    if len(same) > 1:
+        raise InputError(
+            f"{name} could be {' or '.join(sorted(same)[:6])}: say which with `name='...{{run}}...={{run}}'`."
+        )
+    return same[0] if same else None
+
+
+def advice(names: Iterable[str], runs: Sequence[str]) -> str:
+    """The `name` that fits names of a program and of a project with a core name in common; else how to give one."""
+    for name in names:
+        core = core_name(name)
+        if core and (run := next((run for run in runs if core_name(run) == core), None)):
+            left, right = (text.replace(core, "{run}", 1) for text in (run, re.split(r"[/\\]", name)[-1]))
+            return f"`name='{left}={right}'`"
+    return "`name='...{run}...={run}'`, the project's name left and the other program's right"
+
+
+def paired(names: Sequence[str], runs: Sequence[str], called: RunNames, *, source: str) -> dict[str, str]:
+    """The project's name of each of a program's names; one that no run fits keeps what its template makes of it.
+
+    Where the user gave no template, a name is also that of the run with the same core name.
+
+    Raises `InputError` for a name that does not fit, and where two names would be one run.
+    """
+    found: dict[str, str] = {}
+    guessed = set()
+    for name in names:
+        fits = name if name in runs and not called.given else called.ours(name)
+        if fits not in runs and not called.given and (same := by_core_name(name, runs)):
+            fits = same
+            guessed.add(name)
+        if fits is None:
+            raise InputError(
+                f"{source} calls its run {name[:100]!r}, which does not fit {called.program.text}: give the names of "
+                "runs as `name`."
+            )
+        found[name] = fits
+    for name in guessed:
+        if doubled := [other for other in names if other != name and found[other] == found[name]]:
+            raise InputError(
+                f"{source} has the names {name} and {doubled[0]}, which both could be run {found[name]}: say which "
+                "with `name`."
+            )
+    return found

@@ -8,10 +8,10 @@ from itertools import combinations
 from scipy.spatial import KDTree
 
 from tomosoup.core.errors import counted
-from tomosoup.core.types import Species
+from tomosoup.core.types import Species, within
 from tomosoup.data.project import Project, assumed_species, where_species_are_listed
 from tomosoup.review.check.findings import Finding
-from tomosoup.review.check.sampling import Survey, within
+from tomosoup.review.check.sampling import Survey
 
 TWICE = 0.5
 """Two picks closer than this many radii are one particle: real particles cannot be so close."""

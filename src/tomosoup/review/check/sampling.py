@@ -8,9 +8,8 @@ from itertools import product
 from math import prod
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tomosoup.core.types import Array, PicksBySpecies, Species
+from tomosoup.core.types import Array, PicksBySpecies, Species, within
 from tomosoup.data.options import DataOptions
 from tomosoup.data.project import Project
 from tomosoup.data.tomogram import Tomogram, select_tomogram
@@ -93,12 +92,6 @@ def survey(
             )
             found = Survey(run, tomogram, grey, picks, {**found.boxes, one.name: boxes})
     return found
-
-
-def within(zyx_vox: Array, shape: Sequence[int]) -> NDArray[np.bool_]:
-    """`(n,)`: which positions `(n, 3)` (voxel indices) are inside a volume of `shape`, to its voxels' outer faces."""
-    inside: NDArray[np.bool_] = np.all((zyx_vox >= -0.5) & (zyx_vox <= np.array(shape) - 0.5), axis=1)
-    return inside
 
 
 def grey_values(tomogram: Tomogram) -> GreyValues:

@@ -18,7 +18,7 @@ import numpy as np
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Array, Picks
 from tomosoup.data.formats.base import Block, Details
-from tomosoup.data.formats.euler_angles import dynamo_angles, from_dynamo
+from tomosoup.data.formats.geometry.euler_angles import dynamo_angles, from_dynamo
 from tomosoup.data.formats.tables.text import finite, number, read_text
 
 COLUMNS = 35

@@ -26,7 +26,7 @@ import pandas as pd
 
 from tomosoup.core.types import Array, Picks
 from tomosoup.data.formats.base import Block, Details
-from tomosoup.data.formats.euler_angles import from_relion, mean_rotations, relion_angles
+from tomosoup.data.formats.geometry.euler_angles import from_relion, mean_rotations, relion_angles
 from tomosoup.data.formats.programs.star import SCORE, by_run, one_table, particle_tables, plain
 from tomosoup.data.formats.tables.score_names import score_column, scores_of
 from tomosoup.data.formats.tables.table import Table

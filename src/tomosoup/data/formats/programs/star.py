@@ -23,9 +23,10 @@ import pandas as pd
 import starfile
 
 from tomosoup.core.errors import InputError, shortened
-from tomosoup.core.types import Array, Picks
+from tomosoup.core.types import Array, Picks, check_name
 from tomosoup.data.formats.base import Block, Details
-from tomosoup.data.formats.euler_angles import from_relion, relion_angles
+from tomosoup.data.formats.geometry.euler_angles import from_relion, relion_angles
+from tomosoup.data.formats.geometry.tomogram_sizes import named_file
 from tomosoup.data.formats.tables.pixel_size import pixel_sizes
 from tomosoup.data.formats.tables.score_names import SCORES, score_column, scores_of
 from tomosoup.data.formats.tables.star import read_star
@@ -36,6 +37,8 @@ SUBTOMOGRAM_ANGLES = ["rlnTomoSubtomogramRot", "rlnTomoSubtomogramTilt", "rlnTom
 SCORE = "rlnAutopickFigureOfMerit"
 """The column of scores that is written."""
 RUNS = ["rlnTomoName", "rlnMicrographName"]
+COORDINATE_FILE, PARTICLES = "rlnTomoImportParticleFile", "rlnTomoParticlesFile"
+"""Columns of files: in the list for RELION 5's import, and in its optimisation sets."""
 PIXELS = ["rlnCoordinateX", "rlnCoordinateY", "rlnCoordinateZ"]
 CENTRED = ["rlnCenteredCoordinateXAngst", "rlnCenteredCoordinateYAngst", "rlnCenteredCoordinateZAngst"]
 SHIFTS, SHIFTS_ANGSTROM = (
@@ -72,7 +75,7 @@ class Star:
 
     def decode(self, path: Path, details: Details) -> list[Block]:
         """One block per run and pixel size; the run is None if no column names it."""
-        tables = particle_tables(path, self.positions, self.runs)
+        tables = [found for file in listed(path) for found in particle_tables(file, self.positions, self.runs)]
         parts = [part for table, optics in tables for part in self._by_size(table, optics, details)]
         sizes = sorted({size for size, _ in parts if size})
         if details.pixel_size and len(sizes) > 1:
@@ -122,12 +125,37 @@ class Star:
         return shifts if subtomogram is None else np.einsum("nij,nj->ni", subtomogram, shifts)
 
 
+def import_list(path: Path, blocks: Sequence[Block], details: Details) -> dict[Path, bytes]:
+    """What RELION 5's import of coordinates takes: a list of tomograms, and a file of particles for each.
+
+    NAME.star gets NAME_import.star and NAME_import/TOMOGRAM.star. The list names files from the current folder, which
+    is to be RELION's project folder, as RELION does (src/apps/import_tomo_particles.cpp, `readCoordinateFile`).
+    """
+    folder = path.with_name(f"{path.stem}_import")
+    runs = list(dict.fromkeys(block.run or "" for block in blocks))
+    files = {run: folder / f"{check_name(run, what='a run')}.star" for run in runs}
+    lists = pd.DataFrame({RUNS[0]: runs, COORDINATE_FILE: [plain(file.as_posix()) for file in files.values()]})
+    contents = {folder.with_suffix(".star"): starfile.to_string({"particles": lists}).encode()}
+    for run, file in files.items():
+        contents[file] = RELION5.encode([block for block in blocks if block.run == run], details)[".star"]
+    return contents
+
+
 def one_table(tables: Sequence[pd.DataFrame], angles: Sequence[str]) -> dict[str, bytes]:
     """A STAR file of all rows in one table `particles`; with `angles` only where all tables have them."""
     if len({tuple(table.columns) for table in tables}) > 1:  # some know orientations, others do not
         tables = [table.drop(columns=list(angles), errors="ignore") for table in tables]
     text = starfile.to_string({"particles": pd.concat(tables, ignore_index=True)}, float_format="%.6f")
     return {".star": text.encode()}
+
+
+def listed(path: Path) -> list[Path]:
+    """The files of particles that a list for RELION's import names, or the file itself, which then is none."""
+    for table in read_star(path):
+        for column in (COORDINATE_FILE, PARTICLES):
+            if column in table:
+                return [named_file(name, path) for name in dict.fromkeys(table.text(column))]
+    return [path]
 
 
 def by_run(table: Table, names: Sequence[str]) -> list[tuple[str | None, Table]]:

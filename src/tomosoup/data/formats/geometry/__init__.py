@@ -1,0 +1,1 @@
+"""How positions and orientations of other programs are turned into ours."""

@@ -1,0 +1,88 @@
+"""Where the voxels of the runs' tomograms are, and where other programs put a tomogram's centre."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from tomosoup.core.errors import InputError
+from tomosoup.core.types import Grid
+from tomosoup.data.formats.base import Frame
+from tomosoup.data.formats.geometry.tomogram_sizes import TomogramSize
+from tomosoup.data.formats.name_template import by_core_name
+from tomosoup.data.formats.remarks import remark
+from tomosoup.data.options import FrameOptions
+from tomosoup.data.project import Project
+from tomosoup.data.tomogram import select_tomogram
+
+COPICKS_FIRST_VOXEL = 0.5
+"""Of tomograms whose project is not given."""
+
+
+def sizes_by_run(
+    sizes: Sequence[TomogramSize], runs: Iterable[str], theirs: Mapping[str, str] | None = None
+) -> dict[str, TomogramSize]:
+    """The size of each run that the sizes are known of: by the program's name, the volume's file, or the core name.
+
+    `theirs` has the program's names, where they are known.
+    """
+    named = {size.name: size for size in sizes} | {size.volume: size for size in sizes if size.volume}
+    found = {}
+    for run in runs:
+        key = next((name for name in ((theirs or {}).get(run), run) if name in named), None) or by_core_name(
+            run, {size.name for size in sizes}
+        )
+        if key is not None:
+            found[run] = named[key]
+    return found
+
+
+def grids_of(
+    project: Project | None, runs: Iterable[str], options: FrameOptions, sizes: Mapping[str, TomogramSize]
+) -> dict[str, Grid]:
+    """Where the voxels of each run's tomogram are: from the project, or else from the options, where either says."""
+    there = set() if project is None else set(project.runs)
+    grids = {}
+    for run in runs:
+        known = sizes.get(run)
+        size = options.data.voxel_size or (known.voxel_size if known else None)
+        if project is not None and run in there and project.listings(run):
+            tomogram = select_tomogram(project, run, options.data)
+            grids[run] = Grid(tomogram.voxel_size, tomogram.origin, tomogram.shape)
+        elif size is not None:
+            first = COPICKS_FIRST_VOXEL if options.data.first_voxel is None else options.data.first_voxel
+            grids[run] = Grid(size, (first * size,) * 3, options.shape)
+        if run in grids:
+            grids[run] = replace(grids[run], centre_vox=_centre(known, options, grids[run].voxel_size))
+    return grids
+
+
+def _centre(known: TomogramSize | None, options: FrameOptions, voxel_size: float) -> tuple[float, float, float] | None:
+    """Half of the unbinned size, in voxels; None where it is not known."""
+    if options.unbinned_shape is not None:
+        if options.pixel_size is None:
+            raise InputError(
+                "`unbinned_shape` counts in pixels of the tilt series: give their size as `pixel_size` (Å)."
+            )
+        size: tuple[float, ...] = tuple(n * options.pixel_size for n in options.unbinned_shape)
+    elif known is not None:
+        size = known.size
+    else:
+        return None
+    z, y, x = (length / 2 / voxel_size for length in size)
+    return z, y, x
+
+
+def remark_centre(frame: Frame, grids: Iterable[Grid], format_name: str) -> None:
+    """Say where the centre that positions count from is not known exactly."""
+    if not frame.centred:
+        return
+    unknown = [grid for grid in grids if grid.centre_vox is None]
+    if format_name == "eman2":
+        unknown = [grid for grid in unknown if grid.shape is not None and any(n % 2 for n in grid.shape)]
+    if unknown:
+        remark(
+            "centre",
+            "Positions count from half of the unbinned size of a tomogram, which is not known: they can be off by up "
+            "to half a voxel. Give RELION's tomograms.star as `tomograms`, or `unbinned_shape` and `pixel_size`.",
+        )
