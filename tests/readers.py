@@ -1,5 +1,6 @@
 """Every reader of files, with a valid file of each, and ways to spoil one: for the tests and runs/checks/fuzz.py."""
 
+import gzip
 import json
 import shutil
 import warnings
@@ -26,7 +27,7 @@ from tomosoup.data.formats.tables.picks_csv import read_csv
 from tomosoup.data.formats.tables.species_csv import read_species
 from tomosoup.data.pick_store.records import Session
 from tomosoup.data.project import open_project
-from tomosoup.data.volumes.mrc import read_mrc
+from tomosoup.data.volumes.files import read_volume
 from tomosoup.data.volumes.omezarr import open_omezarr
 from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.models.checkpoint import Checkpoint, load
@@ -117,6 +118,23 @@ def zarr_metadata(folder: Path) -> bytes:
     return (store / "0/.zarray").read_bytes()
 
 
+ZARR_3 = {
+    "zarr_format": 3,
+    "node_type": "array",
+    "shape": [4, 4, 4],
+    "data_type": "float32",
+    "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [4, 4, 4]}},
+    "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+    "fill_value": 0.0,
+    "codecs": [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "zstd", "configuration": {}}],
+    "attributes": {},
+}
+
+
+def read_zarr_3(path: Path) -> object:
+    return open_omezarr(path.parents[1], name="t")[0].shape
+
+
 def read_zarr(path: Path) -> object:
     array, size = open_omezarr(zarr.DirectoryStore(str(path.parents[1])), name="t")
     return array.shape, size
@@ -178,7 +196,9 @@ READERS = {
     "training recipe": Reader("t.toml", shipped(TrainingRecipe, "small"), TrainingRecipe.read),
     "simulation recipe": Reader("s.toml", shipped(SimulationRecipe, "contest"), SimulationRecipe.read),
     "plan": Reader("p.toml", shipped(PickingPlan, "soup"), PickingPlan.read),
-    "MRC": Reader("t.mrc", mrc, read_mrc),
+    "MRC": Reader("t.mrc", mrc, read_volume),
+    "packed MRC": Reader("t.mrc.gz", lambda folder: gzip.compress(mrc(folder)), read_volume),
+    "Zarr 3 metadata": Reader("t.zarr/0/zarr.json", as_json(ZARR_3), read_zarr_3),
     "Zarr metadata": Reader("valid.zarr/0/.zarray", zarr_metadata, read_zarr),
     "checkpoint": Reader("t.safetensors", checkpoint, lambda path: load(path).net()),
     "published weights": Reader("t.ckpt", torch_file, convert),

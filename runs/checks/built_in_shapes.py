@@ -16,7 +16,7 @@ from scipy import ndimage
 from runs.shared.command import run_script
 from runs.shared.density_maps import MAP_SCALE, density_maps
 from tomosoup.core.types import Array
-from tomosoup.data.volumes.mrc import read_mrc
+from tomosoup.data.volumes.files import read_volume
 from tomosoup.simulation.specimen.built_in import SHAPES, built_in
 from tomosoup.simulation.specimen.density_maps import centred, from_map
 
@@ -38,7 +38,7 @@ def measured(density: Array) -> tuple[float, Array, Array]:
 def main(data: Path) -> None:
     """Print the table."""
     for name, path in sorted(density_maps(data / "maps_10A").items()):
-        of_map = from_map(read_mrc(path), voxel_size=VOXEL, scale=MAP_SCALE.get(name, 1.0)).double().numpy()
+        of_map = from_map(read_volume(path), voxel_size=VOXEL, scale=MAP_SCALE.get(name, 1.0)).double().numpy()
         shape = np.pad(centred(built_in(name, voxel_size=VOXEL)).double().numpy(), 4)
         of_shape = ndimage.gaussian_filter(shape, BLUR / VOXEL)
         shells = []

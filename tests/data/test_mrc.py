@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from tomosoup.core.errors import InputError
-from tomosoup.data.volumes.mrc import open_mrc, read_mrc
+from tomosoup.data.volumes.files import read_volume
+from tomosoup.data.volumes.mrc import open_mrc
 from tomosoup.data.volumes.mrc_header import mrc_remarks, read_header
 
 VALUES = np.arange(2 * 3 * 4, dtype=np.float32).reshape(2, 3, 4)
@@ -34,7 +35,7 @@ def changed(file: Path, at: int, *words: int, form: str = "i") -> Path:
 
 
 def test_voxels_and_their_size_are_read_as_written(file: Path) -> None:
-    volume = read_mrc(file)
+    volume = read_volume(file)
     np.testing.assert_array_equal(volume.data.numpy(), VALUES)
     assert volume.voxel_size == 7.5
 
@@ -49,9 +50,9 @@ def test_a_volume_is_opened_without_being_read(file: Path) -> None:
 
 
 def test_what_is_read_whole_is_no_view_of_the_file(file: Path) -> None:
-    volume = read_mrc(file)
+    volume = read_volume(file)
     volume.data.add_(1)
-    np.testing.assert_array_equal(read_mrc(file).data.numpy(), VALUES)
+    np.testing.assert_array_equal(read_volume(file).data.numpy(), VALUES)
 
 
 def stored(
@@ -84,7 +85,7 @@ def test_the_axes_are_z_y_x_however_the_file_keeps_them(tmp_path: Path, axes: tu
 
 
 def test_axes_that_are_not_named_are_in_the_usual_order_and_wrong_ones_are_refused(file: Path) -> None:
-    np.testing.assert_array_equal(read_mrc(changed(file, 64, 0, 0, 0)).data, VALUES)
+    np.testing.assert_array_equal(read_volume(changed(file, 64, 0, 0, 0)).data, VALUES)
     with pytest.raises(InputError, match=r"are the axes 1, 1, 3; expected 1.*MAPC"):
         open_mrc(changed(file, 64, 1, 1, 3))
 
@@ -96,12 +97,12 @@ def test_the_byte_order_is_the_one_in_which_the_header_makes_sense(
     tmp_path: Path, order: str, stamp: bytes, mode: int
 ) -> None:
     np.testing.assert_array_equal(
-        read_mrc(stored(tmp_path / "t.mrc", order=order, stamp=stamp, mode=mode)).data, VALUES
+        read_volume(stored(tmp_path / "t.mrc", order=order, stamp=stamp, mode=mode)).data, VALUES
     )
 
 
 def test_a_file_without_the_letters_map_is_read(file: Path) -> None:
-    np.testing.assert_array_equal(read_mrc(changed(file, 208, 0)).data, VALUES)
+    np.testing.assert_array_equal(read_volume(changed(file, 208, 0)).data, VALUES)
 
 
 @pytest.mark.parametrize(("mode", "said"), [(3, "complex"), (4, "complex"), (16, "colours"), (5, "its mode is 5")])
@@ -154,7 +155,7 @@ def test_an_extended_header_is_skipped(tmp_path: Path) -> None:
         written.voxel_size = 7.5
         written.set_extended_header(np.zeros(256, dtype="V1"))
     assert read_header(tmp_path / "e.mrc").first == 1024 + 256
-    np.testing.assert_array_equal(read_mrc(tmp_path / "e.mrc").data.numpy(), VALUES)
+    np.testing.assert_array_equal(read_volume(tmp_path / "e.mrc").data.numpy(), VALUES)
 
 
 def test_a_header_without_a_voxel_size_is_an_error_only_where_nobody_gives_one(file: Path) -> None:
@@ -162,7 +163,7 @@ def test_a_header_without_a_voxel_size_is_an_error_only_where_nobody_gives_one(f
     assert open_mrc(file)[1] == 0
     assert open_mrc(file, voxel_size=9.0)[1] == 9.0
     with pytest.raises(InputError, match="does not say how large its voxels are"):
-        read_mrc(file)
+        read_volume(file)
 
 
 @pytest.mark.parametrize("length", [0, 1023])

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Volume
-from tomosoup.data.volumes.mrc import read_mrc
+from tomosoup.data.volumes.files import read_volume
 from tomosoup.simulation.options.recipe import SimulationRecipe
 from tomosoup.simulation.specimen.built_in import PROTEIN_VOLUME, SHAPES, VOLTS_PER_KDA, built_in, trimmed
 from tomosoup.simulation.specimen.density_maps import UNITS_PER_KDA, centred, from_map, support, support_radius
@@ -253,7 +253,7 @@ def test_the_recipes_map_scale_and_mass_reach_the_map(map_file: Callable[..., Pa
     path = map_file(lump.data, 5.0)
     recipe = SimulationRecipe(voxel_size=6.0, maps={"a": path}, map_scale={"a": 1.2}, map_mass={"a": 900.0})
     (density,) = structure_maps(["a"], recipe).values()
-    torch.testing.assert_close(density, from_map(read_mrc(path), voxel_size=6.0, scale=1.2, mass_kda=900.0))
+    torch.testing.assert_close(density, from_map(read_volume(path), voxel_size=6.0, scale=1.2, mass_kda=900.0))
 
 
 def test_a_map_of_zeros_is_refused() -> None:
@@ -270,7 +270,7 @@ def test_a_map_file_without_voxel_size_is_refused(map_file: Callable[..., Path])
 def test_the_organisers_maps_have_the_masses_of_their_structures(real_data: Path) -> None:
     # Of the models' chains (8CPV: 24 of 18.5 to 21 kDa; 6DRV: 4 of 116; 7N4Y: 2 of 300 to 330; 6QZP: 3.2 MDa modelled).
     for code, kda in {"8cpv": 480, "6drv": 465, "7n4y": 600, "6qzp": 3300}.items():
-        density = from_map(read_mrc(real_data / "maps_10A" / f"{code}.mrc"), voxel_size=10.0)
+        density = from_map(read_volume(real_data / "maps_10A" / f"{code}.mrc"), voxel_size=10.0)
         assert mass(density, 10.0) == pytest.approx(kda, rel=0.25)
 
 

@@ -20,9 +20,7 @@ from tomosoup.data.formats.tables.picks_csv import read_csv
 from tomosoup.data.formats.tables.species_csv import read_species
 from tomosoup.data.options import PROJECT_FORMS
 from tomosoup.data.pick_store.pick_set import PickSet
-from tomosoup.data.volumes.files import VolumeFiles, volume_files
-from tomosoup.data.volumes.mrc import open_mrc
-from tomosoup.data.volumes.mrc_header import mrc_remarks
+from tomosoup.data.volumes.files import VolumeFiles, open_volume, volume_files, volume_remarks
 from tomosoup.data.volumes.omezarr import open_omezarr
 
 
@@ -175,7 +173,7 @@ class MrcFolder:
     def listings(self, run: str) -> list[Listing]:
         """The one volume of a run."""
         file = self.volumes.by_name[run]
-        return [Listing("mrc", 0.0, partial(_open_mrc_file, file), partial(mrc_remarks, file))]
+        return [Listing("mrc", 0.0, partial(_open_file, file), partial(volume_remarks, file))]
 
     def pick_sets(self, run: str) -> PickSets:
         """The rows of `picks.csv` for this run, as user "folder", session "0"."""
@@ -246,5 +244,5 @@ def _open_copick_tomogram(
     return open_omezarr(tomogram.zarr(), name=f"{run}/{tomogram.tomo_type}", lenient=lenient, voxel_size=voxel_size)
 
 
-def _open_mrc_file(path: Path, *, lenient: bool = False, voxel_size: float | None = None) -> tuple[Any, float]:  # noqa: ARG001
-    return open_mrc(path, voxel_size=voxel_size)
+def _open_file(path: Path, *, lenient: bool = False, voxel_size: float | None = None) -> tuple[Any, float]:  # noqa: ARG001
+    return open_volume(path, voxel_size=voxel_size)

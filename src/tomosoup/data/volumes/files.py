@@ -1,24 +1,26 @@
-"""The files of a folder that hold volumes, and those packed by gzip or bzip2."""
+"""Files that hold volumes: which they are in a folder, and how each is opened."""
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import lzma
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from tomosoup.core.errors import InputError, first_line, shortened
+import numpy as np
+import torch
 
-VOLUMES = (".mrc", ".rec", ".map")
+from tomosoup.core.errors import InputError, shortened
+from tomosoup.core.types import Volume
+from tomosoup.data.volumes.hdf import open_hdf
+from tomosoup.data.volumes.mrc import open_mrc
+from tomosoup.data.volumes.mrc_header import PACKED, mrc_remarks
+
+HDF = ".hdf"
+"""The ending of EMAN2's volumes, which are read where h5py is installed."""
+VOLUMES = (".mrc", ".rec", ".map", *([HDF] if find_spec("h5py") else []))
 """Endings of files that are read, in small or capital letters."""
-PACKED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open}
-"""Endings that may follow them."""
-NOT_READ = (".ali", ".em", ".hdf", ".mrcs", ".npy", ".spi", ".st", ".tif", ".tiff", ".vol", ".zarr", ".xz", ".zip")
+NOT_READ = (".ali", ".em", HDF, ".mrcs", ".npy", ".spi", ".st", ".tif", ".tiff", ".vol", ".zarr", ".xz", ".zip")
 """Endings of other volumes and of tilt series, which a message names."""
 
 
@@ -37,18 +39,16 @@ class VolumeFiles:
         if not self.left_out:
             return ""
         endings = ", ".join((*VOLUMES, *(f"{VOLUMES[0]}{packed}" for packed in PACKED)))
-        return f"Not read as tomograms: {shortened([*self.left_out])} (read are {endings})."
+        hint = f"; {HDF} where h5py is installed" if any(n.lower().endswith(HDF) for n in self.left_out) else ""
+        return f"Not read as tomograms: {shortened([*self.left_out])} (read are {endings}{hint})."
 
 
 def volume_name(path: Path) -> str:
     """A file's name without the endings of a volume, or nothing where it has none of them."""
-    name = path.name
-    for ending in PACKED:
-        if name.lower().endswith(ending):
-            name = name[: -len(ending)]
-            break
-    stem, dot, ending = name.rpartition(".")
-    return stem if f"{dot}{ending}".lower() in VOLUMES else ""
+    packed = path.suffix.lower() in PACKED
+    name = Path(path.stem if packed else path.name)
+    ending = name.suffix.lower()
+    return name.stem if ending in VOLUMES and not (packed and ending == HDF) else ""
 
 
 def volume_files(folder: Path) -> VolumeFiles:
@@ -69,19 +69,20 @@ def volume_files(folder: Path) -> VolumeFiles:
     return VolumeFiles(dict(sorted(found.items())), tuple(left_out))
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[tuple[IO[bytes], int | None]]:
-    """A file of voxels, unpacked as it is read, and its size in bytes where it is not packed.
+def open_volume(path: Path, *, voxel_size: float | None = None) -> tuple[Any, float]:
+    """The `(z, y, x)` array of a file of any of these formats, and its voxel size (Å): `open_mrc` or `open_hdf`."""
+    how = open_hdf if path.suffix.lower() == HDF else open_mrc
+    return how(path, voxel_size=voxel_size)
 
-    Raises `InputError` for what is no regular file or cannot be opened or unpacked, in the block, too.
-    """
-    try:
-        if path.exists() and not path.is_file():
-            raise InputError(f"{path} is not a regular file; expected a volume: name another, or move it away.")
-        unpack = PACKED.get(path.suffix.lower())
-        with unpack(path, "rb") if unpack else path.open("rb") as file:
-            yield file, None if unpack else path.stat().st_size
-    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-        raise InputError(
-            f"{path} cannot be read as an MRC volume ({first_line(error)}); check the file, or copy it again."
-        ) from error
+
+def volume_remarks(path: Path) -> tuple[str, ...]:
+    """What is odd about a file that can be read; each is a sentence that says what to check."""
+    return () if path.suffix.lower() == HDF else mrc_remarks(path)
+
+
+def read_volume(path: Path) -> Volume:
+    """A whole volume. Raises `InputError` where `open_volume` does, or where the file has no voxel size."""
+    data, voxel_size = open_volume(path)
+    if not voxel_size:
+        raise InputError(f"{path} does not say how large its voxels are: set the voxel size in its header (Å).")
+    return Volume(torch.from_numpy(np.array(data[:], dtype=np.float32, order="C")), voxel_size)

@@ -7,14 +7,12 @@ from typing import Any
 
 import mrcfile
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from tomosoup.core.errors import InputError
 from tomosoup.core.files import written_aside
 from tomosoup.core.types import Volume
-from tomosoup.data.volumes.files import opened
-from tomosoup.data.volumes.mrc_header import FOUR_BITS, MrcHeader, read_header
+from tomosoup.data.volumes.mrc_header import FOUR_BITS, MrcHeader, opened, read_header
 from tomosoup.data.volumes.voxel_size import cube
 
 AT_ONCE = 2**24
@@ -63,14 +61,6 @@ def _unpacked(header: MrcHeader) -> bytearray:
             f"{header.path} holds {len(content)} bytes of voxels and should have {wanted}: copy the file again."
         )
     return content
-
-
-def read_mrc(path: Path) -> Volume:
-    """A whole MRC volume. Raises `InputError` where `open_mrc` does, or where the header has no voxel size."""
-    data, voxel_size = open_mrc(path)
-    if not voxel_size:
-        raise InputError(f"{path} does not say how large its voxels are: set the voxel size in its header (Å).")
-    return Volume(torch.from_numpy(np.array(data, dtype=np.float32, order="C")), voxel_size)
 
 
 def write_mrc(path: Path, volume: Volume, *, label: str) -> None:

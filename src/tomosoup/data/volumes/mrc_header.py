@@ -5,18 +5,25 @@ The format is described in Cheng et al., J Struct Biol 192, 2015.
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import struct
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
-from tomosoup.core.errors import InputError, counted
-from tomosoup.data.volumes.files import opened
+from tomosoup.core.errors import InputError, counted, first_line
 
+PACKED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open}
+"""Endings that may follow those of a volume, and what unpacks it."""
 HEADER = 1024
 """Bytes of the standard's header."""
 STAMPS = {0x44: "<", 0x11: ">"}
@@ -171,3 +178,21 @@ def mrc_remarks(path: Path) -> tuple[str, ...]:
         return ()
     more = counted(header.size - header.end, "byte")
     return (f"{more} follow its voxels: check that the copy is whole, and the mode and the sizes in its header.",)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[IO[bytes], int | None]]:
+    """A file of voxels, unpacked as it is read, and its size in bytes where it is not packed.
+
+    Raises `InputError` for what is no regular file or cannot be opened or unpacked, in the block, too.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path} is not a regular file; expected a volume: name another, or move it away.")
+        unpack = PACKED.get(path.suffix.lower())
+        with unpack(path, "rb") if unpack else path.open("rb") as file:
+            yield file, None if unpack else path.stat().st_size
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise InputError(
+            f"{path} cannot be read as an MRC volume ({first_line(error)}); check the file, or copy it again."
+        ) from error

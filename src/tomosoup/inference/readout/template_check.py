@@ -23,8 +23,7 @@ from torch import Tensor
 
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Array, Picks, PicksBySpecies, Slices, Species, Volume
-from tomosoup.data.volumes.files import volume_files
-from tomosoup.data.volumes.mrc import read_mrc
+from tomosoup.data.volumes.files import read_volume, volume_files
 from tomosoup.data.volumes.resampling import resampled
 from tomosoup.data.volumes.voxel_size import same_voxel_size
 from tomosoup.inference.options.templates import TemplateOptions
@@ -45,7 +44,7 @@ Maps = Mapping[str, Volume]
 
 
 def read_maps(folder: Path, species: Sequence[str]) -> dict[str, Volume]:
-    """The maps SPECIES.mrc (or .map, .rec; also packed) of a folder, in the order of `species`.
+    """The maps SPECIES.mrc (or another format that `volume_files` finds) of a folder, in the order of `species`.
 
     Raises `InputError` for fewer than two maps, and for files that are not named like a species, cannot be read, hold
     only zeros or hold values that are not finite.
@@ -62,7 +61,7 @@ def read_maps(folder: Path, species: Sequence[str]) -> dict[str, Volume]:
             f"Expected a density map SPECIES.mrc for two or more similar species in {folder}, got {len(files)} (the "
             f"species are {expected}). {found.message}".rstrip()
         )
-    maps = {name: read_mrc(files[name]) for name in species if name in files}
+    maps = {name: read_volume(files[name]) for name in species if name in files}
     for name, density in maps.items():
         if not density.data.any() or not density.data.isfinite().all():
             raise InputError(f"{files[name]} holds only zeros, or values that are not finite; expected a density map.")

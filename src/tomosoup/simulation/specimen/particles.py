@@ -17,7 +17,7 @@ from torch import Tensor
 
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Array
-from tomosoup.data.volumes.mrc import read_mrc
+from tomosoup.data.volumes.files import read_volume
 from tomosoup.simulation.options.recipe import SimulationRecipe
 from tomosoup.simulation.specimen.atomic_models import read_model
 from tomosoup.simulation.specimen.built_in import SHAPES, VOLTS_PER_KDA, built_in, trimmed
@@ -76,7 +76,7 @@ def _sources(name: str, recipe: SimulationRecipe) -> list[Callable[[], Tensor]]:
 
     def from_density() -> Tensor:
         scale, mass = recipe.map_scale.get(name, 1.0), recipe.map_mass.get(name)
-        return from_map(read_mrc(recipe.maps[name]), voxel_size=size, scale=scale, mass_kda=mass)
+        return from_map(read_volume(recipe.maps[name]), voxel_size=size, scale=scale, mass_kda=mass)
 
     def from_shape() -> Tensor:
         return centred(built_in(name, voxel_size=size))
