@@ -30,7 +30,7 @@ from tomosoup.cli.options.train import TrainCommand
 from tomosoup.cli.options.tune import TuneCommand
 from tomosoup.cli.options.view import ViewCommand
 from tomosoup.cli.parse import defaults, parse
-from tomosoup.cli.terminal import Outcome, Stopped, conclude, fail, say, speaking, stopwatch, wait
+from tomosoup.cli.terminal import Outcome, Stopped, conclude, fail, say, show_json, speaking, stopwatch, wait
 from tomosoup.core.config import Options
 from tomosoup.core.errors import InputError
 from tomosoup.core.runtime import keep_freed_memory, look_for_garbage_less
@@ -78,16 +78,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
             return
         options, voice = parse(model, name, words)
         run(name, options, voice)
-    except BadOption as error:
-        fail(str(error), 2)
-    except InputError as error:
-        fail(as_options(str(error), model), 1)
-    except Stopped as stop:
-        fail(as_options(str(stop), model), 130)
-    except KeyboardInterrupt:
-        fail("Stopped. Files that were being written are removed; the others are unchanged.", 130)
-    except OSError as error:
-        fail(f"The operating system refused: {error}.", 1)
+    except (InputError, Stopped, KeyboardInterrupt, OSError) as error:
+        end(error, name, model, as_json=any(word in ("--json", "--json=true") for word in words))
+
+
+def end(error: BaseException, name: str, model: type[Options], *, as_json: bool) -> None:
+    """Say in one sentence why a command failed, to programs with a code, too; then exit."""
+    match error:
+        case BadOption():
+            code, text, status = error.code, str(error), 2
+        case InputError():
+            code, text, status = error.code, as_options(str(error), model), 1
+        case Stopped():
+            code, text, status = "stopped", as_options(str(error), model), 130
+        case KeyboardInterrupt():
+            text = "Stopped. Files that were being written are removed; the others are unchanged."
+            code, status = "stopped", 130
+        case _:
+            code, text, status = "storage", f"The operating system refused: {error}.", 1
+    if as_json:
+        show_json({"error": {"code": code, "text": text}, "command": name})
+    fail(text, status)
 
 
 HELP = {"--help", "-h", "--help-all"}

@@ -106,6 +106,11 @@ def fail(text: str, code: int) -> None:
     raise SystemExit(code)
 
 
+def show_json(facts: Mapping[str, Any]) -> None:
+    """One JSON object on standard output."""
+    sys.stdout.write(json.dumps(facts, indent=2, default=str) + "\n")
+
+
 def conclude(outcome: Outcome | None, voice: Voice, **about: object) -> None:
     """Show what a command did: tables and a line, or JSON; then exit with 1 if it failed. None shows nothing."""
     if outcome is None:
@@ -113,7 +118,7 @@ def conclude(outcome: Outcome | None, voice: Voice, **about: object) -> None:
     if voice.as_json:
         rest = {"files": [str(path) for path in outcome.files], **about}
         facts = {**outcome.facts, **({} if outcome.facts_alone else rest)}
-        sys.stdout.write(json.dumps(facts, indent=2, default=str) + "\n")
+        show_json({**facts, **({"error": {"code": "failed", "text": outcome.failed}} if outcome.failed else {})})
     else:
         if outcome.tables:
             from rich.console import Console

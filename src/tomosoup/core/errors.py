@@ -4,6 +4,14 @@
 class InputError(ValueError):
     """What the user gave cannot be used. The message is one sentence: what was expected, what came, what to do."""
 
+    code = "input"
+    """What kind of failure it is, for programs: one word."""
+
+    def __init__(self, text: str, *, code: str | None = None) -> None:
+        super().__init__(text)
+        if code:
+            self.code = code
+
 
 def abbreviated(text: str, *, most: int = 300) -> str:
     """A text to stand in a sentence: without its middle where it is longer than `most` characters."""

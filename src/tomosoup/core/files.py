@@ -81,6 +81,7 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
     if path.is_dir():
         raise InputError(f"Expected a file name for the output, got the folder {path}.")
     if path.exists() and not overwrite:
-        raise InputError(f"{path} exists already: choose another name, or replace it with `overwrite=True`.")
+        text = f"{path} exists already: choose another name, or replace it with `overwrite=True`."
+        raise InputError(text, code="exists")
     if next(parent for parent in path.absolute().parents if parent.exists()).is_file():
         raise InputError(f"Cannot write {path}: one of its parent folders is a file.")

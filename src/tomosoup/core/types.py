@@ -162,7 +162,8 @@ def check_name(name: str, *, what: str) -> str:
     if not known or len(name.encode()) > 100:
         raise InputError(
             f"Expected the name of {what} to be 1 to 100 printable characters (bytes in UTF-8) without / and \\, got "
-            f"{name[:100]!r}: rename it."
+            f"{name[:100]!r}: rename it.",
+            code="name",
         )
     return name
 

@@ -16,6 +16,8 @@ TRUE, FALSE = ("true", "yes", "on"), ("false", "no", "off")
 class BadOption(InputError):  # noqa: N818 - as InputError's name says it is one
     """An option that does not exist, or a value that it does not take."""
 
+    code = "option"
+
 
 def split(words: Sequence[str], options: Sequence[Option], command: str) -> dict[tuple[str, ...], Any]:
     """What was typed, by the options' paths: a word, a list of words, a dict of them, a bool, or None.

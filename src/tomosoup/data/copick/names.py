@@ -36,7 +36,7 @@ def valid_name(name: str, *, what: str) -> str:
     kept = copick_name(name)
     if not name or kept != name:
         advice = f", for example {kept}" if kept else ""
-        raise InputError(f"copick does not accept the {what.lower()} name {name[:100]!r}: {RULE}{advice}.")
+        raise InputError(f"copick does not accept the {what.lower()} name {name[:100]!r}: {RULE}{advice}.", code="name")
     return check_name(name, what=f"a {what.lower()}")
 
 
@@ -53,5 +53,6 @@ def valid_names(names: Iterable[str], *, where: str) -> None:
         instead = shortened([copick_name(name) or "another name" for name in bad])
         said = f"name{'s' if len(bad) > 1 else ''} {shortened([repr(name[:100]) for name in bad])}"
         raise InputError(
-            f"{where}: copick does not accept the species {said}: {RULE}; write {instead}, also where picks name it."
+            f"{where}: copick does not accept the species {said}: {RULE}; write {instead}, also where picks name it.",
+            code="name",
         )

@@ -77,7 +77,9 @@ class StorageErrors:
         """Raises `InputError` from an error of storage."""
         if of_storage(error):
             assert error is not None
-            raise InputError(f"{self.place} {_what(error)} ({first_line(error)}): {self.advice}.") from error
+            raise InputError(
+                f"{self.place} {_what(error)} ({first_line(error)}): {self.advice}.", code="storage"
+            ) from error
 
 
 def _what(error: BaseException) -> str:

@@ -43,5 +43,6 @@ def refuse_edited(root: Any, place: PickSet, records: Mapping[str, Mapping[str, 
     if edited:
         raise InputError(
             f"Picks {place} of run {shortened(edited)} have changed since tomosoup wrote them, and would be replaced: "
-            "save them under another user or session first, or replace them with `overwrite=True`."
+            "save them under another user or session first, or replace them with `overwrite=True`.",
+            code="changed",
         )

@@ -88,7 +88,8 @@ class Session:
         if path.exists() and digest_of(path) not in (written or ()):
             raise InputError(
                 f"{path} has changed since tomosoup wrote it, and would be replaced: move it away, choose another "
-                "name, or replace it with `overwrite=True`."
+                "name, or replace it with `overwrite=True`.",
+                code="changed",
             )
 
     def begin(self, settings: Settings) -> None:
