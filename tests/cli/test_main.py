@@ -306,16 +306,12 @@ def test_the_package_runs_as_a_module() -> None:
         ("score {0}/none.csv {0}/none.csv", "input", 1),
         ("score {0}/none.csv --wrong", "option", 2),
         ("import {0}/t.csv --format csv -o {0}/t.csv", "exists", 1),
-        ("check {0}/folder", "name", 1),
     ],
 )
 def test_a_failure_is_one_sentence_and_a_code_for_programs(
     words: str, code: str, status: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "t.csv").write_text("experiment,particle_type,x,y,z\n")
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder/a.mrc").touch()
-    (tmp_path / "folder/species.csv").write_text("name,radius\nmy_protein,50\n")
     with pytest.raises(SystemExit) as end:
         main([*words.format(tmp_path).split(), "--json"])
     assert end.value.code == status

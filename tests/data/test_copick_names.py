@@ -42,8 +42,9 @@ def test_names_have_one_limit_for_species_runs_users_and_sessions(name: str) -> 
         lambda: Species(name, 10.0),
         lambda: valid_name(name, what="Session"),
     ):
-        with pytest.raises(InputError):
+        with pytest.raises(InputError) as error:
             refuse()
+        assert error.value.code == "name"
     assert check_name(name[:50].replace("/", "").replace("\n", ""), what="a run")
 
 
