@@ -21,6 +21,7 @@ from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.types import Grid, Picks, Species
 from tomosoup.data.copick.files import read_files
 from tomosoup.data.formats.base import Block, Details
+from tomosoup.data.formats.geometry.tomogram_sizes import read_sizes
 from tomosoup.data.formats.known_formats import FORMATS
 from tomosoup.data.formats.programs.dynamo import read_map
 from tomosoup.data.formats.tables.picks_csv import read_csv
@@ -65,6 +66,10 @@ class Reader:
 
 
 TABLE = b"experiment,particle_type,x,y,z,score\nrun_000,ribosome,1.5,2,3,0.5\nrun_001,apo-ferritin,4,5,6,1\n"
+TOMOGRAMS = (
+    b"data_\nloop_\n_rlnTomoName\n_rlnTomoSizeX\n_rlnTomoSizeY\n_rlnTomoSizeZ\n_rlnTomoTiltSeriesPixelSize\na 9 8 7 2\n"
+)
+WARP_XML = b'<TiltSeries VolumeDimensionsAngstrom="90, 80, 70"><Angles>1</Angles></TiltSeries>'
 PDB = b"""\
 CRYST1   50.000   50.000   50.000  90.00  90.00  90.00 P 1           1
 ATOM      1  N   ALA A   1      11.104   6.134  -6.504  1.00  0.00           N
@@ -203,6 +208,8 @@ READERS = {
     "checkpoint": Reader("t.safetensors", checkpoint, lambda path: load(path).net()),
     "published weights": Reader("t.ckpt", torch_file, convert),
     **{f"picks as {name}": picks_as(name) for name in FORMATS if name not in {"csv", "czii", "copick"}},
+    "sizes of tomograms": Reader("t.star", lambda _: TOMOGRAMS, lambda path: read_sizes([path])),
+    "sizes of Warp": Reader("t.xml", lambda _: WARP_XML, lambda path: read_sizes([path])),
     "map of tomograms": Reader("t.doc", lambda _: b"1 r1.mrc\n2 a b.mrc\n", read_map),
     "atomic model": Reader("t.pdb", lambda _: PDB, lambda path: read_model(str(path))),
 }

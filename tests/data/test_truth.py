@@ -14,7 +14,7 @@ from tomosoup.data.new_project import SimulatedRun, new_project
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.pick_store.pick_set import OWN_USER, PickSet
 from tomosoup.data.project import CopickProject, Project, open_project
-from tomosoup.data.truth import read_truth, read_truths
+from tomosoup.data.truth import read_truth, read_truths, strange_runs
 
 VOLUME = Volume(torch.zeros(4, 4, 4), 10.0, (5.0, 5.0, 5.0))
 TRUE = {"ribosome": Picks.of([[15.0, 15.0, 15.0]])}
@@ -95,7 +95,7 @@ def test_a_named_run_that_a_table_lacks_is_an_error_that_names_both(project: Pro
 
 def test_a_table_of_other_runs_is_an_error(project: Project, tmp_path: Path) -> None:
     write_csv(tmp_path / "t.csv", {"elsewhere": TRUE})
-    with pytest.raises(InputError, match=r"t\.csv has no picks of run a, b, c"):
+    with pytest.raises(InputError, match=r"runs of .*t\.csv \(elsewhere\) are not in .*, which has a, b, c"):
         read_truths(project, data(truth=str(tmp_path / "t.csv")))
 
 
@@ -108,3 +108,14 @@ def test_a_run_is_read_by_the_projects_path_as_by_the_project(project: Project) 
 def test_an_unknown_run_is_answered_with_the_runs(project: Project) -> None:
     with pytest.raises(InputError, match=r"no run d; its runs are a, b, c"):
         read_truth(project, "d")
+
+
+def test_a_folder_whose_table_names_other_runs_is_an_error_and_some_are_known(tmp_path: Path) -> None:
+    for run in ("rec_a", "rec_b"):
+        (tmp_path / f"{run}.mrc").touch()
+    write_csv(tmp_path / "picks.csv", {"a": TRUE, "b": TRUE})
+    with pytest.raises(InputError, match=r"picks\.csv \(a, b\) are not in .*, which has rec_a, rec_b: give runs"):
+        read_truths(open_project(tmp_path), data())
+    write_csv(tmp_path / "picks.csv", {"a": TRUE, "rec_b": TRUE})
+    assert strange_runs(open_project(tmp_path), None) == ["a"]
+    assert list(read_truths(open_project(tmp_path), data())) == ["rec_b"]

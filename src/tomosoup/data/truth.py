@@ -7,9 +7,10 @@ from pathlib import Path
 from tomosoup.core.errors import InputError, shortened
 from tomosoup.core.files import is_table
 from tomosoup.core.types import Picks
+from tomosoup.data.formats.remarks import check_runs
 from tomosoup.data.formats.tables.picks_csv import read_csv
 from tomosoup.data.options import AnnotatedData
-from tomosoup.data.project import Project, open_project
+from tomosoup.data.project import MrcFolder, Project, open_project
 from tomosoup.data.tomogram import chosen_runs
 
 
@@ -60,6 +61,7 @@ def truths_there(project: Project, data: AnnotatedData) -> dict[str, dict[str, P
     chosen, source = chosen_runs(project, data), data.truth
     if source is not None and is_table(source) and not Path(source).exists():
         raise InputError(f"There is no file {source}: give another one as `truth`.")
+    strange_runs(project, source)
     if source is not None and Path(source).is_file():
         table = read_csv(Path(source))
         return {run: table[run] for run in chosen if run in table}
@@ -76,3 +78,18 @@ def truths_there(project: Project, data: AnnotatedData) -> dict[str, dict[str, P
         if keys:
             truths[run] = sets[keys[0]]()
     return truths
+
+
+def strange_runs(project: Project, truth: str | None) -> list[str]:
+    """The runs of a table of true picks that the project does not have: of `truth`, or of a folder's picks.csv.
+
+    Raises `InputError` where it has none of them.
+    """
+    if truth is not None and Path(truth).is_file():
+        table, runs = truth, list(read_csv(Path(truth)))
+    elif truth is None and isinstance(project, MrcFolder):
+        table, runs = str(project.path / "picks.csv"), list(project.picks)
+    else:
+        return []
+    do = "give runs the project's names in the table"
+    return check_runs(runs, project.runs, source=table, project=str(project.path), do=do)

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tomosoup.core.errors import InputError
+from tomosoup.core.errors import InputError, shortened
 from tomosoup.core.progress import Progress, no_progress, tracked
 from tomosoup.core.types import PicksByRun
 from tomosoup.data.options import AnnotatedData, DataOptions
 from tomosoup.data.project import Project, open_project
 from tomosoup.data.tomogram import chosen_runs
-from tomosoup.data.truth import truths_there
+from tomosoup.data.truth import strange_runs, truths_there
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.review.check import densities, pick_positions, volumes
 from tomosoup.review.check.findings import CheckResult, Finding
@@ -63,7 +63,9 @@ def check(
 def _truths(project: Project, data: AnnotatedData) -> tuple[PicksByRun, list[Finding]]:
     """True picks by run, of the runs that have any; that it is not clear which picks are true is a finding."""
     try:
-        return truths_there(project, data), []
+        truths, strange = truths_there(project, data), strange_runs(project, data.truth)
+        text = f"The table of true picks has runs that the project does not have ({shortened(strange, most=6)})."
+        return truths, [Finding("warning", "picks", text)] if strange else []
     except InputError as error:
         return {}, [Finding("error", "picks", str(error))]
 

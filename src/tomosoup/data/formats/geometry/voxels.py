@@ -75,12 +75,13 @@ def _centre(known: TomogramSize | None, options: FrameOptions, voxel_size: float
 
 def remark_centre(frame: Frame, grids: Iterable[Grid], format_name: str) -> None:
     """Say where the centre that positions count from is not known exactly."""
-    if not frame.centred:
-        return
-    unknown = [grid for grid in grids if grid.centre_vox is None]
-    if format_name == "eman2":
-        unknown = [grid for grid in unknown if grid.shape is not None and any(n % 2 for n in grid.shape)]
-    if unknown:
+    unknown = [grid for grid in grids if grid.centre_vox is None] if frame.centred else []
+    if format_name == "eman2" and any(n % 2 for grid in unknown for n in grid.shape or ()):
+        remark(
+            "centre",
+            "EMAN2's programs differ by half a voxel on the centre of a tomogram whose size is odd: look at a pick there.",
+        )
+    elif format_name != "eman2" and unknown:
         remark(
             "centre",
             "Positions count from half of the unbinned size of a tomogram, which is not known: they can be off by up "
