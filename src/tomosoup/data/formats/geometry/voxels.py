@@ -79,7 +79,7 @@ def remark_centre(frame: Frame, grids: Iterable[Grid], format_name: str) -> None
     if format_name == "eman2" and any(n % 2 for grid in unknown for n in grid.shape or ()):
         remark(
             "centre",
-            "EMAN2's programs differ by half a voxel on the centre of a tomogram whose size is odd: look at a pick there.",
+            "EMAN2's programs differ by half a voxel on the centre of a tomogram whose size is odd: look at one pick.",
         )
     elif format_name != "eman2" and unknown:
         remark(
