@@ -48,9 +48,10 @@ def test_names_have_one_limit_for_species_runs_users_and_sessions(name: str) -> 
     assert check_name(name[:50].replace("/", "").replace("\n", ""), what="a run")
 
 
-def test_runs_with_a_name_that_picks_cannot_have_are_refused_when_they_are_chosen(tmp_path: Path) -> None:
-    (tmp_path / f"{'x' * 101}.mrc").touch()
-    with pytest.raises(InputError, match="Expected the name of a run"):
+@pytest.mark.parametrize("name", ["x" * 101, "TS[1]", "TS?", "TS*"])
+def test_runs_with_a_name_that_picks_cannot_have_are_refused_when_they_are_chosen(name: str, tmp_path: Path) -> None:
+    (tmp_path / f"{name}.mrc").touch()
+    with pytest.raises(InputError, match="rename it"):
         chosen_runs(open_project(tmp_path), DataOptions())
 
 

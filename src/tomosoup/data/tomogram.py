@@ -13,7 +13,8 @@ from torch import Tensor
 
 from tomosoup.core.aliases import TOMO_TYPES
 from tomosoup.core.errors import InputError, first_line, shortened
-from tomosoup.core.types import OnGrid, Volume, check_name
+from tomosoup.core.types import OnGrid, Volume
+from tomosoup.data.copick.names import valid_run
 from tomosoup.data.copick.remote import StorageErrors
 from tomosoup.data.copick.roots import where_runs_are
 from tomosoup.data.options import DataOptions
@@ -122,7 +123,7 @@ def chosen_runs(project: Project, data: DataOptions) -> list[str]:
     if not runs:
         where = f": {where_runs_are(project.root)}" if isinstance(project, CopickProject) else ""
         raise InputError(f"{project.path} has no runs{where}.")
-    return [check_name(run, what="a run") for run in sorted(set(data.runs)) or runs]
+    return [valid_run(run) for run in sorted(set(data.runs)) or runs]
 
 
 def remarks_on(project: Project, data: DataOptions) -> Iterator[str]:

@@ -40,6 +40,16 @@ def valid_name(name: str, *, what: str) -> str:
     return check_name(name, what=f"a {what.lower()}")
 
 
+def valid_run(name: str) -> str:
+    """The name of a run, if copick finds picks in its folder; else `InputError`."""
+    if set(name) & set("*?[]"):
+        raise InputError(
+            f"Run {name[:100]!r}: copick does not find files of a run with *, ?, [ or ] in its name: rename it.",
+            code="name",
+        )
+    return check_name(name, what="a run")
+
+
 def valid_species(species: Sequence[Species], *, where: str) -> tuple[Species, ...]:
     """The species, if copick can keep picks of all of them; else `InputError`. `where` is what lists them."""
     valid_names([s.name for s in species], where=where)
