@@ -17,6 +17,7 @@ from tomosoup.cli.options.convert import ConvertCommand
 from tomosoup.cli.options.demo import DemoCommand
 from tomosoup.cli.options.denoise import DenoiseCommand
 from tomosoup.cli.options.exchange import ExportCommand, ImportCommand
+from tomosoup.cli.options.maps import MapsCommand
 from tomosoup.cli.options.onnx import ExportOnnxCommand
 from tomosoup.cli.options.output import Voice
 from tomosoup.cli.options.pick import PickCommand
@@ -46,6 +47,7 @@ COMMANDS: dict[str, tuple[type[Any], str]] = {
     "second-stage": (SecondStageCommand, "second_stage:second_stage_command"),
     "pick": (PickCommand, "pick:pick_command"),
     "threshold": (ThresholdCommand, "pick:threshold_command"),
+    "maps": (MapsCommand, "maps:maps_command"),
     "score": (ScoreCommand, "score:score_command"),
     "export": (ExportCommand, "exchange:export_command"),
     "import": (ImportCommand, "exchange:import_command"),

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from tomosoup.cli.arguments.fields import Option, options_of
 from tomosoup.cli.arguments.messages import as_options
 from tomosoup.cli.arguments.words import BadOption, by_todays_names, in_order, split
+from tomosoup.cli.options.maps import MapsCommand
 from tomosoup.cli.options.output import Voice
 from tomosoup.cli.options.pick import PickCommand
 from tomosoup.cli.options.second_stage import SecondStageCommand
@@ -29,6 +30,7 @@ Taken = TypeVar("Taken", bound=Options)
 RECIPES: dict[Any, tuple[str, str, type[Recipe]]] = {
     TrainCommand: ("recipe", "training", TrainingRecipe),
     SimulateCommand: ("recipe", "simulation", SimulationRecipe),
+    MapsCommand: ("plan", "picking", PickingPlan),
     PickCommand: ("plan", "picking", PickingPlan),
     TuneCommand: ("plan", "picking", PickingPlan),
     SoupCommand: ("plan", "picking", PickingPlan),

@@ -74,12 +74,12 @@ def averaging_table(thresholds: Mapping[str, float]) -> RenderableType:
     return made
 
 
-def failures_table(failures: Mapping[str, str]) -> RenderableType:
+def failures_table(failures: Mapping[str, str], *, what: str = "runs not picked") -> RenderableType:
     """One row per reason, with the runs that failed for it."""
     by_reason: dict[str, list[str]] = {}
     for run, why in failures.items():
         by_reason.setdefault(why.replace(run, "..."), []).append(run)
-    made = Table("runs not picked", "number", "reason", title="Failed")
+    made = Table(what, "number", "reason", title="Failed")
     for column in made.columns:
         column.overflow = "fold"
     for runs in by_reason.values():

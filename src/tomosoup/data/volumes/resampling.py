@@ -53,6 +53,22 @@ def resampled_by(source: Slices, ratio: Fraction) -> Volume:
     return Volume(data, source.voxel_size * float(ratio), source.origin)
 
 
+def back_on_grid(made: Volume, source: Slices, voxel_size: float) -> Volume:
+    """`made` `(..., z, y, x)` of `source` `resampled` to `voxel_size` -> the same on the voxels of the source.
+
+    Where the larger voxels end before the source does, the last ones are repeated.
+    """
+    ratio = 1 / simple_fraction(voxel_size / source.voxel_size)
+    stack = made.data.reshape(-1, *made.shape)
+    data = torch.empty(len(stack), *source.shape)
+    for to, volume in zip(data, stack, strict=True):
+        back = resampled_by(Volume(volume, made.voxel_size, made.origin), ratio).data.numpy()
+        missing = [(0, max(n - m, 0)) for n, m in zip(source.shape, back.shape, strict=True)]
+        z, y, x = source.shape
+        to[:] = torch.from_numpy(np.pad(back, missing, mode="edge")[:z, :y, :x])
+    return Volume(data.reshape(*made.data.shape[:-3], *source.shape), source.voxel_size, source.origin)
+
+
 def simple_fraction(ratio: float) -> Fraction:
     """The fraction of least denominator that is `ratio` to `CLOSE`."""
     return next(f for q in count(1) if (f := Fraction(round(ratio * q), q)) and abs(f / ratio - 1) <= CLOSE)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tomosoup.core.progress import Progress, no_log, no_progress
 from tomosoup.core.types import Volume
-from tomosoup.data.volumes.resampling import resampled, resampled_by, resampling_message, simple_fraction
+from tomosoup.data.volumes.resampling import back_on_grid, resampled, resampling_message
 from tomosoup.data.volumes.voxel_size import same_voxel_size
 from tomosoup.simulation.denoising.net import FINE_REACH, MULTIPLE, DenoisingNet
 from tomosoup.simulation.denoising.weights import Denoiser
@@ -51,11 +51,7 @@ def _denoised_elsewhere(
     """The voxels of the volume, denoised at the denoiser's voxel size and resampled back."""
     there = resampled(volume, denoiser.voxel_size)
     made = denoise(denoiser.net, there.data, device=device, progress=progress)
-    ratio = simple_fraction(denoiser.voxel_size / volume.voxel_size)
-    back = resampled_by(replace(there, data=made), 1 / ratio).data.numpy()
-    z, y, x = volume.shape
-    missing = [(0, max(n - m, 0)) for n, m in zip(volume.shape, back.shape, strict=True)]
-    return torch.from_numpy(np.pad(back, missing, mode="edge")[:z, :y, :x].copy())
+    return back_on_grid(replace(there, data=made), volume, denoiser.voxel_size).data
 
 
 def denoise(
