@@ -1,6 +1,7 @@
 """What export and import say about picks, names, sizes and scores, and how names and centres are found."""
 
 import json
+from io import StringIO
 from pathlib import Path
 
 import mrcfile
@@ -117,6 +118,28 @@ def test_remarks_have_codes_for_programs_and_options_for_people(capsys: pytest.C
     assert "--name 'rec_{run}={run}'" in remarks["renamed"]
     main(["export", "p.csv", "--project", "vol", "--format", "relion5", "-o", "a.star", "--overwrite"])
     assert "1 of 1 pick lies outside its tomogram" in capsys.readouterr().out
+
+
+def test_markers_on_a_tomogram_with_an_origin_are_said_to_count_from_there(folder: Path) -> None:
+    with mrcfile.open(folder / "vol/rec_TS_01.mrc", "r+") as file:
+        file.header.origin = (-80.0, -70.0, -40.0)
+    text = '<marker_set name="ribosome"><marker id="1" x="-60" y="-70" z="-40" score="1"/></marker_set>'
+    _, remarks = imported(text, file="rec_TS_01.cmm", form="chimerax", project=folder / "vol")
+    assert "an origin of -80, -70, -40 Å" in remarks["origin"]
+    assert "outside" in remarks
+    picks, remarks = imported(text, "rec_TS_01.cmm", "chimerax", project=folder / "vol", header_origin=True)
+    assert picks["rec_TS_01"]["ribosome"].zyx.tolist() == [[5, 5, 25]]
+    assert remarks == {}
+
+
+def test_orientations_that_a_format_cannot_hold_are_said_to_be_left_out(folder: Path) -> None:
+    angles = "_rlnAngleRot\n_rlnAngleTilt\n_rlnAnglePsi\n"
+    Path("t.star").write_text(f"{PARTICLES}{angles}TS_01 1 1 1 10 20 30\n")
+    command = "import t.star --format relion4 --pixel-size 10 --species ribosome -o o.csv --json --project"
+    with pytest.MonkeyPatch.context() as patch, StringIO() as out:
+        patch.setattr("sys.stdout", out)
+        main([*command.split(), str(folder / "vol")])
+        assert "CSV files hold no orientations" in out.getvalue()
 
 
 # Names

@@ -93,6 +93,9 @@ class FrameOptions(Options):
     other_first_voxel: float | None = None
     """Centre of voxel 0 in the other program, in voxels along every axis; by default the format's. Use 1 / binning for
     coordinates of RELION 5's own Python pickers, 1 for Dynamo coordinates that are pixel indices."""
+    header_origin: bool = False
+    """chimerax: imported markers count from the origin in the header of the MRC file, as in a session that opened the
+    tomogram as it is."""
     name: Annotated[str | None, Typed("Input", value="PATTERN")] = None
     """Name of a run in the other program, for example '{run}_10.00Apx'. By default {run}; for warp and m
     {run}.tomostar; for dynamo {run}.mrc. If the project's name is longer, give both: 'rec_{run}={run}', the project's

@@ -15,7 +15,7 @@ from tomosoup.core.files import is_table, refuse_existing
 from tomosoup.core.thresholds import Thresholds
 from tomosoup.data.formats.export_picks import export_picks
 from tomosoup.data.formats.import_picks import import_picks
-from tomosoup.data.formats.remarks import Remark, heard
+from tomosoup.data.formats.remarks import Remark, heard, remark, turned
 from tomosoup.data.pick_store.writing import write_picks
 
 
@@ -62,6 +62,8 @@ def import_command(options: ImportCommand) -> Outcome:
         picks = import_picks(
             options.files, options.format, species=options.species, pattern=options.pattern, options=frame
         )
+        if to_table and any(turned(found) for species in picks.values() for found in species.values()):
+            remark("left-out", "CSV files hold no orientations: to keep them, import into a copick project.")
     write_picks(picks, options.output, user=options.user, session=options.session, overwrite=options.overwrite)
     counts: Counter[str] = Counter()
     for species in picks.values():

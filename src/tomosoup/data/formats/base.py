@@ -153,6 +153,8 @@ class Format:
     """What the other program usually calls a run."""
     scored: bool = True
     """Whether it has a place for scores."""
+    turned: bool = False
+    """Whether it has a place for orientations."""
     companions: Callable[[Path, Sequence[Block], Details], dict[Path, bytes]] | None = None
     """`(path, blocks, details)`: what the other program's import takes in place of a file of all runs: a list, and a
     file for each run."""

@@ -16,10 +16,10 @@ from tomosoup.core.thresholds import Thresholds, apply_thresholds
 from tomosoup.core.types import Grid, Picks, PicksByRun, Species
 from tomosoup.data.formats.base import Block, Details, Format
 from tomosoup.data.formats.geometry.tomogram_sizes import TomogramSize, read_sizes
-from tomosoup.data.formats.geometry.voxels import grids_of, remark_centre, sizes_by_run
+from tomosoup.data.formats.geometry.voxels import grids_of, origins_of, remark_centre, remark_origins, sizes_by_run
 from tomosoup.data.formats.known_formats import FORMATS
 from tomosoup.data.formats.name_template import RunNames, Template, core_name
-from tomosoup.data.formats.remarks import remark, remark_outside, remark_twice
+from tomosoup.data.formats.remarks import remark, remark_outside, remark_twice, turned
 from tomosoup.data.formats.tables.picks_csv import read_table
 from tomosoup.data.formats.tables.score_names import score_column
 from tomosoup.data.formats.tables.species_csv import read_species
@@ -108,10 +108,14 @@ def contents_for(
         remark("import-list", f"To import coordinates in RELION's project folder, give it {shortened(lists, most=3)}.")
     if frame.first_voxel is not None:
         remark_centre(frame, grids.values(), format_name)
+    if format_name == "chimerax":
+        remark_origins(origins_of(project, picks))
     remark_outside(picks, grids)
     remark_twice(picks, species)
     if not form.scored:
         remark("left-out", f"The format {format_name} holds no scores: they are left out.")
+    if not form.turned and any(turned(found) for those in picks.values() for found in those.values()):
+        remark("left-out", f"The format {format_name} holds no orientations: they are left out.")
     return contents
 
 

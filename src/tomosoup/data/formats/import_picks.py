@@ -12,7 +12,7 @@ from tomosoup.core.errors import InputError, counted, shortened
 from tomosoup.core.types import Grid, Picks, check_name
 from tomosoup.data.formats.base import Block, Details, Format, Frame
 from tomosoup.data.formats.geometry.tomogram_sizes import read_sizes
-from tomosoup.data.formats.geometry.voxels import grids_of, remark_centre, sizes_by_run
+from tomosoup.data.formats.geometry.voxels import grids_of, origins_of, remark_centre, remark_origins, sizes_by_run
 from tomosoup.data.formats.known_formats import FORMATS
 from tomosoup.data.formats.name_template import RunNames, Template, advice, paired
 from tomosoup.data.formats.remarks import check_runs, remark, remark_outside, remark_twice
@@ -77,7 +77,10 @@ def import_picks(
     if frame.first_voxel is not None:
         remark_sizes(parts, frame, [grids[run] for run in found if run in grids], options)
         remark_centre(frame, grids.values(), format)
-    picks = positions(parts, ours, frame, grids, options)
+    origins = origins_of(project, found) if format == "chimerax" else {}
+    if not options.header_origin:
+        remark_origins(origins)
+    picks = positions(parts, ours, frame, grids, options, origins=origins if options.header_origin else {})
     remark_scores(parts)
     remark_outside(picks, grids)
     if project is not None:
@@ -129,14 +132,21 @@ def project_names(parts: Sequence[Part], called: RunNames, project: Project | No
 
 
 def positions(
-    parts: Iterable[Part], ours: Mapping[str, str], frame: Frame, grids: Mapping[str, Grid], options: FrameOptions
+    parts: Iterable[Part],
+    ours: Mapping[str, str],
+    frame: Frame,
+    grids: Mapping[str, Grid],
+    options: FrameOptions,
+    *,
+    origins: Mapping[str, tuple[float, float, float]],
 ) -> dict[str, dict[str, Picks]]:
-    """The picks of all parts by run and species, in Å of the project."""
+    """The picks of all parts by run and species, in Å of the project; the other program's count from `origins`."""
     found: dict[str, dict[str, list[Picks]]] = {}
     for part in parts:
         run, block = ours[part.run], part.block
         size = options.pixel_size or block.pixel_size
         zyx = frame.here(block.picks.zyx, grids.get(run), pixel_size=size, fractions=block.fractions)
+        zyx = zyx - np.asarray(origins.get(run, (0, 0, 0)))
         found.setdefault(run, {}).setdefault(part.species, []).append(replace(block.picks, zyx=zyx))
     return {run: {name: joined(those) for name, those in species.items()} for run, species in found.items()}
 

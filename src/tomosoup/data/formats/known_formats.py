@@ -10,9 +10,9 @@ FORMATS = {
     "czii": Format(
         (".csv",), Frame(), own.encode_contest, own.decode_csv, several_runs=True, several_species=True, scored=False
     ),
-    "copick": Format((".json",), Frame(), own.encode_copick, own.decode_copick),
+    "copick": Format((".json",), Frame(), own.encode_copick, own.decode_copick, turned=True),
     "relion4": Format(
-        (".star",), Frame("pixel", (0, 0, 0)), star.RELION4.encode, star.RELION4.decode, several_runs=True
+        (".star",), Frame("pixel", (0, 0, 0)), star.RELION4.encode, star.RELION4.decode, several_runs=True, turned=True
     ),
     "relion5": Format(
         (".star",),
@@ -20,6 +20,7 @@ FORMATS = {
         star.RELION5.encode,
         star.RELION5.decode,
         several_runs=True,
+        turned=True,
         companions=star.import_list,
     ),
     "warp": Format(
@@ -27,15 +28,19 @@ FORMATS = {
         Frame("voxel", (0, 0, 0)),
         star.WARP.encode,
         star.WARP.decode,
+        turned=True,
         several_runs=True,
         run="{run}.tomostar",
     ),
-    "m": Format((".star",), Frame("Å", (0, 0, 0)), m.encode, m.decode, several_runs=True, run="{run}.tomostar"),
+    "m": Format(
+        (".star",), Frame("Å", (0, 0, 0)), m.encode, m.decode, several_runs=True, run="{run}.tomostar", turned=True
+    ),
     "dynamo": Format(
         (".tbl", ".doc"),
         Frame("voxel", (0.5, 0.5, 0.5)),
         dynamo.encode,
         dynamo.decode,
+        turned=True,
         several_runs=True,
         run="{run}.mrc",
     ),

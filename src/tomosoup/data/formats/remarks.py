@@ -12,7 +12,7 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from tomosoup.core.errors import InputError, counted, shortened
-from tomosoup.core.types import Grid, PicksByRun, Species
+from tomosoup.core.types import Grid, Picks, PicksByRun, Species
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class Remark:
     """One line for users."""
 
     code: str
-    """What it is about: outside, no-scores, scores-from, unknown-runs, renamed, pixel-size, centre, left-out, twice."""
+    """What it is about: outside, no-scores, scores-from, unknown-runs, renamed, pixel-size, centre, origin, left-out,
+    twice, import-list."""
     text: str
 
 
@@ -45,6 +46,11 @@ def remark(code: str, text: str) -> None:
         logging.getLogger("tomosoup").warning(text)
     elif Remark(code, text) not in said:
         said.append(Remark(code, text))
+
+
+def turned(picks: Picks) -> bool:
+    """Whether picks have orientations that are more than the reference's own."""
+    return picks.rotations is not None and not np.allclose(picks.rotations, np.eye(3))
 
 
 def remark_outside(picks: PicksByRun, grids: Mapping[str, Grid]) -> None:

@@ -121,6 +121,17 @@ class MrcHeader:
         return z, y, x
 
     @property
+    def origin(self) -> tuple[float, float, float]:
+        """Å along z, y, x of the centre of the first voxel; where ORIGIN is 0, NXSTART, NYSTART and NZSTART say it.
+
+        ChimeraX places volumes so. 0 where the header says neither.
+        """
+        x, y, z = self._words("3f", 196)
+        if not (x or y or z):
+            z, y, x = (n * size for n, size in zip(self._words("3i", 16)[::-1], self.voxel_size, strict=True))
+        return (z, y, x) if np.isfinite((z, y, x)).all() else (0.0, 0.0, 0.0)
+
+    @property
     def volumes(self) -> int:
         """How many volumes the file holds: several only where it says that it is a stack of volumes."""
         depth, group = self._words("i", 36)[0], self._words("i", 88)[0]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tomosoup.core.aliases import called_as
 from tomosoup.core.errors import InputError, shortened
+from tomosoup.core.files import is_table
 from tomosoup.core.types import PicksByRun
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.pick_store.beside import picks_projects
@@ -49,7 +50,7 @@ class PickSource:
     @property
     def is_session(self) -> bool:
         """Whether the picks are a session's candidates, whose thresholds can be changed."""
-        return self.pick_set is None and self.path.suffix != ".csv"
+        return self.pick_set is None and not is_table(self.path)
 
     def session(self) -> Session | None:
         """The records of the session whose picks these are, if there are any."""

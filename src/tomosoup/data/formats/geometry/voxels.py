@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from tomosoup.core.errors import InputError
@@ -12,8 +13,9 @@ from tomosoup.data.formats.geometry.tomogram_sizes import TomogramSize
 from tomosoup.data.formats.name_template import by_core_name
 from tomosoup.data.formats.remarks import remark
 from tomosoup.data.options import FrameOptions
-from tomosoup.data.project import Project
+from tomosoup.data.project import MrcFolder, Project
 from tomosoup.data.tomogram import select_tomogram
+from tomosoup.data.volumes.mrc_header import read_header
 
 COPICKS_FIRST_VOXEL = 0.5
 """Of tomograms whose project is not given."""
@@ -71,6 +73,28 @@ def _centre(known: TomogramSize | None, options: FrameOptions, voxel_size: float
         return None
     z, y, x = (length / 2 / voxel_size for length in size)
     return z, y, x
+
+
+def origins_of(project: Project | None, runs: Iterable[str]) -> dict[str, tuple[float, float, float]]:
+    """The origin (Å; z, y, x) in the header of each run's MRC file, where there is one that is not 0."""
+    if not isinstance(project, MrcFolder):
+        return {}
+    origins = {}
+    for run in runs:
+        with suppress(InputError):  # of a volume in another format
+            origins[run] = read_header(project.volumes.by_name[run]).origin
+    return {run: origin for run, origin in origins.items() if any(origin)}
+
+
+def remark_origins(origins: Mapping[str, tuple[float, float, float]]) -> None:
+    """Say that ChimeraX, by itself, places volumes at the origins in their headers."""
+    if origins:
+        run, (z, y, x) = next(iter(origins.items()))
+        remark(
+            "origin",
+            f"The tomogram of {run} has an origin of {x:g}, {y:g}, {z:g} Å (x, y, z) in its header: markers drawn on "
+            "it in a session that did not set it to 0 count from there, and need `header_origin=True` on import.",
+        )
 
 
 def remark_centre(frame: Frame, grids: Iterable[Grid], format_name: str) -> None:

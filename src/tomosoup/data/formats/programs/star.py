@@ -27,6 +27,7 @@ from tomosoup.core.types import Array, Picks, check_name
 from tomosoup.data.formats.base import Block, Details
 from tomosoup.data.formats.geometry.euler_angles import from_relion, relion_angles
 from tomosoup.data.formats.geometry.tomogram_sizes import named_file
+from tomosoup.data.formats.remarks import remark
 from tomosoup.data.formats.tables.pixel_size import pixel_sizes
 from tomosoup.data.formats.tables.score_names import SCORES, score_column, scores_of
 from tomosoup.data.formats.tables.star import read_star
@@ -145,6 +146,7 @@ def one_table(tables: Sequence[pd.DataFrame], angles: Sequence[str]) -> dict[str
     """A STAR file of all rows in one table `particles`; with `angles` only where all tables have them."""
     if len({tuple(table.columns) for table in tables}) > 1:  # some know orientations, others do not
         tables = [table.drop(columns=list(angles), errors="ignore") for table in tables]
+        remark("left-out", "Some picks have orientations and others have none: the orientations are left out.")
     text = starfile.to_string({"particles": pd.concat(tables, ignore_index=True)}, float_format="%.6f")
     return {".star": text.encode()}
 
