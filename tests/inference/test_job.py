@@ -260,13 +260,13 @@ class Flaky(LocalFileSystem):
     failures = 0
     seconds = 0.0
 
-    def cat_file(self, path: str, **options: Any) -> bytes:
+    def cat_file(self, path: str, *part: int | None, **options: Any) -> bytes:
         if "run_001" in path and re.search(r"/0/[\d./]+$", path):
             time.sleep(Flaky.seconds)
             if Flaky.failures:
                 Flaky.failures -= 1
                 raise OSError(5, "Input/output error")
-        content: bytes = super().cat_file(path, **options)
+        content: bytes = super().cat_file(path, *part, **options)
         return content
 
 
