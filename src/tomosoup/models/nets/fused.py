@@ -18,12 +18,11 @@ from tomosoup.core.config import ZYX
 from tomosoup.models.nets.blocks.convolution import FLAT, Conv3x3x3, flat_weight, transposed_conv, upsampled_weight
 from tomosoup.models.nets.blocks.slice_encoder import SlicePicker, SliceStack
 from tomosoup.models.nets.shuffle_unet import UpStep
+from tomosoup.models.nets.tomo_net import TomoNet
 
 FEW = 16
 """Number of channels in a register of bf16."""
-COLUMNS = 64
-"""Rows and columns of a trial run: a multiple of all nets' strides."""
-Net = TypeVar("Net", bound=nn.Module)
+Net = TypeVar("Net", bound=TomoNet)
 ModuleTypes = type[nn.Module] | UnionType
 """Classes of modules."""
 
@@ -41,7 +40,7 @@ def accelerate(net: Net, *, window: ZYX, steps: Sequence[str] | None = None) -> 
     return net.requires_grad_(False)
 
 
-def fold_norms(net: nn.Module, window: ZYX) -> None:
+def fold_norms(net: TomoNet, window: ZYX) -> None:
     """Batch norms become part of the convolution before them."""
     for conv, name in _pairs(net, window, nn.Conv2d | nn.Conv3d, nn.BatchNorm2d | nn.BatchNorm3d):
         norm = net.get_submodule(name)
@@ -49,7 +48,7 @@ def fold_norms(net: nn.Module, window: ZYX) -> None:
         net.set_submodule(name, getattr(norm, "act", nn.Identity()))  # timm's norms hold the activation after them
 
 
-def fold_slices(net: nn.Module, window: ZYX) -> None:
+def fold_slices(net: TomoNet, window: ZYX) -> None:
     """What the slice picker multiplies by becomes part of the backbone's first convolution."""
     names = {module: name for name, module in net.named_modules()}
     for picker, name in _pairs(net, window, SlicePicker, nn.Conv2d):
@@ -61,27 +60,27 @@ def fold_slices(net: nn.Module, window: ZYX) -> None:
             net.set_submodule(names[picker], stack)
 
 
-def prepare_steps(net: nn.Module, window: ZYX) -> None:
+def prepare_steps(net: TomoNet, window: ZYX) -> None:
     """The decoder's steps add up their taps once, not at every window."""
     for name, (channels, depth) in input_sizes(net, window, UpStep).items():
         net.set_submodule(name, PreparedStep(net.get_submodule(name), below=channels, depth=depth))
 
 
-def prepare_flat(net: nn.Module, window: ZYX) -> None:
+def prepare_flat(net: TomoNet, window: ZYX) -> None:
     """Convolutions of maps one or two slices deep become convolutions of images, their weights laid out once."""
     for name, (_, depth) in input_sizes(net, window, Conv3x3x3).items():
         if depth <= FLAT:
             net.set_submodule(name, FlatConv(net.get_submodule(name), depth=depth))
 
 
-def prepare_instances(net: nn.Module, _: ZYX) -> None:
+def prepare_instances(net: TomoNet, _: ZYX) -> None:
     """Instance norms keep the memory order of maps."""
     for name, norm in list(net.named_modules()):
         if isinstance(norm, nn.InstanceNorm3d) and not (norm.affine or norm.track_running_stats):
             net.set_submodule(name, MapNorm(norm.num_features, norm.eps))
 
 
-STEPS: dict[str, Callable[[nn.Module, ZYX], None]] = {
+STEPS: dict[str, Callable[[TomoNet, ZYX], None]] = {
     "norms": fold_norms,
     "slices": fold_slices,
     "steps": prepare_steps,
@@ -160,7 +159,7 @@ def folded(conv: Any, norm: Any) -> tuple[nn.Parameter, nn.Parameter]:
     return weight, bias
 
 
-def input_sizes(net: nn.Module, window: ZYX, module_type: type[nn.Module]) -> dict[str, tuple[int, int]]:
+def input_sizes(net: TomoNet, window: ZYX, module_type: type[nn.Module]) -> dict[str, tuple[int, int]]:
     """Channels and slices of the first input of every module of a type, by name, for windows `(1, 1, *window)`."""
     sizes: dict[str, tuple[int, int]] = {}
     hooks = [
@@ -175,7 +174,7 @@ def input_sizes(net: nn.Module, window: ZYX, module_type: type[nn.Module]) -> di
     return sizes
 
 
-def _pairs(net: nn.Module, window: ZYX, maker: ModuleTypes, taker: ModuleTypes) -> list[tuple[Any, str]]:
+def _pairs(net: TomoNet, window: ZYX, maker: ModuleTypes, taker: ModuleTypes) -> list[tuple[Any, str]]:
     """Pairs of a `maker` module and the name of a `taker` module that is the only user of its output."""
     names = {module: name for name, module in net.named_modules()}
     made_by: dict[int, nn.Module] = {}
@@ -215,7 +214,7 @@ class Uses(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return made
 
 
-def _run_once(net: nn.Module, window: ZYX) -> None:
-    """Run the net on zeros: as deep as the window, but of few columns, as these change no step's work."""
-    z, y, x = window
-    net(torch.zeros(1, 1, z, min(y, COLUMNS), min(x, COLUMNS), device=next(net.parameters()).device))
+def _run_once(net: TomoNet, window: ZYX) -> None:
+    """Run the net on zeros: as deep as the window, with as few rows and columns as it takes, which change no step."""
+    _, y, x = net.multiple
+    net(torch.zeros(1, 1, window[0], y, x, device=next(net.parameters()).device))

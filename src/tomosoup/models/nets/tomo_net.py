@@ -37,12 +37,12 @@ class TomoNet(nn.Module):
 class HaloNet(TomoNet):
     """A net for windows that bring a halo of neighbouring slices: `(b, 1, z + 2 halo, y, x)` -> `(b, c, z, y, x)`.
 
-    It shares the weights of the net that it is made of; a halo of 0 changes nothing.
+    It shares the weights of the net that it is made of; a halo of 0 changes nothing. `multiple` leaves out the halo.
     """
 
     def __init__(self, net: TomoNet, halo: int) -> None:
         super().__init__()
-        self.net, self.halo = net, halo
+        self.net, self.halo, self.multiple = net, halo, net.multiple
 
     def check(self, shape: Sequence[int], *, halo: int = 0) -> None:
         """Raises `InputError` unless the net takes windows of this `shape`, which includes the halo."""
