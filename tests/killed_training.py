@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import TINY_TRAINING
+from conftest import TINY_PLAN, TINY_TRAINING
 
 from tomosoup.data.project import open_project
 from tomosoup.training.learner import Learner
@@ -21,7 +21,9 @@ KILLED_IN_EPOCH = 2
 RECIPE = TINY_TRAINING.model_copy(
     update={
         "epochs": 4,
-        "crops_per_epoch": 8,
+        "windows": TINY_PLAN.model_copy(update={"shape": (16, 32, 32)}),
+        "batch_size": 2,
+        "crops_per_epoch": 4,
         "augmentation": AugmentationOptions(mixup_probability=0.5),
         "norm_crops": 3,
     }

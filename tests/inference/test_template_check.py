@@ -1,6 +1,7 @@
 """Density maps decide between two species picked at one position, and change no other pick."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import mrcfile
@@ -25,8 +26,8 @@ ROD = blobs(*((0.0, 0.0, float(x)) for x in range(-7, 8, 2)), n=21)
 SPECIES = (Species("rod", 80.0), Species("tripod", 70.0), Species("other", 70.0))
 MAPS = {"rod": Volume(ROD, 10.0), "tripod": Volume(HANDED, 10.0)}
 FEW = TemplateOptions(orientations=200, tilt_limit=60.0, margin=0.0)
-SHAPE = (40, 100, 150)
-POSITIONS = np.array([[20, y, x] for y in (20, 50, 80) for x in (20, 57, 94, 131)]) * 10.0
+SHAPE = (40, 70, 150)
+POSITIONS = np.array([[20, y, x] for y in (20, 50) for x in (20, 57, 94, 131)]) * 10.0
 """Å. Rods and tripods alternate."""
 
 
@@ -38,6 +39,7 @@ def rotated(density: torch.Tensor, rotation: Array) -> Array:
     return whole
 
 
+@cache
 def tomogram(*, noise: float, tilt_limit: float = 60.0) -> Volume:
     """The particles at `POSITIONS`, dark, with a missing wedge, in noise."""
     random = np.random.default_rng(3)

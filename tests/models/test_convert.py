@@ -85,8 +85,15 @@ def test_the_converted_checkpoint_says_how_it_is_used(converted: Checkpoint) -> 
     assert event.data["first_voxel"] == -0.5
 
 
-@pytest.mark.parametrize(("name", "parameters"), [("tiny", 1_489_474), ("medium", 4_536_742), ("big", 11_752_774)])
-@pytest.mark.parametrize("bare", [True, False])
+@pytest.mark.parametrize(
+    ("name", "parameters", "bare"),
+    [
+        ("tiny", 1_489_474, True),
+        ("tiny", 1_489_474, False),
+        ("medium", 4_536_742, False),
+        ("big", 11_752_774, False),
+    ],
+)
 @torch.inference_mode()
 def test_the_converted_soups_are_the_winners_nets(
     reference: Path, random_state: ModuleType, tmp_path: Path, name: str, parameters: int, bare: bool
@@ -181,7 +188,8 @@ def test_a_file_that_holds_a_similar_net_is_told_by_what_differs(tmp_path: Path)
     torch.save({"state_dict": {f"model.{k}": v for k, v in (state | {"extra": torch.zeros(3)}).items()}}, path)
     with pytest.raises(InputError, match="was taken for the 4th place's net yu4u with six species") as told:
         convert(path)
-    expected = len(build_net(NetOptions(), classes=6).state_dict())
+    with torch.device("meta"):
+        expected = len(build_net(NetOptions(), classes=6).state_dict())
     assert f"in {expected} weights: {expected - 2} missing (the first is encoder." in str(told.value)
     assert "1 of another shape (the first is head.weight (384, 256, 1, 1, 1), got (2,))" in str(told.value)
     assert "1 not known (the first is extra (3,))" in str(told.value)

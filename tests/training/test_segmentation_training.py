@@ -179,7 +179,7 @@ def averages(project: Path, folder: Path, **changes: Any) -> tuple[list[float], 
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tomosoup.training.train.Learner", Noted)
-        train(project, recipe(epochs=2, crops_per_tomogram=12, **changes), folder=folder)
+        train(project, quick(epochs=2, crops_per_tomogram=4, **changes), folder=folder)
     return weights, averaged
 
 
