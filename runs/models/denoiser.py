@@ -1,49 +1,86 @@
-"""Makes the denoiser that ships with the package: simulates half-sets and trains on them. No data is real.
+"""Makes the networks of `tomosoup denoise`: simulates what they learn from, and trains them. No data is real.
 
-    python -m runs.models.denoiser simulate OUT
-    python -m runs.models.denoiser train OUT       # writes OUT/denoiser.safetensors
+    python -m runs.models.denoiser simulate OUT [--jobs N]
+    python -m runs.models.denoiser train OUT         # writes OUT/denoiser.safetensors
+    python -m runs.models.denoiser train-wedge OUT   # writes OUT/wedge.safetensors
 
-The half-sets are of the tomogram type ctfdeconvolved, 184 x 320 x 320 voxels: four runs of the recipe `contest` and
-five of `any-microscope`. Both steps can be stopped and started again.
+All tomograms have 184 x 320 x 320 voxels: three runs of the recipe `contest` and three of `any-microscope`. The first
+network learns from half-sets of the types wbp and ctfdeconvolved (noise2noise). The second gets ctfdeconvolved. Its
+targets are the same samples as tilts to 88.5 degrees and very many electrons show them, without radiation damage. Every
+step can be stopped and started again.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import tomosoup
 from runs.shared.command import print_progress, run_step
 from tomosoup.core.runtime import keep_freed_memory, one_thread
-from tomosoup.simulation.denoising.half_sets import half_sets
+from tomosoup.data.options import DataOptions
+from tomosoup.data.project import open_project
+from tomosoup.data.tomogram import select_tomogram
+from tomosoup.simulation.denoising.half_sets import Pair, half_sets
 from tomosoup.simulation.denoising.noise2noise import train_denoiser
 from tomosoup.simulation.denoising.options import Noise2NoiseOptions
 from tomosoup.simulation.options.recipe import SimulationRecipe
 
-RUNS = {"contest": (4, 703), "any-microscope": (5, 702)}
+RUNS = {"contest": (3, 703), "any-microscope": (3, 702)}
 """By recipe: number of runs, and seed."""
 SHAPE = (184, 320, 320)
-TYPE = "ctfdeconvolved"
+TYPES = ("ctfdeconvolved", "wbp")
+WHOLE = {
+    "tilt_limit": (88.5, 88.5), "pretilt": (0, 0), "detected": (1, 1), "dose": (1e5, 1e5), "damage": False,
+    "mean_free_path": 1e6, "shift_error": 0, "angle_error": 0,
+}  # fmt: skip
+"""The microscope that shows the whole sample."""
 
 
 def simulate(out: Path, *, jobs: int = 1) -> None:
-    """Simulate the half-sets."""
+    """Simulate the half-sets, and the same samples seen whole."""
     for name, (runs, seed) in RUNS.items():
-        recipe = SimulationRecipe.read(name)
-        options = recipe.reconstruction.model_copy(update={"tomo_types": (TYPE,), "half_sets": True})
-        small = recipe.model_copy(update={"shape": SHAPE, "reconstruction": options})
-        if not (out / name).exists():
-            tomosoup.simulate(out / name, small, runs=runs, seed=seed, jobs=jobs, progress=print_progress)
-
-
-def train(out: Path, *, updates: int = 1300) -> None:
-    """Train the net."""
-    keep_freed_memory()
-    pairs = [pair for name in RUNS for pair in half_sets(out / name, (f"{TYPE}-half1", f"{TYPE}-half2"))]
-    words = f"simulated half-sets of {TYPE}, recipes {' and '.join(RUNS)}"
-    with one_thread():
-        denoiser = train_denoiser(
-            pairs, Noise2NoiseOptions(updates=updates), state=out / "denoiser.state", trained_on=words, log=print
+        recipe = SimulationRecipe.read(name).model_copy(update={"shape": SHAPE})
+        seen = recipe.reconstruction.model_copy(update={"tomo_types": TYPES, "half_sets": True})
+        whole = recipe.reconstruction.model_copy(
+            update={"tomo_types": ("ctfdeconvolved",), "ramp": (1, 1), "sampled_at": None}
         )
-    denoiser.save(out / "denoiser.safetensors")
+        for folder, update in (
+            (out / name, {"reconstruction": seen}),
+            (
+                out / f"{name}-whole",
+                {"microscope": recipe.microscope.model_copy(update=WHOLE), "reconstruction": whole},
+            ),
+        ):
+            if not folder.exists():
+                small = recipe.model_copy(update=update)
+                tomosoup.simulate(folder, small, runs=runs, seed=seed, jobs=jobs, progress=print_progress)
+
+
+def train(out: Path, *, updates: int = 2000) -> None:
+    """Train the network that removes noise."""
+    pairs = [p for name in RUNS for kind in TYPES for p in half_sets(out / name, (f"{kind}-half1", f"{kind}-half2"))]
+    _train(out / "denoiser.safetensors", pairs, updates, words=f"half-sets of {' and '.join(TYPES)}")
+
+
+def train_wedge(out: Path, *, updates: int = 1200) -> None:
+    """Train the network that fills in the missing wedge."""
+    pairs = [pair for name in RUNS for pair in _with_whole(out, name)]
+    _train(out / "wedge.safetensors", pairs, updates, words=f"{TYPES[0]} and the same samples seen whole", targets=True)
+
+
+def _with_whole(out: Path, name: str) -> list[Pair]:
+    """Each tomogram, and the same sample seen whole."""
+    seen, whole = open_project(out / name), open_project(out / f"{name}-whole")
+    data = DataOptions(tomo_type=TYPES[0])
+    return [(select_tomogram(seen, run, data), select_tomogram(whole, run, data)) for run in seen.runs]
+
+
+def _train(file: Path, pairs: list[Pair], updates: int, *, words: str, targets: bool = False) -> None:
+    keep_freed_memory()
+    options, state = Noise2NoiseOptions(updates=updates), file.with_suffix(".state")
+    with one_thread():
+        made = train_denoiser(pairs, options, state=state, targets=targets, log=print)
+    replace(made, trained_on=f"simulated tomograms, recipes {' and '.join(RUNS)}: {words}").save(file)
 
 
 if __name__ == "__main__":
-    run_step({"simulate": simulate, "train": train}, description=__doc__)
+    run_step({"simulate": simulate, "train": train, "train-wedge": train_wedge}, description=__doc__)

@@ -87,6 +87,18 @@ def test_halves_are_standardised_by_themselves() -> None:
     torch.testing.assert_close(shown, wanted, atol=1e-3, rtol=1e-3)
 
 
+def test_targets_are_always_the_second_and_scaled_so_that_the_first_is_they_and_noise() -> None:
+    random = np.random.default_rng(0)
+    clean = gaussian_filter(random.normal(size=SHAPE), 2)
+    clean /= clean.std()
+    source = HalfSetCrops([pair(clean + 2 * random.normal(size=SHAPE), clean)], 16, targets=True)
+    shown, wanted = (torch.cat(part) for part in zip(*(source.batch(i, 2) for i in range(40)), strict=True))
+    rough = [float(part.diff(dim=4).square().mean()) for part in (shown, wanted)]
+    assert rough[0] > 10 * rough[1]
+    slope = float((shown * wanted).sum() / wanted.square().sum())
+    assert slope == pytest.approx(1.0, abs=0.1)
+
+
 def test_tomograms_smaller_than_crops_are_refused() -> None:
     small = np.zeros((20, 31, 40))
     with pytest.raises(InputError, match="`crop`"):

@@ -16,7 +16,7 @@ from tomosoup.data.volumes.normalisation import standardise
 from tomosoup.simulation.denoising import weights
 from tomosoup.simulation.denoising.apply import denoise_volume
 from tomosoup.simulation.denoising.net import DenoisingNet
-from tomosoup.simulation.denoising.weights import Denoiser, shipped_denoiser
+from tomosoup.simulation.denoising.weights import Denoiser, Network, shipped_denoiser
 from tomosoup.simulation.options.microscope import MicroscopeOptions, ReconstructionOptions, TomoType
 from tomosoup.simulation.options.recipe import SimulationRecipe
 from tomosoup.simulation.options.specimen import SampleOptions
@@ -170,21 +170,39 @@ def test_a_scene_holds_just_the_asked_kinds_in_their_order(of_every_kind: Scene,
     assert max(likeness) < 0.98
 
 
-def test_the_net_denoises_the_deconvolved_tomogram(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.manual_seed(1)
-    denoiser = Denoiser(DenoisingNet((2, 2, 2)).requires_grad_(False), 10.0, "nothing")
-    denoiser.save(tmp_path / "net.safetensors")
-    monkeypatch.setattr(weights, "SHIPPED", tmp_path / "net.safetensors")
+@pytest.mark.parametrize(
+    ("made", "network", "source", "deconvolved"),
+    [
+        ("denoised", "denoiser", "ctfdeconvolved", 1.0),
+        ("denoised", "denoiser", "wbp", 0.0),
+        ("isonetcorrected", "wedge", "ctfdeconvolved", 0.0),
+    ],
+)
+def test_a_network_makes_a_type_from_another(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    made: TomoType,
+    network: Network,
+    source: TomoType,
+    deconvolved: float,
+) -> None:
+    for seed, name in enumerate(("denoiser", "wedge")):
+        torch.manual_seed(seed)
+        net = DenoisingNet((2, 2, 2)).requires_grad_(False)
+        Denoiser(net, 10.0, "nothing").save(tmp_path / f"{name}.safetensors")
+    monkeypatch.setattr(weights, "SHIPPED", tmp_path)
 
     def volumes(*tomo_types: TomoType) -> dict[str, Volume]:
-        options = ReconstructionOptions(tomo_types=tomo_types, denoiser="net", denoising=(0.8, 0.8), half_sets=True)
+        options = ReconstructionOptions(
+            tomo_types=tomo_types, denoiser="net", denoising=(0.8, 0.8), deconvolved=deconvolved, half_sets=True
+        )
         return simulate_run(SMALL.model_copy(update={"reconstruction": options}), seed=7).volumes
 
-    both, alone = volumes("ctfdeconvolved", "denoised"), volumes("denoised")
-    assert list(alone) == ["denoised", "wbp-half1", "wbp-half2"]
-    assert torch.equal(alone["denoised"].data, both["denoised"].data)
-    expected = standardise(denoise_volume(replace(shipped_denoiser(), strength=0.8), both["ctfdeconvolved"]))
-    torch.testing.assert_close(alone["denoised"].data, expected.data, atol=1e-4, rtol=1e-3)
+    both, alone = volumes(source, made), volumes(made)
+    assert list(alone) == [made, "wbp-half1", "wbp-half2"]
+    assert torch.equal(alone[made].data, both[made].data)
+    expected = standardise(denoise_volume(replace(shipped_denoiser(network), strength=0.8), both[source]))
+    torch.testing.assert_close(alone[made].data, expected.data, atol=1e-4, rtol=1e-3)
 
 
 def test_half_sets_share_the_particles_and_not_the_noise() -> None:

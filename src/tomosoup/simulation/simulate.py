@@ -11,37 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tomosoup.core.progress import Progress, no_progress, part
+from tomosoup.core.progress import Progress, no_progress
 from tomosoup.core.runtime import one_thread
 from tomosoup.core.types import Array, Picks, PicksBySpecies, Volume
 from tomosoup.data.volumes.normalisation import standardise
 from tomosoup.simulation.annotator import annotated
-from tomosoup.simulation.denoising.apply import denoise_volume
-from tomosoup.simulation.denoising.weights import shipped_denoiser
-from tomosoup.simulation.microscope.denoising import denoised
-from tomosoup.simulation.microscope.imaging import (
-    PROJECTING,
-    Field,
-    count,
-    expected_counts,
-    frequencies,
-    normalised,
-    project,
-)
-from tomosoup.simulation.microscope.reconstruction import (
-    RECONSTRUCTING,
-    Processing,
-    draw_processing,
-    filtered,
-    image_weights,
-    reconstruct,
-    wiener,
-)
+from tomosoup.simulation.microscope.imaging import PROJECTING, Field, project
+from tomosoup.simulation.microscope.reconstruction import RECONSTRUCTING, draw_processing
 from tomosoup.simulation.microscope.tilt_series import Acquisition, draw_acquisition
+from tomosoup.simulation.microscope.tomograms import tomograms
 from tomosoup.simulation.options.recipe import SimulationRecipe
 from tomosoup.simulation.specimen.clutter import cloud_phase, draw_cloud
 from tomosoup.simulation.specimen.density_maps import support
-from tomosoup.simulation.specimen.ice import Sample, carbon_phase, draw_sample, ice_thickness, with_fragments
+from tomosoup.simulation.specimen.ice import Sample, carbon_phase, draw_sample, with_fragments
 from tomosoup.simulation.specimen.layout import Component, OccupancyGrid, placed_at, random_layout
 from tomosoup.simulation.specimen.particles import draw_varieties
 
@@ -113,11 +95,11 @@ def _simulate(recipe: SimulationRecipe, *, seed: int, at: Mapping[str, Picks] | 
     sample = replace(sample, cloud=cloud)
     all_maps = maps | {name: [density] for name, density in sample.maps.items()}
     phase = _phase(all_maps, truth | others, sample, acquisition, recipe, random=electrons, progress=progress)
-    tomograms = _tomograms(phase, sample, acquisition, processing, recipe, random=electrons, progress=progress)
+    made = tomograms(phase, sample, acquisition, processing, recipe, random=electrons, progress=progress)
     half = recipe.voxel_size / 2
     labels = torch.from_numpy(np.where(grid.labels == UNLABELLED, 0, grid.labels).astype(np.uint8))
     return Scene(
-        {k: standardise(Volume(v, recipe.voxel_size, (half, half, half))) for k, v in tomograms.items()},
+        {k: standardise(Volume(v, recipe.voxel_size, (half, half, half))) for k, v in made.items()},
         truth,
         annotated(truth, recipe.labels, random=annotator),
         Volume(labels, recipe.voxel_size, (half, half, half)),
@@ -199,47 +181,3 @@ def _phase(
     if sample.carbon is not None:
         phase += carbon_phase(sample.carbon, acquisition, recipe.microscope, field=view, random=random)
     return phase
-
-
-def _tomograms(
-    phase: Tensor,
-    sample: Sample,
-    acquisition: Acquisition,
-    processing: Processing,
-    recipe: SimulationRecipe,
-    *,
-    random: torch.Generator,
-    progress: Progress,
-) -> dict[str, Tensor]:
-    """The recipe's tomograms `(z, y, x)` by type, with half-set tomograms where it asks for them."""
-    options, pixel = recipe.reconstruction, recipe.voxel_size
-    view = Field((phase.shape[1], phase.shape[2]), pixel)
-    extent = np.array(recipe.shape) * pixel
-    thickness = ice_thickness(sample, acquisition, field=view, extent=extent)
-    expected = expected_counts(phase, acquisition, recipe.microscope, thickness=thickness, pixel=pixel)
-    halves = count(expected, random=random)
-    frequency = frequencies(view.shape, pixel)
-    weights = image_weights(acquisition, recipe.microscope, options, processing, frequency)
-    images = {"": normalised(halves[0] + halves[1])}
-    if options.half_sets:
-        images |= {f"-half{i + 1}": normalised(half) for i, half in enumerate(halves)}
-    by_net = "denoised" in options.tomo_types and options.denoiser == "net"
-    plain = "wbp" in options.tomo_types or ("denoised" in options.tomo_types and not by_net)
-    stacks = {"wbp" + half: filtered(image, weights) for half, image in images.items() if half or plain}
-    wanted = images if "ctfdeconvolved" in options.tomo_types else {"": images[""]} if by_net else {}
-    if wanted:
-        undo = wiener(acquisition, recipe.microscope, options, shape=view.shape, pixel=pixel)
-        stacks |= {"ctfdeconvolved" + half: filtered(image, weights * undo) for half, image in wanted.items()}
-    made: dict[str, Tensor] = {}
-    for i, (tomo_type, stack) in enumerate(stacks.items()):
-        one = part(progress, i, len(stacks) + by_net)
-        geometry = acquisition.aligned()
-        made[tomo_type] = reconstruct(stack, geometry, recipe.shape, ramp=processing.ramp, progress=one)
-    if by_net:
-        one = part(progress, len(stacks), len(stacks) + 1, what=RECONSTRUCTING)
-        deconvolved = Volume(made["ctfdeconvolved"], pixel)
-        denoiser = replace(shipped_denoiser(), strength=processing.denoising)
-        made["denoised"] = denoise_volume(denoiser, deconvolved, progress=one).data
-    elif "denoised" in options.tomo_types:
-        made["denoised"] = denoised(made["wbp"], voxel_size=pixel, stretch=processing.stretch, random=random)
-    return {name: made[name] for name in (*options.tomo_types, *(n for n in made if "half" in n))}

@@ -28,6 +28,8 @@ class DenoiseCommand(Options):
     (each file is a run)."""
     weights: Annotated[Path | None, Typed("Model", value="FILE", file="input")] = None
     """Network to use, or to start the training from: a file that --save wrote. By default the bundled network."""
+    fill_wedge: bool = False
+    """Use the bundled network that also fills in the missing wedge, as IsoNet does."""
     halves: Annotated[tuple[str, str] | None, Typed("Input", value="TYPE TYPE")] = None
     """Two tomogram types with half of the images or frames each. The network is trained on them first. Then the mean of
     the two is denoised, or --tomo-type."""
@@ -58,6 +60,8 @@ class DenoiseCommand(Options):
             raise ValueError("`halves` and `save` go together: the half-sets to train on, and the file for the network")
         if self.from_scratch and (self.halves is None or self.weights):
             raise ValueError("`from_scratch` trains a new network: it requires `halves` and excludes `weights`")
+        if self.fill_wedge and (self.halves or self.weights):
+            raise ValueError("`fill_wedge` is a bundled network: it excludes `weights` and `halves`")
         if self.halves and self.halves[0] == self.halves[1]:
             raise ValueError("`halves` are two different tomogram types, each from half of the images")
         if self.halves is None and self.training != Noise2NoiseOptions():

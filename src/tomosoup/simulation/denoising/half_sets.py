@@ -67,6 +67,9 @@ def glimpse(tomogram: Tomogram) -> float:
 class HalfSetCrops:
     """Crops of half-set tomograms, standardised: each half of a tomogram by its own mean and standard deviation.
 
+    With `targets`, the second tomogram of each pair is what the net is to make of the first. It is scaled once more, by
+    their correlation, as the first is it and noise.
+
     The last crop along y of every tomogram is held out: training crops stop before it. What an update gets depends on
     its number and the seed only.
     """
@@ -75,8 +78,10 @@ class HalfSetCrops:
     crop: int
     """Voxels along each axis."""
     seed: int = 0
+    targets: bool = False
     _regions: dict[int, Tensor] = field(default_factory=dict, repr=False)
     _scales: dict[tuple[int, int], tuple[float, float]] = field(default_factory=dict, repr=False)
+    _correlations: dict[int, float] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         for one, _ in self.pairs:
@@ -88,7 +93,7 @@ class HalfSetCrops:
                 )
 
     def batch(self, update: int, size: int) -> tuple[Tensor, Tensor]:
-        """Inputs and targets `(size, 1, n, n, n)`: either half may be the input.
+        """Inputs and targets `(size, 1, n, n, n)`: either half may be the input, unless there are `targets`.
 
         Crops are flipped along each axis at random. That leaves the missing wedge of a tilt axis along y in place;
         quarter turns would not.
@@ -126,12 +131,19 @@ class HalfSetCrops:
         return self._read(pair, random.integers(np.subtract(room, size) + 1).tolist(), size)
 
     def _crop(self, region: Tensor, random: np.random.Generator) -> Tensor:
-        """Both halves of a crop `(2, n, n, n)` of a region, swapped and flipped at random."""
+        """Both tomograms of a crop `(2, n, n, n)` of a region, flipped at random; halves are swapped, too."""
         z, y, x = (int(random.integers(n - self.crop + 1)) for n in region.shape[1:])
         part = region[:, z : z + self.crop, y : y + self.crop, x : x + self.crop]
-        return part.flip([axis for axis in range(4) if random.random() < 0.5])
+        return part.flip([axis for axis in range(4) if random.random() < 0.5 and not (axis == 0 and self.targets)])
 
     def _read(self, pair: int, start: Sequence[int], size: Sequence[int]) -> Tensor:
+        both = self._standardised(pair, start, size)
+        if self.targets:
+            both[1] *= self._correlation(pair)
+        return both
+
+    def _standardised(self, pair: int, start: Sequence[int], size: Sequence[int]) -> Tensor:
+        """A box of both tomograms, in the scale of the whole ones."""
         z, y, x = (slice(a, a + n) for a, n in zip(start, size, strict=True))
         halves = []
         for half, tomogram in enumerate(self.pairs[pair]):
@@ -142,3 +154,12 @@ class HalfSetCrops:
             mean, deviation = self._scales[pair, half]
             halves.append((tomogram.read((z, y, x)).data - mean) / deviation)
         return torch.stack(halves)
+
+    def _correlation(self, pair: int) -> float:
+        """That of the two tomograms of a pair, in the middle of them."""
+        if pair not in self._correlations:
+            shape = self.pairs[pair][0].shape
+            size = [min(REGION, n) for n in shape]
+            both = self._standardised(pair, [(n - m) // 2 for n, m in zip(shape, size, strict=True)], size)
+            self._correlations[pair] = float(torch.corrcoef(both.flatten(1))[0, 1])
+        return self._correlations[pair]

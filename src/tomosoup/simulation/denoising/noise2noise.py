@@ -38,7 +38,7 @@ def train_denoiser(
     start: Denoiser | None = None,
     state: Path | None = None,
     device: torch.device = torch.device("cpu"),  # noqa: B008 - immutable
-    trained_on: str | None = None,
+    targets: bool = False,
     progress: Progress = no_progress,
     log: Callable[[str], None] = no_log,
 ) -> Denoiser:
@@ -50,7 +50,7 @@ def train_denoiser(
         start: weights to start from, in place of random ones.
         state: a file for what a stopped training resumes from. The caller removes it once the result is saved.
         device: where to compute.
-        trained_on: the tomograms in words, for the file.
+        targets: the second tomogram of each pair is what the net is to make of the first, without noise.
         progress: called with `TRAINING`.
         log: gets a line with the error every `options.report_every` updates.
 
@@ -58,7 +58,7 @@ def train_denoiser(
     """
     if not pairs:
         raise InputError("There are no half-set tomograms to train on.")
-    crops = HalfSetCrops(pairs, options.crop, options.seed)
+    crops = HalfSetCrops(pairs, options.crop, options.seed, targets)
     torch.manual_seed(options.seed)
     training = _Training.of(start.net.widths if start else options.widths, options, device=device)
     if start:
@@ -66,20 +66,21 @@ def train_denoiser(
     identity = identity_of(pairs, options, start)
     done = training.resume(state, identity) if state and state.exists() else 0
     raw = float(F.mse_loss(*crops.held_out))
+    directions = ((0, 1),) if targets else ((0, 1), (1, 0))
     for update in range(done, options.updates):
         progress(TRAINING, update, options.updates)
         training.update(*crops.batch(update, options.batch_size), number=update)
         if (update + 1) % options.report_every == 0 and update + 1 < options.updates:
-            log(_report(update + 1, options.updates, training.error(crops.held_out), raw))
+            log(_report(update + 1, options.updates, training.error(crops.held_out, directions), raw))
         if state and (update + 1) % STORED_EVERY == 0:
             training.store(state, identity, update + 1)
     progress(TRAINING, options.updates, options.updates)
-    error = training.error(crops.held_out)
+    error = training.error(crops.held_out, directions)
     log(_report(options.updates, options.updates, error, raw))
     return Denoiser(
         training.average.cpu(),
         voxel_size=pairs[0][0].voxel_size,
-        trained_on=trained_on or f"{pairs[0][0].tomo_type} and {pairs[0][1].tomo_type} of {counted(len(pairs), 'run')}",
+        trained_on=f"{pairs[0][0].tomo_type} and {pairs[0][1].tomo_type} of {counted(len(pairs), 'run')}",
         updates=options.updates + (start.updates if start else 0),
         error=error,
         raw_error=raw,
@@ -126,13 +127,13 @@ class _Training:
             kept.lerp_(weight.detach(), new)
 
     @torch.no_grad()
-    def error(self, halves: Tensor) -> float:
-        """Mean square difference of each denoised half `(2, n, 1, z, y, x)` from the other half."""
+    def error(self, halves: Tensor, directions: Sequence[tuple[int, int]]) -> float:
+        """Mean square difference of a denoised half of `(2, n, 1, z, y, x)` from the other half, by their numbers."""
         device, total = next(self.average.parameters()).device, 0.0
-        for one, other in ((0, 1), (1, 0)):
+        for one, other in directions:
             for shown, wanted in zip(halves[one], halves[other], strict=True):
                 total += float(F.mse_loss(self.average(shown[None].to(device))[0], wanted.to(device)))
-        return total / 2 / halves.shape[1]
+        return total / len(directions) / halves.shape[1]
 
     def store(self, path: Path, identity: dict[str, Any], updates: int) -> None:
         """Write what `resume` needs."""

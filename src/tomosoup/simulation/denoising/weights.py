@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -20,7 +20,10 @@ FORMAT = 1
 """Version of the metadata; a newer one is refused."""
 KEY = "tomosoup_denoiser"
 """The key in the file's metadata with everything but the weights, as JSON."""
-SHIPPED = Path(__file__).with_name("denoiser.safetensors")
+SHIPPED = Path(__file__).parent
+"""The folder of the networks that ship with tomosoup."""
+Network = Literal["denoiser", "wedge"]
+"""Their names: one removes noise, the other also fills in the missing wedge."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,6 @@ def read_denoiser(path: str | Path) -> Denoiser:
         ) from error
 
 
-def shipped_denoiser() -> Denoiser:
-    """The denoiser that ships with tomosoup."""
-    return read_denoiser(SHIPPED)
+def shipped_denoiser(name: Network = "denoiser") -> Denoiser:
+    """A network that ships with tomosoup."""
+    return read_denoiser(SHIPPED / f"{name}.safetensors")

@@ -42,6 +42,8 @@ class Processing:
     """Å a voxel, see the recipe."""
     denoising: float = 1.0
     """Strength, see the recipe."""
+    deconvolved: bool = True
+    """Whether the network gets ctfdeconvolved, see the recipe."""
 
 
 def draw_processing(recipe: ReconstructionOptions, *, random: np.random.Generator) -> Processing:
@@ -52,7 +54,8 @@ def draw_processing(recipe: ReconstructionOptions, *, random: np.random.Generato
 
     resolution, stretch, ramp = drawn(recipe.lowpass), random.uniform(*recipe.stretch), random.uniform(*recipe.ramp)
     sampled_at, denoising = drawn(recipe.sampled_at), random.uniform(*recipe.denoising)
-    return Processing(resolution, float(stretch), float(ramp), sampled_at, float(denoising))
+    deconvolved = bool(random.random() < recipe.deconvolved)
+    return Processing(resolution, float(stretch), float(ramp), sampled_at, float(denoising), deconvolved)
 
 
 def filtered(images: Tensor, factor: Tensor) -> Tensor:

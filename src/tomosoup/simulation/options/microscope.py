@@ -20,7 +20,7 @@ from tomosoup.simulation.options.ranges import (
     goes_up,
 )
 
-TomoType = Literal["wbp", "ctfdeconvolved", "denoised"]
+TomoType = Literal["wbp", "ctfdeconvolved", "denoised", "isonetcorrected"]
 
 
 class MicroscopeOptions(Options):
@@ -79,13 +79,15 @@ class ReconstructionOptions(Options):
 
     tomo_types: tuple[TomoType, ...] = Field(default=("wbp",), min_length=1)
     """wbp: weighted back-projection; ctfdeconvolved: the same after a Wiener filter of each tilt; denoised: see
-    `denoiser`."""
+    `denoiser`; isonetcorrected: ctfdeconvolved, by a network that removes noise and fills in the missing wedge."""
     denoiser: Literal["filter", "net"] = "filter"
     """What makes the type denoised. filter: wbp, filtered to look like the contest's denoised tomograms; net:
     ctfdeconvolved, denoised by the network of `tomosoup denoise`."""
+    deconvolved: Share = 1.0
+    """Probability that the network gets ctfdeconvolved; otherwise it gets wbp. It has no effect if the denoiser is
+    filter."""
     denoising: ShareRange = (1.0, 1.0)
-    """Strength of the network's denoising: 1 is its result, 0 the tomogram that it denoises. It has no effect if the
-    denoiser is filter."""
+    """Strength of both networks: 1 is their result, 0 the tomogram that they get."""
     half_sets: bool = False
     """Also write two tomograms from half the electrons each, for noise2noise: wbp-half1 and wbp-half2, and the same of
     ctfdeconvolved if `tomo_types` names it."""
