@@ -42,7 +42,8 @@ def with_halves(tmp_path: Path) -> Path:
 def test_the_bundled_weights_make_the_type_denoised(
     project: Path, weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(shipped, "SHIPPED", weights)
+    weights.rename(weights.with_name("denoiser.safetensors"))
+    monkeypatch.setattr(shipped, "SHIPPED", weights.parent)
     main(["denoise", str(project), "--json"])
     said = json.loads(capsys.readouterr().out)
     assert (len(said["denoised"]), said["kept"], said["weights"]) == (3, [], "a test")
@@ -50,6 +51,16 @@ def test_the_bundled_weights_make_the_type_denoised(
     main(["denoise", str(project), "--json"])
     again = json.loads(capsys.readouterr().out)
     assert (again["denoised"], again["kept"]) == ([], said["denoised"])
+
+
+def test_another_bundled_network_fills_in_the_wedge(
+    project: Path, weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights.rename(weights.with_name("wedge.safetensors"))
+    monkeypatch.setattr(shipped, "SHIPPED", weights.parent)
+    main(["denoise", str(project), "--fill-wedge", "--runs", "run_000", "--new-type", "isonetcorrected", "--json"])
+    assert json.loads(capsys.readouterr().out)["weights"] == "a test"
+    assert open_tomogram(project, "run_000", tomo_type="isonetcorrected").shape == (32, 96, 96)
 
 
 def test_some_runs_go_to_a_folder(project: Path, weights: Path, tmp_path: Path) -> None:
@@ -94,6 +105,7 @@ def test_what_is_in_the_way_is_found_before_a_training(
         (("--crop", "20"), "--crop"),
         (("--new-type", "a b"), "name"),
         (("--halves", "even", "even", "--save", "a.safetensors"), "two different tomogram types"),
+        (("--fill-wedge", "--weights", "own.safetensors"), "--fill-wedge is a bundled network"),
         (("--updates", "3"), "Options of the training require --halves"),
         (("--tomo-type", "wbp", "--new-type", "wbp"), "--new-type is wbp, the type to denoise"),
         (("--halves", "even", "odd", "--save", "a.safetensors", "--new-type", "odd"), "--new-type is odd"),

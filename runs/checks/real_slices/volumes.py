@@ -12,7 +12,7 @@ AXES = {"xy": 0, "xz": 1, "yz": 2}
 SIDE, AT = 128, (32, 64, 96)
 TYPES_PLANE = "TS_6_4_z062"
 """The plane that DATA has in every tomogram type."""
-TYPES = {"wbp": "wbp", "ctfdeconvolved": "ctfdeconv", "denoised": "denoised", "isonet": "isonet"}
+TYPES = {"wbp": "wbp", "ctfdeconvolved": "ctfdeconv", "denoised": "denoised", "isonetcorrected": "isonet"}
 """Our names of the types, and those of the files."""
 
 
