@@ -13,7 +13,7 @@ from tomosoup.data.options import DataOptions
 from tomosoup.inference.options.hardware import Device
 from tomosoup.simulation.denoising.options import Noise2NoiseOptions
 
-CONTEST = 0.87
+CONTEST = 0.9
 """Strength that gives particles in simulated tomograms the contrast of real ones (docs/simulation/like-real.md)."""
 
 
