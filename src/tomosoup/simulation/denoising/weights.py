@@ -20,7 +20,7 @@ FORMAT = 1
 """Version of the metadata; a newer one is refused."""
 KEY = "tomosoup_denoiser"
 """The key in the file's metadata with everything but the weights, as JSON."""
-SHIPPED = Path(__file__).parent
+SHIPPED = Path(__file__).with_name("networks")
 """The folder of the networks that ship with tomosoup."""
 Network = Literal["denoiser", "wedge"]
 """Their names: one removes noise, the other also fills in the missing wedge."""
