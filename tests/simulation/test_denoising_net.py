@@ -110,7 +110,7 @@ def test_voxels_that_cannot_be_right_are_refused(net: DenoisingNet) -> None:
 
 
 SEEN_WHOLE = {
-    "tilt_limit": (88.5, 88.5),
+    "tilt_limit": (78, 78),
     "dose": (1e5, 1e5),
     "detected": (1, 1),
     "damage": False,

@@ -56,8 +56,8 @@ def _denoiser(options: DenoiseCommand, project: Project, device: torch.device, p
     """The bundled weights, those of a file, or those of a training on half-sets."""
     start = None
     if not options.from_scratch:
-        bundled = "wedge" if options.fill_wedge else "denoiser"
-        start = read_denoiser(options.weights) if options.weights else shipped_denoiser(bundled)
+        bundled = shipped_denoiser("wedge" if options.fill_wedge else "denoiser")
+        start = read_denoiser(options.weights) if options.weights else bundled
     if options.halves is None or options.save is None:
         assert start is not None  # the options say so
         return start

@@ -67,7 +67,7 @@ def tomograms(
     filtering = "denoised" in options.tomo_types and "denoised" not in sources
     whole = {*options.tomo_types, *sources.values(), *(["wbp"] if filtering else [])}
     undo = wiener(acquisition, recipe.microscope, options, shape=view.shape, pixel=pixel)
-    stacks = {}
+    stacks: dict[str, Tensor] = {}
     for name, factor in (("wbp", weights), ("ctfdeconvolved", weights * undo)):
         wanted = images if options.half_sets and (name == "wbp" or name in options.tomo_types) else {"": images[""]}
         stacks |= {name + half: filtered(image, factor) for half, image in wanted.items() if half or name in whole}
