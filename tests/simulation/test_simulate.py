@@ -136,8 +136,8 @@ def test_labels_are_at_the_true_places_and_as_large_as_the_particles(given: bool
         assert (labels[tuple(at.T)] == i + 1).all()
         one = len(support(torch.from_numpy(built_in(name, voxel_size=10.0)), voxel_size=10.0))
         assert (labels == i + 1).sum() == pytest.approx(len(picks) * one, rel=0.15)
-    # A ribosome's matter is what a protein of its mass fills, and the water in its clefts.
-    volume = SHAPES["ribosome"].mass_kda * PROTEIN_VOLUME / 10.0**3
+    # A ribosome's envelope is what protein of its whole 4.3 MDa fills, and the water in its clefts.
+    volume = 4300.0 * PROTEIN_VOLUME / 10.0**3
     assert 1.0 < (labels == 3).sum() / len(scene.truth["ribosome"]) / volume < 1.5
 
 
