@@ -171,11 +171,11 @@ def test_a_scene_holds_just_the_asked_kinds_in_their_order(of_every_kind: Scene,
 
 
 @pytest.mark.parametrize(
-    ("made", "network", "source", "deconvolved"),
+    ("made", "network", "strength", "source", "deconvolved"),
     [
-        ("denoised", "denoiser", "ctfdeconvolved", 1.0),
-        ("denoised", "denoiser", "wbp", 0.0),
-        ("isonetcorrected", "wedge", "ctfdeconvolved", 0.0),
+        ("denoised", "denoiser", 0.8, "ctfdeconvolved", 1.0),
+        ("denoised", "denoiser", 0.8, "wbp", 0.0),
+        ("isonetcorrected", "wedge", 0.9, "ctfdeconvolved", 0.0),
     ],
 )
 def test_a_network_makes_a_type_from_another(
@@ -183,6 +183,7 @@ def test_a_network_makes_a_type_from_another(
     monkeypatch: pytest.MonkeyPatch,
     made: TomoType,
     network: Network,
+    strength: float,
     source: TomoType,
     deconvolved: float,
 ) -> None:
@@ -201,7 +202,7 @@ def test_a_network_makes_a_type_from_another(
     both, alone = volumes(source, made), volumes(made)
     assert list(alone) == [made, "wbp-half1", "wbp-half2"]
     assert torch.equal(alone[made].data, both[made].data)
-    expected = standardise(denoise_volume(replace(shipped_denoiser(network), strength=0.8), both[source]))
+    expected = standardise(denoise_volume(replace(shipped_denoiser(network), strength=strength), both[source]))
     torch.testing.assert_close(alone[made].data, expected.data, atol=1e-4, rtol=1e-3)
 
 

@@ -29,6 +29,8 @@ from tomosoup.simulation.specimen.ice import Sample, ice_thickness
 
 NETWORKS: dict[TomoType, Network] = {"denoised": "denoiser", "isonetcorrected": "wedge"}
 """The bundled network that makes a tomogram type."""
+NOISE_LEFT: dict[TomoType, float] = {"denoised": 1.0, "isonetcorrected": 0.5}
+"""How much of the noise that `denoising` leaves is left in a type; fitted to a real plane in both."""
 
 
 def tomograms(
@@ -78,7 +80,8 @@ def tomograms(
         made[tomo_type] = reconstruct(stack, acquisition.aligned(), recipe.shape, ramp=processing.ramp, progress=one)
     for i, (tomo_type, source) in enumerate(sources.items(), start=len(stacks)):
         one = part(progress, i, steps, what=RECONSTRUCTING)
-        denoiser = replace(shipped_denoiser(NETWORKS[tomo_type]), strength=processing.denoising)
+        left = (1 - processing.denoising) * NOISE_LEFT[tomo_type]
+        denoiser = replace(shipped_denoiser(NETWORKS[tomo_type]), strength=1 - left)
         made[tomo_type] = denoise_volume(denoiser, Volume(made[source], pixel), progress=one).data
     if filtering:
         made["denoised"] = denoised(made["wbp"], voxel_size=pixel, stretch=processing.stretch, random=random)

@@ -87,7 +87,8 @@ class ReconstructionOptions(Options):
     """Probability that the network gets ctfdeconvolved; otherwise it gets wbp. It has no effect if the denoiser is
     filter."""
     denoising: ShareRange = (1.0, 1.0)
-    """Strength of both networks: 1 is their result, 0 the tomogram that they get."""
+    """Strength of the network's denoising: 1 is its result, 0 the tomogram that it gets. isonetcorrected keeps half as
+    much noise."""
     half_sets: bool = False
     """Also write two tomograms from half the electrons each, for noise2noise: wbp-half1 and wbp-half2, and the same of
     ctfdeconvolved if `tomo_types` names it."""
