@@ -49,5 +49,7 @@ def picked_project(folder: Path, *, truth: bool = True) -> Path:
         picks = {name: found.above(THRESHOLDS[name]) for name, found in candidates.items()}
         copick_files.write_picks(run_of(project.root, run), candidates, PickSet("tomosoup", "0-candidates"))
         copick_files.write_picks(run_of(project.root, run), picks, PickSet("tomosoup", "0"))
-        session.record(run, fingerprint_of(settings), {"run": run, "seconds": 1.5, "tomosoup": "0.0.1"})
+        counts = {name: len(found) for name, found in picks.items()}
+        content = {"run": run, "seconds": 1.5, "tomosoup": "0.0.1", "picks": counts}
+        session.record(run, fingerprint_of(settings), content)
     return folder

@@ -261,7 +261,7 @@ def test_a_project_is_not_simulated_over_the_folder_one_is_in(
 def test_a_score_that_is_no_number_is_named_by_its_line(fails: Callable[..., str], tmp_path: Path) -> None:
     table = tmp_path / "p.csv"
     table.write_text("experiment,particle_type,x,y,z,score\nr,ribosome,1,2,3,0.5\nr,ribosome,1,2,3,high\n")
-    assert "p.csv, line 3: expected a run, a species and numbers x, y, z (and score)" in fails("score", table, table)
+    assert "p.csv, line 3: expected a number in the column score, got 'high'" in fails("score", table, table)
 
 
 def test_a_broken_pick_file_is_named(fails: Callable[..., str], project: Path) -> None:

@@ -112,7 +112,7 @@ def test_runs_that_failed_are_in_the_object_and_in_the_exit_code(
 
 def test_a_failed_command_leaves_standard_output_empty(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        main(["score", "nowhere", "nowhere", "--json"])
+        main(["score", "nowhere", "nowhere", "--quiet"])
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith("tomosoup: There is no project at nowhere")

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from annotated_types import Gt, Le, Lt
 from pydantic import AfterValidator, Field
 
-from tomosoup.core.config import Options, Share
+from tomosoup.core.config import Options, Share, Typed
 from tomosoup.simulation.options.ranges import (
     NotNegative,
     NotNegativeRange,
@@ -77,7 +77,7 @@ class ReconstructionOptions(Options):
 
     RENAMED: ClassVar = {"kinds": "tomo_types"}
 
-    tomo_types: tuple[TomoType, ...] = Field(default=("wbp",), min_length=1)
+    tomo_types: Annotated[tuple[TomoType, ...], Typed(value="TYPE")] = Field(default=("wbp",), min_length=1)
     """wbp: weighted back-projection; ctfdeconvolved: the same after a Wiener filter of each tilt; denoised: see
     `denoiser`; isonetcorrected: ctfdeconvolved, by a network that removes noise and fills in the missing wedge."""
     denoiser: Literal["filter", "net"] = "filter"
