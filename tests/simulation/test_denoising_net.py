@@ -143,7 +143,7 @@ def test_the_bundled_denoiser_predicts_the_other_half_of_a_run_that_it_has_not_s
 def in_the_wedge(volume: torch.Tensor) -> torch.Tensor:
     """The part of a tomogram at frequencies that tilts to 48 degrees do not show, without the lowest ones."""
     z, y, x = volume.shape
-    kz, ky, kx = torch.meshgrid(torch.fft.fftfreq(z), torch.fft.fftfreq(y), torch.fft.rfftfreq(x), indexing="ij")
+    kz, _, kx = torch.meshgrid(torch.fft.fftfreq(z), torch.fft.fftfreq(y), torch.fft.rfftfreq(x), indexing="ij")
     unseen = (kz.abs() > 1.3 * kx) & (kz.abs() > 0.03)
     return torch.fft.irfftn(torch.fft.rfftn(volume - volume.mean()) * unseen, s=volume.shape)
 
