@@ -1,12 +1,14 @@
 """Measures what choices of the 8th place's system are worth in F4, with small 3D U-Nets on simulated tomograms.
 
     python -m runs.quality.segmentation train OUT [--worker I/N]    # makes what is missing in OUT
+    python -m runs.quality.segmentation fine-tune OUT               # the rows about dropout
     python -m runs.quality.segmentation table OUT                   # prints a row a choice
 
-Rows: the radius of the target's balls, as a share of the particle's; and the size of the windows that a net sees when
-it picks. Every net is read in two ways, by the watershed, whose least sizes follow the ball's volume, and by peaks of
-the smoothed probabilities. Six tomograms; a fold trains on five and picks the sixth, whose thresholds come from the
-held-out tomograms of the other folds. A training is one epoch, so the held-out tomogram chooses nothing.
+Rows: the radius of the target's balls, as a share of the particle's; the size of the windows that a net sees when it
+picks; and dropout in the fine-tuning of a net that was trained on tomograms of the simpler recipe `simulated`. Every
+net is read in two ways, by the watershed, whose least sizes follow the ball's volume, and by peaks of the smoothed
+probabilities. Six tomograms; a fold trains on five and picks the sixth, whose thresholds come from the held-out
+tomograms of the other folds. A training is one epoch, so the held-out tomogram chooses nothing.
 """
 
 import json
@@ -38,10 +40,16 @@ from tomosoup.training.train import train
 
 SEEDS, FOLDS, RUNS = (0, 1, 2), (0, 2, 4), 6
 BALLS = (0.35, 0.5, 0.6, 0.8, 1.0)
+TUNED_BALL = 0.6
+"""The ball of the nets that are fine-tuned."""
 IN_ALL_WINDOWS = (0.6, 1.0)
 """Nets of these balls pick in windows of every size, the others in those of `USUAL` alone."""
 USUAL = "as in training, 64 x 64 x 64"
+DROPOUTS = (0.0, 0.1, 0.3)
+"""In the fine-tuning; the first training has 0.1."""
 BATCH, UPDATES, CROP = 4, 150, 64
+FINE_TUNING = 50
+"""Updates, at a third of the first training's rate."""
 CROWDED = 2.5
 """The contest's concentrations times this, as the tomograms have a quarter of its volume."""
 WINDOWS = {
@@ -74,13 +82,23 @@ def recipe(ball: float, seed: int) -> TrainingRecipe:
     )
 
 
-def simulate_runs(folder: Path) -> None:
-    """Simulate the six tomograms, unless they exist."""
+def tuning(seed: int, dropout: float) -> TrainingRecipe:
+    """The recipe of the fine-tuning: as the first one, shorter and with this dropout."""
+    first = recipe(TUNED_BALL, seed)
+    return first.model_copy(update={
+        "crops_per_tomogram": BATCH * FINE_TUNING // (RUNS - 1),
+        "learning_rate": first.learning_rate / 3,
+        "net": first.net.model_copy(update={"dropout": dropout}),
+    })  # fmt: skip
+
+
+def simulate_runs(folder: Path, recipe: str = "contest") -> None:
+    """Simulate six tomograms of a recipe with the contest's particles, unless they exist."""
     if not folder.exists():
-        contest = SimulationRecipe.read("contest")
-        concentration = {name: CROWDED * value for name, value in contest.concentration.items()}
+        contest = SimulationRecipe.read("contest").concentration
+        concentration = {name: CROWDED * value for name, value in contest.items()}
         changed = {"shape": (128, 400, 400), "concentration": concentration}
-        simulate(folder, contest.model_copy(update=changed), runs=RUNS, seed=31)
+        simulate(folder, SimulationRecipe.read(recipe).model_copy(update=changed), runs=RUNS, seed=31)
 
 
 def train_all(out: Path, *, worker: str = "0/1") -> None:
@@ -97,8 +115,29 @@ def train_all(out: Path, *, worker: str = "0/1") -> None:
         for size, shape in WINDOWS.items():
             if ball not in IN_ALL_WINDOWS and size != USUAL:
                 continue
-            pick(out / "picks" / f"{size}-{stem}.json", project, replace(load(model), windows=windows(shape)), ball)
+            path = out / "picks" / f"ball {ball}, windows {size}-{fold}-{seed}.json"
+            pick(path, project, replace(load(model), windows=windows(shape)), ball)
         print(stem, flush=True)
+
+
+def fine_tune(out: Path, *, seeds: tuple[int, ...] = SEEDS) -> None:
+    """Train on tomograms of the recipe `simulated`, fine-tune with each dropout, and pick."""
+    torch.set_num_threads(1)
+    simulate_runs(out / "project")
+    simulate_runs(out / "simpler", "simulated")
+    project = open_project(out / "project")
+    for seed in seeds:
+        first = out / "models" / f"simpler-{seed}.safetensors"
+        if not first.exists():
+            train(out / "simpler", recipe(TUNED_BALL, seed), folder=first.with_suffix(".training")).save(first)
+        for fold, dropout in product(FOLDS, DROPOUTS):
+            row = f"fine-tuned with dropout {dropout}"
+            model = out / "models" / f"{row}-{fold}-{seed}.safetensors"
+            if not model.exists():
+                folder = model.with_name(f"{model.stem}.training")
+                train(project, tuning(seed, dropout), fold=fold, folder=folder, start=load(first)).save(model)
+            pick(out / "picks" / f"{row}-{fold}-{seed}.json", project, load(model), TUNED_BALL)
+            print(model.stem, flush=True)
 
 
 def readings(ball: float) -> Iterator[tuple[str, SegmentationOptions]]:
@@ -123,15 +162,14 @@ def pick(path: Path, project: Project, checkpoint: Checkpoint, ball: float) -> N
 
 
 def table(out: Path) -> None:
-    """Print a row for each ball, reading and size of windows, best first."""
+    """Print two rows for each set of picks, one for each reading, best first."""
     project = open_project(out / "project")
     found: dict[str, CrossValidated] = {}
     for file in sorted((out / "picks").glob("*.json")):
-        size, ball, fold, seed = file.stem.rsplit("-", 3)
+        row, fold, seed = file.stem.rsplit("-", 2)
         saved = json.loads(file.read_text())
         for reading, picks in saved["picks"].items():
-            row = f"ball {ball}, {reading}, windows {size}"
-            found.setdefault(row, {})[int(fold), int(seed)] = saved["run"], picks_from_json(picks)
+            found.setdefault(f"{row}, {reading}", {})[int(fold), int(seed)] = saved["run"], picks_from_json(picks)
     truth = {run: read_truth(project, run) for run in project.runs}
     print_scores(
         [cross_validated(name, cells, truth, project.species, folds=FOLDS) for name, cells in found.items()], SEEDS
@@ -139,4 +177,4 @@ def table(out: Path) -> None:
 
 
 if __name__ == "__main__":
-    run_step({"train": train_all, "table": table}, description=__doc__)
+    run_step({"train": train_all, "fine-tune": fine_tune, "table": table}, description=__doc__)

@@ -21,6 +21,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from tomosoup.cli.main import main
 from tomosoup.data.formats.tables.picks_csv import read_csv
+from tomosoup.data.pick_store.reading import read_picks
 from tomosoup.data.pick_store.records import fingerprint_of
 from tomosoup.data.pick_store.store import PickStore
 from tomosoup.data.project import open_project
@@ -93,6 +94,19 @@ def test_the_same_command_again_picks_only_what_is_not_done(
     assert (tmp_path / "p.csv").read_bytes() == before
     main([*picking, "--redo", "--runs", "run_000"])
     assert picked == [*RUNS, "run_001", "run_000"]
+
+
+def test_chosen_species_have_the_picks_that_they_have_among_all(
+    picking: list[str], undisturbed: bytes, project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    header, *rows = undisturbed.decode().splitlines()
+    name = rows[0].split(",")[1]
+    assert "the models do not know it; they know" in refused([*picking, "--species", "ribosom"], capsys)
+    main([*picking, "--species", name])
+    assert (tmp_path / "p.csv").read_text().splitlines() == [header, *(r for r in rows if r.split(",")[1] == name)]
+    for kept in ("tomosoup/0", "tomosoup/0-candidates"):
+        assert list(read_picks(project, kept)["run_000"]) == [name]
+    assert "made with other settings (species)" in refused(picking, capsys)
 
 
 def test_settings_are_never_mixed_in_a_session(

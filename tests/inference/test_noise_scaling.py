@@ -65,6 +65,10 @@ def test_pick_follows_a_checkpoint_that_knows_how_loud_its_particles_were(checkp
     followed = pick(VOLUME, knowing, plan=plan)
     for name, found in plain.items():
         np.testing.assert_allclose(followed[name].score, found.score * 1.5**2.5)
+    name, *others = plain
+    alone = pick(VOLUME, knowing, plan=plan.model_copy(update={"leave_out": tuple(others)}))
+    assert not any(len(alone[other]) for other in others)
+    np.testing.assert_array_equal(alone[name].score, followed[name].score)
     as_is = pick(VOLUME, knowing, plan=plan.model_copy(update={"noise_correction": 0.0}))
     for name, found in plain.items():
         np.testing.assert_array_equal(as_is[name].score, found.score)

@@ -92,7 +92,8 @@ def pick_with(
     slabs = ensemble_slabs(source, systems, plan=plan, nets=nets, progress=progress)
     segments_voxels = all(system.segments_voxels for system in systems)
     picks = read_out(slabs, source, all_species(models), segments_voxels=segments_voxels, plan=plan)
-    picks = noise_corrected(picks, mean_model_signal_levels(models), power=plan.noise_correction)
+    searched = {name: found for name, found in picks.items() if name not in plan.leave_out}
+    picks |= noise_corrected(searched, mean_model_signal_levels(models), power=plan.noise_correction)
     if second is None:
         return picks
     return rescored(picks, volume, second, device=best_device(nets.inference.device), progress=progress)

@@ -57,7 +57,7 @@ def pick_command(options: PickCommand) -> Outcome:
         session=options.session,
         outputs=[path for path in (options.output, options.submission, options.report) if path],
         thresholds=chosen_thresholds(options, project),
-        options=PickingOptions(options.data, options.picking, options.inference),
+        options=PickingOptions(options.data, options.picking, options.inference, options.species),
         overwrite=options.overwrite,
     )
     say_renamed(options)

@@ -42,6 +42,8 @@ class PickCommand(Options):
     """CSV file of the same picks in the contest's format: id,experiment,particle_type,x,y,z."""
     report: Annotated[Path | None, Typed("Output")] = None
     """Also write an HTML page to look at the picks, as `tomosoup report` does."""
+    species: Annotated[tuple[str, ...], Typed("Output", value="SPECIES")] = ()
+    """Species whose picks are kept; by default all that the models know. Scores are the same as with all."""
     session: SessionName = "0"
     """copick session of the picks (user tomosoup). Session NAME-candidates holds the candidates: all picks above the
     low score --peaks.floor."""

@@ -185,7 +185,7 @@ def _refusal(session: str, before: Settings | None, settings: Settings) -> str:
     """How the sentence ends that says that a session has picks already."""
     if before is None:
         return ": choose another `session`, or replace them with `overwrite=True`."
-    other = ", ".join(key for key in settings if before.get(key) != settings[key])
+    other = ", ".join(key for key in {**before, **settings} if before.get(key) != settings.get(key))
     return (
         f", made with other settings ({other}): give the same options, choose another `session` than {session}, or "
         "replace them with `overwrite=True`."

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tomosoup.core.errors import InputError
+from tomosoup.core.errors import InputError, shortened
 from tomosoup.core.thresholds import Thresholds
-from tomosoup.core.types import Picks
+from tomosoup.core.types import Picks, PicksBySpecies
 from tomosoup.data.options import DataOptions
 from tomosoup.data.pick_store.records import Settings
 from tomosoup.data.pick_store.store import PickStore, pick_store
@@ -34,6 +34,8 @@ class PickingOptions:
     data: DataOptions = field(default_factory=DataOptions)
     plan: PickingPlan = AS_TRAINED
     inference: InferenceOptions = field(default_factory=InferenceOptions)
+    species: tuple[str, ...] = ()
+    """Only these are kept; by default all that the models know."""
 
 
 DEFAULTS = PickingOptions()
@@ -47,13 +49,17 @@ class Job:
     models: tuple[Path, ...]
     store: PickStore
     species: tuple[str, ...]
-    """The species of the models, with the names of the project."""
+    """The species that are kept, with the names of the project, in the order of the models."""
     thresholds: Mapping[str, float]
     options: PickingOptions
 
     def read(self, run: str) -> dict[str, Picks]:
         """The picks of a finished run, in the order of the models' species."""
         found = self.store.read(run)
+        return self.of_species(found)
+
+    def of_species(self, found: PicksBySpecies) -> dict[str, Picks]:
+        """The picks of the job's species, in their order."""
         return {name: found[name] for name in self.species if name in found}
 
 
@@ -77,10 +83,12 @@ def begin_job(
     opened = open_project(project)
     checkpoints = named_for(opened, [load(path) for path in models])
     by_system(checkpoints, options.plan)
-    species = all_species(checkpoints)
-    names = tuple(s.name for s in species)
+    known = [s.name for s in all_species(checkpoints)]
+    if unknown := [name for name in options.species if name not in known]:
+        raise InputError(f"`species` {shortened(unknown)}: the models do not know it; they know {shortened(known)}.")
+    species = tuple(s for s in all_species(checkpoints) if s.name in (options.species or known))
     second = chosen_second_stage(options.plan, opened)
-    used = thresholds.over(second.thresholds if second else all_thresholds(checkpoints), names)
+    used = thresholds.over(second.thresholds if second else all_thresholds(checkpoints), known)
     store = pick_store(
         opened,
         runs,
@@ -92,7 +100,7 @@ def begin_job(
         overwrite=overwrite,
     )
     paths = tuple(checkpoint_file(path).absolute() for path in models)
-    return Job(project.absolute(), paths, store, names, used, options)
+    return Job(project.absolute(), paths, store, tuple(s.name for s in species), used, options)
 
 
 def settings_of(
@@ -113,6 +121,7 @@ def settings_of(
         "precision": options.inference.precision,
         "maps": fingerprints(chosen_maps(options.plan, models)),
         **({"second_stage": second.fingerprint()} if second else {}),
+        **({"species": sorted(options.species)} if options.species else {}),
     }
 
 

@@ -98,6 +98,7 @@ class RunPicker:
             candidates = pick_with(self.nets, tomogram, self.models, plan=plan, second=self.second, progress=progress)
             thresholds = self.job.thresholds
             picks = chosen(candidates, tomogram, self.models, thresholds=thresholds, plan=plan, maps=self.maps)
+            candidates, picks = self.job.of_species(candidates), self.job.of_species(picks)
             counts = {name: len(found) for name, found in picks.items()}
             record = {
                 "run": run,
