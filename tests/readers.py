@@ -23,9 +23,9 @@ from tomosoup.data.copick.files import read_files
 from tomosoup.data.formats.base import Block, Details
 from tomosoup.data.formats.geometry.tomogram_sizes import read_sizes
 from tomosoup.data.formats.known_formats import FORMATS
-from tomosoup.data.formats.programs.dynamo import read_map
 from tomosoup.data.formats.tables.picks_csv import read_csv
 from tomosoup.data.formats.tables.species_csv import read_species
+from tomosoup.data.formats.tables.tomogram_map import read_map
 from tomosoup.data.pick_store.records import Session
 from tomosoup.data.project import open_project
 from tomosoup.data.volumes.files import read_volume

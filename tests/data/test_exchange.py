@@ -74,7 +74,7 @@ def test_a_project_goes_to_files_and_comes_back(name: str, folder: Path) -> None
     for run, species in imported().items():
         for what, found in species.items():
             np.testing.assert_allclose(found.zyx, PICKS[run][what].zyx, atol=0.02)
-            if name in {"relion4", "relion5", "warp", "m", "dynamo", "copick"}:
+            if FORMATS[name].turned:
                 np.testing.assert_allclose(found.rotations, PICKS[run][what].rotations, atol=1e-5)
 
 
@@ -107,6 +107,19 @@ def test_a_table_without_its_map_is_of_the_run_it_is_called_after(
     (folder / "both.doc").unlink()
     words = "import both.tbl --format dynamo -o other.csv --project p --species ribosome"
     assert "put the map of their names" in refused(words.split(), capsys)
+
+
+def test_a_motive_list_without_its_map_is_matched_by_number_where_all_runs_have_one(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("export picks.csv --format stopgap --project p --species ribosome -o both.star")
+    (folder / "both.txt").unlink()
+    command("import both.star --format stopgap -o back.csv --project p --species ribosome")
+    assert "found by the number that their names end in (1 is TS_1, 2 is TS_2)" in capsys.readouterr().out
+    back = read_csv(folder / "back.csv")
+    np.testing.assert_allclose(back["TS_2"]["ribosome"].zyx, PICKS["TS_2"]["ribosome"].zyx, atol=1e-3)
+    words = "import both.star --format stopgap -o other.csv --species ribosome --voxel-size 10"
+    assert "put the map of their numbers beside it" in refused(words.split(), capsys)
 
 
 def test_only_the_runs_that_are_asked_for_come_in(folder: Path) -> None:

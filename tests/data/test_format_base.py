@@ -46,6 +46,13 @@ def test_voxels_of_another_size_are_scaled_where_the_file_says_their_size() -> N
     np.testing.assert_allclose(in_angstrom.here(in_angstrom.there(ZYX, GRID), GRID, pixel_size=4.0), ZYX)
 
 
+def test_a_first_voxel_that_is_number_one_stays_number_one_in_voxels_of_another_size() -> None:
+    frame = Frame("voxel", (0, 0, 0), counted_from=1)
+    np.testing.assert_allclose(frame.there(ZYX, GRID), INDEX + 1)
+    np.testing.assert_allclose(frame.here(INDEX * 10 / 4 + 1, GRID, pixel_size=4.0), ZYX)
+    assert frame.with_first_voxel(0.5) == Frame("voxel", (0.5, 0.5, 0.5))
+
+
 def test_another_first_voxel_is_for_all_axes_and_none_changes_nothing() -> None:
     frame = Frame("voxel", (1.0, 2.0, 3.0))
     assert frame.with_first_voxel(None) is frame

@@ -1,12 +1,14 @@
 """Picks in other programs' formats: what those programs' own rules and readers make of ours, and ours of theirs."""
 
 import json
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 from xml.etree import ElementTree
 
 import dynamotable
+import emfile
 import eulerangles
 import numpy as np
 import pandas as pd
@@ -31,12 +33,15 @@ from tomosoup.data.formats.geometry.euler_angles import (
     dynamo_angles,
     flipped,
     from_dynamo,
+    from_motive,
     from_relion,
     mean_rotations,
+    motive_angles,
     relion_angles,
 )
 from tomosoup.data.formats.known_formats import FORMATS
 from tomosoup.data.formats.name_template import Template
+from tomosoup.data.formats.programs import stopgap
 from tomosoup.data.new_project import SimulatedRun, new_project
 from tomosoup.data.options import DataOptions
 from tomosoup.data.project import open_project
@@ -47,8 +52,8 @@ BRIGHT = (4, 2, 7)
 """The voxel (z, y, x) that a pick is on."""
 GRID = Grid(VOXEL, (5.0, 5.0, 5.0), SHAPE)
 DETAILS = Details({"r 1": GRID, "r1": GRID}, CONTEST_SPECIES, pixel_size=VOXEL / BINNING, file="picks.cmm")
-SCORED = {name for name in FORMATS if name not in {"czii", "cryolo"}}
-TURNED = {"relion4", "relion5", "warp", "m", "dynamo", "copick"}
+SCORED = {name for name, form in FORMATS.items() if form.scored}
+TURNED = {name for name, form in FORMATS.items() if form.turned}
 
 
 def xyz(table: pd.DataFrame, *columns: str) -> Any:
@@ -87,6 +92,8 @@ INDEX: dict[str, Callable[[Path], Any]] = {
     "warp": read_coordinates,
     "m": lambda path: xyz(starfile.read(path), *(f"wrpCoordinate{a}1" for a in "XYZ")) / VOXEL,
     "dynamo": lambda path: xyz(dynamotable.read(str(path)), "x", "y", "z") - 0.5,
+    "stopgap": lambda path: sum(xyz(starfile.read(path), *names) for names in (stopgap.POSITIONS, stopgap.SHIFTS)) - 1,
+    "tom": lambda path: emfile.read(path)[1][0][:, 7:10] + emfile.read(path)[1][0][:, 10:13] - 1,
     "chimerax": lambda path: read_cmm(path) / VOXEL,
     "imod": lambda path: ImodModel.from_file(path).objects[0].contours[0].points - [0.5, 0.5, 0],
     "imod-text": lambda path: text_points(path) - [0.5, 0.5, 0],
@@ -205,6 +212,20 @@ def test_relions_angles_turn_the_references_axis_as_its_source_says() -> None:
 def test_dynamos_angles_turn_a_particle_clockwise() -> None:
     about_z = from_dynamo(np.array([[30.0, 0.0, 0.0]]))[0]
     np.testing.assert_allclose(about_z @ [0, 0, 1], [0, -0.5, np.cos(np.radians(30))], atol=1e-12)  # zyx: x goes to -y
+
+
+def test_the_angles_of_motive_lists_turn_the_reference_as_stopgaps_matrix_and_cryocats_relion_angles() -> None:
+    rotations = some_rotations()
+    phi, psi, the = motive_angles(rotations).T
+    x, z = np.eye(3)[[0, 2]]
+    first, second, third = (
+        Rotation.from_rotvec(np.outer(a, b), degrees=True) for a, b in ((phi, z), (the, x), (psi, z))
+    )
+    np.testing.assert_allclose((third * second * first).as_matrix(), flipped(rotations), atol=1e-9)
+    zxz = Rotation.from_euler("ZYZ", relion_angles(rotations), degrees=True).as_euler("zxz", degrees=True)
+    theirs = -zxz[:, [2, 0, 1]]  # cryomotl.py, convert_angles_from_relion
+    np.testing.assert_allclose(from_motive(theirs), rotations, atol=1e-9)
+    assert (the >= 0).all()
 
 
 def test_an_angle_points_where_the_turned_density_points() -> None:
@@ -408,6 +429,55 @@ def test_dynamotable_and_we_read_each_others_tables(tmp_path: Path) -> None:
     read = dynamotable.read(str(tmp_path / "b.tbl"), str(tmp_path / "b.doc"))
     assert read["tomo_file"].tolist() == ["r1.mrc", "r2.mrc"]
     assert read["x"].tolist() == [3.25, 3.25]
+
+
+@pytest.mark.parametrize("name", ["stopgap", "tom"])
+def test_motive_lists_number_tomograms_as_their_names_end(name: str, tmp_path: Path) -> None:
+    """Positions are whole, as they are rounded down before particles are cut out, and the rest is in the shifts."""
+    (ending, beside), form = FORMATS[name].endings, FORMATS[name]
+    runs = ["TS_07.mrc", "a/rec_TS_12_10.00Apx.mrc"]
+    blocks = [Block(run, None, Picks.of([[1, 2, 3.25], [4, 5, 5.75]])) for run in runs]
+    for end, content in form.encode(blocks, Details()).items():
+        (tmp_path / f"t{end}").write_bytes(content)
+    assert (tmp_path / f"t{beside}").read_text() == f"7 {runs[0]}\n12 {runs[1]}\n"
+    if name == "stopgap":
+        assert "_orig_x\n" in (tmp_path / "t.star").read_text()  # no number behind the name
+        table = starfile.read(tmp_path / "t.star")
+        xs, numbers, halves = table["orig_x"].tolist(), table["tomo_num"].tolist(), table["halfset"].tolist()
+        assert halves == ["A", "B", "A", "B"]
+    else:
+        values = emfile.read(tmp_path / "t.em")[1][0]
+        xs, numbers = values[:, 7].tolist(), values[:, 4].tolist()
+    assert (xs, numbers) == ([3, 6, 3, 6], [7, 7, 12, 12])
+    assert [block.run for block in form.decode(tmp_path / f"t{ending}", Details())] == runs
+    (tmp_path / f"t{beside}").unlink()
+    assert [block.run for block in form.decode(tmp_path / f"t{ending}", Details())] == ["7", "12"]
+
+
+def test_a_motive_list_with_the_high_byte_first_is_read(tmp_path: Path) -> None:
+    values = np.zeros((1, 20), ">f8")
+    values[0, 7:13] = 10, 20, 30, 0.5, 0, -0.5
+    header = struct.pack(">4b3i", 5, 0, 0, 9, 20, 1, 1).ljust(512, b"\0")
+    (tmp_path / "t.em").write_bytes(header + values.tobytes())
+    (block,) = FORMATS["tom"].decode(tmp_path / "t.em", Details())
+    assert (block.run, block.picks.zyx.tolist(), block.scored_by) == (None, [[29.5, 20, 10.5]], None)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\6\0\0\5", "is not an EM file"),
+        (struct.pack("<4b3i", 7, 0, 0, 5, 20, 1, 1).ljust(592, b"\0"), "is not an EM file"),
+        (struct.pack("<4b3i", 6, 0, 0, 8, 20, 1, 1).ljust(592, b"\0"), "is not an EM file"),
+        (struct.pack("<4b3i", 6, 0, 0, 5, 19, 1, 1).ljust(592, b"\0"), "19 x 1 x 1"),
+        (struct.pack("<4b3i", 6, 0, 0, 5, 20, 2**31 - 1, 1).ljust(592, b"\0"), "copy it again"),
+        (struct.pack("<4b3i", 6, 0, 0, 5, 20, 1, 1).ljust(512, b"\0") + b"\xff" * 80, "particle 1: expected finite"),
+    ],
+)
+def test_what_is_no_motive_list_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "t.em").write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        FORMATS["tom"].decode(tmp_path / "t.em", Details())
 
 
 @pytest.mark.filterwarnings("ignore:The `dict` method:DeprecationWarning")  # imodmodel's own

@@ -3,7 +3,7 @@
 import pytest
 
 from tomosoup.core.errors import InputError
-from tomosoup.data.formats.name_template import Template
+from tomosoup.data.formats.name_template import Template, by_number, run_numbers
 
 
 def test_a_field_that_stands_twice_is_filled_twice_and_must_be_the_same_to_match() -> None:
@@ -67,3 +67,19 @@ def test_any_other_brace_is_refused_with_the_argument_and_the_text(text: str) ->
     assert "`output`" in str(error.value)
     assert text in str(error.value)
     assert "{run} and {species}" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("runs", "numbers"),
+    [
+        (["TS_03", "x/rec_TS_12_10.00Apx.mrc"], [3, 12]),
+        (["TS_3", "TS_03"], [1, 2]),
+        (["TS_3", "cell"], [1, 2]),
+        (["TS_0", "TS_1"], [1, 2]),
+        (["TS_12345678", "TS_1"], [1, 2]),
+    ],
+)
+def test_runs_have_the_numbers_that_they_end_in_or_their_order(runs: list[str], numbers: list[int]) -> None:
+    assert list(run_numbers(runs).values()) == numbers
+    own = numbers != [1, 2]
+    assert [by_number(f"{number:02d}", runs) for number in numbers] == (runs if own else [None, None])

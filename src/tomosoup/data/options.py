@@ -24,6 +24,8 @@ FormatName = Literal[
     "warp",
     "m",
     "dynamo",
+    "stopgap",
+    "tom",
     "chimerax",
     "imod",
     "imod-text",
@@ -98,8 +100,8 @@ class FrameOptions(Options):
     tomogram as it is."""
     name: Annotated[str | None, Typed("Input", value="PATTERN")] = None
     """Name of a run in the other program, for example '{run}_10.00Apx'. By default {run}; for warp and m
-    {run}.tomostar; for dynamo {run}.mrc. If the project's name is longer, give both: 'rec_{run}={run}', the project's
-    left. Import also finds runs by the common part of their names."""
+    {run}.tomostar; for dynamo, stopgap and tom {run}.mrc. If the project's name is longer, give both:
+    'rec_{run}={run}', the project's left. Import also finds runs by the common part of their names."""
     data: Annotated[DataOptions, Typed(name="")] = DataOptions()
     """Tomograms."""
 

@@ -15,7 +15,7 @@ Format = Annotated[FormatName, Typed("Input", value="FORMAT")]
 
 
 class ExportCommand(ExportOptions):
-    """Export picks to another program: RELION, Warp, M, Dynamo, ChimeraX, IMOD, EMAN2, crYOLO, copick."""
+    """Export picks to another program: RELION, Warp, M, Dynamo, STOPGAP, TOM, ChimeraX, IMOD, EMAN2, crYOLO, copick."""
 
     EXAMPLE: ClassVar = "tomosoup export picks.csv --project data --format relion5 -o '{species}.star'"
 

@@ -77,17 +77,20 @@ class Frame:
     first_voxel: ZYX | None = None
     """Where the centre of voxel 0 stands, in voxels (z, y, x). None: positions are those of the project, in Å."""
     centred: bool = False
+    counted_from: int = 0
+    """The program's number of the first voxel. It is added to positions in its voxels, whatever their size."""
 
     def with_first_voxel(self, value: float | None) -> Frame:
         """The same with voxel 0 elsewhere, unless `value` is None."""
-        return self if value is None else replace(self, first_voxel=(value, value, value))
+        return self if value is None else replace(self, first_voxel=(value, value, value), counted_from=0)
 
     def there(self, zyx: Array, grid: Grid | None, *, pixel_size: float | None = None) -> Array:
         """Positions `(n, 3)` in Å of the project -> positions there."""
         if self.first_voxel is None:
             return zyx
         known = _known(grid)
-        places: Array = (known.to_voxel(zyx) + self._shift(known)) * (known.voxel_size / self._unit(known, pixel_size))
+        scale = known.voxel_size / self._unit(known, pixel_size)
+        places: Array = (known.to_voxel(zyx) + self._shift(known)) * scale + self.counted_from
         return places
 
     def here(
@@ -100,7 +103,7 @@ class Frame:
         if fractions:
             return known.to_angstrom(places * _shape(known) - self._shift(known))
         unit = pixel_size if self.unit == "voxel" and pixel_size else self._unit(known, pixel_size)
-        return known.to_angstrom(places * (unit / known.voxel_size) - self._shift(known))
+        return known.to_angstrom((places - self.counted_from) * (unit / known.voxel_size) - self._shift(known))
 
     def _shift(self, grid: Grid) -> Array:
         first: Array = np.asarray(self.first_voxel, dtype=float)

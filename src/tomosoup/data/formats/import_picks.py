@@ -14,7 +14,7 @@ from tomosoup.data.formats.base import Block, Details, Format, Frame
 from tomosoup.data.formats.geometry.tomogram_sizes import read_sizes
 from tomosoup.data.formats.geometry.voxels import grids_of, origins_of, remark_centre, remark_origins, sizes_by_run
 from tomosoup.data.formats.known_formats import FORMATS
-from tomosoup.data.formats.name_template import RunNames, Template, advice, paired
+from tomosoup.data.formats.name_template import RunNames, Template, advice, by_number, paired
 from tomosoup.data.formats.remarks import check_runs, remark, remark_outside, remark_twice
 from tomosoup.data.formats.tables.score_names import USUAL
 from tomosoup.data.options import FormatName, FrameOptions
@@ -125,9 +125,10 @@ def project_names(parts: Sequence[Part], called: RunNames, project: Project | No
     renamed = {name: run for name, run in ours.items() if name not in {run, *usual} and run in runs}
     if renamed and not called.given:
         pairs = shortened([f"{name} is {run}" for name, run in renamed.items()], most=3)
-        remark(
-            "renamed", f"Runs were found by the common part of their names ({pairs}), as with {advice(renamed, runs)}."
-        )
+        by = f"common part of their names ({pairs}), as with {advice(renamed, runs)}"
+        if all(by_number(name, runs) == run for name, run in renamed.items()):
+            by = f"number that their names end in ({pairs})"
+        remark("renamed", f"Runs were found by the {by}.")
     return {name: run for name, run in ours.items() if run in runs}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tomosoup.data.formats.base import Format, Frame
-from tomosoup.data.formats.programs import chimerax, cryolo, dynamo, eman2, imod, m, own, star
+from tomosoup.data.formats.programs import chimerax, cryolo, dynamo, eman2, imod, m, own, star, stopgap, tom
 
 FORMATS = {
     "csv": Format((".csv",), Frame(), own.encode_csv, own.decode_csv, several_runs=True, several_species=True),
@@ -40,6 +40,24 @@ FORMATS = {
         Frame("voxel", (0.5, 0.5, 0.5)),
         dynamo.encode,
         dynamo.decode,
+        turned=True,
+        several_runs=True,
+        run="{run}.mrc",
+    ),
+    "stopgap": Format(
+        (".star", ".txt"),
+        Frame("voxel", (0, 0, 0), counted_from=1),
+        stopgap.encode,
+        stopgap.decode,
+        turned=True,
+        several_runs=True,
+        run="{run}.mrc",
+    ),
+    "tom": Format(
+        (".em", ".txt"),
+        Frame("voxel", (0, 0, 0), counted_from=1),
+        tom.encode,
+        tom.decode,
         turned=True,
         several_runs=True,
         run="{run}.mrc",

@@ -125,6 +125,28 @@ def by_core_name(name: str, runs: Iterable[str]) -> str | None:
     return same[0] if same else None
 
 
+def numbers_of(names: Sequence[str]) -> dict[str, int] | None:
+    """The number that each core name ends in; None where one has none, or two have the same.
+
+    Numbers of more than seven digits do not count: motive lists hold them in single precision.
+    """
+    ends = [re.search(r"(?<![0-9])[0-9]{1,7}$", core_name(name)) for name in names]
+    numbers = [int(end[0]) for end in ends if end]
+    return dict(zip(names, numbers, strict=True)) if len({*numbers} - {0}) == len(names) else None
+
+
+def run_numbers(names: Sequence[str]) -> dict[str, int]:
+    """A number for each name: its own (`numbers_of`), or else their order, from 1."""
+    return numbers_of(names) or {name: i for i, name in enumerate(names, start=1)}
+
+
+def by_number(name: str, runs: Sequence[str]) -> str | None:
+    """The run whose own number is `name`; None where it is no number, or not all runs have numbers of their own."""
+    if not re.fullmatch("[0-9]{1,7}", name):
+        return None
+    return next((run for run, number in (numbers_of(runs) or {}).items() if number == int(name)), None)
+
+
 def advice(names: Iterable[str], runs: Sequence[str]) -> str:
     """The `name` that fits names of a program and of a project with a core name in common; else how to give one."""
     for name in names:
@@ -133,6 +155,10 @@ def advice(names: Iterable[str], runs: Sequence[str]) -> str:
             left, right = (text.replace(core, "{run}", 1) for text in (run, re.split(r"[/\\]", name)[-1]))
             return f"`name='{left}={right}'`"
     return "`name='...{run}...={run}'`, the project's name left and the other program's right"
+
+
+NUMBERED = ", or put the map of their numbers beside it (NAME.txt, a number and a tomogram a line)"
+"""What else to do where tomograms are numbers."""
 
 
 def paired(names: Sequence[str], runs: Sequence[str], called: RunNames, *, source: str) -> dict[str, str]:
@@ -146,13 +172,13 @@ def paired(names: Sequence[str], runs: Sequence[str], called: RunNames, *, sourc
     guessed = set()
     for name in names:
         fits = name if name in runs and not called.given else called.ours(name)
-        if fits not in runs and not called.given and (same := by_core_name(name, runs)):
+        if fits not in runs and not called.given and (same := by_core_name(name, runs) or by_number(name, runs)):
             fits = same
             guessed.add(name)
         if fits is None:
             raise InputError(
                 f"{source} calls its run {name[:100]!r}, which does not fit {called.program.text}: give the names of "
-                "runs as `name`."
+                f"runs as `name`{NUMBERED if name.isdecimal() else ''}."
             )
         found[name] = fits
     for name in guessed:

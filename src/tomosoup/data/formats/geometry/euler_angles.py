@@ -5,7 +5,9 @@ maps the particle's (the reference's) coordinates to the tomogram's (`ParticleSe
 src/jaz/tomography/particle_set.cpp); it is Rz(-psi) Ry(-tilt) Rz(-rot) of right-handed rotations of xyz vectors
 (src/jaz/math/Euler_angles_relion.h). Warp and M use the same. Dynamo turns the template clockwise by tdrot about z, by
 tilt about the new x, by narot about the new z (wiki, "Euler angles convention"): Rz(-tdrot) Rx(-tilt) Rz(-narot). Both
-agree with teamtomo's `eulerangles`, which the tests ask.
+agree with teamtomo's `eulerangles`, which the tests ask. Motive lists of AV3, TOM and STOPGAP: Rz(psi) Rx(the) Rz(phi)
+turns the reference onto the particle (STOPGAP's sg_toolbox/sg_euler2matrix.m; src/subtomo/func/orient_subtomo.m turns
+the particle back).
 """
 
 from __future__ import annotations
@@ -52,6 +54,16 @@ def dynamo_angles(rotations: Array) -> Array:
 def from_dynamo(angles: Array) -> Array:
     """Tdrot, tilt, narot in degrees `(n, 3)` -> rotations `(n, 3, 3)`."""
     return flipped(_matrices(-angles, "ZXZ"))
+
+
+def motive_angles(rotations: Array) -> Array:
+    """Rotations `(n, 3, 3)` -> phi, psi, the in degrees `(n, 3)`. Raises `InputError` as `relion_angles`."""
+    return _angles(flipped(rotations), "ZXZ")[:, [2, 0, 1]]
+
+
+def from_motive(angles: Array) -> Array:
+    """Phi, psi, the in degrees `(n, 3)` -> rotations `(n, 3, 3)`."""
+    return flipped(_matrices(angles[:, [1, 2, 0]], "ZXZ"))
 
 
 def mean_rotations(matrices: Array) -> Array:

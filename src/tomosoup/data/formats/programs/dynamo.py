@@ -20,6 +20,7 @@ from tomosoup.core.types import Array, Picks
 from tomosoup.data.formats.base import Block, Details
 from tomosoup.data.formats.geometry.euler_angles import dynamo_angles, from_dynamo
 from tomosoup.data.formats.tables.text import finite, number, read_text
+from tomosoup.data.formats.tables.tomogram_map import map_content, names_of
 
 COLUMNS = 35
 """Of the tables that Dynamo writes."""
@@ -43,18 +44,14 @@ def encode(blocks: Sequence[Block], details: Details) -> dict[str, bytes]:  # no
             part[:, ANGLES] = dynamo_angles(block.picks.rotations)
         start += len(part)
     table = "".join(" ".join(f"{value:.9g}" for value in row) + "\n" for row in rows)
-    names = "".join(f"{number} {run}\n" for number, run in enumerate(runs, start=1))
-    return {".tbl": table.encode(), ".doc": names.encode()}
+    return {".tbl": table.encode(), ".doc": map_content({run: i for i, run in enumerate(runs, start=1)})}
 
 
 def decode(path: Path, details: Details) -> list[Block]:  # noqa: ARG001
     """One block per tomogram; the run is the file that the .doc beside the table names, or None without a .doc."""
     rows, sizes = _numbers(path)
-    names = read_map(path.with_suffix(".doc"))
     numbers = np.unique(rows[:, TOMOGRAM])
-    missing = [f"{tomogram:g}" for tomogram in numbers if tomogram not in names]
-    if names and missing:
-        raise InputError(f"{path.with_suffix('.doc')} does not name tomogram {', '.join(missing[:12])} of {path.name}.")
+    names = names_of(numbers.tolist(), path, ".doc")
     if not names and len(numbers) > 1:
         raise InputError(
             f"{path} holds picks of {len(numbers)} tomograms by number: put the map of their names (number, file) "
@@ -87,17 +84,3 @@ def _numbers(path: Path) -> tuple[Array, Array]:
     rows = finite((words[: POSITION.stop] for words in lines), where=str(path), columns=POSITION.stop)
     sizes = np.array([number(words[APIX]) if width > APIX else 0.0 for words in lines])
     return rows, np.where(sizes > 0, sizes, 0.0)
-
-
-def read_map(path: Path) -> dict[float, str]:
-    """Tomogram number -> file. Empty where there is no such map."""
-    if not path.exists():
-        return {}
-    names: dict[float, str] = {}
-    for line in filter(str.strip, read_text(path, kind="a map of tomograms").splitlines()):
-        words = line.split(maxsplit=1)
-        tomogram = finite([words[:1]], where=str(path), columns=1)[0, 0]
-        if len(words) < 2 or tomogram in names:
-            raise InputError(f"{path}: expected lines of a number, each once, and a file, got {line.strip()[:80]!r}.")
-        names[float(tomogram)] = words[1].strip()
-    return names
