@@ -1,10 +1,16 @@
 """Several sets of picks become one, and it is known who found what."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from conftest import refused
 
+from tomosoup.cli.main import main
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Picks
+from tomosoup.data.formats.tables.picks_csv import read_csv
+from tomosoup.data.project import open_project
 from tomosoup.scoring.merging import counts_by_sets, merge_picks
 
 FIRST = {"TS_1": {"a": Picks(np.array([[0.0, 0, 0], [0, 0, 100], [0, 0, 200]]), np.array([0.9, 0.2, 0.5]))}}
@@ -58,3 +64,41 @@ def test_the_order_of_the_sets_does_not_move_particles() -> None:
 def test_more_sets_than_there_are_cannot_agree(at_least: int) -> None:
     with pytest.raises(InputError, match=f"between 1 and the number of sets, 2, got {at_least}"):
         merge_picks([FIRST, SECOND], {"a": 10.0}, at_least=at_least)
+
+
+HEADER = "experiment,particle_type,x,y,z,score\n"
+
+
+def test_the_command_writes_who_found_what(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text(HEADER + "TS_1,ribosome,100,100,100,0.9\nTS_1,ribosome,900,100,100,0.4\n")
+    Path("b.csv").write_text(HEADER + "TS_1,ribosome,110,100,100,55\n")
+    Path("far.csv").write_text(HEADER + "TS_01,dot,10,10,10,1\n")
+    main(["merge", "a.csv", "b.csv", "-o", "m.csv"])
+    assert Path("m.csv").read_text().splitlines() == [
+        "experiment,particle_type,x,y,z,score,found_by",
+        "TS_1,ribosome,105,100,100,1,a.csv;b.csv",
+        "TS_1,ribosome,900,100,100,0.25,a.csv",
+    ]
+    main(["merge", "m.csv", "b.csv", "-o", "again.csv", "--distance", "4"])
+    assert len(Path("again.csv").read_text().splitlines()) == 4
+    capsys.readouterr()
+    main(["merge", "a.csv", "far.csv", "-o", "far-too.csv", "--distance", "9"])
+    assert "far.csv has no run of the other sets (it has TS_01, they have TS_1)" in capsys.readouterr().out
+    assert "The radius of dot is not known" in refused(["merge", "a.csv", "far.csv", "-o", "x.csv"], capsys)
+    assert "a.csv is named twice" in refused(["merge", "a.csv", "a.csv", "-o", "x.csv"], capsys)
+    assert not Path("x.csv").exists()
+
+
+def test_a_set_of_a_project_is_named_after_a_colon(project: Path, tmp_path: Path) -> None:
+    config = project / "copick_config.json"
+    truth = next(str(key) for key in open_project(config).pick_sets("run_000"))
+    named = f"{config}:{truth}"
+    main(["export", str(config), "--picks-set", truth, "--format", "csv", "-o", str(tmp_path / "t.csv")])
+    main(["merge", named, str(tmp_path / "t.csv"), "--at-least", "2", "-o", str(tmp_path / "m.csv")])
+    picks, merged = read_csv(tmp_path / "t.csv"), read_csv(tmp_path / "m.csv")
+    assert {r: {n: len(p) for n, p in s.items()} for r, s in merged.items()} == {
+        r: {n: len(p) for n, p in s.items()} for r, s in picks.items()
+    }

@@ -18,6 +18,7 @@ from tomosoup.cli.options.demo import DemoCommand
 from tomosoup.cli.options.denoise import DenoiseCommand
 from tomosoup.cli.options.exchange import ExportCommand, ImportCommand
 from tomosoup.cli.options.maps import MapsCommand
+from tomosoup.cli.options.merge import MergeCommand
 from tomosoup.cli.options.onnx import ExportOnnxCommand
 from tomosoup.cli.options.output import Voice
 from tomosoup.cli.options.pick import PickCommand
@@ -51,6 +52,7 @@ COMMANDS: dict[str, tuple[type[Any], str]] = {
     "score": (ScoreCommand, "score:score_command"),
     "export": (ExportCommand, "exchange:export_command"),
     "import": (ImportCommand, "exchange:import_command"),
+    "merge": (MergeCommand, "merge:merge_command"),
     "report": (ReportCommand, "report:report_command"),
     "view": (ViewCommand, "view:view_command"),
     "convert": (ConvertCommand, "convert:convert_command"),

@@ -113,3 +113,11 @@ def measurements_summary(measured: Mapping[str, Any]) -> str:
         away = ", ".join(f"{v:.2f} ± {errors[axis]:.2f}" for axis, v in measured["offset_vox"].items())
         text += f"; densities are {away} voxels (z, y, x) from their picks"
     return f"{text}."
+
+
+def merged_table(counts: Mapping[tuple[str, ...], int], sets: Sequence[str]) -> Table:
+    """One row per combination of sets: how many particles just these have."""
+    made = table(*map(shown, sets), "particles", title="Found by")
+    for who, count in counts.items():
+        made.add_row(*("yes" if name in who else "-" for name in sets), str(count))
+    return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import IO
@@ -18,24 +18,42 @@ from tomosoup.data.formats.tables.table import Table
 COLUMNS = ["experiment", "particle_type", "x", "y", "z"]
 
 
-def write_csv(path: Path, picks: PicksByRun | Iterable[tuple[str, PicksBySpecies]], *, scores: bool = True) -> None:
+Notes = tuple[str, Callable[[str, str], Sequence[str]]]
+"""A further column: its heading and, of a run and species, the text of each pick."""
+
+
+def write_csv(
+    path: Path,
+    picks: PicksByRun | Iterable[tuple[str, PicksBySpecies]],
+    *,
+    scores: bool = True,
+    notes: Notes | None = None,
+) -> None:
     """One row a pick, in Å: experiment, particle_type, x, y, z, score; run by run, as they come.
 
-    Without `scores` it is the contest's submission: id, experiment, particle_type, x, y, z.
+    The column of `notes` follows. Without `scores` it is the contest's submission: id, experiment, particle_type, x, y,
+    z.
     """
     with written_aside(path) as aside, aside.open("w", newline="") as file:
-        write_rows(file, picks, scores=scores)
+        write_rows(file, picks, scores=scores, notes=notes)
 
 
-def write_rows(file: IO[str], picks: PicksByRun | Iterable[tuple[str, PicksBySpecies]], *, scores: bool = True) -> None:
+def write_rows(
+    file: IO[str],
+    picks: PicksByRun | Iterable[tuple[str, PicksBySpecies]],
+    *,
+    scores: bool = True,
+    notes: Notes | None = None,
+) -> None:
     """What `write_csv` writes, into an open file."""
     rows, identifier = csv.writer(file, lineterminator="\n"), count()
-    rows.writerow([*COLUMNS, "score"] if scores else ["id", *COLUMNS])
+    rows.writerow([*COLUMNS, "score", *([notes[0]] if notes else [])] if scores else ["id", *COLUMNS])
     for run, species in picks.items() if isinstance(picks, Mapping) else picks:
         for name, found in species.items():
-            for (z, y, x), score in zip(found.zyx.tolist(), found.score.tolist(), strict=True):
+            last = [[text] for text in notes[1](run, name)] if notes else [[]] * len(found)
+            for (z, y, x), score, note in zip(found.zyx.tolist(), found.score.tolist(), last, strict=True):
                 if scores:
-                    rows.writerow([run, name, *(_short(value) for value in (x, y, z)), f"{score:.6g}"])
+                    rows.writerow([run, name, *(_short(value) for value in (x, y, z)), f"{score:.6g}", *note])
                 else:
                     rows.writerow([next(identifier), run, name, f"{x:.3f}", f"{y:.3f}", f"{z:.3f}"])
 

@@ -1,0 +1,35 @@
+"""What `tomosoup merge` takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from annotated_types import Gt
+from pydantic import Field
+
+from tomosoup.cli.options.shared import Count, Overwrite, ToWrite
+from tomosoup.core.config import Options, Typed
+
+
+class MergeCommand(Options):
+    """Merge the picks of several programs or models into one table, with the sets that each particle is in."""
+
+    EXAMPLE: ClassVar = "tomosoup merge mine.csv theirs.csv --at-least 2 -o both.csv"
+
+    picks: Annotated[tuple[str, ...], Typed("Input", positional=True, value="PICKS[:USER/SESSION]")] = Field(
+        min_length=2
+    )
+    """Pick sets: CSV files (`tomosoup import` makes them of other programs' files), or copick projects, with the pick
+    set after a colon (data/config.json:tomosoup/0). Without it, it is the only set that tomosoup made."""
+    output: ToWrite
+    """CSV file to write: experiment,particle_type,x,y,z,score,found_by."""
+    at_least: Annotated[Count, Typed("Input")] = 1
+    """Number of sets that a particle must be in. 1 is the union, the number of sets the intersection."""
+    distance: Annotated[Annotated[float, Gt(0)] | None, Typed("Input", value="Å")] = None
+    """Picks that are at most this far apart are one particle; by default the radius of the species."""
+    species: Annotated[Path | None, Typed("Input", file="input")] = None
+    """CSV file with name,radius of the species. Required without --distance if all sets are CSV files, unless the
+    species are those of the contest."""
+    overwrite: Overwrite = False
+    """Replace an existing file."""
