@@ -115,6 +115,11 @@ def mrc(folder: Path) -> bytes:
     return (folder / "valid.mrc").read_bytes()
 
 
+def tilt_com(folder: Path) -> bytes:
+    (folder / "t_ali.mrc").write_bytes(mrc(folder))
+    return b"$tilt\nInputProjections t_ali.mrc\nOutputFile t_rec.mrc\nIMAGEBINNED 4\nTHICKNESS 320\nFULLIMAGE 64 60\n"
+
+
 def zarr_metadata(folder: Path) -> bytes:
     store = folder / "valid.zarr"
     shutil.rmtree(store, ignore_errors=True)
@@ -210,6 +215,7 @@ READERS = {
     **{f"picks as {name}": picks_as(name) for name in FORMATS if name not in {"csv", "czii", "copick"}},
     "sizes of tomograms": Reader("t.star", lambda _: TOMOGRAMS, lambda path: read_sizes([path])),
     "sizes of Warp": Reader("t.xml", lambda _: WARP_XML, lambda path: read_sizes([path])),
+    "sizes of IMOD": Reader("tilt.com", tilt_com, lambda path: read_sizes([path])),
     "map of tomograms": Reader("t.doc", lambda _: b"1 r1.mrc\n2 a b.mrc\n", read_map),
     "atomic model": Reader("t.pdb", lambda _: PDB, lambda path: read_model(str(path))),
 }

@@ -122,6 +122,20 @@ def test_a_motive_list_without_its_map_is_matched_by_number_where_all_runs_have_
     assert "put the map of their numbers beside it" in refused(words.split(), capsys)
 
 
+def test_the_unit_of_bare_points_is_said_and_never_assumed_silently(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("export picks.csv --format xyz --project p --species ribosome --runs TS_2 -o TS_2.txt")
+    assert "count voxels of 10 Å; the centre of the first voxel is 0, 0, 0" in capsys.readouterr().out
+    command("import TS_2.txt --format xyz -o a.csv --project p --species ribosome")
+    assert "voxels of 10 Å are assumed" in capsys.readouterr().out
+    np.savetxt(folder / "TS_2.txt", np.loadtxt(folder / "TS_2.txt", ndmin=2) * 10)
+    command("import TS_2.txt --format xyz -o b.csv --project p --species ribosome --pixel-size 1")
+    for file in ("a.csv", "b.csv"):
+        back = read_csv(folder / file)["TS_2"]["ribosome"]
+        np.testing.assert_allclose(back.zyx, PICKS["TS_2"]["ribosome"].zyx, atol=1e-3)
+
+
 def test_only_the_runs_that_are_asked_for_come_in(folder: Path) -> None:
     command("import picks.csv --format csv -o p --user me --runs TS_2")
     assert [run for run in RUNS if ("me", "0") in open_project(folder / "p").pick_sets(run)] == ["TS_2"]

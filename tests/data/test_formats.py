@@ -97,6 +97,9 @@ INDEX: dict[str, Callable[[Path], Any]] = {
     "chimerax": lambda path: read_cmm(path) / VOXEL,
     "imod": lambda path: ImodModel.from_file(path).objects[0].contours[0].points - [0.5, 0.5, 0],
     "imod-text": lambda path: text_points(path) - [0.5, 0.5, 0],
+    "model2point": lambda path: np.loadtxt(path, ndmin=2) - [0.5, 0.5, 0],
+    "napari": lambda path: xyz(pd.read_csv(path), "axis-2", "axis-1", "axis-0"),
+    "xyz": lambda path: np.loadtxt(path, ndmin=2),
     "eman2": lambda path: np.array([b[:3] for b in json.loads(path.read_text())["boxes_3d"]]) / BINNING + centre(),
     "cryolo": lambda path: np.loadtxt(path, ndmin=2),
     "cryolo-cbox": read_cbox,
@@ -478,6 +481,49 @@ def test_what_is_no_motive_list_is_refused(content: bytes, message: str, tmp_pat
     (tmp_path / "t.em").write_bytes(content)
     with pytest.raises(InputError, match=message):
         FORMATS["tom"].decode(tmp_path / "t.em", Details())
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "zyx", "scores"),
+    [
+        ("model2point", "       10.50       20.25       30.00\n", [30, 20.25, 10.5], None),
+        ("model2point", "     1     4       10.50       20.25       30.00\n", [30, 20.25, 10.5], None),
+        ("model2point", "     4       10.50       20.25       30.00\n", [30, 20.25, 10.5], None),
+        ("model2point", "     4       10.50       20.25       30.00    0.250000\n", [30, 20.25, 10.5], [0.25]),
+        ("model2point", "     10     20     30\n", [30, 20, 10], None),
+        ("xyz", "# x y z\n10.5, 20, 3e1\n\n", [30, 20, 10.5], None),
+        ("napari", "index,axis-0,axis-1,axis-2\n0.0,30,20,10.5\n", [30, 20, 10.5], None),
+        ("napari", "index,axis-0,axis-1,axis-2,Confidence\n0,30,20,10.5,0.25\n", [30, 20, 10.5], [0.25]),
+    ],
+)
+def test_points_are_told_from_what_stands_beside_them(
+    name: str, text: str, zyx: list[float], scores: list[float] | None, tmp_path: Path
+) -> None:
+    (tmp_path / "t").write_text(text)
+    (block,) = FORMATS[name].decode(tmp_path / "t", Details())
+    assert block.picks.zyx.tolist() == [zyx]
+    assert block.picks.score.tolist() == (scores or [1])
+    assert (block.scored_by is None) == (scores is None)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("model2point", "1 1 10 20 30\n", "run model2point -float"),
+        ("model2point", "1 1 1 1.0 2.0 3.0\n", "run model2point -float"),
+        ("model2point", "1 1 1.0 2.0 3.0\n2 1 1.0 2.0 3.0\n", "several objects"),
+        ("model2point", "1.0 2.0 3.0\n1 1.0 2.0 3.0\n", "row 2: expected 3 numbers"),
+        ("xyz", "x y z\n1 2 3\n", "row 1: expected 3 numbers"),
+        ("xyz", "1 2 3 4\n", "row 1: expected 3 numbers"),
+        ("napari", "index,axis-0,axis-1\n0,1,2\n", "lacks the column axis-2"),
+        ("napari", "index,axis-0,axis-1,axis-2,axis-3\n0,1,2,3,4\n", "has four axes"),
+        ("napari", "index,shape-type,vertex-index,axis-0,axis-1,axis-2\n0,line,0,1,2,3\n", "has shapes"),
+    ],
+)
+def test_what_may_not_be_points_is_refused(name: str, text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "t").write_text(text)
+    with pytest.raises(InputError, match=message):
+        FORMATS[name].decode(tmp_path / "t", Details())
 
 
 @pytest.mark.filterwarnings("ignore:The `dict` method:DeprecationWarning")  # imodmodel's own

@@ -11,7 +11,9 @@ import pytest
 from tomosoup.cli.main import main
 from tomosoup.core.errors import InputError
 from tomosoup.data.formats.export_picks import export_picks
+from tomosoup.data.formats.geometry.tomogram_sizes import read_sizes
 from tomosoup.data.formats.import_picks import import_picks
+from tomosoup.data.formats.known_formats import FORMATS
 from tomosoup.data.formats.name_template import RunNames, core_name, paired
 from tomosoup.data.formats.remarks import heard
 from tomosoup.data.formats.tables.picks_csv import read_csv
@@ -30,6 +32,16 @@ _rlnTomoTiltSeriesPixelSize
 _rlnTomoTomogramBinning
 _rlnTomoReconstructedTomogram
 TS_01 4092 5760 1652 2.17 6.912442 job/rec_TS_01.mrc
+"""
+TILT = """# Command file to run Tilt
+$tilt -StandardInput
+InputProjections TS_01_ali.mrc
+OutputFile TS_01_full_rec.mrc
+IMAGEBINNED 4
+THICKNESS 320
+FULLIMAGE 642 640
+SHIFT 0.0 0.0
+$if (-e ./savework) ./savework
 """
 
 
@@ -219,12 +231,48 @@ def test_relion_5_counts_from_half_of_the_unbinned_size(words: str) -> None:
         ("t.xml", "<TiltSeries />", "has no VolumeDimensionsAngstrom"),
         ("t.xml", "<TiltSeries", "is not an XML file"),
         ("t.tomostar", "data_", "give Warp's t.xml"),
+        ("t.aln", "# RawSize = 4092 5760 41\n", "neither their pixel size nor how deep"),
+        ("TiltSeries_Metrics.csv", "Tilt_Series,Pix_Size(A)\n", "has no sizes of tomograms"),
+        ("newst.com", "$newstack -StandardInput\nInputFile TS_01.st\n", "is not IMOD's tilt.com"),
+        ("tilt.com", TILT, "TS_01_ali.mrc, whose header does, is not beside it"),
+        ("tilt.com", TILT + "SLICE 0 99\n", r"cuts or moves the volume \(SLICE\)"),
+        ("tilt.com", TILT.replace("SHIFT 0.0", "SHIFT 9.0"), r"cuts or moves the volume \(SHIFT\)"),
+        ("t.mrc", "", "cannot be read as an MRC volume"),
     ],
 )
 def test_a_file_without_sizes_says_so(file: str, text: str, message: str) -> None:
     Path(file).write_text(text)
     with pytest.raises(InputError, match=message):
         imported(f"{PARTICLES}TS_01 1 1 1\n", file="p.star", tomograms=[file], data={"voxel_size": 10.0})
+
+
+def test_imods_command_file_says_the_size_before_binning_and_the_series_beside_it_the_pixel_size(folder: Path) -> None:
+    with mrcfile.new(folder / "TS_01_ali.mrc", np.zeros((3, 160, 160), np.float32)) as file:
+        file.voxel_size = 10.0
+    Path("tilt.com").write_text(TILT)
+    (size,) = read_sizes([Path("tilt.com")])
+    assert (size.name, size.size, size.pixel_size, size.voxel_size) == ("TS_01_full_rec", (800, 1600, 1605), 2.5, 10)
+    Path("p.csv").write_text(f"{HEADER}rec_TS_01,ribosome,50,60,40,0.5\n")
+    options = ExportOptions(tomograms=(Path("tilt.com"),), project=folder / "vol")
+    with heard() as remarks:
+        export_picks("p.csv", "out.star", "relion5", options=options)
+    assert "rec_TS_01" in Path("out.star").read_text()  # the volume's name is none of RELION's
+    said = [one.text for one in remarks if one.code == "centre"]
+    assert said == [said[0]]
+    assert "has 8 x 16 x 16 voxels (z, y, x), and its size before binning makes 80 x 160 x 160.5" in said[0]
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("name", ["imod", "eman2", "warp"])
+def test_a_tomograms_own_header_is_enough_without_a_project(name: str) -> None:
+    Path("p.csv").write_text(f"{HEADER}TS_01,ribosome,45,65,35,0.5\nTS_01,ribosome,45,65,350,0.5\n")
+    file = f"TS_01{FORMATS[name].endings[0]}"
+    options = {"tomograms": ["vol/rec_TS_01.mrc"], "pixel_size": 10.0}
+    with heard() as remarks:
+        export_picks("p.csv", file, name, options=ExportOptions.of(options, source="t"))
+        back = import_picks(file, name, species="ribosome", options=FrameOptions.of(options, source="t"))
+    np.testing.assert_allclose(back["TS_01"]["ribosome"].zyx[0], [35, 65, 45], atol=1e-3)
+    assert {one.code for one in remarks} - {"scores-from"} == {"outside"}
 
 
 @pytest.mark.usefixtures("folder")

@@ -29,9 +29,12 @@ FormatName = Literal[
     "chimerax",
     "imod",
     "imod-text",
+    "model2point",
     "eman2",
     "cryolo",
     "cryolo-cbox",
+    "napari",
+    "xyz",
 ]
 """Formats of picks that are read and written."""
 
@@ -84,8 +87,8 @@ class FrameOptions(Options):
     shape: ZYX | None = None
     """Size of a tomogram in voxels, if no project is given."""
     tomograms: Annotated[tuple[Path, ...], Typed("Input", value="FILE", file="input")] = ()
-    """Files of the other program with names, sizes and pixel sizes of its tomograms: RELION 5's tomograms.star or
-    optimisation_set.star, or Warp's XML files."""
+    """Files with the names, sizes and pixel sizes of tomograms: RELION 5's tomograms.star or optimisation_set.star,
+    Warp's XML files, IMOD's tilt.com, or the tomograms themselves (MRC, as AreTomo and IMOD write them)."""
     unbinned_shape: ZYX | None = None
     """Size of a tomogram before binning, in pixels of the tilt series. With the pixel size it gives the exact centre
     that relion5 and eman2 count from."""

@@ -158,6 +158,8 @@ class Format:
     """Whether it has a place for scores."""
     turned: bool = False
     """Whether it has a place for orientations."""
+    bare: bool = False
+    """Whether its files may be of any program, so that an export says what they count."""
     companions: Callable[[Path, Sequence[Block], Details], dict[Path, bytes]] | None = None
     """`(path, blocks, details)`: what the other program's import takes in place of a file of all runs: a list, and a
     file for each run."""

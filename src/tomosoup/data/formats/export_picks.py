@@ -16,7 +16,14 @@ from tomosoup.core.thresholds import Thresholds, apply_thresholds
 from tomosoup.core.types import Grid, Picks, PicksByRun, Species
 from tomosoup.data.formats.base import Block, Details, Format
 from tomosoup.data.formats.geometry.tomogram_sizes import TomogramSize, read_sizes
-from tomosoup.data.formats.geometry.voxels import grids_of, origins_of, remark_centre, remark_origins, sizes_by_run
+from tomosoup.data.formats.geometry.voxels import (
+    grids_of,
+    origins_of,
+    remark_centre,
+    remark_origins,
+    remark_voxels,
+    sizes_by_run,
+)
 from tomosoup.data.formats.known_formats import FORMATS
 from tomosoup.data.formats.name_template import RunNames, Template, core_name
 from tomosoup.data.formats.remarks import remark, remark_outside, remark_twice, turned
@@ -108,6 +115,8 @@ def contents_for(
         remark("import-list", f"To import coordinates in RELION's project folder, give it {shortened(lists, most=3)}.")
     if frame.first_voxel is not None:
         remark_centre(frame, grids.values(), format_name)
+        if form.bare:
+            remark_voxels(frame, grids.values(), form)
     if format_name == "chimerax":
         remark_origins(origins_of(project, picks))
     remark_outside(picks, grids)
@@ -175,11 +184,12 @@ def names_of(
     runs: Iterable[str], names: RunNames, sizes: Mapping[str, TomogramSize], *, format_name: str
 ) -> dict[str, str]:
     """The other program's names of runs: by the user's template, or else as the file of tomograms says, or usual."""
+    known = {run for run, size in sizes.items() if size.named}
     called = {
-        run: names.program.fill(run=sizes[run].name) if run in sizes and not names.given else names.theirs(run)
+        run: names.program.fill(run=sizes[run].name) if run in known and not names.given else names.theirs(run)
         for run in runs
     }
-    longer = next((run for run in called if run not in sizes and core_name(run) != run), None)
+    longer = next((run for run in called if run not in known and core_name(run) != run), None)
     if longer is not None and format_name in OF_TILT_SERIES and not names.given:
         core = core_name(longer)
         left, right = longer.replace(core, "{run}", 1), names.program.text

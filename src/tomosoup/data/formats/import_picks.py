@@ -189,7 +189,11 @@ def remark_sizes(parts: Sequence[Part], frame: Frame, grids: Sequence[Grid], opt
         size = grids[0].voxel_size
         silent = [part for part in parts if not (part.block.pixel_size or part.block.fractions)]
         if silent and not options.pixel_size:
-            remark("pixel-size", f"{silent[0].path} does not say its pixel size: voxels of {size:g} Å are assumed.")
+            remark(
+                "pixel-size",
+                f"{silent[0].path} does not say its pixel size: voxels of {size:g} Å are assumed. If it counts others, "
+                "give their size as `pixel_size` (1 for positions in Å).",
+            )
         for other in [options.pixel_size] if options.pixel_size else said:
             if not same_voxel_size(other, size):
                 remark("pixel-size", f"Positions are in voxels of {other:g} Å; those of the tomograms are {size:g} Å.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tomosoup.data.formats.base import Format, Frame
-from tomosoup.data.formats.programs import chimerax, cryolo, dynamo, eman2, imod, m, own, star, stopgap, tom
+from tomosoup.data.formats.programs import chimerax, cryolo, dynamo, eman2, imod, m, own, points, star, stopgap, tom
 
 FORMATS = {
     "csv": Format((".csv",), Frame(), own.encode_csv, own.decode_csv, several_runs=True, several_species=True),
@@ -65,6 +65,14 @@ FORMATS = {
     "chimerax": Format((".cmm", ".cxc"), Frame("Å", (0, 0, 0)), chimerax.encode, chimerax.decode, several_species=True),
     "imod": Format((".mod",), Frame("voxel", (0, 0.5, 0.5)), imod.encode, imod.decode, several_species=True),
     "imod-text": Format((".txt",), Frame("voxel", (0, 0.5, 0.5)), imod.encode_text, imod.decode, several_species=True),
+    "model2point": Format(
+        (".txt",),
+        Frame("voxel", (0, 0.5, 0.5)),
+        points.encode_text,
+        points.decode_model2point,
+        scored=False,
+        bare=True,
+    ),
     "eman2": Format(
         (".json",),
         Frame("pixel", (0, 0, 0), centred=True),
@@ -75,4 +83,8 @@ FORMATS = {
     ),
     "cryolo": Format((".coords",), Frame("voxel", (0, 0, 0)), cryolo.encode_coords, cryolo.decode_coords, scored=False),
     "cryolo-cbox": Format((".cbox",), Frame("voxel", (0, 0, 0)), cryolo.encode_cbox, cryolo.decode_cbox),
+    "napari": Format((".csv",), Frame("voxel", (0, 0, 0)), points.encode_napari, points.decode_napari, bare=True),
+    "xyz": Format(
+        (".txt",), Frame("voxel", (0, 0, 0)), points.encode_text, points.decode_text, scored=False, bare=True
+    ),
 }

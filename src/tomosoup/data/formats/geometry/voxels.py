@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from tomosoup.core.errors import InputError
+import numpy as np
+
+from tomosoup.core.errors import InputError, shortened
 from tomosoup.core.types import Grid
-from tomosoup.data.formats.base import Frame
+from tomosoup.data.formats.base import Format, Frame
 from tomosoup.data.formats.geometry.tomogram_sizes import TomogramSize
 from tomosoup.data.formats.name_template import by_core_name
 from tomosoup.data.formats.remarks import remark
@@ -53,7 +55,7 @@ def grids_of(
             grids[run] = Grid(tomogram.voxel_size, tomogram.origin, tomogram.shape)
         elif size is not None:
             first = COPICKS_FIRST_VOXEL if options.data.first_voxel is None else options.data.first_voxel
-            grids[run] = Grid(size, (first * size,) * 3, options.shape)
+            grids[run] = Grid(size, (first * size,) * 3, options.shape or (known.shape if known else None))
         if run in grids:
             grids[run] = replace(grids[run], centre_vox=_centre(known, options, grids[run].voxel_size))
     return grids
@@ -67,7 +69,7 @@ def _centre(known: TomogramSize | None, options: FrameOptions, voxel_size: float
                 "`unbinned_shape` counts in pixels of the tilt series: give their size as `pixel_size` (Å)."
             )
         size: tuple[float, ...] = tuple(n * options.pixel_size for n in options.unbinned_shape)
-    elif known is not None:
+    elif known is not None and known.size is not None:
         size = known.size
     else:
         return None
@@ -98,8 +100,19 @@ def remark_origins(origins: Mapping[str, tuple[float, float, float]]) -> None:
 
 
 def remark_centre(frame: Frame, grids: Iterable[Grid], format_name: str) -> None:
-    """Say where the centre that positions count from is not known exactly."""
-    unknown = [grid for grid in grids if grid.centre_vox is None] if frame.centred else []
+    """Say where the centre that positions count from is not known exactly, or is not that of the tomogram."""
+    grids = list(grids)
+    if not frame.centred:
+        return
+    sized = [(grid.centre_vox, grid.shape) for grid in grids if grid.centre_vox and grid.shape]
+    if wrong := next((pair for pair in sized if np.abs(np.subtract(pair[0], np.divide(pair[1], 2))).max() > 1), None):
+        theirs, ours = (" x ".join(f"{value:g}" for value in values) for values in (np.multiply(wrong[0], 2), wrong[1]))
+        remark(
+            "centre",
+            f"A tomogram has {ours} voxels (z, y, x), and its size before binning makes {theirs}: positions count from "
+            "the centre of the latter. Check the file of sizes or `unbinned_shape`, and whether the tomogram was cut.",
+        )
+    unknown = [grid for grid in grids if grid.centre_vox is None]
     if format_name == "eman2" and any(n % 2 for grid in unknown for n in grid.shape or ()):
         remark(
             "centre",
@@ -111,3 +124,13 @@ def remark_centre(frame: Frame, grids: Iterable[Grid], format_name: str) -> None
             "Positions count from half of the unbinned size of a tomogram, which is not known: they can be off by up "
             "to half a voxel. Give RELION's tomograms.star as `tomograms`, or `unbinned_shape` and `pixel_size`.",
         )
+
+
+def remark_voxels(frame: Frame, grids: Iterable[Grid], form: Format) -> None:
+    """Say what positions count that a file only lists."""
+    sizes = shortened(sorted({f"{grid.voxel_size:g}" for grid in grids}), most=3)
+    first = ", ".join(f"{value:g}" for value in (frame.first_voxel or ())[::-1])
+    remark(
+        "pixel-size",
+        f"The {form.endings[0]} files count voxels of {sizes} Å; the centre of the first voxel is {first} (x, y, z).",
+    )
