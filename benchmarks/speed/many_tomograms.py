@@ -110,7 +110,7 @@ def rows(project: Path, model: Path, ways: dict[str, list[str]]) -> Iterator[tup
 
 
 def runs(options: argparse.Namespace) -> None:
-    """Hundreds of small tomograms: throughput, memory from run 50 to the last, and what a task costs by itself."""
+    """Hundreds of small tomograms: throughput, memory at runs 50, 200 and the last, and what a task costs by itself."""
     project = noise_project(options.out / f"{options.runs}-small", options.runs, (32, 128, 128))
     ways = {
         "in this process, both threads": [],
@@ -120,9 +120,10 @@ def runs(options: argparse.Namespace) -> None:
     figure = Figure(figsize=(7, 3.5), layout="constrained")
     axes = figure.add_subplot(xlabel="runs done", ylabel="resident memory, GiB", ylim=(0, 2))
     for name, taken in rows(project, options.model, ways):
-        early, late = taken.at(50), taken.at(options.runs)
-        print(f"{taken.rate(50):5.2f} runs/s after 50; GiB at 50 and at the end: ", end="")
-        print(f"command {early[0]:.2f} {late[0]:.2f}, worker {early[1]:.2f} {late[1]:.2f}")
+        marks = [*(n for n in (50, 200) if n < options.runs), options.runs]
+        here, workers = zip(*map(taken.at, marks), strict=True)
+        print(f"{taken.rate(50):5.2f} runs/s after 50; GiB at run {marks}: ", end="")
+        print("command", *(f"{gib:.2f}" for gib in here), "worker", *(f"{gib:.2f}" for gib in workers))
         done, command, worker = zip(*taken.looks, strict=True)
         axes.plot(done, command, label=f"{name}: command")
         if max(worker):

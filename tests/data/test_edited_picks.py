@@ -1,6 +1,7 @@
 """What a person has corrected is never replaced by the same command."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -88,3 +89,15 @@ def test_a_session_begun_anew_by_another_command_gets_nothing_of_this_one(store:
         store.write("a", FOUND, FOUND, record={"picks": {}})
     assert not store.record_failure("a", {"error": "x"})
     assert not store.session.failures(store.fingerprint)
+
+
+def test_a_session_whose_folder_is_removed_gets_nothing_and_begins_anew(store: PickStore, tmp_path: Path) -> None:
+    shutil.rmtree(tmp_path / "overlay")
+    with pytest.raises(InputError, match="The records of session 0 were removed while this command ran"):
+        store.write("a", FOUND, FOUND, record={"picks": {"ribosome": 2}})
+    assert not (tmp_path / "overlay").exists()
+    (tmp_path / "overlay/ExperimentRuns/a").mkdir(parents=True)
+    store.session.begin(SETTINGS)
+    assert store.done() == []
+    store.write("a", FOUND, FOUND, record={"picks": {"ribosome": 2}})
+    assert store.done() == ["a"]

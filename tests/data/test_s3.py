@@ -183,7 +183,7 @@ def test_a_bucket_that_goes_while_runs_are_picked_is_not_made_again(
     s3.delete_bucket(Bucket="picks")
     outcome = bench.pick(tomogram)
     assert picked == ["run_000"]
-    assert "Session 0 has changed since this command began it" in outcome.error
+    assert "The records of session 0 were removed while this command ran" in outcome.error
     assert outcome.final
     with pytest.raises(InputError, match="folder of records picks/mine/tomosoup/0 does not exist"):
         job.store.session.begin({"plan": 1})

@@ -58,11 +58,17 @@ class PickStore:
         return self.session.runs(self.fingerprint)
 
     def check_begun(self) -> None:
-        """Raises `InputError` where the session has meanwhile been begun anew with other settings."""
-        if fingerprint_of(self.session.settings() or {}) != self.fingerprint:
+        """Raises `InputError` where the session has meanwhile been removed, or begun anew with other settings."""
+        settings = self.session.settings()
+        if settings is None:
+            raise InputError(
+                f"The records of session {self.name} were removed while this command ran, so nothing more was written: "
+                "the same command picks all runs anew."
+            )
+        if fingerprint_of(settings) != self.fingerprint:
             raise InputError(
                 f"Session {self.name} has changed since this command began it (another command began it anew with "
-                "other settings, or its records were removed), so nothing more was written: give another `session`."
+                "other settings), so nothing more was written: give another `session`."
             )
 
     def write(self, run: str, candidates: PicksBySpecies, picks: PicksBySpecies, *, record: Mapping[str, Any]) -> None:
