@@ -1,7 +1,7 @@
 """Measures what each choice of the 4th place is worth in F4, on small copies of the contest's tomograms.
 
     python -m runs.quality.ablations train OUT PICKS WEIGHTS [--worker I/N]    # makes what is missing in OUT
-    python -m runs.quality.ablations combine OUT                  # picks with several of them
+    python -m runs.quality.ablations combine OUT                  # picks with several of those that are there
     python -m runs.quality.ablations table OUT                    # prints the table of docs/scoring/ablations.md
 
 PICKS is the table of the contest's true particles (czii_train_picks.csv). WEIGHTS is the file that
@@ -132,11 +132,17 @@ def train_all(out: Path, picks: Path, weights: Path, *, worker: str = "0/1") -> 
 
 
 def combine(out: Path) -> None:
-    """Pick with several of the models, once all are trained."""
+    """Pick with several of the models, where these are trained."""
     torch.set_num_threads(1)
     for fold, seed in product(FOLDS, SEEDS):
         pick_together(out, fold, seed)
         look_again(out, fold, seed)
+
+
+def trained(out: Path, *models: tuple[str, int, int]) -> list[Checkpoint]:
+    """These models (recipe, fold, seed); none where one is missing."""
+    files = [out / "models" / f"{name}-{fold}-{seed}.safetensors" for name, fold, seed in models]
+    return [load(file) for file in files] if all(file.exists() for file in files) else []
 
 
 def train_one(out: Path, weights: Path, name: str, fold: int, seed: int) -> None:
@@ -160,20 +166,19 @@ def train_one(out: Path, weights: Path, name: str, fold: int, seed: int) -> None
 
 def pick_together(out: Path, fold: int, seed: int) -> None:
     """Pick a fold's held-out run by both models, and by the first model of both seeds."""
-    a1, a2 = (load(out / "models" / f"{name}-{fold}-{seed}.safetensors") for name in ("A1", "A2"))
-    write(out / "picks" / f"A1 and A2 together-{fold}-{seed}.json", out / "project", [a1, a2], PAPER)
-    if seed == SEEDS[0]:
-        other = load(out / "models" / f"A1-{fold}-{SEEDS[1]}.safetensors")
-        write(out / "picks" / f"A1 twice, of both seeds-{fold}-{seed}.json", out / "project", [a1, other], PAPER)
+    if models := trained(out, ("A1", fold, seed), ("A2", fold, seed)):
+        write(out / "picks" / f"A1 and A2 together-{fold}-{seed}.json", out / "project", models, PAPER)
+    if models := trained(out, *(("A1", fold, s) for s in SEEDS[:2])) if seed == SEEDS[0] else []:
+        write(out / "picks" / f"A1 twice, of both seeds-{fold}-{seed}.json", out / "project", models, PAPER)
 
 
 def look_again(out: Path, fold: int, seed: int) -> None:
     """Score A1's picks of a fold by a second stage that learnt from those of the other folds."""
     path = out / "picks" / f"A1 and a second stage-{fold}-{seed}.json"
-    if path.exists():
+    models = trained(out, *(("A1", f, seed) for f in FOLDS))
+    if path.exists() or not models:
         return
     project = open_project(out / "project")
-    models = [load(out / "models" / f"A1-{f}-{seed}.safetensors") for f in FOLDS]
     options = SecondStageOptions(crop=16, updates=300, seed=seed)
     second = train_second_stage(project, models, options, fold=FOLDS.index(fold), plan=PAPER).second
     saved = json.loads((out / "picks" / f"A1-{fold}-{seed}.json").read_text())
