@@ -40,7 +40,7 @@ from tomosoup.training.train import train
 
 SEEDS, FOLDS, RUNS = (0, 1, 2), (0, 2, 4), 6
 BALLS = (0.35, 0.5, 0.6, 0.8, 1.0)
-TUNED_BALL = 0.6
+TUNED_BALL = 1.0
 """The ball of the nets that are fine-tuned."""
 IN_ALL_WINDOWS = (0.6, 1.0)
 """Nets of these balls pick in windows of every size, the others in those of `USUAL` alone."""
