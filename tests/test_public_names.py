@@ -34,12 +34,17 @@ def test_all_public_functions_and_classes_have_docstrings() -> None:
     assert not bare
 
 
-def test_help_imports_no_torch() -> None:
+def test_help_and_tables_of_picks_import_no_torch(tmp_path: Path) -> None:
+    table = tmp_path / "p.csv"
+    table.write_text("experiment,particle_type,x,y,z\nTS_1,ribosome,1,2,3\n")
     commands = [[], ["--help"], ["train", "--help"], ["simulate", "--help"], ["score", "--help"]]
     code = (
         "import sys\nfrom tomosoup.cli.main import main\n"
         f"for words in {commands!r}:\n    main(words)\n"
-        "    assert 'torch' not in sys.modules and 'copick' not in sys.modules, words"
+        "    assert 'torch' not in sys.modules and 'copick' not in sys.modules, words\n"
+        f"main(['score', {str(table)!r}, {str(table)!r}])\n"
+        f"main(['export', {str(table)!r}, '--format', 'csv', '-o', {str(tmp_path / 'q.csv')!r}])\n"
+        "assert 'torch' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from tomosoup.core.aliases import TOMO_TYPES
 from tomosoup.core.errors import InputError, first_line, shortened
@@ -20,6 +18,9 @@ from tomosoup.data.copick.roots import where_runs_are
 from tomosoup.data.options import DataOptions
 from tomosoup.data.project import CopickProject, Project, left_out, open_project
 from tomosoup.data.volumes.voxel_size import doubtful_size, same_voxel_size
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,14 @@ class Tomogram(OnGrid):
         for row in rows:
             if row not in self._rows:
                 self._rows[row] = self._voxels(slice(row * deep, (row + 1) * deep))
+        import torch  # takes seconds, and most commands about picks read no voxel
+
         joined = np.concatenate([self._rows[row].numpy() for row in rows])
         return torch.from_numpy(joined[start - rows.start * deep : stop - rows.start * deep])
 
     def _voxels(self, region: Any) -> Tensor:
+        import torch
+
         values = np.array(self._read(region), dtype=np.float32)
         return torch.from_numpy(np.negative(values, out=values) if self.inverted else values)
 

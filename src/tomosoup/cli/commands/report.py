@@ -13,8 +13,6 @@ from tomosoup.core.files import is_table
 from tomosoup.core.thresholds import Thresholds
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.pick_store.pick_set import PickSet
-from tomosoup.review.report.collect import ReportOptions
-from tomosoup.review.report.report import report
 
 
 def report_command(options: ReportCommand) -> Outcome:
@@ -24,6 +22,9 @@ def report_command(options: ReportCommand) -> Outcome:
 
 def write_report(options: ReportCommand, *, overwrite: bool = True) -> Outcome:
     """Write the page, in place of one that is there already."""
+    from tomosoup.review.report.collect import ReportOptions  # these take seconds, and a hint to the page needs neither
+    from tomosoup.review.report.report import report
+
     shown = ReportOptions(
         options.picks_set, Thresholds.read(options.threshold), options.model, options.volumes, options.voxels
     )

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from tomosoup.core.errors import InputError, shortened
 from tomosoup.core.types import Volume
@@ -85,4 +84,4 @@ def read_volume(path: Path) -> Volume:
     data, voxel_size = open_volume(path)
     if not voxel_size:
         raise InputError(f"{path} does not say how large its voxels are: set the voxel size in its header (Å).")
-    return Volume(torch.from_numpy(np.array(data[:], dtype=np.float32, order="C")), voxel_size)
+    return Volume(np.ascontiguousarray(data[:]), voxel_size)
