@@ -119,6 +119,8 @@ def test_a_particle_that_is_there_twice_is_said_and_left_out_when_asked(folder: 
         export_picks("p.csv", "out.csv", "csv", options=ExportOptions(apart=10.0), overwrite=True)
     assert remarks == []
     assert read_csv(Path("out.csv"))["rec_TS_01"]["ribosome"].score.tolist() == [0.9]
+    picks = import_picks("p.csv", "csv", options=FrameOptions(apart=10.0))
+    assert picks["rec_TS_01"]["ribosome"].score.tolist() == [0.9]
 
 
 @pytest.mark.usefixtures("folder")

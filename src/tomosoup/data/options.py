@@ -105,6 +105,8 @@ class FrameOptions(Options):
     """Name of a run in the other program, for example '{run}_10.00Apx'. By default {run}; for warp and m
     {run}.tomostar; for dynamo, stopgap and tom {run}.mrc. If the project's name is longer, give both:
     'rec_{run}={run}', the project's left. Import also finds runs by the common part of their names."""
+    apart: Annotated[Angstrom | None, Typed(value="Å")] = None
+    """Leave out picks that are nearer than this to one of their species with a higher score."""
     data: Annotated[DataOptions, Typed(name="")] = DataOptions()
     """Tomograms."""
 
@@ -112,8 +114,6 @@ class FrameOptions(Options):
 class ExportOptions(FrameOptions):
     """`FrameOptions`, and what some formats show besides picks."""
 
-    apart: Annotated[Angstrom | None, Typed(value="Å")] = None
-    """Leave out picks that are nearer than this to one of their species with a higher score."""
     radii: Annotated[Path | None, Typed(file="input")] = None
     """CSV file with name,radius of the species. Needed where the picks are in no project and the species are not the
     contest's."""

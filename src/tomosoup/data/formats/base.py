@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from scipy.spatial import KDTree
 
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Array, Grid, Picks, Species
@@ -170,3 +171,16 @@ class Format:
 def placed(zyx: Array, score: Array | None = None, rotations: Array | None = None) -> Picks:
     """Picks in another program's positions; score 1 where it has none."""
     return Picks(zyx, np.ones(len(zyx)) if score is None else score, rotations)
+
+
+def apart(picks: Picks, distance: float | None) -> Picks:
+    """The picks without those that are nearer than `distance` (Å) to one with a higher score."""
+    if distance is None or not len(picks):
+        return picks
+    tree, order = KDTree(picks.zyx), np.argsort(-picks.score, kind="stable")
+    keep = np.ones(len(picks), dtype=bool)
+    for i in order:
+        if keep[i]:
+            keep[tree.query_ball_point(picks.zyx[i], distance)] = False
+            keep[i] = True
+    return picks.where(keep)

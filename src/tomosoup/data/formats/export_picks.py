@@ -6,15 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from scipy.spatial import KDTree
-
 from tomosoup.core.errors import InputError, shortened
 from tomosoup.core.files import refuse_existing, written_aside
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.thresholds import Thresholds, apply_thresholds
-from tomosoup.core.types import Grid, Picks, PicksByRun, Species
-from tomosoup.data.formats.base import Block, Details, Format
+from tomosoup.core.types import Grid, PicksByRun, Species
+from tomosoup.data.formats.base import Block, Details, Format, apart
 from tomosoup.data.formats.geometry.tomogram_sizes import TomogramSize, read_sizes
 from tomosoup.data.formats.geometry.voxels import (
     grids_of,
@@ -126,19 +123,6 @@ def contents_for(
     if not form.turned and any(turned(found) for those in picks.values() for found in those.values()):
         remark("left-out", f"The format {format_name} holds no orientations: they are left out.")
     return contents
-
-
-def apart(picks: Picks, distance: float | None) -> Picks:
-    """The picks without those that are nearer than `distance` (Å) to one with a higher score."""
-    if distance is None or not len(picks):
-        return picks
-    tree, order = KDTree(picks.zyx), np.argsort(-picks.score, kind="stable")
-    keep = np.ones(len(picks), dtype=bool)
-    for i in order:
-        if keep[i]:
-            keep[tree.query_ball_point(picks.zyx[i], distance)] = False
-            keep[i] = True
-    return picks.where(keep)
 
 
 def chosen(

@@ -10,7 +10,7 @@ import numpy as np
 
 from tomosoup.core.errors import InputError, counted, shortened
 from tomosoup.core.types import Grid, Picks, check_name
-from tomosoup.data.formats.base import Block, Details, Format, Frame
+from tomosoup.data.formats.base import Block, Details, Format, Frame, apart
 from tomosoup.data.formats.geometry.tomogram_sizes import read_sizes
 from tomosoup.data.formats.geometry.voxels import grids_of, origins_of, remark_centre, remark_origins, sizes_by_run
 from tomosoup.data.formats.known_formats import FORMATS
@@ -69,18 +69,19 @@ def import_picks(
     ours = project_names(parts, called, project, source=source)
     parts = [part for part in parts if ours.get(part.run) in (options.data.runs or ours.values())]
     if not parts:
-        runs = ", ".join(options.data.runs)
-        raise InputError(f"There are no picks{f' of run {runs}' if runs else ''} in {source}.")
-    found = sorted({ours[part.run] for part in parts})
+        asked = ", ".join(options.data.runs)
+        raise InputError(f"There are no picks{f' of run {asked}' if asked else ''} in {source}.")
+    runs = sorted({ours[part.run] for part in parts})
     frame, sizes = form.frame.with_first_voxel(options.other_first_voxel), read_sizes(options.tomograms)
-    grids = grids_of(project, found, options, sizes_by_run(sizes, found, {ours[p.run]: p.run for p in parts}))
+    grids = grids_of(project, runs, options, sizes_by_run(sizes, runs, {ours[p.run]: p.run for p in parts}))
     if frame.first_voxel is not None:
-        remark_sizes(parts, frame, [grids[run] for run in found if run in grids], options)
+        remark_sizes(parts, frame, [grids[run] for run in runs if run in grids], options)
         remark_centre(frame, grids.values(), format)
-    origins = origins_of(project, found) if format == "chimerax" else {}
+    origins = origins_of(project, runs) if format == "chimerax" else {}
     if not options.header_origin:
         remark_origins(origins)
-    picks = positions(parts, ours, frame, grids, options, origins=origins if options.header_origin else {})
+    found = positions(parts, ours, frame, grids, options, origins=origins if options.header_origin else {})
+    picks = {run: {name: apart(p, options.apart) for name, p in those.items()} for run, those in found.items()}
     remark_scores(parts)
     remark_outside(picks, grids)
     if project is not None:

@@ -77,8 +77,8 @@ def remark_twice(picks: PicksByRun, species: Sequence[Species]) -> None:
             remark(
                 "twice",
                 f"{close} of {counted(sum(map(len, sets)), 'pick')} of {one.name} have another within their radius "
-                f"({one.radius:g} Å): particles are there several times. `apart={one.radius:g}` in an export keeps "
-                "the best of each.",
+                f"({one.radius:g} Å): particles are there several times. `apart={one.radius:g}` keeps the best of "
+                "each.",
             )
 
 
