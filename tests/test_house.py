@@ -17,7 +17,7 @@ NOT_COUNTED = {"__init__.py", "__init__.pyi", "__main__.py", "__pycache__", "py.
 FLAT = {
     "data/formats/programs": "a module a program's format",
     "simulation/recipes": "a TOML file a recipe",
-    "inference/plans": "a TOML file a plan",
+    "inference/options/plans": "a TOML file a plan",
     "training/recipes": "a TOML file a recipe",
     "cli/commands": "a module a command",
     "cli/options": "a module a command's options",

@@ -26,6 +26,7 @@ from tomosoup.cli.options.report import ReportCommand
 from tomosoup.cli.options.score import ScoreCommand
 from tomosoup.cli.options.second_stage import SecondStageCommand
 from tomosoup.cli.options.simulate import SimulateCommand
+from tomosoup.cli.options.slab import SlabCommand
 from tomosoup.cli.options.soup import SoupCommand
 from tomosoup.cli.options.threshold import ThresholdCommand
 from tomosoup.cli.options.train import TrainCommand
@@ -49,6 +50,7 @@ COMMANDS: dict[str, tuple[type[Any], str]] = {
     "pick": (PickCommand, "pick:pick_command"),
     "threshold": (ThresholdCommand, "pick:threshold_command"),
     "maps": (MapsCommand, "maps:maps_command"),
+    "slab": (SlabCommand, "slab:slab_command"),
     "score": (ScoreCommand, "score:score_command"),
     "export": (ExportCommand, "exchange:export_command"),
     "import": (ImportCommand, "exchange:import_command"),

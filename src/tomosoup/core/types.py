@@ -152,6 +152,18 @@ class SlicesOf:
         return self.source.shape
 
 
+@dataclass(frozen=True)
+class Searched(SlicesOf):
+    """`Slices` of another source, of which only a part is searched."""
+
+    where: Tensor
+    """`(z, y, x)`, bool: that part."""
+
+    def slices(self, start: int, stop: int) -> Tensor:
+        """Slices `(stop - start, y, x)` of the source."""
+        return self.source.slices(start, stop)
+
+
 def check_name(name: str, *, what: str) -> str:
     """`name`, where it may be part of a file's name and be shown; names come from files of strangers, too.
 
@@ -198,12 +210,16 @@ class Picks:
     score: Array
     rotations: Array | None = field(default=None, repr=False)
     """`(n, 3, 3)`, acting on zyx column vectors: the reference map -> the particle. None where unknown."""
+    mask_distance: Array | None = field(default=None, repr=False)
+    """`(n,)`: Å to the surface of the mask that picks were searched in, below 0 outside; NaN where unknown."""
 
     def __post_init__(self) -> None:
         if self.zyx.shape != (len(self.score), 3):
             raise ValueError(f"zyx must be (n, 3) with one score each, got {self.zyx.shape} and {self.score.shape}.")
         if self.rotations is not None and self.rotations.shape != (len(self.score), 3, 3):
             raise ValueError(f"rotations must be (n, 3, 3), got {self.rotations.shape} for {len(self.score)} picks.")
+        if self.mask_distance is not None and self.mask_distance.shape != (len(self.score),):
+            raise ValueError(f"mask_distance must be (n,), got {self.mask_distance.shape} for {len(self.score)} picks.")
 
     def __len__(self) -> int:
         return len(self.score)
@@ -220,7 +236,8 @@ class Picks:
 
     def where(self, keep: NDArray[np.bool_]) -> Picks:
         """Those of `keep` `(n,)`, which is true or false of each pick."""
-        return Picks(self.zyx[keep], self.score[keep], None if self.rotations is None else self.rotations[keep])
+        rotations, distance = (None if of is None else of[keep] for of in (self.rotations, self.mask_distance))
+        return Picks(self.zyx[keep], self.score[keep], rotations, distance)
 
 
 NO_PICKS = Picks.of([])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, geometric_mean
 
 from tomosoup.core.errors import InputError, counted
 from tomosoup.core.progress import Progress, no_progress, part
-from tomosoup.core.types import Picks, Slices, Species, Volume
+from tomosoup.core.types import Picks, Searched, Slices, Species, Volume
+from tomosoup.data.volumes.normalisation import Standardised
 from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.inference.readout.centres import centres_to_heatmap
@@ -34,8 +35,7 @@ def ensemble_heatmap(
 ) -> Volume:
     """Raw tomogram `(z, y, x)` -> the mean map `(c, z, y, x)` of the models, with the channels of `all_species`.
 
-    Tomograms are resampled to the voxel size of the models, and the map is on that grid. It is in memory as a whole.
-    Raises `InputError` like `pick`.
+    The map is at the voxel size of the models, and in memory as a whole. Raises `InputError` like `pick`.
     """
     nets = nets or Nets()
     systems = by_system(models, plan)
@@ -96,7 +96,7 @@ def ensemble_slabs(
     converted to probabilities (softmax, without background). If both types are present, the probabilities become
     heatmaps (`labels_to_heatmap`), calibration brings both to one scale (`calibrations`), and they are averaged with
     the weights of the models; a type without a hit of a species in tuning does not count for that species. One net and
-    a few maps are in memory at a time. Raises `InputError` like `pick`.
+    a few maps are in memory at a time. The map of a `Searched` source is 0 far from that part. Raises like `pick`.
     """
     if len(systems) == 1:
         return system_slabs(source, systems[0], plan=plan, nets=nets, progress=progress)
@@ -131,20 +131,23 @@ def system_slabs(
             slabs = view_slabs(shown, model, view, plan=plan, nets=nets, progress=own)
             members.append(Member(slabs, to, in_order=view.keeps_order))
     mean = mean_slabs(members, source, channels=len(channels))
-    return map(probabilities, mean) if system.segments_voxels else mean
+    values = map(probabilities, mean) if system.segments_voxels else mean
+    return (replace(v, data=v.data.nan_to_num(0.0)) for v in values) if isinstance(source, Searched) else values
 
 
 def view_slabs(
-    shown: Slices, model: Checkpoint, view: View, *, plan: PickingPlan, nets: Nets, progress: Progress
+    shown: Standardised, model: Checkpoint, view: View, *, plan: PickingPlan, nets: Nets, progress: Progress
 ) -> Iterator[Volume]:
     """The raw output of a model for a view of a normalised source, transformed back, slab by slab.
 
-    Predicted centres are read from the whole map and become heatmaps.
+    Predicted centres are read from the whole map and become heatmaps. Others are NaN where no window is predicted.
     """
     seen = Viewed(shown, view)
     engine, windows = nets.ready(model, plan.windows(model.windows), seen)
-    slabs = heatmap_slabs(engine, seen, plan=windows, progress=progress)
-    if model.architecture.predicts == "centres":  # before views are turned back, as displacements have directions
+    centres = model.architecture.predicts == "centres"
+    where = None if centres or shown.where is None else view.apply(shown.where)
+    slabs = heatmap_slabs(engine, seen, plan=windows, where=where, progress=progress)
+    if centres:  # before views are turned back, as displacements have directions
         slabs = iter([centres_to_heatmap(whole(slabs, seen), cell=model.cell)])
     first = 0
     for given in slabs:

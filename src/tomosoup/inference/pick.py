@@ -12,7 +12,7 @@ from tomosoup.core.errors import InputError
 from tomosoup.core.progress import Progress, no_progress, part
 from tomosoup.core.runtime import best_device
 from tomosoup.core.thresholds import apply_thresholds
-from tomosoup.core.types import Picks, PicksBySpecies, Slices, Volume
+from tomosoup.core.types import Picks, PicksBySpecies, Searched, Slices, Volume
 from tomosoup.data.options import DataOptions
 from tomosoup.data.project import Project
 from tomosoup.data.tomogram import chosen_runs, select_tomogram
@@ -31,6 +31,7 @@ from tomosoup.inference.readout.noise_scaling import noise_corrected
 from tomosoup.inference.readout.read_out import read_out
 from tomosoup.inference.readout.second_stage import chosen_second_stage, rescored
 from tomosoup.inference.readout.template_check import Maps, check_with_templates, read_maps
+from tomosoup.inference.region.region import Region
 from tomosoup.inference.sliding_window import at_voxel_size, checked
 from tomosoup.models.adapt import named_for
 from tomosoup.models.checkpoint import Checkpoint
@@ -81,22 +82,26 @@ def pick_with(
     *,
     plan: PickingPlan,
     second: SecondStage | None = None,
+    region: Region | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Picks]:
     """`pick` with nets that stay in memory from one volume to the next.
 
-    `second` is the plan's second stage (`chosen_second_stage`).
+    `second` is the plan's second stage (`chosen_second_stage`). With a `region` all picks are in it, and grey values
+    and scores are normalised by what is in it.
     """
     systems = by_system(models, plan)
     source = at_voxel_size(checked(volume), models, log=nets.log_once)
+    source = Searched(source, region.on(source)) if region else source
     slabs = ensemble_slabs(source, systems, plan=plan, nets=nets, progress=progress)
     segments_voxels = all(system.segments_voxels for system in systems)
     picks = read_out(slabs, source, all_species(models), segments_voxels=segments_voxels, plan=plan)
+    picks = region.kept(picks) if region else picks
     searched = {name: found for name, found in picks.items() if name not in plan.leave_out}
     picks |= noise_corrected(searched, mean_model_signal_levels(models), power=plan.noise_correction)
-    if second is None:
-        return picks
-    return rescored(picks, volume, second, device=best_device(nets.inference.device), progress=progress)
+    if second:
+        picks = rescored(picks, volume, second, device=best_device(nets.inference.device), progress=progress)
+    return region.with_distances(picks) if region else picks
 
 
 def pick_project(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain, groupby, islice
+from itertools import chain, islice
 from typing import TypeVar
 
 import numpy as np
@@ -20,7 +20,7 @@ from tomosoup.data.volumes.voxel_size import same_voxel_size
 from tomosoup.inference.engines.engine import Engine
 from tomosoup.inference.engines.torch_engine import plain_engine
 from tomosoup.inference.tiling.slabs import slab, whole
-from tomosoup.inference.tiling.windows import Ring, cut, cut_mirrored, fitted, layer, window_regions
+from tomosoup.inference.tiling.windows import Region, Ring, cut, cut_mirrored, fitted, layer, window_regions
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.nets.tomo_net import TomoNet
 from tomosoup.models.window_plan import WindowPlan
@@ -77,17 +77,27 @@ def normalised(source: Slices, model: Checkpoint) -> Standardised:
 
 
 def heatmap_slabs(
-    engine: Engine, source: Slices, *, plan: WindowPlan, progress: Progress = no_progress
+    engine: Engine,
+    source: Slices,
+    *,
+    plan: WindowPlan,
+    where: Tensor | None = None,
+    progress: Progress = no_progress,
 ) -> Iterator[Volume]:
     """Normalised source `(z, y, x)` of any size -> the map of an engine, slabs `(c, n, y, x)` along z.
 
     `plan` must be `fitted` to the source. Windows include the neighbouring slices that the engine expects. A slab is
     returned once no further window reaches it, so memory does not depend on the depth of the volume. The next slices
     are read while these are computed. A volume that is smaller than a window, or not a whole number of strides, is
-    padded: with zeros, or mirrored if the plan keeps windows inside the volume.
+    padded: with zeros, or mirrored if the plan keeps windows inside the volume. With `where` `(z, y, x)`, bool, windows
+    without any voxel in it are left out; voxels that no window covers are NaN.
     """
     regions = window_regions(source.shape, plan)
-    layers = {start: list(group) for start, group in groupby(regions, key=lambda region: region[0].start)}
+    layers: dict[int, list[Region]] = {region[0].start: [] for region in regions}
+    if where is not None:  # the first window shows how many channels there are
+        regions = [region for i, region in enumerate(regions) if i == 0 or cut(where, region).any()]
+    for region in regions:
+        layers[region[0].start].append(region)
     ends = [*list(layers)[1:], source.shape[0]]
     depth, done = engine.window[0], 0
     halo = (depth - plan.shape[0]) // 2
@@ -103,7 +113,7 @@ def heatmap_slabs(
             ring.add(values, region)
             done += 1
             progress("Predicting", done, len(regions))
-        assert ring is not None  # a layer has at least one window
+        assert ring is not None  # the first layer has a window
         yield slab(ring.take(following), max(start, 0), of=source)
 
 

@@ -13,9 +13,7 @@ from tomosoup.cli.terminal import Outcome, Stopped, progress_bars, say, show_err
 from tomosoup.core.errors import InputError, counted
 from tomosoup.core.progress import Progress, part
 from tomosoup.core.types import Species, Volume
-from tomosoup.data.copick.maps import LABELS, CopickMaps, MapFolder, MapStore
-from tomosoup.data.copick.names import valid_name
-from tomosoup.data.copick.portal import of_portal
+from tomosoup.data.copick.maps import LABELS, map_store
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.project import CopickProject, Project, open_project
 from tomosoup.data.tomogram import Tomogram, chosen_runs, remarks_on, select_tomogram
@@ -34,7 +32,8 @@ Make = Callable[[Tomogram, Progress], Volume]
 def maps_command(options: MapsCommand) -> Outcome:
     """Write the maps of each run that has none."""
     project = open_project(options.project)
-    runs, store = chosen_runs(project, options.data), _store(project, options)
+    runs = chosen_runs(project, options.data)
+    store = map_store(project, options.output, options.name, omezarr=options.format == "ome-zarr")
     for text in remarks_on(project, options.data):
         say(text)
     names, make = _labels(project, options) if options.picks else _heatmaps(project, options)
@@ -65,17 +64,6 @@ def maps_command(options: MapsCommand) -> Outcome:
         facts={"made": made, "kept": kept, "maps": [*names], "failed": failed},
         failed=f"{len(failed)} of {counted(len(runs), 'run')} have no maps." if failed else "",
     )
-
-
-def _store(project: Project, options: MapsCommand) -> MapStore:
-    """Where the maps go. Raises `InputError` where the project takes none and no folder is given."""
-    if options.output:
-        if options.output.is_file():
-            raise InputError(f"Expected a folder for the maps, got the file {options.output}: name another `output`.")
-        return MapFolder(options.output, omezarr=options.format == "ome-zarr")
-    if isinstance(project, CopickProject) and not of_portal(project.root):
-        return CopickMaps(project.root, valid_name(options.name, what="Name"))
-    raise InputError(f"{project.path} takes no maps: give a folder for them as `output`.")
 
 
 def _heatmaps(project: Project, options: MapsCommand) -> tuple[Sequence[str], Make]:

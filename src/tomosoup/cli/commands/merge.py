@@ -11,7 +11,7 @@ from tomosoup.cli.terminal import Outcome, progress_bars, say
 from tomosoup.core.aliases import called_as
 from tomosoup.core.errors import InputError, counted, shortened
 from tomosoup.core.progress import Progress
-from tomosoup.core.types import PicksByRun, Species
+from tomosoup.core.types import Picks, PicksByRun, Species
 from tomosoup.data.formats.tables.picks_csv import write_csv
 from tomosoup.data.pick_store.reading import open_source, read_picks, species_for, species_listed
 from tomosoup.scoring.merging import counts_by_sets, merge_picks
@@ -32,7 +32,7 @@ def merge_command(options: MergeCommand) -> Outcome:
     merged = merge_picks(list(sets.values()), distances, at_least=options.at_least)
     picks = {run: {name: one.picks for name, one in those.items()} for run, those in merged.items()}
 
-    def found_by(run: str, species: str) -> list[str]:
+    def found_by(run: str, species: str, _: Picks) -> list[str]:
         return [";".join(s for s, has in zip(sets, row, strict=True) if has) for row in merged[run][species].found_by]
 
     write_csv(options.output, picks, notes=("found_by", found_by))

@@ -23,7 +23,7 @@ from tomosoup.core.files import refuse_existing, written_aside
 from tomosoup.core.progress import Progress, tracked
 from tomosoup.core.thresholds import Thresholds, apply_thresholds
 from tomosoup.data.copick.names import copick_names
-from tomosoup.data.formats.tables.picks_csv import write_csv
+from tomosoup.data.formats.tables.picks_csv import MASK_DISTANCE, write_csv
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.pick_store.beside import project_with_picks
 from tomosoup.data.pick_store.reading import read_candidates
@@ -57,7 +57,9 @@ def pick_command(options: PickCommand) -> Outcome:
         session=options.session,
         outputs=[path for path in (options.output, options.submission, options.report) if path],
         thresholds=chosen_thresholds(options, project),
-        options=PickingOptions(options.data, options.picking, options.inference, options.species),
+        options=PickingOptions(
+            options.data, options.picking, options.inference, species=options.species, region=options.region
+        ),
         overwrite=options.overwrite,
     )
     say_renamed(options)
@@ -170,11 +172,12 @@ def finish(options: PickCommand, job: Job, share: Share) -> Outcome:
     counts = Counter(dict.fromkeys(job.species, 0))
     for run in done:
         counts.update(records[run]["picks"])
+    notes = MASK_DISTANCE if options.region.mask else None
     with progress_bars() as progress:
         for path in files:
-            pairs = ((run, job.read(run)) for run in tracked(progress, f"Writing {path.name}", done))
+            pairs = ((run, job.read(run, records[run])) for run in tracked(progress, f"Writing {path.name}", done))
             with output(options, job, path) as aside:
-                write_csv(aside, pairs, scores=path == options.output)
+                write_csv(aside, pairs, scores=path == options.output, notes=notes)
     if others := set(left) - set(mine):
         say(f"Left for other shards: {counted(len(others), 'run')}. The last to end writes the CSV.")
     look = page_of_picks(options, job) if done and not left else ""
@@ -237,7 +240,8 @@ def threshold_command(options: ThresholdCommand) -> Outcome:
             "run `tomosoup pick` with --threshold and --templates.folder into another --session."
         )
     if options.output:
-        write_csv(options.output, picks)
+        masked = any(p.mask_distance is not None for found in picks.values() for p in found.values())
+        write_csv(options.output, picks, notes=MASK_DISTANCE if masked else None)
     counts = Counter({s.name: sum(len(found.get(s.name, ())) for found in picks.values()) for s in project.species})
     places = [*([str(options.output)] if options.output else []), f"copick {project.path}, session {options.session}"]
     return Outcome(

@@ -30,6 +30,7 @@ def tune_command(options: TuneCommand) -> Outcome:
             data=options.data,
             plan=options.picking,
             inference=options.inference,
+            region=options.region,
             progress=progress,
         )
         tuned = tune_thresholds(

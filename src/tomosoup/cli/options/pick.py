@@ -22,6 +22,7 @@ from tomosoup.data.options import DataOptions
 from tomosoup.inference.jobs.options import ClusterOptions
 from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.inference.options.picking import PickingPlan
+from tomosoup.inference.options.region import RegionOptions
 
 
 class PickCommand(Options):
@@ -37,7 +38,8 @@ class PickCommand(Options):
     """One checkpoint, or several whose predictions are averaged. "default" and "default-soup" are bundled models for
     the contest's six species."""
     output: Annotated[Path | None, Typed("Output", aliases=("-o",))] = None
-    """CSV file of the picks that pass the thresholds: experiment,particle_type,x,y,z,score (Å)."""
+    """CSV file of the picks that pass the thresholds: experiment,particle_type,x,y,z,score (Å). With
+    --mask a column mask_distance follows: Å to the surface of the mask, below 0 outside."""
     submission: Path | None = None
     """CSV file of the same picks in the contest's format: id,experiment,particle_type,x,y,z."""
     report: Annotated[Path | None, Typed("Output")] = None
@@ -61,7 +63,8 @@ class PickCommand(Options):
     """Replace existing files, also those that were edited, and the picks of this session that were made with other
     models or options. Runs that were picked with the same models and options are kept."""
     redo: bool = False
-    """Pick again the runs that were picked with the same settings, for example after their tomograms have changed."""
+    """Pick again the runs that were picked with the same settings, for example after their tomograms or masks have
+    changed."""
     write_sbatch: Path | None = None
     """Do not pick: write a SLURM job array that does, to submit with sbatch."""
     cluster: Annotated[ClusterOptions, UNPREFIXED] = ClusterOptions()
@@ -72,6 +75,8 @@ class PickCommand(Options):
     """Tomograms."""
     picking: Annotated[PickingPlan, UNPREFIXED] = PickingPlan()
     """Windows and picks."""
+    region: Annotated[RegionOptions, UNPREFIXED] = RegionOptions()
+    """Where to pick."""
 
     @model_validator(mode="after")
     def _shards_leave_each_other_alone(self) -> Self:

@@ -12,6 +12,7 @@ from tomosoup.core.config import Options, Typed
 from tomosoup.data.options import AnnotatedData
 from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.inference.options.picking import PickingPlan
+from tomosoup.inference.options.region import RegionOptions
 
 
 class TuneCommand(Options):
@@ -46,3 +47,5 @@ class TuneCommand(Options):
     """Tomograms and true picks."""
     picking: Annotated[PickingPlan, UNPREFIXED] = PickingPlan()
     """Windows and picks."""
+    region: Annotated[RegionOptions, UNPREFIXED] = RegionOptions()
+    """Where to pick."""

@@ -1,4 +1,4 @@
-"""Where maps of tomograms are kept: heatmaps and label volumes, as files in a folder or in a copick project."""
+"""Where maps of tomograms are kept: heatmaps, label volumes and masks, as files in a folder or in a copick project."""
 
 from __future__ import annotations
 
@@ -14,16 +14,22 @@ from copick.impl.filesystem import CopickFeaturesFSSpec, CopickSegmentationFSSpe
 from copick.models import CopickFeaturesMeta, CopickSegmentationMeta
 from copick.util.ome import write_ome_zarr_3d
 
+from tomosoup.core.errors import InputError
 from tomosoup.core.files import is_local, make_folders
 from tomosoup.core.types import Volume
+from tomosoup.data.copick.names import valid_name
+from tomosoup.data.copick.portal import of_portal
 from tomosoup.data.copick.remote import StorageErrors
 from tomosoup.data.copick.roots import run_of
+from tomosoup.data.project import CopickProject, Project
 from tomosoup.data.tomogram import Tomogram
 from tomosoup.data.volumes.mrc import write_mrc
 
-LABELS = "labels"
-"""What a label volume is called; heatmaps are called by their species."""
-OWN_USER, SEGMENTATION = "tomosoup", "particles"
+LABELS, SLAB = "labels", "slab"
+"""What a label volume and the mask of a slab are called; heatmaps are called by their species."""
+OWN_USER = "tomosoup"
+SEGMENTATIONS = {LABELS: ("particles", True), SLAB: ("slab", False)}
+"""What copick keeps as a segmentation: its name there, and whether it holds several labels."""
 
 
 class MapStore(Protocol):
@@ -45,7 +51,7 @@ class MapFolder:
 
     def _places(self, run: str, names: Sequence[str]) -> list[Path]:
         if self.omezarr:
-            return [self.path / f"{run}_{LABELS if LABELS in names else 'heatmaps'}.zarr"]
+            return [self.path / f"{run}_{names[0] if names[0] in SEGMENTATIONS else 'heatmaps'}.zarr"]
         return [self.path / f"{run}_{name}.mrc" for name in names]
 
     def has(self, tomogram: Tomogram, names: Sequence[str]) -> bool:
@@ -65,7 +71,7 @@ class MapFolder:
 
 @dataclass(frozen=True)
 class CopickMaps:
-    """A copick project: heatmaps are features of the tomogram, label volumes are multilabel segmentations."""
+    """A copick project: heatmaps are features of the tomogram, label volumes and masks are segmentations."""
 
     root: Any
     name: str
@@ -88,8 +94,9 @@ class CopickMaps:
         """The features or the segmentation. (copick's `new_features` would make an empty folder at once.)"""
         run = run_of(self.root, tomogram.run)
         spacing = min(run.voxel_spacings, key=lambda s: abs(s.voxel_size - tomogram.voxel_size))
-        if LABELS in names:
-            about = {"user_id": OWN_USER, "session_id": self.name, "name": SEGMENTATION, "is_multilabel": True}
+        if names[0] in SEGMENTATIONS:
+            name, multilabel = SEGMENTATIONS[names[0]]
+            about = {"user_id": OWN_USER, "session_id": self.name, "name": name, "is_multilabel": multilabel}
             meta = CopickSegmentationMeta(**about, voxel_size=spacing.voxel_size)
             return CopickSegmentationFSSpec(run=run, meta=meta)
         source = next(t for t in spacing.tomograms if t.tomo_type == tomogram.tomo_type)
@@ -97,8 +104,22 @@ class CopickMaps:
         return CopickFeaturesFSSpec(tomogram=source, meta=meta_of_map)
 
 
+def map_store(project: Project, folder: Path | None, name: str, *, omezarr: bool = False) -> MapStore:
+    """The place for maps: a folder, or the project. `name` is that of features, or the session of segmentations.
+
+    Raises `InputError` where the project takes none and no folder is given.
+    """
+    if folder:
+        if folder.is_file():
+            raise InputError(f"Expected a folder for the maps, got the file {folder}: name another `output`.")
+        return MapFolder(folder, omezarr=omezarr)
+    if isinstance(project, CopickProject) and not of_portal(project.root):
+        return CopickMaps(project.root, valid_name(name, what="Name"))
+    raise InputError(f"{project.path} takes no maps: give a folder for them as `output`.")
+
+
 def write_omezarr(fs: Any, path: str, maps: Volume, names: Sequence[str]) -> None:
-    """Write maps `(c, z, y, x)` as OME-Zarr 0.4 with a channel for each name; one label volume without channels.
+    """Write maps `(c, z, y, x)` as OME-Zarr 0.4 with a channel for each name; a segmentation without channels.
 
     On a disk it is written aside first.
     """
@@ -107,7 +128,7 @@ def write_omezarr(fs: Any, path: str, maps: Volume, names: Sequence[str]) -> Non
     data = maps.data.numpy()
     try:
         store = zarr.storage.FSStore(aside, fs=fs, mode="w", create=True, key_separator="/", dimension_separator="/")
-        if LABELS in names:
+        if names[0] in SEGMENTATIONS:
             write_ome_zarr_3d(store, {maps.voxel_size: data[0]})
         else:
             write_ome_zarr_3d(store, {maps.voxel_size: data}, channel_axis=True)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tomosoup.core.errors import InputError, shortened
 from tomosoup.core.files import is_table
 from tomosoup.core.progress import Progress, no_progress, tracked
 from tomosoup.core.species import CONTEST_SPECIES
-from tomosoup.core.types import Picks, PicksByRun, Species
+from tomosoup.core.types import PicksByRun, PicksBySpecies, Species
 from tomosoup.data.formats.tables.picks_csv import read_csv
 from tomosoup.data.formats.tables.species_csv import read_species
+from tomosoup.data.pick_store.distances import with_distances
 from tomosoup.data.pick_store.pick_set import OWN_USER, PickSet
-from tomosoup.data.project import Project, open_project
+from tomosoup.data.pick_store.records import Session, fingerprint_of
+from tomosoup.data.project import CopickProject, Project, open_project
 from tomosoup.data.truth import read_truth
 
 Source = Path | Project
@@ -87,14 +89,22 @@ def read_true_picks(
     return {run: read_truth(source, run, picks_set) for run in tracked(progress, "Reading true picks", annotated)}
 
 
-def read_candidates(project: Project, session: str, *, progress: Progress = no_progress) -> dict[str, dict[str, Picks]]:
-    """All picks above the floor that an earlier `pick` left in a project. Raises `InputError` where there are none."""
+def read_candidates(
+    project: Project, session: str, *, progress: Progress = no_progress
+) -> Mapping[str, PicksBySpecies]:
+    """All picks above the floor that an earlier `pick` left in a project, with distances to a mask, if it had one.
+
+    Raises `InputError` where there are none.
+    """
     key = PickSet(OWN_USER, session).candidates
     runs = tracked(progress, "Reading candidates", project.runs)
     found = {run: sets[key]() for run in runs if key in (sets := project.pick_sets(run))}
     if not found:
         raise InputError(f"{project.path} holds no candidates {key}: run `tomosoup pick` on it first.")
-    return found
+    records = Session.of(project.root, session) if isinstance(project, CopickProject) else None
+    settings = records and records.settings()
+    known = records.records(fingerprint_of(settings)) if records and settings else {}
+    return {run: with_distances(picks, picks, known.get(run, {})) for run, picks in found.items()}
 
 
 def species_for(

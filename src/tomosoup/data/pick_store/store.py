@@ -12,11 +12,12 @@ from typing import Any
 from tomosoup.core.errors import InputError, shortened
 from tomosoup.core.files import refuse_existing
 from tomosoup.core.progress import Progress, no_progress, tracked
-from tomosoup.core.types import Picks, PicksBySpecies, Species
+from tomosoup.core.types import PicksBySpecies, Species
 from tomosoup.data.copick import files as copick_files
 from tomosoup.data.copick.names import valid_name, valid_species
 from tomosoup.data.copick.roots import find_run, run_of
 from tomosoup.data.new_project import picks_project
+from tomosoup.data.pick_store.distances import DISTANCE, recorded_distances, with_distances
 from tomosoup.data.pick_store.edits import digests_of, refuse_edited
 from tomosoup.data.pick_store.pick_set import OWN_USER, PickSet
 from tomosoup.data.pick_store.records import Session, Settings, fingerprint_of
@@ -80,7 +81,8 @@ class PickStore:
         target = run_of(self.root, run)
         copick_files.write_picks(target, candidates, self.picks.candidates)
         copick_files.write_picks(target, picks, self.picks)
-        self.session.record(run, self.fingerprint, {**record, "digests": digests_of(picks)})
+        more = {"digests": digests_of(picks), **recorded_distances(candidates)}
+        self.session.record(run, self.fingerprint, {**record, **more})
 
     def record_failure(self, run: str, content: Mapping[str, Any]) -> bool:
         """The run could not be picked, and why. Returns whether this could be recorded, and so whether to go on."""
@@ -97,10 +99,12 @@ class PickStore:
             refuse_edited(self.root, self.picks, self.session.records(self.fingerprint), runs)
         self.session.forget(runs, self.fingerprint)
 
-    def read(self, run: str) -> dict[str, Picks]:
-        """The picks of a run that is done."""
+    def read(self, run: str, record: Mapping[str, Any] | None = None) -> PicksBySpecies:
+        """The picks of a run that is done, with the distances to a mask that its `record` holds, if given."""
         self.root.fs_overlay.invalidate_cache()
-        return copick_files.pick_sets(run_of(self.root, run))[self.picks]()
+        sets = copick_files.pick_sets(run_of(self.root, run))
+        picks = sets[self.picks]()
+        return with_distances(picks, sets[self.picks.candidates](), record) if record and DISTANCE in record else picks
 
 
 def pick_store(

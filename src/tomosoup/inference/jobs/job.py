@@ -10,6 +10,7 @@ from typing import Any
 from tomosoup.core.errors import InputError, shortened
 from tomosoup.core.thresholds import Thresholds
 from tomosoup.core.types import Picks, PicksBySpecies
+from tomosoup.data.copick.masks import missing_masks
 from tomosoup.data.options import DataOptions
 from tomosoup.data.pick_store.records import Settings
 from tomosoup.data.pick_store.store import PickStore, pick_store
@@ -17,6 +18,7 @@ from tomosoup.data.project import open_project
 from tomosoup.inference.ensemble import AS_TRAINED, all_species, all_thresholds, by_system
 from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.inference.options.picking import PickingPlan
+from tomosoup.inference.options.region import RegionOptions
 from tomosoup.inference.pick import chosen_maps
 from tomosoup.inference.readout.second_stage import chosen_second_stage
 from tomosoup.inference.readout.template_check import fingerprints
@@ -29,13 +31,14 @@ from tomosoup.models.shipped import checkpoint_file
 
 @dataclass(frozen=True)
 class PickingOptions:
-    """Tomograms, plan and engines."""
+    """Tomograms, plan, engines and where to pick."""
 
     data: DataOptions = field(default_factory=DataOptions)
     plan: PickingPlan = AS_TRAINED
     inference: InferenceOptions = field(default_factory=InferenceOptions)
     species: tuple[str, ...] = ()
     """Only these are kept; by default all that the models know."""
+    region: RegionOptions = field(default_factory=RegionOptions)
 
 
 DEFAULTS = PickingOptions()
@@ -53,10 +56,9 @@ class Job:
     thresholds: Mapping[str, float]
     options: PickingOptions
 
-    def read(self, run: str) -> dict[str, Picks]:
-        """The picks of a finished run, in the order of the models' species."""
-        found = self.store.read(run)
-        return self.of_species(found)
+    def read(self, run: str, record: Mapping[str, Any] | None = None) -> dict[str, Picks]:
+        """The picks of a finished run, in the order of the models' species; see `PickStore.read`."""
+        return self.of_species(self.store.read(run, record))
 
     def of_species(self, found: PicksBySpecies) -> dict[str, Picks]:
         """The picks of the job's species, in their order."""
@@ -76,11 +78,13 @@ def begin_job(
 ) -> Job:
     """Start or resume the session for picking `runs`; one with other settings is an error unless `overwrite`.
 
-    `thresholds` replace those of the models. Raises `InputError` before anything is written, like `pick_store`, and for
-    models, views and weights that cannot be combined.
+    `thresholds` replace those of the models. Raises `InputError` before anything is written, like `pick_store`, for
+    models, views and weights that cannot be combined, and for runs without a mask.
     """
     chosen_views(options.plan.views)
     opened = open_project(project)
+    if options.region.mask:
+        missing_masks(options.region.mask, opened, runs)
     checkpoints = named_for(opened, [load(path) for path in models])
     by_system(checkpoints, options.plan)
     known = [s.name for s in all_species(checkpoints)]
@@ -122,6 +126,7 @@ def settings_of(
         "maps": fingerprints(chosen_maps(options.plan, models)),
         **({"second_stage": second.fingerprint()} if second else {}),
         **({"species": sorted(options.species)} if options.species else {}),
+        **({"region": options.region.model_dump(mode="json")} if options.region.mask else {}),
     }
 
 

@@ -22,6 +22,7 @@ from tomosoup.inference.jobs.job import Job
 from tomosoup.inference.pick import chosen, chosen_maps, pick_with
 from tomosoup.inference.readout.second_stage import chosen_second_stage
 from tomosoup.inference.readout.template_check import Maps
+from tomosoup.inference.region.region import region_of
 from tomosoup.inference.sliding_window import ahead
 from tomosoup.models.adapt import named_for
 from tomosoup.models.checkpoint import Checkpoint, load
@@ -95,7 +96,10 @@ class RunPicker:
             return tomogram
         run, store, plan, began = tomogram.run, self.job.store, self.job.options.plan, time.monotonic()
         try:
-            candidates = pick_with(self.nets, tomogram, self.models, plan=plan, second=self.second, progress=progress)
+            region = region_of(self.project, tomogram, self.job.options.region)
+            candidates = pick_with(
+                self.nets, tomogram, self.models, plan=plan, second=self.second, region=region, progress=progress
+            )
             thresholds = self.job.thresholds
             picks = chosen(candidates, tomogram, self.models, thresholds=thresholds, plan=plan, maps=self.maps)
             candidates, picks = self.job.of_species(candidates), self.job.of_species(picks)

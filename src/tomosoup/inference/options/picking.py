@@ -69,7 +69,7 @@ class SegmentationOptions(Options):
 class PickingPlan(Recipe):
     """Windows, views and the way from maps to picks, for any checkpoint; a plan with a name is a TOML file."""
 
-    FOLDER = "tomosoup.inference", "plans"
+    FOLDER = "tomosoup.inference.options", "plans"
     NOUN = "plan"
 
     RENAMED: ClassVar = {"follow_noise": "noise_correction", "labels": "segmentation"}

@@ -12,6 +12,7 @@ from tomosoup.core.progress import Progress, no_progress, tracked
 from tomosoup.core.thresholds import Thresholds
 from tomosoup.core.types import NO_PICKS, PicksByRun, Species
 from tomosoup.data.options import AnnotatedData, DataOptions
+from tomosoup.data.pick_store.distances import DISTANCE
 from tomosoup.data.pick_store.records import Session, Settings, fingerprint_of
 from tomosoup.data.project import Project, open_project, where_species_are_listed
 from tomosoup.data.tomogram import chosen_runs, select_tomogram
@@ -26,6 +27,10 @@ Record = tuple[str, Mapping[str, Any]]
 """A heading, and what was recorded, in JSON's types."""
 LEFT_OUT = {"format", "calibration", "loudness", "species"}
 """Parts of a checkpoint's metadata that the page does not show."""
+
+
+UNSHOWN = {"run", "digests", DISTANCE}
+"""Parts of a run's record that the page does not show."""
 
 
 @dataclass(frozen=True)
@@ -183,4 +188,4 @@ def _about_picks(name: str, session: Session | None, runs: Sequence[str]) -> Ite
         records = session.records(fingerprint_of(settings))
         for run in runs:
             if record := records.get(run):
-                yield f"Run {run}", {key: value for key, value in record.items() if key not in ("run", "digests")}
+                yield f"Run {run}", {key: value for key, value in record.items() if key not in UNSHOWN}

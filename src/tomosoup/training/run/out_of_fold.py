@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from tomosoup.core.errors import InputError, shortened
 from tomosoup.core.progress import Progress, no_progress, part
-from tomosoup.core.types import Picks, PicksBySpecies, Volume
+from tomosoup.core.types import Picks, PicksBySpecies, Searched, Volume
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.project import Project
 from tomosoup.data.tomogram import select_tomogram
@@ -16,9 +16,11 @@ from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.ensemble import AS_TRAINED, all_species, ensemble_heatmap, mixed, picks_of
 from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.inference.options.picking import PickingPlan
+from tomosoup.inference.options.region import RegionOptions
 from tomosoup.inference.readout.noise_scaling import mean_signal_levels, noise_corrected
 from tomosoup.inference.readout.peaks import find_peaks
 from tomosoup.inference.readout.watershed import labels_to_heatmap
+from tomosoup.inference.region.region import region_of
 from tomosoup.inference.sliding_window import at_voxel_size
 from tomosoup.inference.tiling.symmetries import chosen_views
 from tomosoup.models.checkpoint import Checkpoint
@@ -47,15 +49,17 @@ def out_of_fold(
     data: AnnotatedData = AnnotatedData(),  # noqa: B008 - immutable
     plan: PickingPlan = AS_TRAINED,
     inference: InferenceOptions = InferenceOptions(),  # noqa: B008 - immutable
+    region: RegionOptions = RegionOptions(),  # noqa: B008 - immutable
     progress: Progress = no_progress,
 ) -> OutOfFold:
     """Picks and peaks, above the plan's floor, of every run that checkpoints held out: one entry per run and view.
 
     Checkpoints that held out the same run pick it as an ensemble. Views are not averaged: each is another sample of the
-    same particles. `data.runs`, where it names any, leaves out the checkpoints that held out other runs.
+    same particles. `data.runs`, where it names any, leaves out the checkpoints that held out other runs. With a mask in
+    `region`, picks and true particles outside do not count.
 
     Raises `InputError` for a checkpoint whose history names no held-out run, for a held-out run that the project lacks
-    or has no truth of, for voxel sizes that disagree, and for an unknown view.
+    or has no truth of, for voxel sizes that disagree, for an unknown view, and for a run without a mask.
     """
     if plan.second_stage:
         raise InputError("A second stage brings its own thresholds: leave `second_stage` to `tomosoup pick`.")
@@ -76,10 +80,14 @@ def out_of_fold(
     for i, (run, group) in enumerate(groups.items()):
         slices = at_voxel_size(tomograms[run], group, log=nets.log_once)
         volume = Volume(slices.slices(0, slices.shape[0]), slices.voxel_size, slices.origin)
+        searched = region_of(project, tomograms[run], region)
+        where = searched.on(volume) if searched else None
+        truth = searched.kept(truths[run]) if searched else truths[run]
         of_run = part(progress, i, len(groups), what=f"Picking (held-out {run})")
         for j, view in enumerate(views):
+            shown = replace(volume, data=view.apply(volume.data))
             heatmap = ensemble_heatmap(
-                replace(volume, data=view.apply(volume.data)),
+                shown if where is None else Searched(shown, view.apply(where)),
                 group,
                 plan=plan.model_copy(update={"views": ()}),
                 nets=nets,
@@ -88,8 +96,9 @@ def out_of_fold(
             heatmap = replace(volume, data=view.undo(heatmap.data))
             picks = picks_of(heatmap, group, plan=plan)
             segments = all(model.segments_voxels for model in group)
-            folds.append((run, picks, truths[run]))
-            peaks.append((run, _smoothed_peaks(heatmap, group, plan) if segments else picks, truths[run]))
+            found = [picks, _smoothed_peaks(heatmap, group, plan) if segments else picks]
+            for into, some in zip((folds, peaks), found, strict=True):
+                into.append((run, searched.kept(some) if searched else some, truth))
     correct = plan.noise_correction and not mixed(checkpoints)
     levels = mean_signal_levels([picks for _, picks, _ in folds]) if correct else {}
     return OutOfFold(

@@ -8,6 +8,8 @@ from itertools import count
 from pathlib import Path
 from typing import IO
 
+import numpy as np
+
 from tomosoup.core.errors import InputError
 from tomosoup.core.files import written_aside
 from tomosoup.core.types import Picks, PicksByRun, PicksBySpecies, check_name
@@ -18,8 +20,17 @@ from tomosoup.data.formats.tables.table import Table
 COLUMNS = ["experiment", "particle_type", "x", "y", "z"]
 
 
-Notes = tuple[str, Callable[[str, str], Sequence[str]]]
-"""A further column: its heading and, of a run and species, the text of each pick."""
+Notes = tuple[str, Callable[[str, str, Picks], Sequence[str]]]
+"""A further column: its heading and, of a run, a species and its picks, the text of each pick."""
+
+
+def _distances(_: str, __: str, picks: Picks) -> Sequence[str]:
+    known = [np.nan] * len(picks) if picks.mask_distance is None else picks.mask_distance.tolist()
+    return [f"{distance:.1f}" if np.isfinite(distance) else "" for distance in known]
+
+
+MASK_DISTANCE: Notes = ("mask_distance", _distances)
+"""Å to the surface of the mask that the picks were searched in; nothing for picks that have none."""
 
 
 def write_csv(
@@ -50,7 +61,7 @@ def write_rows(
     rows.writerow([*COLUMNS, "score", *([notes[0]] if notes else [])] if scores else ["id", *COLUMNS])
     for run, species in picks.items() if isinstance(picks, Mapping) else picks:
         for name, found in species.items():
-            last = [[text] for text in notes[1](run, name)] if notes else [[]] * len(found)
+            last = [[text] for text in notes[1](run, name, found)] if notes else [[]] * len(found)
             for (z, y, x), score, note in zip(found.zyx.tolist(), found.score.tolist(), last, strict=True):
                 if scores:
                     rows.writerow([run, name, *(_short(value) for value in (x, y, z)), f"{score:.6g}", *note])

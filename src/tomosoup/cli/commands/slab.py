@@ -1,0 +1,98 @@
+"""`tomosoup slab`: the faces of lamellae and ice, found and written as masks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from tomosoup.cli.arguments.messages import as_options
+from tomosoup.cli.options.slab import SlabCommand
+from tomosoup.cli.tables import failures_table, table
+from tomosoup.cli.terminal import Outcome, Stopped, progress_bars, say, show_error, shown
+from tomosoup.core.errors import InputError, counted
+from tomosoup.core.progress import tracked
+from tomosoup.core.types import NO_PICKS, PicksBySpecies, Volume
+from tomosoup.data.copick.maps import SLAB, map_store
+from tomosoup.data.options import AnnotatedData
+from tomosoup.data.project import open_project
+from tomosoup.data.tomogram import Tomogram, chosen_runs, remarks_on, select_tomogram
+from tomosoup.data.truth import read_truths
+from tomosoup.inference.region.slab import Slab, find_slab, slab_of_picks
+
+
+def slab_command(options: SlabCommand) -> Outcome:
+    """Write the mask of each run that has none."""
+    project = open_project(options.project)
+    runs, store = chosen_runs(project, options.data), map_store(project, options.output, options.session)
+    for text in remarks_on(project, options.data):
+        say(text)
+    picks: Mapping[str, PicksBySpecies] = {}
+    if options.picks:
+        data = AnnotatedData.of({**options.data.model_dump(), "truth": options.picks}, source="picks")
+        picks = read_truths(project, data)
+    radii = {s.name: s.radius for s in project.species}
+    found: dict[str, Slab] = {}
+    kept: list[str] = []
+    failed: dict[str, str] = {}
+    try:
+        with progress_bars() as progress:
+            for run in tracked(progress, "Finding slabs", runs):
+                try:
+                    tomogram = select_tomogram(project, run, options.data)
+                    if store.has(tomogram, [SLAB]) and not options.overwrite:
+                        kept.append(run)
+                        continue
+                    slab = _slab(tomogram, options, picks.get(run, {}), radii)
+                    mask = Volume(slab.mask()[None], tomogram.voxel_size, tomogram.origin)
+                    store.write(tomogram, mask, [SLAB])
+                    found[run] = slab
+                except InputError as error:
+                    failed[run] = as_options(str(error), SlabCommand)
+    except KeyboardInterrupt:
+        raise Stopped("Stopped; the same command makes the masks that are missing.") from None
+    if failed:
+        show_error(failures_table(failed, what="runs without a slab"))
+    before = f"; {counted(len(kept), 'run')} had one before" if kept else ""
+    mask = f"{options.output}/{{run}}_{SLAB}.mrc" if options.output else f"{SLAB}:tomosoup/{options.session}"
+    return Outcome(
+        f"{options.output or options.project}: the slab of {counted(len(found), 'run')}{before}; pick inside with "
+        f"`tomosoup pick --mask '{mask}'`",
+        files=[options.output] if options.output else [],
+        facts={"slabs": {run: _facts(slab) for run, slab in found.items()}, "kept": kept, "failed": failed},
+        tables=[_table(found)] if found else [],
+        failed=f"{len(failed)} of {counted(len(runs), 'run')} have no mask." if failed else "",
+    )
+
+
+def _slab(tomogram: Tomogram, options: SlabCommand, picks: PicksBySpecies, radii: Mapping[str, float]) -> Slab:
+    """The slab of a run, from its tomogram or from picks."""
+    if not options.picks:
+        return find_slab(tomogram, curved=options.curved)
+    zyx = np.concatenate([NO_PICKS.zyx, *(found.zyx for found in picks.values())])
+    margin = median([radii[name] for name, found in picks.items() for _ in range(len(found)) if name in radii] or [0.0])
+    return slab_of_picks(zyx, tomogram, margin=margin)
+
+
+def _facts(slab: Slab) -> dict[str, Any]:
+    """A slab in JSON's types; lengths in Å."""
+    low, high = slab.centre
+    return {
+        "thickness": round(slab.thickness, 1),
+        "tilt": round(slab.tilt, 2),
+        "lower": round(low, 1),
+        "upper": round(high, 1),
+        "at_boundary": list(slab.at_boundary),
+    }
+
+
+def _table(found: Mapping[str, Slab]) -> Any:
+    """One row per run."""
+    made = table("run", "thickness (Å)", "tilt (°)", "lower z (Å)", "upper z (Å)", title="Slabs, at the centre")
+    for run, slab in found.items():
+        low, high = (f"{z:.0f}{' (boundary)' * edge}" for z, edge in zip(slab.centre, slab.at_boundary, strict=True))
+        least = "at least " * any(slab.at_boundary)
+        made.add_row(shown(run), f"{least}{slab.thickness:.0f}", f"{slab.tilt:.1f}", low, high)
+    return made
