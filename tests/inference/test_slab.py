@@ -5,9 +5,12 @@ import pytest
 
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Array, Volume
+from tomosoup.inference.options.region import Faces
 from tomosoup.inference.region.slab import Slab, find_slab, slab_of_picks
 
 SHAPE = (60, 128, 128)
+WEDGE = [[18.0, 5, -4], [42, -2, 3]]
+LENS = [[20.0, 0, 0, 5, 5, 0], [42, 0, 0, -5, -5, 0]]
 TILTED = [[18.0, 5, -4], [42, 5, -4]]
 
 
@@ -30,12 +33,12 @@ def apart(one: Slab, other: Slab) -> float:
 
 
 @pytest.mark.parametrize(
-    ("terms", "curved"),
-    [(TILTED, False), ([[20.0, 0, 0, 5, 5, 0], [42, 0, 0, -5, -5, 0]], True)],
-    ids=["tilted planes", "a lens"],
+    ("terms", "faces"),
+    [(TILTED, "parallel"), (WEDGE, "planes"), (LENS, "curved")],
+    ids=["tilted", "a wedge", "a lens"],
 )
-def test_faces_are_found_to_a_voxel_or_two(terms: list[list[float]], curved: bool) -> None:
-    found = find_slab(tomogram(terms), curved=curved)
+def test_faces_are_found_to_a_voxel_or_two(terms: list[list[float]], faces: Faces) -> None:
+    found = find_slab(tomogram(terms), faces=faces)
     assert apart(found, slab(terms)) < 2
     assert found.at_boundary == (False, False)
     assert found.thickness == pytest.approx(slab(terms).thickness, abs=20)
@@ -54,7 +57,8 @@ def test_a_tomogram_without_faces_is_refused() -> None:
 
 
 def test_tilt_and_thickness_are_along_the_normal() -> None:
-    one = slab([[10, 40 / 2 * np.tan(np.radians(30)) * 4, 0], [30, 40 / 2 * np.tan(np.radians(30)) * 4, 0]])
+    rise = SHAPE[1] / 2 * np.tan(np.radians(30))
+    one = slab([[10, rise, 0], [30, rise, 0]])
     assert one.tilt == pytest.approx(30)
     assert one.thickness == pytest.approx(200 * np.cos(np.radians(30)))
 

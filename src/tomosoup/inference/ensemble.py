@@ -203,11 +203,8 @@ def all_species(models: Sequence[Checkpoint]) -> tuple[Species, ...]:
     """The species of all checkpoints, in order of appearance. Raises `InputError` if they differ for one name."""
     species = tuple(dict.fromkeys(s for model in models for s in model.species))
     names = [s.name for s in species]
-    twice = sorted({n for n in names if names.count(n) > 1})
-    if twice:
-        raise InputError(
-            f"The checkpoints have different radii or weights for {', '.join(twice)}: pick with each alone."
-        )
+    if twice := sorted({n for n in names if names.count(n) > 1}):
+        raise InputError(f"Checkpoints have different radii or weights for {', '.join(twice)}: pick with each alone.")
     return species
 
 

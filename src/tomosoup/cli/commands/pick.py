@@ -57,9 +57,7 @@ def pick_command(options: PickCommand) -> Outcome:
         session=options.session,
         outputs=[path for path in (options.output, options.submission, options.report) if path],
         thresholds=chosen_thresholds(options, project),
-        options=PickingOptions(
-            options.data, options.picking, options.inference, species=options.species, region=options.region
-        ),
+        options=PickingOptions(options.data, options.picking, options.inference, options.species, options.region),
         overwrite=options.overwrite,
     )
     say_renamed(options)

@@ -70,7 +70,7 @@ def slab_command(options: SlabCommand) -> Outcome:
 def _slab(tomogram: Tomogram, options: SlabCommand, picks: PicksBySpecies, radii: Mapping[str, float]) -> Slab:
     """The slab of a run, from its tomogram or from picks."""
     if not options.picks:
-        return find_slab(tomogram, curved=options.curved)
+        return find_slab(tomogram, faces=options.faces)
     zyx = np.concatenate([NO_PICKS.zyx, *(found.zyx for found in picks.values())])
     margin = median([radii[name] for name, found in picks.items() for _ in range(len(found)) if name in radii] or [0.0])
     return slab_of_picks(zyx, tomogram, margin=margin)

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 from tomosoup.cli.options.shared import UNPREFIXED, Overwrite, Project, SessionName
 from tomosoup.core.config import Options, Typed
 from tomosoup.data.options import DataOptions
+from tomosoup.inference.options.region import Faces
 
 
 class SlabCommand(Options):
@@ -27,8 +28,9 @@ class SlabCommand(Options):
     picks: Annotated[str | None, Typed("Input", value="CSV|USER/SESSION")] = None
     """Take the faces from these picks, not from grey values: parallel planes around 98 % of the picks of a run, and the
     radius of a particle further out. For tomograms that are too noisy, and picks that fill the slab."""
-    curved: Annotated[bool, Typed("Input")] = False
-    """Fit curved faces (second order), for ice that is thinner at its centre. By default faces are planes."""
+    faces: Annotated[Faces, Typed("Input")] = "parallel"
+    """parallel: two parallel planes. planes: any two planes, for a wedge. curved: second order, for ice that is thinner
+    at its centre. planes and curved need tomograms with much matter at both faces."""
     overwrite: Overwrite = False
     """Replace masks that are there. Without it, their runs are left out."""
     data: Annotated[DataOptions, UNPREFIXED] = DataOptions()

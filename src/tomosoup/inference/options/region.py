@@ -10,6 +10,9 @@ from pydantic import AfterValidator, model_validator
 from tomosoup.core.config import Options, Typed
 from tomosoup.data.copick.mask_names import checked_mask
 
+Faces = Literal["parallel", "planes", "curved"]
+"""The faces of a slab: two parallel planes, any two planes, or two surfaces of second order."""
+
 
 class RegionOptions(Options):
     """Which part of each tomogram is searched."""
@@ -21,7 +24,7 @@ class RegionOptions(Options):
     for the run. Without it, one file is the mask of all runs. The voxels may have another size than the tomogram's.
     Grey values and scores are then normalised by what is in the mask alone."""
     mask_side: Annotated[Literal["inside", "outside", "both"], Typed()] = "inside"
-    """Side of the mask's surface on which picks may be. both requires --mask-distance."""
+    """Side of the mask's surface on which picks may be. both needs a distance."""
     mask_distance: Annotated[Annotated[float, Gt(0)] | None, Typed(value="Å")] = None
     """Keep only picks that are at most so far from the mask's surface."""
 

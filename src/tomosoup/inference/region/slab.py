@@ -2,9 +2,9 @@
 
 Where there is matter, grey values vary more than in empty ice or vacuum. IMOD's findsection (D. Mastronarde) and
 Slabify (CellArchLab, doi:10.5281/zenodo.13941082) find surfaces by this local variance, too. Here the faces are two
-surfaces that divide the logarithm of the variance into inside and outside with the largest sum of squares between the
+surfaces that divide the local standard deviation into inside and outside with the largest sum of squares between the
 two. This is the two-phase model of Chan and Vese, "Active contours without edges" (IEEE Transactions on Image
-Processing 10, 2001), with a plane or a polynomial of second order as each contour.
+Processing 10, 2001), with planes or polynomials of second order as contours.
 """
 
 from __future__ import annotations
@@ -15,22 +15,23 @@ from itertools import product
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.ndimage import uniform_filter1d
+from scipy.ndimage import median_filter, uniform_filter1d
 from scipy.optimize import minimize
 
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Array, OnGrid, Slices
+from tomosoup.inference.options.region import Faces
 
 FINE = 40.0
 """Å. Finer detail is averaged, because noise hides it."""
 BOX = 480.0
-"""Å: side of the squares in which variance is measured. They overlap by half."""
+"""Å: side of the squares in which grey values are compared. They overlap by half."""
 AT_ONCE = 16
 """Slices that are read together."""
 SLOPES = np.tan(np.radians(np.arange(-20, 21, 4)))
 """Tilts along y and x that the search begins with."""
-CONTRAST = 0.15
-"""Least difference in the logarithm of the variance between the two sides of a face."""
+CONTRAST = 0.07
+"""Least difference in the standard deviation between the two sides of a face, as a fraction of its mean."""
 BESIDE = 150.0
 """Å on each side of a face that are compared."""
 LEAST_PICKS = 20
@@ -84,33 +85,31 @@ class Slab(OnGrid):
         return float(np.degrees(np.arctan(np.hypot(*slope))))
 
 
-def find_slab(source: Slices, *, curved: bool = False) -> Slab:
-    """The faces of the slab in a raw tomogram `(z, y, x)`: planes, or with `curved` polynomials of second order.
+def find_slab(source: Slices, *, faces: Faces = "parallel") -> Slab:
+    """The faces of the slab in a raw tomogram `(z, y, x)`: two parallel planes, any two planes, or of second order.
 
     The tomogram is read once, slice by slice. Raises `InputError` if no face is found: neither side of the volume has a
-    lower variance that begins within `BESIDE`.
+    lower deviation that begins within `BESIDE`.
     """
-    profiles, y, x = local_variance(source)
-    depth = len(profiles)
-    monomials = _monomials(y, x, source.shape, 3)
+    profiles, y, x = local_deviation(source)
+    depth, number = len(profiles), 6 if faces == "curved" else 3
+    monomials = _monomials(y, x, source.shape, number)
     sums = np.vstack([np.zeros(len(y)), np.cumsum(profiles, axis=0)])
-    terms = _best_parallel(sums, monomials, source.shape)
-    terms = _refined(sums, monomials, terms)
-    if curved:
-        monomials = _monomials(y, x, source.shape, 6)
-        terms = _refined(sums, monomials, np.hstack([terms, np.zeros((2, 3))]))
-    faces = np.clip(terms @ monomials, 0, depth)
+    terms = np.zeros((2, number))
+    terms[:, :3] = _best_parallel(sums, monomials[:3], source.shape)
+    terms = _refined(sums, monomials, terms, parallel=faces == "parallel")
+    heights = np.clip(terms @ monomials, 0, depth)
     near = max(1.0, FINE / source.voxel_size)
-    at_boundary = bool(np.median(faces[0]) < near), bool(np.median(faces[1]) > depth - near)
-    steps = _steps(sums, faces, BESIDE / source.voxel_size)
+    at_boundary = bool(np.median(heights[0]) < near), bool(np.median(heights[1]) > depth - near)
+    steps = _steps(sums, heights, BESIDE / source.voxel_size)
     if not all(edge or step >= CONTRAST for edge, step in zip(at_boundary, steps, strict=True)) or all(at_boundary):
         raise InputError(
-            "No two faces of a slab were found: the local variance of the tomogram does not fall towards its first and "
+            "No two faces of a slab were found: grey values do not vary less towards the first and "
             "last slices. Give picks that fill the slab as `picks`, or a mask of your own."
         )
     for face, (edge, z) in enumerate(zip(at_boundary, (0, depth), strict=True)):
         if edge:
-            terms[face] = [z, *np.zeros(len(monomials) - 1)]
+            terms[face] = [z, *np.zeros(number - 1)]
     return Slab(source.shape, source.voxel_size, source.origin, terms, at_boundary)
 
 
@@ -132,10 +131,11 @@ def slab_of_picks(zyx: Array, source: Slices, *, margin: float) -> Slab:
     return Slab(source.shape, source.voxel_size, source.origin, terms, boundary)
 
 
-def local_variance(source: Slices) -> tuple[Array, Array, Array]:
-    """Tomogram `(z, y, x)` -> logarithm of its local variance `(z, n)` in n squares; y and x (voxels) of their centres.
+def local_deviation(source: Slices) -> tuple[Array, Array, Array]:
+    """Tomogram `(z, y, x)` -> its local standard deviation `(z, n)` in n squares; y and x (voxels) of their centres.
 
-    The tomogram is averaged over `FINE` along each axis first, in steps of one slice along z.
+    The tomogram is averaged over `FINE` along each axis first, in steps of one slice along z. The values are medians of
+    each square and its eight neighbours, which gold beads do not change; their mean is 1.
     """
     fine = max(1, min(round(FINE / source.voxel_size), *source.shape))
     depth = source.shape[0]
@@ -146,11 +146,10 @@ def local_variance(source: Slices) -> tuple[Array, Array, Array]:
     box = max(1, min(round(BOX / source.voxel_size / fine), *smooth.shape[-2:]))
     step = max(1, box // 2)
     mean, square = (F.avg_pool2d(values, box, step)[:, 0] for values in (smooth, smooth**2))
-    variance = (square - mean**2).numpy()
-    variance = np.pad(variance, [(full.start, depth - full.stop), (0, 0), (0, 0)], mode="edge")
-    least = 1e-6 * variance.mean() or 1.0
-    y, x = np.meshgrid(*((np.arange(n) * step + box / 2) * fine - 0.5 for n in variance.shape[1:]), indexing="ij")
-    return np.log(variance.clip(least)).reshape(depth, -1), y.ravel(), x.ravel()
+    deviation = median_filter((square - mean**2).clamp(min=0).sqrt().numpy(), (1, 3, 3), mode="nearest")
+    deviation = np.pad(deviation, [(full.start, depth - full.stop), (0, 0), (0, 0)], mode="edge")
+    y, x = np.meshgrid(*((np.arange(n) * step + box / 2) * fine - 0.5 for n in deviation.shape[1:]), indexing="ij")
+    return (deviation / (deviation.mean() or 1.0)).reshape(depth, -1), y.ravel(), x.ravel()
 
 
 def _monomials(y: Array, x: Array, shape: tuple[int, int, int], number: int) -> Array:
@@ -200,14 +199,17 @@ def _best_parallel(sums: Array, monomials: Array, shape: tuple[int, int, int]) -
     return best[1]
 
 
-def _refined(sums: Array, monomials: Array, terms: Array) -> Array:
-    """The terms that are best near these."""
+def _refined(sums: Array, monomials: Array, terms: Array, *, parallel: bool) -> Array:
+    """The terms that are best near these; with `parallel` the faces differ in the first one alone."""
+
+    def both(flat: Array) -> Array:
+        return np.stack([np.r_[flat[0], flat[2:]], flat[1:]]) if parallel else flat.reshape(terms.shape)
 
     def loss(flat: Array) -> float:
-        return -_between(sums, flat.reshape(terms.shape) @ monomials)
+        return -_between(sums, both(flat) @ monomials)
 
-    refined: Array = minimize(loss, terms.ravel(), method="Powell").x.reshape(terms.shape)
-    return refined
+    first = np.r_[terms[:, 0], terms[0, 1:]] if parallel else terms.ravel()
+    return both(minimize(loss, first, method="Powell").x)
 
 
 def _steps(sums: Array, faces: Array, beside: float) -> tuple[float, float]:

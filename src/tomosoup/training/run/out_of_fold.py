@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from tomosoup.core.errors import InputError, shortened
 from tomosoup.core.progress import Progress, no_progress, part
-from tomosoup.core.types import Picks, PicksBySpecies, Searched, Volume
+from tomosoup.core.types import Picks, PicksBySpecies, Searched, Slices, Volume
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.project import Project
 from tomosoup.data.tomogram import select_tomogram
@@ -61,10 +61,7 @@ def out_of_fold(
     Raises `InputError` for a checkpoint whose history names no held-out run, for a held-out run that the project lacks
     or has no truth of, for voxel sizes that disagree, for an unknown view, and for a run without a mask.
     """
-    if plan.second_stage:
-        raise InputError("A second stage brings its own thresholds: leave `second_stage` to `tomosoup pick`.")
-    if plan.model_weights:
-        raise InputError("Models are tuned with equal weights: leave `model_weights` to `tomosoup pick`.")
+    _refuse_plan(plan)
     groups = by_held_out_run(checkpoints, data.runs)
     if missing := [run for run in groups if run not in project.runs]:
         raise InputError(
@@ -75,8 +72,7 @@ def out_of_fold(
     truths = read_truths(project, data.model_copy(update={"runs": tuple(groups)}))
     tomograms = {run: select_tomogram(project, run, data) for run in groups}
     nets = Nets(inference)
-    folds: list[Fold] = []
-    peaks: list[Fold] = []
+    folds, peaks = list[Fold](), list[Fold]()
     for i, (run, group) in enumerate(groups.items()):
         slices = at_voxel_size(tomograms[run], group, log=nets.log_once)
         volume = Volume(slices.slices(0, slices.shape[0]), slices.voxel_size, slices.origin)
@@ -85,7 +81,7 @@ def out_of_fold(
         truth = searched.kept(truths[run]) if searched else truths[run]
         of_run = part(progress, i, len(groups), what=f"Picking (held-out {run})")
         for j, view in enumerate(views):
-            shown = replace(volume, data=view.apply(volume.data))
+            shown: Slices = replace(volume, data=view.apply(volume.data))
             heatmap = ensemble_heatmap(
                 shown if where is None else Searched(shown, view.apply(where)),
                 group,
@@ -106,6 +102,14 @@ def out_of_fold(
         peaks,
         levels,
     )
+
+
+def _refuse_plan(plan: PickingPlan) -> None:
+    """Raises `InputError` for what is not tuned."""
+    if plan.second_stage:
+        raise InputError("A second stage brings its own thresholds: leave `second_stage` to `tomosoup pick`.")
+    if plan.model_weights:
+        raise InputError("Models are tuned with equal weights: leave `model_weights` to `tomosoup pick`.")
 
 
 def by_held_out_run(checkpoints: Sequence[Checkpoint], runs: Sequence[str] = ()) -> dict[str, list[Checkpoint]]:
