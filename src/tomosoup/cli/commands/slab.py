@@ -56,10 +56,10 @@ def slab_command(options: SlabCommand) -> Outcome:
     if failed:
         show_error(failures_table(failed, what="runs without a slab"))
     before = f"; {counted(len(kept), 'run')} had one before" if kept else ""
-    mask = f"{options.output}/{{run}}_{SLAB}.mrc" if options.output else f"{SLAB}:tomosoup/{options.session}"
+    named = f"{options.output}/{{run}}_{SLAB}.mrc" if options.output else f"{SLAB}:tomosoup/{options.session}"
     return Outcome(
         f"{options.output or options.project}: the slab of {counted(len(found), 'run')}{before}; pick inside with "
-        f"`tomosoup pick --mask '{mask}'`",
+        f"`tomosoup pick --mask '{named}'`",
         files=[options.output] if options.output else [],
         facts={"slabs": {run: _facts(slab) for run, slab in found.items()}, "kept": kept, "failed": failed},
         tables=[_table(found)] if found else [],

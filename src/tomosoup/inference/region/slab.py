@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from scipy.ndimage import median_filter, uniform_filter1d
 from scipy.optimize import minimize
 
@@ -168,7 +170,7 @@ def _between(sums: Array, faces: Array) -> float:
         return 0.0
     mean = float(sums[-1].sum()) / (depth * columns)
     difference = inside / (share * depth * columns) - mean
-    return difference * abs(difference) * share / (1 - share)
+    return float(difference * abs(difference) * share / (1 - share))
 
 
 def _at(sums: Array, z: Array) -> Array:
@@ -229,9 +231,9 @@ def _steps(sums: Array, faces: Array, beside: float) -> tuple[float, float]:
 
 def _least_absolute(monomials: Array, values: Array) -> Array:
     """Coefficients with the least sum of absolute residuals (iteratively reweighted least squares)."""
-    weights: Array = np.ones_like(values)
-    terms: Array = np.zeros(len(monomials))
+    weights: NDArray[Any] = np.ones_like(values)
+    terms: NDArray[Any] = np.zeros(len(monomials))
     for _ in range(30):
         terms = np.linalg.lstsq((monomials * weights).T, values * weights, rcond=None)[0]
-        weights = 1 / np.sqrt(np.maximum(np.abs(values - terms @ monomials), 0.1))
+        weights = 1.0 / np.sqrt(np.maximum(np.abs(values - terms @ monomials), 0.1))
     return terms
