@@ -4,9 +4,10 @@
     python -m runs.quality.slab measure OUT [--model MODEL]       # MODEL: default, default-soup or a checkpoint
     python -m runs.quality.slab figure OUT docs/inference/slab.png
 
-Three tomograms of the recipe `contest`, with ice 500, 800 and 1100 Å thick in a volume 1600 Å deep. `measure` prints
-how far the faces are from those of the ice, and F4 with the model's thresholds in three ways: in the whole volume; the
-same picks without those outside of the slab; and with the slab as the mask. F4 inside is that of the picks in the ice.
+Two tomograms of 128 x 384 x 384 voxels of the recipe `contest`, with ice 500 and 700 Å thick, and the particles
+of the recipe `simulated`, their centres anywhere in the ice. `measure` prints how far the faces are from those of the ice, and F4 with the model's
+thresholds in three ways: in the whole volume; the same picks without those outside of the slab; and with the slab as
+the mask. F4 inside is that of the picks in the ice.
 """
 
 from collections.abc import Iterator
@@ -31,18 +32,20 @@ from tomosoup.inference.region.region import Region
 from tomosoup.inference.region.slab import Slab, find_slab
 from tomosoup.models.checkpoint import load
 from tomosoup.scoring.score import score
-from tomosoup.simulation.options.recipe import SimulationRecipe
+from tomosoup.simulation.options.recipe import CONCENTRATION, SimulationRecipe
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-THICKNESS, SEED = (500.0, 800.0, 1100.0), 11
+THICKNESS, SEED = (500.0, 700.0), 11
 WAYS = ("whole volume", "picks outside dropped", "`--mask`")
 
 
-def simulate(out: Path, *, shape: tuple[int, int, int] = (160, 256, 256)) -> None:
+def simulate(out: Path, *, shape: tuple[int, int, int] = (128, 384, 384)) -> None:
     """Simulate a project for each thickness."""
-    recipe = SimulationRecipe.read("contest").model_copy(update={"shape": shape})
+    recipe = SimulationRecipe.read("contest")
+    layout = recipe.layout.model_copy(update={"depth": {}})  # the contest's depths do not depend on the ice
+    recipe = recipe.model_copy(update={"shape": shape, "concentration": CONCENTRATION, "layout": layout})
     for i, ice in enumerate(THICKNESS):
         own = recipe.model_copy(update={"sample": recipe.sample.model_copy(update={"thickness": (ice, ice)})})
         tomosoup.simulate(out / f"{ice:.0f}", own, runs=1, seed=SEED + i, progress=print_progress)
@@ -105,7 +108,7 @@ def measure(out: Path, *, model: str = "default") -> None:
 
 def figure(out: Path, picture: Path) -> None:
     """Draw an xz slice of each tomogram with the faces found and true."""
-    drawn, axes = plt.subplots(len(THICKNESS), 1, figsize=(6, 10), layout="constrained")
+    drawn, axes = plt.subplots(len(THICKNESS), 1, figsize=(6, 5), layout="constrained")
     for axis, (ice, _, tomogram, faces) in zip(axes, simulated(out), strict=True):
         slab = find_slab(tomogram)
         _, y, x = tomogram.shape
