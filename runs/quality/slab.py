@@ -4,10 +4,10 @@
     python -m runs.quality.slab measure OUT [--model MODEL]       # MODEL: default, default-soup or a checkpoint
     python -m runs.quality.slab figure OUT docs/inference/slab.png
 
-Two tomograms of 128 x 384 x 384 voxels of the recipe `contest`, with ice 500 and 700 Å thick, and the particles
-of the recipe `simulated`, their centres anywhere in the ice. `measure` prints how far the faces are from those of the ice, and F4 with the model's
-thresholds in three ways: in the whole volume; the same picks without those outside of the slab; and with the slab as
-the mask. F4 inside is that of the picks in the ice.
+Two tomograms of 128 x 384 x 384 voxels of the recipe `contest`, with ice 500 and 700 Å thick and the numbers of
+particles of the recipe `simulated`, their centres anywhere in the ice. `measure` prints how far the faces are from
+those of the ice, and F4 with the model's thresholds in three ways: in the whole volume; the same picks without those
+outside of the slab; and with the slab as the mask. F4 inside is that of the picks in the ice.
 """
 
 from collections.abc import Iterator
