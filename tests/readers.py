@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+import h5py
 import mrcfile
 import numpy as np
 import torch
@@ -106,6 +107,15 @@ def as_json(value: object) -> Callable[[Path], bytes]:
 def shipped(recipe: type[Recipe], name: str) -> Callable[[Path], bytes]:
     package, folder = recipe.FOLDER
     return lambda _: (resources.files(package) / folder / f"{name}.toml").read_bytes()
+
+
+def hdf(folder: Path) -> bytes:
+    """A volume as EMAN2 keeps it."""
+    with h5py.File(folder / "valid.hdf", "w") as file:
+        group = file.create_group("MDF/images/0")
+        group.create_dataset("image", data=np.ones((4, 4, 4), np.float32), chunks=(2, 4, 4), compression="gzip")
+        group.attrs.update({f"EMAN.apix_{axis}": 10.0 for axis in "xyz"})
+    return (folder / "valid.hdf").read_bytes()
 
 
 def mrc(folder: Path) -> bytes:
@@ -207,6 +217,7 @@ READERS = {
     "simulation recipe": Reader("s.toml", shipped(SimulationRecipe, "contest"), SimulationRecipe.read),
     "plan": Reader("p.toml", shipped(PickingPlan, "soup"), PickingPlan.read),
     "MRC": Reader("t.mrc", mrc, read_volume),
+    "HDF": Reader("t.hdf", hdf, read_volume),
     "packed MRC": Reader("t.mrc.gz", lambda folder: gzip.compress(mrc(folder)), read_volume),
     "Zarr 3 metadata": Reader("t.zarr/0/zarr.json", as_json(ZARR_3), read_zarr_3),
     "Zarr metadata": Reader("valid.zarr/0/.zarray", zarr_metadata, read_zarr),

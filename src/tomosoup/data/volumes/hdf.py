@@ -32,11 +32,16 @@ class HdfVolume:
     """Stored values times `scale` plus `offset` are grey values: EMAN2 may keep 16 or fewer bits of them."""
 
     def __getitem__(self, region: Any) -> NDArray[np.float32]:
-        """The voxels of a region: slices along z, y, x, or fewer of them."""
+        """The voxels of a region: slices along z, y, x, or fewer of them. Raises `InputError` for damaged ones."""
         import h5py
 
-        with h5py.File(self.path, "r") as file:
-            stored: NDArray[Any] = file[self.place][region]
+        try:
+            with h5py.File(self.path, "r") as file:
+                stored: NDArray[Any] = file[self.place][region]
+        except OSError as error:
+            raise InputError(
+                f"{self.path}: its voxels cannot be read ({first_line(error)}); check the file."
+            ) from error
         return stored.astype(np.float32) * np.float32(self.scale) + np.float32(self.offset)
 
 
