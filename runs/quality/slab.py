@@ -44,7 +44,8 @@ WAYS = ("whole volume", "picks outside dropped", "`--mask`")
 def simulate(out: Path, *, shape: tuple[int, int, int] = (128, 384, 384)) -> None:
     """Simulate a project for each thickness."""
     recipe = SimulationRecipe.read("contest")
-    layout = recipe.layout.model_copy(update={"depth": {}})  # the contest's depths do not depend on the ice
+    # The contest's depths do not depend on the ice, and its clusters reach out of it.
+    layout = recipe.layout.model_copy(update={"depth": {}, "cluster_size": {}})
     recipe = recipe.model_copy(update={"shape": shape, "concentration": CONCENTRATION, "layout": layout})
     for i, ice in enumerate(THICKNESS):
         own = recipe.model_copy(update={"sample": recipe.sample.model_copy(update={"thickness": (ice, ice)})})
