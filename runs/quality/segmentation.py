@@ -45,7 +45,7 @@ TUNED_BALL = 1.0
 IN_ALL_WINDOWS = (0.6, 1.0)
 """Nets of these balls pick in windows of every size, the others in those of `USUAL` alone."""
 USUAL = "as in training, 64 x 64 x 64"
-DROPOUTS = (0.0, 0.1, 0.3)
+DROPOUTS = (0.0, 0.3)
 """In the fine-tuning; the first training has 0.1."""
 BATCH, UPDATES, CROP = 4, 150, 64
 FINE_TUNING = 50
