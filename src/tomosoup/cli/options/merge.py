@@ -17,9 +17,7 @@ class MergeCommand(Options):
 
     EXAMPLE: ClassVar = "tomosoup merge mine.csv theirs.csv --at-least 2 -o both.csv"
 
-    picks: Annotated[tuple[str, ...], Typed("Input", positional=True, value="PICKS")] = Field(
-        min_length=2
-    )
+    picks: Annotated[tuple[str, ...], Typed("Input", positional=True, value="PICKS")] = Field(min_length=2)
     """Pick sets: CSV files (`tomosoup import` makes them of other programs' files), or copick projects, with the pick
     set after a colon (data/config.json:tomosoup/0). Without it, it is the only set that tomosoup made."""
     output: ToWrite
