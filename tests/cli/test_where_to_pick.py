@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import mrcfile
@@ -16,6 +17,7 @@ from tomosoup.data.copick.maps import SLAB, map_store
 from tomosoup.data.options import DataOptions
 from tomosoup.data.project import open_project
 from tomosoup.data.tomogram import select_tomogram
+from tomosoup.inference.jobs import run_picker
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -57,3 +59,48 @@ def test_picks_are_in_the_mask_and_keep_their_distance_to_it(project: Path, mode
     again = rows(table)
     assert len(again) >= len(found)
     assert all(row in again for row in found)
+
+
+def written_mask(project: Path, path: Path, rows: int) -> None:
+    """A mask of the first rows of each slice; a name without an ending is a copick session."""
+    tomogram = select_tomogram(open_project(project), "run_001", DataOptions())
+    mask = torch.zeros(1, *tomogram.shape, dtype=torch.int8)
+    mask[:, :, :rows] = 1
+    if path.suffix == ".mrc":
+        mrcfile.write(path, mask[0].numpy(), voxel_size=10, overwrite=True)
+    else:
+        map_store(open_project(project), None, path.name).write(tomogram, Volume(mask, 10.0, tomogram.origin), [SLAB])
+
+
+@pytest.mark.parametrize("name", ["run_001.mrc", "drawn"])
+def test_a_changed_mask_is_noticed_and_its_run_picked_anew(
+    name: str,
+    project: Path,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    picked: list[str] = []
+    monkeypatch.setattr(run_picker, "pick_with", lambda _, tomogram, *__, **___: picked.append(tomogram.run) or {})
+    written_mask(project, tmp_path / name, 48)
+    runs = ["run_001"]
+    if name.endswith(".mrc"):
+        (tmp_path / "run_000.mrc").write_bytes((tmp_path / name).read_bytes())
+        runs = ["run_000", "run_001"]
+    mask = str(tmp_path / "{run}.mrc") if name.endswith(".mrc") else f"slab:tomosoup/{name}"
+    words = ["pick", str(project), "--model", str(model), "--runs", *runs, "--mask", mask]
+    main(words)
+    if name.endswith(".mrc"):
+        os.utime(tmp_path / name)  # as after a copy
+    main(words)
+    assert picked == runs
+    written_mask(project, tmp_path / name, 40)
+    assert "of run run_001 has changed since the run was picked: choose another --session" in refused(words, capsys)
+    assert picked == runs
+    main([*words, "--overwrite"])
+    main(words)
+    assert picked == [*runs, "run_001"]
+    written_mask(project, tmp_path / name, 48)
+    main([*words, "--redo"])
+    assert picked == [*runs, "run_001", *runs]

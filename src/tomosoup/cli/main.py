@@ -48,7 +48,7 @@ COMMANDS: dict[str, tuple[type[Any], str]] = {
     "tune": (TuneCommand, "tune:tune_command"),
     "second-stage": (SecondStageCommand, "second_stage:second_stage_command"),
     "pick": (PickCommand, "pick:pick_command"),
-    "threshold": (ThresholdCommand, "pick:threshold_command"),
+    "threshold": (ThresholdCommand, "threshold:threshold_command"),
     "maps": (MapsCommand, "maps:maps_command"),
     "slab": (SlabCommand, "slab:slab_command"),
     "score": (ScoreCommand, "score:score_command"),

@@ -1,4 +1,4 @@
-"""What `tomosoup pick` and `tomosoup threshold` do: runs become picks, here or on a cluster, and go on after a stop."""
+"""What `tomosoup pick` does: runs become picks, here or on a cluster, and go on after a stop."""
 
 from __future__ import annotations
 
@@ -21,19 +21,16 @@ from tomosoup.cli.terminal import Outcome, Stopped, progress_bars, say, show_err
 from tomosoup.core.errors import InputError, counted
 from tomosoup.core.files import refuse_existing, written_aside
 from tomosoup.core.progress import Progress, tracked
-from tomosoup.core.thresholds import Thresholds, apply_thresholds
+from tomosoup.core.thresholds import Thresholds
 from tomosoup.data.copick.names import copick_names
 from tomosoup.data.formats.tables.picks_csv import MASK_DISTANCE, write_csv
 from tomosoup.data.options import AnnotatedData
-from tomosoup.data.pick_store.beside import project_with_picks
-from tomosoup.data.pick_store.reading import read_candidates
-from tomosoup.data.pick_store.store import with_thresholds
 from tomosoup.data.project import CopickProject, Project, open_project
 from tomosoup.data.tomogram import chosen_runs, remarks_on
 from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.ensemble import averaging_thresholds
 from tomosoup.inference.jobs.dask_cluster import on_cluster, sbatch_script
-from tomosoup.inference.jobs.job import Job, PickingOptions, begin_job, share
+from tomosoup.inference.jobs.job import Job, PickingOptions, begin_job, forget_other_masks, share
 from tomosoup.inference.jobs.run_picker import RunOutcome, Workers, in_this_process, pick_runs
 from tomosoup.inference.readout.second_stage import chosen_second_stage
 from tomosoup.models.adapt import named_for
@@ -60,10 +57,12 @@ def pick_command(options: PickCommand) -> Outcome:
         options=PickingOptions(options.data, options.picking, options.inference, options.species, options.region),
         overwrite=options.overwrite,
     )
+    mine = share(runs, *options.cluster.part)
+    if not options.redo:
+        forget_other_masks(job, mine, overwrite=options.overwrite)
     say_renamed(options)
     if options.write_sbatch:
         return write_sbatch(options.write_sbatch, options)
-    mine = share(runs, *options.cluster.part)
     if options.redo:
         job.store.redo(mine, overwrite=options.overwrite)
     done = set(job.store.done())
@@ -218,33 +217,3 @@ def write_sbatch(path: Path, options: PickCommand) -> Outcome:
     with written_aside(path) as aside:
         aside.write_text(sbatch_script(options.cluster, command))
     return Outcome(f"{path}: an array of {counted(options.cluster.jobs, 'job')}; start it with sbatch", files=[path])
-
-
-def threshold_command(options: ThresholdCommand) -> Outcome:
-    """Apply thresholds to what an earlier `pick` found."""
-    if options.output:
-        refuse_existing(options.output, overwrite=options.overwrite)
-    project = project_with_picks(open_project(options.project))
-    thresholds = chosen_thresholds(options, project).over({}, [s.name for s in project.species])
-    with progress_bars() as progress:
-        candidates = read_candidates(project, options.session, progress=progress)
-        picks = {run: apply_thresholds(found, thresholds) for run, found in candidates.items()}
-        had_maps = with_thresholds(
-            project, options.session, thresholds, picks, overwrite=options.overwrite, progress=progress
-        )
-    if had_maps:
-        say(
-            "The template check had dropped some of the session's picks; it was not repeated for these. To repeat it, "
-            "run `tomosoup pick` with --threshold and --templates.folder into another --session."
-        )
-    if options.output:
-        masked = any(p.mask_distance is not None for found in picks.values() for p in found.values())
-        write_csv(options.output, picks, notes=MASK_DISTANCE if masked else None)
-    counts = Counter({s.name: sum(len(found.get(s.name, ())) for found in picks.values()) for s in project.species})
-    places = [*([str(options.output)] if options.output else []), f"copick {project.path}, session {options.session}"]
-    return Outcome(
-        f"{counted(counts.total(), 'pick')} in {counted(len(picks), 'run')} pass and replace those of the session; "
-        f"in {', '.join(places)}",
-        files=[options.output] if options.output else [],
-        facts={"runs": len(picks), "picks": dict(counts), "session": f"tomosoup/{options.session}"},
-    )

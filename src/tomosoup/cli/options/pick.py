@@ -61,10 +61,9 @@ class PickCommand(Options):
     paper-unweighted, soup, or a TOML file. Other options override its values."""
     overwrite: Overwrite = False
     """Replace existing files, also those that were edited, and the picks of this session that were made with other
-    models or options. Runs that were picked with the same models and options are kept."""
+    models, options or masks. Runs that were picked with the same ones are kept."""
     redo: bool = False
-    """Pick again the runs that were picked with the same settings, for example after their tomograms or masks have
-    changed."""
+    """Pick again the runs that were picked with the same settings, for example after their tomograms have changed."""
     write_sbatch: Path | None = None
     """Do not pick: write a SLURM job array that does, to submit with sbatch."""
     cluster: Annotated[ClusterOptions, UNPREFIXED] = ClusterOptions()

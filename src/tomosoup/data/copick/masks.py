@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from tomosoup.data.tomogram import Tomogram
 from tomosoup.data.volumes.files import open_volume
 from tomosoup.data.volumes.omezarr import open_omezarr
 from tomosoup.data.volumes.voxel_size import doubtful_size, same_voxel_size
+from tomosoup.data.volumes.zarr.storage import Files
 
 ROUNDED = 0.005
 """Voxel sizes are rounded in files, so a mask may be shorter or longer than its tomogram by this fraction."""
@@ -115,6 +118,22 @@ def read_mask(mask: str, project: Project, tomogram: Tomogram) -> Mask:
     if not inside.any():
         raise InputError(f"The mask {name} is empty: no voxel is above 0.")
     return _placed(inside, size, tomogram, name=name)
+
+
+def mask_digests(mask: str, project: Project, run: str, *, known: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+    """What tells a run's mask (`checked_mask`) from a changed one: the digests `listing` and `content`.
+
+    They are of the names, sizes and times of its files, and of their bytes. Files whose `listing` is that of `known`,
+    an earlier result, are not read again. Raises `InputError` where the storage fails.
+    """
+    with StorageErrors(f"The mask {mask} of run {run}"):
+        stores = [file_of(mask, run)] if is_file(mask) else [s.zarr() for s in _segmentations(mask, project, run)]
+        places = [Files.of(store) for store in stores]
+        listing = sha256(json.dumps([place.listing() for place in places]).encode()).hexdigest()[:16]
+        if known and known.get("listing") == listing:
+            return known
+        content = sha256(b"".join(place.digest() for place in places)).hexdigest()[:16]
+    return {"listing": listing, "content": content}
 
 
 def _placed(inside: NDArray[np.bool_], size: float, tomogram: Tomogram, *, name: str) -> Mask:

@@ -10,7 +10,7 @@ from typing import Any
 from tomosoup.core.errors import InputError, shortened
 from tomosoup.core.thresholds import Thresholds
 from tomosoup.core.types import Picks, PicksBySpecies
-from tomosoup.data.copick.masks import missing_masks
+from tomosoup.data.copick.masks import mask_digests, missing_masks
 from tomosoup.data.options import DataOptions
 from tomosoup.data.pick_store.records import Settings
 from tomosoup.data.pick_store.store import PickStore, pick_store
@@ -105,6 +105,31 @@ def begin_job(
     )
     paths = tuple(checkpoint_file(path).absolute() for path in models)
     return Job(project.absolute(), paths, store, tuple(s.name for s in species), used, options)
+
+
+def forget_other_masks(job: Job, runs: Sequence[str], *, overwrite: bool) -> None:
+    """The runs whose masks have changed since they were picked are to be picked anew.
+
+    Raises `InputError` where there are any, unless `overwrite`.
+    """
+    mask = job.options.region.mask
+    if mask is None:
+        return
+    project, records = open_project(job.project), job.store.session.records(job.store.fingerprint)
+    known = {run: records[run].get("mask") for run in runs if run in records}
+    before = {run: digests if isinstance(digests, dict) else {} for run, digests in known.items()}
+    changed = [
+        run
+        for run, digests in before.items()
+        if mask_digests(mask, project, run, known=digests).get("content") != digests.get("content")
+    ]
+    if changed and not overwrite:
+        raise InputError(
+            f"The mask {mask} of run {shortened(changed)} has changed since the run was picked: choose another "
+            f"`session` than {job.store.name}, or replace these picks with `overwrite=True`.",
+            code="changed",
+        )
+    job.store.redo(changed, overwrite=True)
 
 
 def settings_of(

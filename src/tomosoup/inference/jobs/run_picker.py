@@ -14,6 +14,7 @@ from typing import Any
 
 from tomosoup.core.errors import InputError, as_sentence
 from tomosoup.core.progress import Progress, no_log, no_progress, part
+from tomosoup.data.copick.masks import mask_digests
 from tomosoup.data.copick.remote import of_storage
 from tomosoup.data.project import Project, open_project
 from tomosoup.data.tomogram import Tomogram, select_tomogram
@@ -95,7 +96,9 @@ class RunPicker:
         if isinstance(tomogram, RunOutcome):
             return tomogram
         run, store, plan, began = tomogram.run, self.job.store, self.job.options.plan, time.monotonic()
+        mask = self.job.options.region.mask
         try:
+            digests = {"mask": mask_digests(mask, self.project, run)} if mask else {}
             region = region_of(self.project, tomogram, self.job.options.region)
             candidates = pick_with(
                 self.nets, tomogram, self.models, plan=plan, second=self.second, region=region, progress=progress
@@ -112,6 +115,7 @@ class RunPicker:
                 "nets": self.messages,
                 "seconds": round(time.monotonic() - began, 3),
                 "tomosoup": version("tomosoup"),
+                **digests,
             }
             store.write(run, candidates, picks, record=record)
         except Exception as error:

@@ -29,7 +29,7 @@ LEFT_OUT = {"format", "calibration", "loudness", "species"}
 """Parts of a checkpoint's metadata that the page does not show."""
 
 
-UNSHOWN = {"run", "digests", DISTANCE}
+UNSHOWN = {"run", "digests", "mask", DISTANCE}
 """Parts of a run's record that the page does not show."""
 
 

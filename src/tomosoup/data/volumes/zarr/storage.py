@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ import fsspec  # type: ignore[import-untyped]
 
 NOT_THERE = (KeyError, FileNotFoundError, IsADirectoryError, NotADirectoryError)
 """What says that there is no such file; other errors say that it could not be read."""
+
+TIMES = ("mtime", "LastModified", "ETag")
+"""What file systems call the time of a change, or what changes with the content."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,20 @@ class Files:
             return [name for name in self.mapping if name.startswith(f"{folder}/")]
         root = self.fs._strip_protocol(self.root)
         return [path.removeprefix(root).lstrip("/") for path in self.fs.find(f"{root}/{folder}")]
+
+    def listing(self) -> list[tuple[str, int, str]]:
+        """The name, the size and the time (or the server's tag) of each file in a file system, sorted."""
+        root = self.fs._strip_protocol(self.root)
+        found = self.fs.find(root, detail=True).items()
+        return sorted((path.removeprefix(root), of["size"], str([of.get(key) for key in TIMES])) for path, of in found)
+
+    def digest(self) -> bytes:
+        """SHA-256 of the names and the bytes of all files in a file system."""
+        root, whole = self.fs._strip_protocol(self.root), sha256()
+        for name, *_ in self.listing():
+            with self.fs.open(f"{root}{name}", "rb") as file:
+                whole.update(name.encode() + b"\0" + file_digest(file, "sha256").digest())
+        return whole.digest()
 
     def _mapped(self, part: Part) -> bytes | None:
         try:
