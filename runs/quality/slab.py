@@ -19,16 +19,15 @@ import numpy as np
 import tomosoup
 from runs.shared.command import print_progress, run_step
 from tomosoup.core.types import Picks, PicksBySpecies
-from tomosoup.data.copick.masks import Mask
-from tomosoup.data.options import DataOptions
+from tomosoup.data.copick.masks.mask import Mask
+from tomosoup.data.copick.masks.region import Region
+from tomosoup.data.options import DataOptions, RegionOptions
 from tomosoup.data.project import Project, open_project
 from tomosoup.data.tomogram import Tomogram, select_tomogram
 from tomosoup.data.truth import read_truth
 from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.options.picking import PickingPlan
-from tomosoup.inference.options.region import RegionOptions
 from tomosoup.inference.pick import pick_with
-from tomosoup.inference.region.region import Region
 from tomosoup.inference.region.slab import Slab, find_slab
 from tomosoup.models.checkpoint import load
 from tomosoup.scoring.score import score

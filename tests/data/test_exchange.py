@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import mrcfile
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,10 +16,12 @@ from scipy.spatial.transform import Rotation
 from tomosoup.cli.main import main
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.types import Picks, Volume
+from tomosoup.data.copick.maps import SLAB, map_store
 from tomosoup.data.formats.known_formats import FORMATS
 from tomosoup.data.formats.tables.picks_csv import read_csv, write_csv
 from tomosoup.data.new_project import SimulatedRun, new_project
 from tomosoup.data.project import open_project
+from tomosoup.data.tomogram import Tomogram
 
 RUNS, SPECIES = ("TS_1", "TS_2"), ("ribosome", "apo-ferritin")
 VOLUME = Volume(torch.zeros(8, 10, 12), 10.0, (5.0, 5.0, 5.0))
@@ -156,6 +159,41 @@ def test_runs_species_and_thresholds_choose(folder: Path) -> None:
     assert len(table) == (PICKS["TS_1"]["ribosome"].score >= 0.5).sum()
 
 
+MASKS = {
+    "--mask {run}.mrc": (32.0, 0.0),
+    "--mask {run}.mrc --mask-side outside": (32.0, 0.0),
+    "--mask {run}.mrc --mask-distance 15": (32.0, 0.0),
+    "--mask {run}.mrc --first-voxel -0.5 --voxel-size 8": (24.0, -8.0),
+    "--mask {run}.mrc --project p": (40.0, 0.0),
+    "--mask slab:tomosoup/0 --project p": (40.0, 0.0),
+}
+
+
+@pytest.mark.parametrize("options", MASKS)
+def test_picks_in_a_mask_are_exported_with_their_distances_to_it(
+    options: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    surface, first = MASKS[options]
+    half = torch.zeros(1, 8, 10, 12, dtype=torch.int8)
+    half[:, :4] = 1
+    for run in RUNS:
+        mrcfile.write(folder / f"{run}.mrc", half[0].numpy(), voxel_size=0 if "--project" in options else 8)
+        store = map_store(open_project("p"), None, "0")
+        store.write(Tomogram(run, "denoised", 10.0, (5.0, 5.0, 5.0), half[0]), Volume(half, 10.0), [SLAB])
+    z = np.array([first + 1, surface - 10, surface - 20, surface + 5, surface + 25])
+    write_csv(folder / "all.csv", {run: {"ribosome": Picks.of(np.stack([z, z, z], axis=1))} for run in RUNS})
+    wanted = {"outside": [3, 4], "15": [1]}.get(options.split()[-1], [0, 1, 2])
+    command(f"export all.csv --format csv -o in.csv {options}")
+    assert f"{2 * len(wanted)} of 10 picks are where the mask allows picks" in capsys.readouterr().out
+    for found in read_csv(folder / "in.csv").values():
+        assert list(found["ribosome"].zyx[:, 0]) == list(z[wanted])
+        np.testing.assert_allclose(found["ribosome"].mask_distance, surface - z[wanted], atol=4.5)
+    command("export in.csv --format relion5 --project p -o in.star")
+    assert len(starfile.read(folder / "in.star")["tomosoupMaskDistance"].dropna()) == 2 * len(wanted)
+    command("export in.csv --format imod --project p -o {run}.mod")
+    assert "The format imod holds no distances to masks" in capsys.readouterr().out
+
+
 def test_without_a_project_voxels_are_as_the_options_say(folder: Path) -> None:
     write_csv(folder / "one.csv", {"TS_1": {"ribosome": Picks.of([[35.0, 45.0, 55.0]])}})
     for options, index in (
@@ -242,6 +280,9 @@ REFUSED = {
     "import TS_1.coords --format cryolo -o p --user me --species virus": "has no particle virus",
     "import TS_1.coords --format cryolo -o folder --user me --species ribosome": "folder is not a copick project",
     "import picks.csv --format csv -o a.csv --runs TS_9": "no picks of run TS_9 in picks.csv",
+    "export picks.csv --format csv -o a.csv --mask {run}.mrc": "Run TS_1, TS_2 has no mask (there is no file",
+    "export picks.csv --format csv -o a.csv --mask slab:me/0": "is in a copick project: name it as --project",
+    "export picks.csv --format csv -o a.csv --project p --mask slab:me/0": "there is no segmentation slab:me/0",
     "export strange.csv --format chimerax --project p -o {run}.cmm": "give a CSV table name,radius as --radii",
     "import empty.coords --format cryolo -o a.csv --species ribosome": "no picks in empty.coords",
 }
@@ -256,8 +297,6 @@ def test_what_does_not_suffice_is_said_in_a_sentence(
     (folder / "empty.coords").write_text("")
     write_csv(folder / "strange.csv", {"TS_1": {"strange": Picks.of([[35.0, 45.0, 55.0]])}})
     if "folder" in words:
-        import mrcfile
-
         (folder / "folder").mkdir()
         with mrcfile.new(folder / "folder" / "TS_1.mrc", np.ones((4, 4, 4), np.float32)) as file:
             file.voxel_size = 10.0

@@ -153,7 +153,7 @@ def there_and_back(name: str, picks: Picks, folder: Path) -> tuple[Block, Picks]
     """What a file of this format that holds picks is read as, in our frame."""
     form = FORMATS[name]
     where = form.frame.there(picks.zyx, GRID, pixel_size=DETAILS.pixel_size)
-    block = Block("r1", "ribosome", Picks(where, picks.score, picks.rotations))
+    block = Block("r1", "ribosome", Picks(where, picks.score, picks.rotations, np.round(100 * picks.score, 1)))
     for ending, content in form.encode([block], DETAILS).items():
         (folder / f"picks{ending}").write_bytes(content)
     told = Details(pixel_size=DETAILS.pixel_size if form.frame.unit == "pixel" else None)
@@ -161,7 +161,7 @@ def there_and_back(name: str, picks: Picks, folder: Path) -> tuple[Block, Picks]
     here = form.frame.here(
         read.picks.zyx, GRID, pixel_size=told.pixel_size or read.pixel_size, fractions=read.fractions
     )
-    return read, Picks(here, read.picks.score, read.picks.rotations)
+    return read, Picks(here, read.picks.score, read.picks.rotations, read.picks.mask_distance)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -176,6 +176,10 @@ def test_picks_come_back_from_a_file(name: str, tmp_path: Path) -> None:
             np.testing.assert_allclose(back.rotations, picks.rotations, atol=1e-5)
         else:
             assert back.rotations is None
+        if FORMATS[name].measured:
+            np.testing.assert_allclose(back.mask_distance, np.round(100 * picks.score, 1))
+        else:
+            assert back.mask_distance is None
         assert block.species == ("ribosome" if FORMATS[name].several_species or name == "copick" else None)
 
     run()

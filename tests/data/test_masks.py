@@ -1,5 +1,8 @@
 """Masks of tomograms: where they are, what they cover, how far a position is from their surface."""
 
+import os
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import mrcfile
@@ -10,12 +13,13 @@ from pydantic import ValidationError
 
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Picks, Volume
-from tomosoup.data.copick.mask_names import checked_mask
-from tomosoup.data.copick.masks import Mask, missing_masks, read_mask
+from tomosoup.data.copick.maps import SLAB, MapFolder
+from tomosoup.data.copick.masks.mask import Mask, mask_digests, missing_masks, read_mask
+from tomosoup.data.copick.masks.names import checked_mask
+from tomosoup.data.copick.masks.region import Region
+from tomosoup.data.options import RegionOptions
 from tomosoup.data.project import MrcFolder
 from tomosoup.data.tomogram import Tomogram
-from tomosoup.inference.options.region import RegionOptions
-from tomosoup.inference.region.region import Region
 
 SHAPE = (20, 30, 40)
 
@@ -39,7 +43,7 @@ def mask_of(path: Path, values: np.ndarray, size: float, *, first_voxel: float =
         file.set_data(values)
         if size:
             file.voxel_size = size
-    return read_mask(str(path / "m_{run}.mrc"), MrcFolder(path), tomogram(first_voxel))
+    return read_mask(str(path / "m_{run}.mrc"), "a", tomogram(first_voxel).grid, None)
 
 
 @pytest.mark.parametrize("first_voxel", [0.5, -0.5])
@@ -79,6 +83,30 @@ def test_whole_numbers_and_fractions_are_inside(tmp_path: Path, kind: type, abov
 def test_a_mask_of_another_volume_is_refused(tmp_path: Path, values: np.ndarray, size: float, words: str) -> None:
     with pytest.raises(InputError, match=words):
         mask_of(tmp_path, values, size)
+
+
+@pytest.mark.parametrize("ending", [".mrc", ".zarr"])
+def test_a_changed_mask_has_another_digest_and_a_copied_one_the_same(tmp_path: Path, ending: str) -> None:
+    def written(name: str, values: np.ndarray) -> Mapping[str, str]:
+        if ending == ".mrc":
+            mrcfile.write(tmp_path / (name + ending), values, overwrite=True)
+        else:
+            store = MapFolder(tmp_path, omezarr=True)
+            store.write(replace(tomogram(), run=name), Volume(values[None], 10.0), [SLAB])
+        return digests(name)
+
+    def digests(name: str, known: Mapping[str, str] | None = None) -> Mapping[str, str]:
+        return mask_digests(f"{tmp_path}/{{run}}{'_slab' * (ending == '.zarr')}{ending}", None, name, known=known)
+
+    first, other = written("a", lower_half(SHAPE)), written("b", lower_half(SHAPE)[::-1])
+    assert first["content"] != other["content"]
+    assert digests("a", known={**first, "content": "not read again"})["content"] == "not read again"
+    for file in (tmp_path / "a.mrc", *tmp_path.glob("a_slab.zarr/*")):
+        if file.exists():
+            os.utime(file, (0, 0))
+    again = digests("a", known={**first, "content": "not read again"})
+    assert again["content"] == first["content"]
+    assert again["listing"] != first["listing"]
 
 
 def test_runs_without_a_mask_are_named(tmp_path: Path) -> None:

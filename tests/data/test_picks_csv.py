@@ -64,6 +64,14 @@ def test_a_table_that_fails_half_way_leaves_the_old_one(tmp_path: Path) -> None:
     assert (tmp_path / "t.csv").read_bytes() == before
 
 
+def test_distances_to_a_mask_come_back_and_may_be_unknown(tmp_path: Path) -> None:
+    places, known = np.zeros((3, 3)), np.array([12.5, np.nan, -3.0])
+    write_csv(tmp_path / "t.csv", {"r": {"a": Picks(places, np.ones(3), None, known), "b": Picks.of(places)}})
+    found = read_csv(tmp_path / "t.csv")["r"]
+    np.testing.assert_array_equal(found["a"].mask_distance, known)
+    np.testing.assert_array_equal(found["b"].mask_distance, [np.nan] * 3)
+
+
 def test_a_name_with_a_comma_or_a_quote_comes_back(tmp_path: Path) -> None:
     write_csv(tmp_path / "t.csv", {'run, "one"': {"a": ONE}})
     assert list(read_csv(tmp_path / "t.csv")) == ['run, "one"']

@@ -5,7 +5,7 @@ import pytest
 
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Array, Volume
-from tomosoup.inference.options.region import Faces
+from tomosoup.inference.options.faces import Faces
 from tomosoup.inference.region.slab import Slab, find_slab, slab_of_picks
 
 SHAPE = (60, 128, 128)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import mrcfile
 import numpy as np
 import pytest
 from conftest import refused
@@ -90,6 +91,29 @@ def test_the_command_writes_who_found_what(
     assert "The radius of dot is not known" in refused(["merge", "a.csv", "far.csv", "-o", "x.csv"], capsys)
     assert "a.csv is named twice" in refused(["merge", "a.csv", "a.csv", "-o", "x.csv"], capsys)
     assert not Path("x.csv").exists()
+
+
+def test_merged_particles_are_kept_by_mask_run_and_score(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text(HEADER + "TS_1,a,100,55,55,0.9\nTS_1,a,250,55,55,0.4\nTS_2,a,55,55,50,0.8\n")
+    Path("b.csv").write_text(HEADER + "TS_1,a,140,55,55,55\n")
+    inside = np.zeros((20, 20, 30), np.int8)
+    inside[:, :, :13] = 1
+    mrcfile.write("TS_1.mrc", inside, voxel_size=10)
+    words = ["merge", "a.csv", "b.csv", "--distance", "45", "-o", "m.csv", "--overwrite", "--mask", "{run}.mrc"]
+    assert "Run TS_2 has no mask" in refused(words, capsys)
+    assert not Path("m.csv").exists()
+    assert "None of the sets has picks of run TS_3" in refused([*words, "--runs", "TS_3"], capsys)
+    main([*words, "--runs", "TS_1"])
+    assert "1 of 2 particles are where the mask allows them" in capsys.readouterr().out
+    assert Path("m.csv").read_text().splitlines() == [
+        "experiment,particle_type,x,y,z,score,found_by,mask_distance",
+        "TS_1,a,120,55,55,1,a.csv;b.csv,10.0",
+    ]
+    main([*words[:-2], "--threshold", "a=0.5"])
+    assert Path("m.csv").read_text().count("TS_1") == 1
 
 
 def test_a_set_of_a_project_is_named_after_a_colon(project: Path, tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from annotated_types import Gt
+from pydantic import AfterValidator, model_validator
 
 from tomosoup.core.config import ZYX, Options, Typed
+from tomosoup.data.copick.masks.names import checked_mask
 
 PROJECT_FORMS = (
     "a copick configuration (.json), a folder in the contest's layout (static/ExperimentRuns), or a folder of .mrc, "
@@ -68,6 +70,29 @@ class AnnotatedData(DataOptions):
     did not make."""
 
 
+class RegionOptions(Options):
+    """Which part of each tomogram counts."""
+
+    mask: Annotated[
+        Annotated[str, AfterValidator(checked_mask)] | None, Typed("Input", value="FILE|NAME:USER/SESSION")
+    ] = None
+    """Keep only picks in this mask: an MRC or OME-Zarr file, or a copick segmentation. {run} in the name of the file
+    stands for the run. Without it, one file is the mask of all runs. The voxels may have another size than the
+    tomogram's. `pick` and `tune` also normalise grey values and scores by what is in the mask alone."""
+    mask_side: Annotated[Literal["inside", "outside", "both"], Typed()] = "inside"
+    """Side of the mask's surface on which picks may be. both needs a distance."""
+    mask_distance: Annotated[Annotated[float, Gt(0)] | None, Typed(value="Å")] = None
+    """Keep only picks that are at most so far from the mask's surface."""
+
+    @model_validator(mode="after")
+    def _a_region(self) -> Self:
+        if self.mask is None and (self.mask_side != "inside" or self.mask_distance):
+            raise ValueError("`mask_side` and `mask_distance` need a `mask`")
+        if self.mask_side == "both" and not self.mask_distance:
+            raise ValueError("`mask_side=both` needs `mask_distance`, or the whole tomogram would be searched")
+        return self
+
+
 class Normalisation(Options):
     """Grey values -> what a net is shown: (value - mean) / deviation."""
 
@@ -112,8 +137,10 @@ class FrameOptions(Options):
 
 
 class ExportOptions(FrameOptions):
-    """`FrameOptions`, and what some formats show besides picks."""
+    """`FrameOptions`, where picks must be, and what some formats show besides picks."""
 
+    region: Annotated[RegionOptions, Typed(name="")] = RegionOptions()
+    """Where picks must be."""
     radii: Annotated[Path | None, Typed(file="input")] = None
     """CSV file with name,radius of the species. Needed where the picks are in no project and the species are not the
     contest's."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from tomosoup.core.aliases import TOMO_TYPES
 from tomosoup.core.errors import InputError, first_line, shortened
-from tomosoup.core.types import OnGrid, Volume
+from tomosoup.core.types import Grid, OnGrid, Volume
 from tomosoup.data.copick.names import valid_run
 from tomosoup.data.copick.remote import StorageErrors
 from tomosoup.data.copick.roots import where_runs_are
@@ -43,6 +43,11 @@ class Tomogram(OnGrid):
         """Voxels along (z, y, x)."""
         z, y, x = self.array.shape
         return z, y, x
+
+    @property
+    def grid(self) -> Grid:
+        """Where its voxels are."""
+        return Grid(self.voxel_size, self.origin, self.shape)
 
     def read(self, region: tuple[slice, slice, slice] = (slice(None), slice(None), slice(None))) -> Volume:
         """The voxels of `region` (z, y, x), or all, as float32: only the chunks it touches are read."""

@@ -13,6 +13,7 @@ from tomosoup.core.progress import Progress, no_progress, part
 from tomosoup.core.runtime import best_device
 from tomosoup.core.thresholds import apply_thresholds
 from tomosoup.core.types import Picks, PicksBySpecies, Searched, Slices, Volume
+from tomosoup.data.copick.masks.region import Region
 from tomosoup.data.options import DataOptions
 from tomosoup.data.project import Project
 from tomosoup.data.tomogram import chosen_runs, select_tomogram
@@ -31,7 +32,6 @@ from tomosoup.inference.readout.noise_scaling import noise_corrected
 from tomosoup.inference.readout.read_out import read_out
 from tomosoup.inference.readout.second_stage import chosen_second_stage, rescored
 from tomosoup.inference.readout.template_check import Maps, check_with_templates, read_maps
-from tomosoup.inference.region.region import Region
 from tomosoup.inference.sliding_window import at_voxel_size, checked
 from tomosoup.models.adapt import named_for
 from tomosoup.models.checkpoint import Checkpoint

@@ -169,7 +169,7 @@ def finish(options: PickCommand, job: Job, share: Share) -> Outcome:
     counts = Counter(dict.fromkeys(job.species, 0))
     for run in done:
         counts.update(records[run]["picks"])
-    notes = MASK_DISTANCE if options.region.mask else None
+    notes = [MASK_DISTANCE] if options.region.mask else []
     with progress_bars() as progress:
         for path in files:
             pairs = ((run, job.read(run, records[run])) for run in tracked(progress, f"Writing {path.name}", done))

@@ -10,7 +10,7 @@ from tomosoup.cli.terminal import Outcome, progress_bars, say
 from tomosoup.core.errors import counted
 from tomosoup.core.files import refuse_existing
 from tomosoup.core.thresholds import apply_thresholds
-from tomosoup.data.formats.tables.picks_csv import MASK_DISTANCE, write_csv
+from tomosoup.data.formats.tables.picks_csv import write_csv
 from tomosoup.data.pick_store.beside import project_with_picks
 from tomosoup.data.pick_store.reading import read_candidates
 from tomosoup.data.pick_store.store import with_thresholds
@@ -35,8 +35,7 @@ def threshold_command(options: ThresholdCommand) -> Outcome:
             "run `tomosoup pick` with --threshold and --templates.folder into another --session."
         )
     if options.output:
-        masked = any(p.mask_distance is not None for found in picks.values() for p in found.values())
-        write_csv(options.output, picks, notes=MASK_DISTANCE if masked else None)
+        write_csv(options.output, picks)
     counts = Counter({s.name: sum(len(found.get(s.name, ())) for found in picks.values()) for s in project.species})
     places = [*([str(options.output)] if options.output else []), f"copick {project.path}, session {options.session}"]
     return Outcome(

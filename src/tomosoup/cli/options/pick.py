@@ -18,11 +18,10 @@ from tomosoup.cli.options.shared import (
     Thresholds,
 )
 from tomosoup.core.config import Options, Typed
-from tomosoup.data.options import DataOptions
+from tomosoup.data.options import DataOptions, RegionOptions
 from tomosoup.inference.jobs.options import ClusterOptions
 from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.inference.options.picking import PickingPlan
-from tomosoup.inference.options.region import RegionOptions
 
 
 class PickCommand(Options):

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from tomosoup.cli.options.shared import UNPREFIXED, Overwrite, Project, SessionName
 from tomosoup.core.config import Options, Typed
 from tomosoup.data.options import DataOptions
-from tomosoup.inference.options.region import Faces
+from tomosoup.inference.options.faces import Faces
 
 
 class SlabCommand(Options):

@@ -9,10 +9,9 @@ from pydantic import Field
 
 from tomosoup.cli.options.shared import UNPREFIXED, Checkpoints, Count, PlanName, Project, Purpose, Seed
 from tomosoup.core.config import Options, Typed
-from tomosoup.data.options import AnnotatedData
+from tomosoup.data.options import AnnotatedData, RegionOptions
 from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.inference.options.picking import PickingPlan
-from tomosoup.inference.options.region import RegionOptions
 
 
 class TuneCommand(Options):

@@ -159,6 +159,8 @@ class Format:
     """Whether it has a place for scores."""
     turned: bool = False
     """Whether it has a place for orientations."""
+    measured: bool = False
+    """Whether it has a place for distances to a mask."""
     bare: bool = False
     """Whether its files may be of any program, so that an export says what they count."""
     companions: Callable[[Path, Sequence[Block], Details], dict[Path, bytes]] | None = None

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tomosoup.core.errors import InputError, shortened
+from tomosoup.core.errors import InputError, counted, shortened
 from tomosoup.core.files import refuse_existing, written_aside
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.thresholds import Thresholds, apply_thresholds
 from tomosoup.core.types import Grid, PicksByRun, Species
+from tomosoup.data.copick.masks.region import regions_of
 from tomosoup.data.formats.base import Block, Details, Format, apart
 from tomosoup.data.formats.geometry.tomogram_sizes import TomogramSize, read_sizes
 from tomosoup.data.formats.geometry.voxels import (
@@ -24,7 +25,7 @@ from tomosoup.data.formats.geometry.voxels import (
 from tomosoup.data.formats.known_formats import FORMATS
 from tomosoup.data.formats.name_template import RunNames, Template, core_name
 from tomosoup.data.formats.remarks import remark, remark_outside, remark_twice, turned
-from tomosoup.data.formats.tables.picks_csv import read_table
+from tomosoup.data.formats.tables.picks_csv import measured, read_table
 from tomosoup.data.formats.tables.score_names import score_column
 from tomosoup.data.formats.tables.species_csv import read_species
 from tomosoup.data.options import ExportOptions, FormatName
@@ -52,7 +53,7 @@ def export_picks(
         picks_set: USER/SESSION of a project's picks; by default the only set that tomosoup made.
         species: Only these; by default all.
         thresholds: Leave out picks with a lower score.
-        options: The tomograms' voxels, the other program's frame and its names of runs.
+        options: The tomograms' voxels, masks, the other program's frame and its names of runs.
         overwrite: Replace existing files.
 
     What is doubtful is said (`formats.remarks`). Raises `InputError`, before anything is written, where picks,
@@ -65,7 +66,6 @@ def export_picks(
     kept = chosen(found, where, runs=options.data.runs, species=species, thresholds=thresholds)
     listing = None if source is None or isinstance(source, Path) else source
     table = read_species(options.radii) if options.radii else listing.species if listing else None
-    kept = {run: {name: apart(p, options.apart) for name, p in those.items()} for run, those in kept.items()}
     contents = contents_for(kept, str(output), format, options, listing=listing, species=table or CONTEST_SPECIES)
     for path in contents:
         refuse_existing(path, overwrite=overwrite)
@@ -98,6 +98,8 @@ def contents_for(
     called = names_of(picks, RunNames.of(options.name, usual=form.run), sizes, format_name=format_name)
     frame = form.frame.with_first_voxel(options.other_first_voxel)
     grids = grids_of(project, picks, options, sizes)
+    picks = in_regions(picks, grids, project, options)
+    picks = {run: {name: apart(p, options.apart) for name, p in those.items()} for run, those in picks.items()}
     blocks = blocks_of(picks, form, called, grids, options)
     details = Details({called[run]: grid for run, grid in grids.items()}, species, options.pixel_size, options.volume)
     contents: dict[Path, bytes] = {}
@@ -120,6 +122,8 @@ def contents_for(
     remark_twice(picks, species)
     if not form.scored:
         remark("left-out", f"The format {format_name} holds no scores: they are left out.")
+    if not form.measured and measured(picks):
+        remark("left-out", f"The format {format_name} holds no distances to masks: they are left out.")
     if not form.turned and any(turned(found) for those in picks.values() for found in those.values()):
         remark("left-out", f"The format {format_name} holds no orientations: they are left out.")
     return contents
@@ -148,6 +152,25 @@ def chosen(
     }
     if not any(kept.values()):
         raise InputError(f"No picks of {where} are left to write: choose other runs, species or thresholds.")
+    return {run: those for run, those in kept.items() if those}
+
+
+def in_regions(
+    picks: PicksByRun, grids: Mapping[str, Grid], project: Project | None, options: ExportOptions
+) -> PicksByRun:
+    """The picks in the region of each run's mask, with their distances to its surface; all without a mask.
+
+    Raises `InputError` like `regions_of`, and where no pick is left.
+    """
+    if not options.region.mask:
+        return picks
+    regions = regions_of(options.region, list(picks), grids, project, first_voxel=options.data.first_voxel)
+    found = {run: region.with_distances(region.kept(picks[run])) for run, region in regions}
+    before, after = (sum(len(p) for those in of.values() for p in those.values()) for of in (picks, found))
+    if not after:
+        raise InputError(f"None of {counted(before, 'pick')} is where `mask` allows picks: choose another `mask`.")
+    remark("masked", f"{after} of {counted(before, 'pick')} are where the mask allows picks; the others are left out.")
+    kept = {run: {name: p for name, p in those.items() if len(p)} for run, those in found.items()}
     return {run: those for run, those in kept.items() if those}
 
 

@@ -158,10 +158,13 @@ def joined(parts: Sequence[Picks]) -> Picks:
     rotations = [part.rotations for part in parts if part.rotations is not None]
     if 0 < len(rotations) < len(parts):
         remark("left-out", "Some files have orientations and others have none: the orientations are left out.")
+    distances = [part.mask_distance for part in parts]
+    known = [np.full(len(part), np.nan) if d is None else d for part, d in zip(parts, distances, strict=True)]
     return Picks(
         np.concatenate([part.zyx for part in parts]),
         np.concatenate([part.score for part in parts]),
         np.concatenate(rotations) if len(rotations) == len(parts) else None,
+        None if all(d is None for d in distances) else np.concatenate(known),
     )
 
 

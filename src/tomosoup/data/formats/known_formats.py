@@ -6,13 +6,21 @@ from tomosoup.data.formats.base import Format, Frame
 from tomosoup.data.formats.programs import chimerax, cryolo, dynamo, eman2, imod, m, own, points, star, stopgap, tom
 
 FORMATS = {
-    "csv": Format((".csv",), Frame(), own.encode_csv, own.decode_csv, several_runs=True, several_species=True),
+    "csv": Format(
+        (".csv",), Frame(), own.encode_csv, own.decode_csv, several_runs=True, several_species=True, measured=True
+    ),
     "czii": Format(
         (".csv",), Frame(), own.encode_contest, own.decode_csv, several_runs=True, several_species=True, scored=False
     ),
     "copick": Format((".json",), Frame(), own.encode_copick, own.decode_copick, turned=True),
     "relion4": Format(
-        (".star",), Frame("pixel", (0, 0, 0)), star.RELION4.encode, star.RELION4.decode, several_runs=True, turned=True
+        (".star",),
+        Frame("pixel", (0, 0, 0)),
+        star.RELION4.encode,
+        star.RELION4.decode,
+        several_runs=True,
+        turned=True,
+        measured=True,
     ),
     "relion5": Format(
         (".star",),
@@ -21,6 +29,7 @@ FORMATS = {
         star.RELION5.decode,
         several_runs=True,
         turned=True,
+        measured=True,
         companions=star.import_list,
     ),
     "warp": Format(
@@ -29,6 +38,7 @@ FORMATS = {
         star.WARP.encode,
         star.WARP.decode,
         turned=True,
+        measured=True,
         several_runs=True,
         run="{run}.tomostar",
     ),

@@ -21,7 +21,7 @@ class Remark:
 
     code: str
     """What it is about: outside, no-scores, scores-from, unknown-runs, renamed, pixel-size, centre, origin, left-out,
-    twice, import-list."""
+    masked, twice, import-list."""
     text: str
 
 

@@ -10,15 +10,14 @@ from typing import Any
 from tomosoup.core.errors import InputError, shortened
 from tomosoup.core.thresholds import Thresholds
 from tomosoup.core.types import Picks, PicksBySpecies
-from tomosoup.data.copick.masks import mask_digests, missing_masks
-from tomosoup.data.options import DataOptions
+from tomosoup.data.copick.masks.mask import mask_digests, missing_masks
+from tomosoup.data.options import DataOptions, RegionOptions
 from tomosoup.data.pick_store.records import Settings
 from tomosoup.data.pick_store.store import PickStore, pick_store
 from tomosoup.data.project import open_project
 from tomosoup.inference.ensemble import AS_TRAINED, all_species, all_thresholds, by_system
 from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.inference.options.picking import PickingPlan
-from tomosoup.inference.options.region import RegionOptions
 from tomosoup.inference.pick import chosen_maps
 from tomosoup.inference.readout.second_stage import chosen_second_stage
 from tomosoup.inference.readout.template_check import fingerprints

@@ -14,7 +14,8 @@ from typing import Any
 
 from tomosoup.core.errors import InputError, as_sentence
 from tomosoup.core.progress import Progress, no_log, no_progress, part
-from tomosoup.data.copick.masks import mask_digests
+from tomosoup.data.copick.masks.mask import mask_digests
+from tomosoup.data.copick.masks.region import region_of
 from tomosoup.data.copick.remote import of_storage
 from tomosoup.data.project import Project, open_project
 from tomosoup.data.tomogram import Tomogram, select_tomogram
@@ -23,7 +24,6 @@ from tomosoup.inference.jobs.job import Job
 from tomosoup.inference.pick import chosen, chosen_maps, pick_with
 from tomosoup.inference.readout.second_stage import chosen_second_stage
 from tomosoup.inference.readout.template_check import Maps
-from tomosoup.inference.region.region import region_of
 from tomosoup.inference.sliding_window import ahead
 from tomosoup.models.adapt import named_for
 from tomosoup.models.checkpoint import Checkpoint, load
@@ -99,7 +99,7 @@ class RunPicker:
         mask = self.job.options.region.mask
         try:
             digests = {"mask": mask_digests(mask, self.project, run)} if mask else {}
-            region = region_of(self.project, tomogram, self.job.options.region)
+            region = region_of(self.job.options.region, run, tomogram.grid, self.project)
             candidates = pick_with(
                 self.nets, tomogram, self.models, plan=plan, second=self.second, region=region, progress=progress
             )

@@ -22,7 +22,7 @@ from scipy.optimize import minimize
 
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Array, OnGrid, Slices
-from tomosoup.inference.options.region import Faces
+from tomosoup.inference.options.faces import Faces
 
 FINE = 40.0
 """Å. Finer detail is averaged, because noise hides it."""

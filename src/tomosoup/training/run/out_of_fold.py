@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from tomosoup.core.errors import InputError, shortened
 from tomosoup.core.progress import Progress, no_progress, part
 from tomosoup.core.types import Picks, PicksBySpecies, Searched, Slices, Volume
-from tomosoup.data.options import AnnotatedData
+from tomosoup.data.copick.masks.region import region_of
+from tomosoup.data.options import AnnotatedData, RegionOptions
 from tomosoup.data.project import Project
 from tomosoup.data.tomogram import select_tomogram
 from tomosoup.data.truth import read_truths
@@ -16,11 +17,9 @@ from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.ensemble import AS_TRAINED, all_species, ensemble_heatmap, mixed, picks_of
 from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.inference.options.picking import PickingPlan
-from tomosoup.inference.options.region import RegionOptions
 from tomosoup.inference.readout.noise_scaling import mean_signal_levels, noise_corrected
 from tomosoup.inference.readout.peaks import find_peaks
 from tomosoup.inference.readout.watershed import labels_to_heatmap
-from tomosoup.inference.region.region import region_of
 from tomosoup.inference.sliding_window import at_voxel_size
 from tomosoup.inference.tiling.symmetries import chosen_views
 from tomosoup.models.checkpoint import Checkpoint
@@ -76,7 +75,7 @@ def out_of_fold(
     for i, (run, group) in enumerate(groups.items()):
         slices = at_voxel_size(tomograms[run], group, log=nets.log_once)
         volume = Volume(slices.slices(0, slices.shape[0]), slices.voxel_size, slices.origin)
-        searched = region_of(project, tomograms[run], region)
+        searched = region_of(region, run, tomograms[run].grid, project)
         where = searched.on(volume) if searched else None
         truth = searched.kept(truths[run]) if searched else truths[run]
         of_run = part(progress, i, len(groups), what=f"Picking (held-out {run})")

@@ -10,6 +10,7 @@ import numpy as np
 
 from tomosoup.core.errors import InputError, shortened
 from tomosoup.core.types import Grid
+from tomosoup.data.copick.masks.mask import COPICKS_FIRST_VOXEL
 from tomosoup.data.formats.base import Format, Frame
 from tomosoup.data.formats.geometry.tomogram_sizes import TomogramSize
 from tomosoup.data.formats.name_template import by_core_name
@@ -18,9 +19,6 @@ from tomosoup.data.options import FrameOptions
 from tomosoup.data.project import MrcFolder, Project
 from tomosoup.data.tomogram import select_tomogram
 from tomosoup.data.volumes.mrc_header import read_header
-
-COPICKS_FIRST_VOXEL = 0.5
-"""Of tomograms whose project is not given."""
 
 
 def sizes_by_run(
@@ -51,8 +49,7 @@ def grids_of(
         known = sizes.get(run)
         size = options.data.voxel_size or (known.voxel_size if known else None)
         if project is not None and run in there and project.listings(run):
-            tomogram = select_tomogram(project, run, options.data)
-            grids[run] = Grid(tomogram.voxel_size, tomogram.origin, tomogram.shape)
+            grids[run] = select_tomogram(project, run, options.data).grid
         elif size is not None:
             first = COPICKS_FIRST_VOXEL if options.data.first_voxel is None else options.data.first_voxel
             grids[run] = Grid(size, (first * size,) * 3, options.shape or (known.shape if known else None))

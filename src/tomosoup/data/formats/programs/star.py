@@ -28,6 +28,7 @@ from tomosoup.data.formats.base import Block, Details
 from tomosoup.data.formats.geometry.euler_angles import from_relion, relion_angles
 from tomosoup.data.formats.geometry.tomogram_sizes import named_file
 from tomosoup.data.formats.remarks import remark
+from tomosoup.data.formats.tables.picks_csv import distances_of
 from tomosoup.data.formats.tables.pixel_size import pixel_sizes
 from tomosoup.data.formats.tables.score_names import SCORES, score_column, scores_of
 from tomosoup.data.formats.tables.star import read_star
@@ -37,6 +38,9 @@ ANGLES = ["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]
 SUBTOMOGRAM_ANGLES = ["rlnTomoSubtomogramRot", "rlnTomoSubtomogramTilt", "rlnTomoSubtomogramPsi"]
 SCORE = "rlnAutopickFigureOfMerit"
 """The column of scores that is written."""
+MASK_DISTANCE = "tomosoupMaskDistance"
+"""The column of distances (Å) to a mask. RELION warns of a label that it does not know, and keeps its values
+(src/metadata_table.cpp, `readStarLoop`)."""
 RUNS = ["rlnTomoName", "rlnMicrographName"]
 COORDINATE_FILE, PARTICLES = "rlnTomoImportParticleFile", "rlnTomoParticlesFile"
 """Columns of files: in the list for RELION 5's import, and in its optimisation sets."""
@@ -61,15 +65,18 @@ class Star:
 
     def encode(self, blocks: Sequence[Block], details: Details) -> dict[str, bytes]:
         """One table `particles`."""
-        return one_table([self._rows(block, details) for block in blocks], ANGLES)
+        measured = any(block.picks.mask_distance is not None for block in blocks)
+        return one_table([self._rows(block, details, measured=measured) for block in blocks], ANGLES)
 
-    def _rows(self, block: Block, details: Details) -> pd.DataFrame:
+    def _rows(self, block: Block, details: Details, *, measured: bool) -> pd.DataFrame:
         picks, name = block.picks, block.run or ""
         table = pd.DataFrame({self.runs[0]: [plain(name)] * len(picks)})
         table[self.positions] = picks.zyx[:, ::-1]
         if picks.rotations is not None:
             table[ANGLES] = relion_angles(picks.rotations)
         table[SCORE] = picks.score
+        if measured:
+            table[MASK_DISTANCE] = np.nan if picks.mask_distance is None else picks.mask_distance
         if self.write_pixel_size:
             table[self.pixel_sizes[0]] = details.grids[name].voxel_size
         return table
@@ -109,7 +116,7 @@ class Star:
         fractions = (
             self.write_pixel_size and pixel_size is None and len(xyz) > 0 and bool((np.abs(xyz - 0.5) <= 0.5).all())
         )
-        picks = Picks(zyx, scores_of(rows), rotations)
+        picks = Picks(zyx, scores_of(rows), rotations, distances_of(rows, MASK_DISTANCE))
         return Block(run, None, picks, stated, fractions, scored_by=score_column(rows))
 
     def _shifts(self, rows: Table, pixel_size: float | None, subtomogram: Array | None) -> Array:

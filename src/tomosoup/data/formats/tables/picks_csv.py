@@ -12,7 +12,7 @@ import numpy as np
 
 from tomosoup.core.errors import InputError
 from tomosoup.core.files import written_aside
-from tomosoup.core.types import Picks, PicksByRun, PicksBySpecies, check_name
+from tomosoup.core.types import Array, Picks, PicksByRun, PicksBySpecies, check_name
 from tomosoup.data.formats.tables.delimited import read_delimited
 from tomosoup.data.formats.tables.score_names import scores_of
 from tomosoup.data.formats.tables.table import Table
@@ -30,7 +30,12 @@ def _distances(_: str, __: str, picks: Picks) -> Sequence[str]:
 
 
 MASK_DISTANCE: Notes = ("mask_distance", _distances)
-"""Å to the surface of the mask that the picks were searched in; nothing for picks that have none."""
+"""Å to the surface of the mask that the picks are kept in; nothing for picks that have none."""
+
+
+def measured(picks: PicksByRun) -> bool:
+    """Whether any of the picks have distances to a mask."""
+    return any(found.mask_distance is not None for those in picks.values() for found in those.values())
 
 
 def write_csv(
@@ -38,12 +43,12 @@ def write_csv(
     picks: PicksByRun | Iterable[tuple[str, PicksBySpecies]],
     *,
     scores: bool = True,
-    notes: Notes | None = None,
+    notes: Sequence[Notes] = (),
 ) -> None:
     """One row a pick, in Å: experiment, particle_type, x, y, z, score; run by run, as they come.
 
-    The column of `notes` follows. Without `scores` it is the contest's submission: id, experiment, particle_type, x, y,
-    z.
+    The columns of `notes` follow, and MASK_DISTANCE where a mapping holds distances. Without `scores` it is the
+    contest's submission: id, experiment, particle_type, x, y, z.
     """
     with written_aside(path) as aside, aside.open("w", newline="") as file:
         write_rows(file, picks, scores=scores, notes=notes)
@@ -54,17 +59,19 @@ def write_rows(
     picks: PicksByRun | Iterable[tuple[str, PicksBySpecies]],
     *,
     scores: bool = True,
-    notes: Notes | None = None,
+    notes: Sequence[Notes] = (),
 ) -> None:
     """What `write_csv` writes, into an open file."""
+    if isinstance(picks, Mapping) and measured(picks):
+        notes = [*notes, MASK_DISTANCE]
     rows, identifier = csv.writer(file, lineterminator="\n"), count()
-    rows.writerow([*COLUMNS, "score", *([notes[0]] if notes else [])] if scores else ["id", *COLUMNS])
+    rows.writerow([*COLUMNS, "score", *(heading for heading, _ in notes)] if scores else ["id", *COLUMNS])
     for run, species in picks.items() if isinstance(picks, Mapping) else picks:
         for name, found in species.items():
-            last = [[text] for text in notes[1](run, name, found)] if notes else [[]] * len(found)
-            for (z, y, x), score, note in zip(found.zyx.tolist(), found.score.tolist(), last, strict=True):
+            further = [texts(run, name, found) for _, texts in notes]
+            for (z, y, x), score, *last in zip(found.zyx.tolist(), found.score.tolist(), *further, strict=True):
                 if scores:
-                    rows.writerow([run, name, *(_short(value) for value in (x, y, z)), f"{score:.6g}", *note])
+                    rows.writerow([run, name, *(_short(value) for value in (x, y, z)), f"{score:.6g}", *last])
                 else:
                     rows.writerow([next(identifier), run, name, f"{x:.3f}", f"{y:.3f}", f"{z:.3f}"])
 
@@ -97,8 +104,18 @@ def picks_of(table: Table) -> dict[str, dict[str, Picks]]:
             )
         check_name(run, what="a run")
         check_name(name, what="a species")
-    numbers, score = table.numbers(["z", "y", "x"]), scores_of(table)
+    numbers, score, distances = table.numbers(["z", "y", "x"]), scores_of(table), distances_of(table, MASK_DISTANCE[0])
     picks: dict[str, dict[str, Picks]] = {}
     for (run, name), rows in groups:
-        picks.setdefault(run, {})[name] = Picks(numbers[rows], score[rows])
+        distance = None if distances is None else distances[rows]
+        picks.setdefault(run, {})[name] = Picks(numbers[rows], score[rows], None, distance)
     return picks
+
+
+def distances_of(table: Table, column: str) -> Array | None:
+    """The distance (Å) of each row to a mask `(n,)`, NaN where the column is empty; None without the column."""
+    if column not in table:
+        return None
+    distance, known = np.full(len(table), np.nan), np.flatnonzero(table.known(column))
+    distance[known] = table.where(known.tolist()).numbers([column])[:, 0]
+    return distance

@@ -14,17 +14,18 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import KDTree
 
 from tomosoup.core.errors import InputError, shortened
-from tomosoup.core.types import Array, OnGrid, Slices
-from tomosoup.data.copick.mask_names import file_of, is_file, segmentation_of
+from tomosoup.core.types import Array, Grid, OnGrid, Slices
+from tomosoup.data.copick.masks.names import file_of, is_file, segmentation_of
 from tomosoup.data.copick.remote import StorageErrors
 from tomosoup.data.copick.roots import run_of
 from tomosoup.data.project import CopickProject, Project
-from tomosoup.data.tomogram import Tomogram
 from tomosoup.data.volumes.files import open_volume
 from tomosoup.data.volumes.omezarr import open_omezarr
 from tomosoup.data.volumes.voxel_size import doubtful_size, same_voxel_size
 from tomosoup.data.volumes.zarr.storage import Files
 
+COPICKS_FIRST_VOXEL = 0.5
+"""Of tomograms whose project is not given."""
 ROUNDED = 0.005
 """Voxel sizes are rounded in files, so a mask may be shorter or longer than its tomogram by this fraction."""
 
@@ -81,7 +82,7 @@ def on_grid(values: NDArray[np.bool_], grid: OnGrid, of: Slices) -> NDArray[np.b
     return values[np.ix_(z, y, x)]
 
 
-def missing_masks(mask: str, project: Project, runs: Sequence[str]) -> None:
+def missing_masks(mask: str, project: Project | None, runs: Sequence[str]) -> None:
     """Raises `InputError` for runs without the mask (`checked_mask`)."""
     if is_file(mask):
         missing = [run for run in runs if not file_of(mask, run).exists()]
@@ -93,31 +94,36 @@ def missing_masks(mask: str, project: Project, runs: Sequence[str]) -> None:
         raise InputError(f"Run {shortened(missing)} has no mask ({where}): make it, or choose other `runs`.")
 
 
-def read_mask(mask: str, project: Project, tomogram: Tomogram) -> Mask:
-    """The mask (`checked_mask`) of a tomogram's run. Its first corner is the tomogram's.
+def read_mask(
+    mask: str, run: str, grid: Grid | None, project: Project | None, *, first_voxel: float = COPICKS_FIRST_VOXEL
+) -> Mask:
+    """The mask (`checked_mask`) of a run. Its first corner is that of the tomogram, whose voxels are on `grid`.
 
-    Whole numbers other than 0 are inside, and fractions above 0.5. Raises `InputError` if there is no mask, if it does
-    not cover the tomogram, or if it is empty.
+    Where the tomogram is not known (None), the centre of the mask's first voxel is at `first_voxel` voxels. Whole
+    numbers other than 0 are inside, and fractions above 0.5. Raises `InputError` if there is no mask, if it does not
+    cover the tomogram, or if it is empty.
     """
-    missing_masks(mask, project, [tomogram.run])
+    missing_masks(mask, project, [run])
     if is_file(mask):
-        path = file_of(mask, tomogram.run)
+        path = file_of(mask, run)
         name = str(path)
         with StorageErrors(f"The mask {name}"):
             found, size = open_omezarr(path, name=name) if path.is_dir() else open_volume(path)
             values = np.asarray(found[:])
     else:
-        name = f"{mask} of run {tomogram.run}"
-        nearest = min(
-            _segmentations(mask, project, tomogram.run), key=lambda s: abs(float(s.voxel_size) - tomogram.voxel_size)
-        )
+        name, wanted = f"{mask} of run {run}", grid.voxel_size if grid else 0.0
+        nearest = min(_segmentations(mask, project, run), key=lambda s: abs(float(s.voxel_size) - wanted))
         with StorageErrors(f"The segmentation {name}"):
             found, size = open_omezarr(nearest.zarr(), name=name)
             values = np.asarray(found[:])
     inside = values > 0.5 if values.dtype.kind == "f" else values != 0
     if not inside.any():
         raise InputError(f"The mask {name} is empty: no voxel is above 0.")
-    return _placed(inside, size, tomogram, name=name)
+    if grid is None:
+        if not size or doubtful_size(size):
+            raise InputError(f"The mask {name} does not say how large its voxels are: give `voxel_size` (Å).")
+        grid = Grid(size, (first_voxel * size,) * 3, inside.shape)
+    return _placed(inside, size, grid, name=name)
 
 
 def mask_digests(mask: str, project: Project, run: str, *, known: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
@@ -136,16 +142,16 @@ def mask_digests(mask: str, project: Project, run: str, *, known: Mapping[str, A
     return {"listing": listing, "content": content}
 
 
-def _placed(inside: NDArray[np.bool_], size: float, tomogram: Tomogram, *, name: str) -> Mask:
+def _placed(inside: NDArray[np.bool_], size: float, tomogram: Grid, *, name: str) -> Mask:
     """The mask in the frame of a tomogram. Raises `InputError` if the two do not have the same extent."""
-    unknown = not size or bool(doubtful_size(size))
-    if inside.shape == tomogram.shape and (unknown or same_voxel_size(size, tomogram.voxel_size)):
+    unknown, shape = not size or bool(doubtful_size(size)), tomogram.shape or inside.shape
+    if inside.shape == shape and (unknown or same_voxel_size(size, tomogram.voxel_size)):
         size = tomogram.voxel_size
-    own, theirs = np.array(inside.shape) * size, np.array(tomogram.shape) * tomogram.voxel_size
-    if np.any(np.abs(own - theirs) > max(size, tomogram.voxel_size) + ROUNDED * theirs):
+    own, theirs = np.array(inside.shape) * size, np.array(shape) * tomogram.voxel_size
+    if tomogram.shape and np.any(np.abs(own - theirs) > max(size, tomogram.voxel_size) + ROUNDED * theirs):
         raise InputError(
             f"The mask {name} has {_said(inside.shape, size)} and its tomogram "
-            f"{_said(tomogram.shape, tomogram.voxel_size)} (z, y, x): expected a mask that covers the tomogram and "
+            f"{_said(shape, tomogram.voxel_size)} (z, y, x): expected a mask that covers the tomogram and "
             "nothing else. Its voxels may have another size."
         )
     first = [o + (size - tomogram.voxel_size) / 2 for o in tomogram.origin]
@@ -156,8 +162,10 @@ def _said(shape: Sequence[int], size: float) -> str:
     return f"{' x '.join(map(str, shape))} voxels of {size:.4g} Å" if size else f"{' x '.join(map(str, shape))} voxels"
 
 
-def _segmentations(mask: str, project: Project, run: str) -> list[Any]:
+def _segmentations(mask: str, project: Project | None, run: str) -> list[Any]:
     """The segmentations of a run that NAME:USER/SESSION names, at all voxel sizes."""
+    if project is None:
+        raise InputError(f"The segmentation {mask} is in a copick project: name it as `project`.")
     if not isinstance(project, CopickProject):
         raise InputError(f"{project.path} is not a copick project and has no segmentations: give a file as `mask`.")
     name, user, session = segmentation_of(mask)

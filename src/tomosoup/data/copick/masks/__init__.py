@@ -1,0 +1,1 @@
+"""Masks of tomograms, and the parts of tomograms that they leave."""
