@@ -41,6 +41,7 @@ def test_the_examples_run_one_after_the_other(folder: Path) -> None:
         exec(compile(block, "docs/core/python.md", "exec"), names)
     written = {"model-fold0.safetensors", "soup.safetensors", "picks.csv", "sim.csv", "report.html"}
     assert written <= {path.name for path in folder.iterdir()}
+    assert all((found.mask_distance >= 0).all() for found in names["in_mask"].values())
     assert names["again"].keys() == set(names["project"].runs)
 
 

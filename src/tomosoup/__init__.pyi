@@ -9,6 +9,7 @@ from .data.options import AnnotatedData as AnnotatedData
 from .data.options import DataOptions as DataOptions
 from .data.options import ExportOptions as ExportOptions
 from .data.options import FrameOptions as FrameOptions
+from .data.options import RegionOptions as RegionOptions
 from .data.pick_store.reading import read_picks as read_picks
 from .data.pick_store.writing import write_picks as write_picks
 from .data.project import open_project as open_project

@@ -281,7 +281,7 @@ REFUSED = {
     "import TS_1.coords --format cryolo -o folder --user me --species ribosome": "folder is not a copick project",
     "import picks.csv --format csv -o a.csv --runs TS_9": "no picks of run TS_9 in picks.csv",
     "export picks.csv --format csv -o a.csv --mask {run}.mrc": "Run TS_1, TS_2 has no mask (there is no file",
-    "export picks.csv --format csv -o a.csv --mask slab:me/0": "is in a copick project: name it as --project",
+    "export picks.csv --format csv -o a.csv --mask slab:me/0": "and none is known: give a --project, or",
     "export picks.csv --format csv -o a.csv --project p --mask slab:me/0": "there is no segmentation slab:me/0",
     "export strange.csv --format chimerax --project p -o {run}.cmm": "give a CSV table name,radius as --radii",
     "import empty.coords --format cryolo -o a.csv --species ribosome": "no picks in empty.coords",

@@ -12,11 +12,12 @@ from tomosoup.core.errors import InputError
 from tomosoup.core.progress import Progress, no_progress, part
 from tomosoup.core.runtime import best_device
 from tomosoup.core.thresholds import apply_thresholds
-from tomosoup.core.types import Picks, PicksBySpecies, Searched, Slices, Volume
-from tomosoup.data.copick.masks.region import Region
-from tomosoup.data.options import DataOptions
+from tomosoup.core.types import Grid, Picks, PicksBySpecies, Searched, Slices, Volume
+from tomosoup.data.copick.masks.mask import missing_masks
+from tomosoup.data.copick.masks.region import Region, region_of
+from tomosoup.data.options import DataOptions, RegionOptions
 from tomosoup.data.project import Project
-from tomosoup.data.tomogram import chosen_runs, select_tomogram
+from tomosoup.data.tomogram import Tomogram, chosen_runs, select_tomogram
 from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.ensemble import (
     AS_TRAINED,
@@ -44,6 +45,7 @@ def pick(
     *,
     plan: PickingPlan = AS_TRAINED,
     inference: InferenceOptions = InferenceOptions(),  # noqa: B008 - immutable
+    region: RegionOptions = RegionOptions(),  # noqa: B008 - immutable
     progress: Progress = no_progress,
 ) -> dict[str, Picks]:
     """Pick a raw tomogram `(z, y, x)`: all candidates by species, those above the plan's floor, best first, in Å.
@@ -65,14 +67,20 @@ def pick(
         checkpoints: One checkpoint, or several whose maps are averaged.
         plan: Windows, views and how maps become picks.
         inference: Engine, device and precision.
+        region: A mask in a file, and where its picks may be; `{run}` in its name is the run of a tomogram. Picks then
+            have a `mask_distance`. `pick_project` also takes masks that are copick segmentations.
         progress: Called as work advances.
 
     Raises:
-        InputError: For a volume that is not 3D, holds NaN or is constant, and for checkpoints that cannot be combined.
+        InputError: For a volume that is not 3D, holds NaN or is constant, for checkpoints that cannot be combined, and
+            for a mask that is missing, empty or does not cover the volume.
     """
     models = [checkpoints] if isinstance(checkpoints, Checkpoint) else list(checkpoints)
     second = chosen_second_stage(plan)
-    return pick_with(Nets(inference), volume, models, plan=plan, second=second, progress=progress)
+    volume = checked(volume)
+    run = volume.run if isinstance(volume, Tomogram) else "volume"
+    searched = region_of(region, run, Grid(volume.voxel_size, volume.origin, volume.shape), None)
+    return pick_with(Nets(inference), volume, models, plan=plan, second=second, region=searched, progress=progress)
 
 
 def pick_with(
@@ -112,6 +120,7 @@ def pick_project(
     thresholds: Mapping[str, float] | None = None,
     plan: PickingPlan = AS_TRAINED,
     nets: Nets | None = None,
+    region: RegionOptions = RegionOptions(),  # noqa: B008 - immutable
     progress: Progress = no_progress,
 ) -> dict[str, dict[str, Picks]]:
     """Pick the chosen runs of a project one by one. Returns the picks by run and species, and writes nothing.
@@ -127,23 +136,28 @@ def pick_project(
             checkpoints.
         plan: Windows, views and how maps become picks.
         nets: Nets of an earlier call, to reuse.
+        region: A mask of each run, in a file or in copick, and where its picks may be. Picks then have a
+            `mask_distance`.
         progress: Called as work advances.
 
     Raises:
-        InputError: Before the first run, if a run has no tomogram or a density map is bad; later, at a run with bad
-            voxels.
+        InputError: Before the first run, if a run has no tomogram or no mask, or a density map is bad; later, at a run
+            with bad voxels or a bad mask.
     """
     models = [checkpoints] if isinstance(checkpoints, Checkpoint) else list(checkpoints)
     models = named_for(project, models)
     second = chosen_second_stage(plan, project)
     used = thresholds if thresholds is not None else second.thresholds if second else all_thresholds(models)
     tomograms = [select_tomogram(project, run, data) for run in chosen_runs(project, data)]
+    if region.mask:
+        missing_masks(region.mask, project, [tomogram.run for tomogram in tomograms])
     maps = chosen_maps(plan, models)
     nets, kept = nets or Nets(), {}
     for i, tomogram in enumerate(tomograms):
         own = part(progress, i, len(tomograms), what=f"Picking {tomogram.run}")
         try:
-            candidates = pick_with(nets, tomogram, models, plan=plan, second=second, progress=own)
+            searched = region_of(region, tomogram.run, tomogram.grid, project)
+            candidates = pick_with(nets, tomogram, models, plan=plan, second=second, region=searched, progress=own)
             kept[tomogram.run] = chosen(candidates, tomogram, models, thresholds=used, plan=plan, maps=maps)
         except InputError as error:
             raise InputError(f"Run {tomogram.run}: {error}") from error

@@ -165,7 +165,9 @@ def _said(shape: Sequence[int], size: float) -> str:
 def _segmentations(mask: str, project: Project | None, run: str) -> list[Any]:
     """The segmentations of a run that NAME:USER/SESSION names, at all voxel sizes."""
     if project is None:
-        raise InputError(f"The segmentation {mask} is in a copick project: name it as `project`.")
+        raise InputError(
+            f"The segmentation {mask} is in a copick project, and none is known: give a `project`, or a file as `mask`."
+        )
     if not isinstance(project, CopickProject):
         raise InputError(f"{project.path} is not a copick project and has no segmentations: give a file as `mask`.")
     name, user, session = segmentation_of(mask)
