@@ -1,10 +1,10 @@
 """Who is compared: each peer's driver, the environment that runs it, and what it is called in the table."""
 
-import subprocess
 import sys
-import venv
 from dataclasses import dataclass
 from pathlib import Path
+
+from runs.shared import environment
 
 ENVIRONMENTS = {
     "octopi": ["octopi"],
@@ -53,18 +53,12 @@ PEERS = {
 """In the order in which they are measured."""
 
 
-def python(out: Path, environment: str) -> Path:
-    """The Python of an environment."""
-    return out / "venvs" / environment / "bin" / "python" if environment else Path(sys.executable)
+def python(out: Path, name: str) -> Path:
+    """The Python of the environment of this name; that of tomosoup for an empty one."""
+    return environment.python_of(out / "venvs" / name) if name else Path(sys.executable)
 
 
 def install(out: Path) -> None:
     """Make the environments that are not there; goes on where one cannot be made."""
     for name, packages in ENVIRONMENTS.items():
-        if python(out, name).exists():
-            continue
-        venv.create(out / "venvs" / name, with_pip=True)
-        for words in (["-U", "pip"], packages):
-            done = subprocess.run([python(out, name), "-m", "pip", "install", "-q", *words], check=False)
-            if done.returncode:
-                print(f"{name}: {' '.join(words)} could not be installed")
+        environment.install(out / "venvs" / name, packages)
