@@ -105,6 +105,20 @@ def test_messages_name_options_as_they_are_typed(said: str, typed: str) -> None:
     assert as_options(said, PickCommand) == typed
 
 
+@pytest.mark.parametrize(
+    ("command", "said", "typed"),
+    [
+        ("merge", "choose one with `picks_set=USER/SESSION`", "choose one with PROJECT:USER/SESSION"),
+        ("slab", "give a CSV file or USER/SESSION as `truth`", "give a CSV file or USER/SESSION as --picks"),
+        ("maps", "give a CSV file or USER/SESSION as `truth`", "give a CSV file or USER/SESSION as --picks"),
+        ("import", "`apart=60` keeps the best", "--apart 60 keeps the best"),
+        ("view", "give data and `runs=TS_1`", "give data and RUN"),
+    ],
+)
+def test_a_command_names_its_own_option_for_an_argument_of_the_library(command: str, said: str, typed: str) -> None:
+    assert as_options(said, COMMANDS[command][0]) == typed
+
+
 NOT_TYPED = {
     "extends": "a key of a recipe's file",
     "species": "read_truth and others, from Python alone",

@@ -54,6 +54,8 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
     RENAMED: ClassVar[Mapping[str, str]] = {}
     """Old name of an option -> its name today: files that were written with the old one stay readable."""
+    ARGUMENTS: ClassVar[Mapping[str, str]] = {}
+    """Argument of the library -> what a command shows in its place, where no option has its name."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:

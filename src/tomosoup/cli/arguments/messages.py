@@ -14,12 +14,14 @@ ARGUMENT = re.compile(r"`([a-z_][a-z0-9_]*(?:\.[a-z0-9_]+)*)(?:=([^`]+))?`")
 def as_options(text: str, model: type[Options]) -> str:
     """A message in which `overwrite=True`, `user=NAME` and `voxel_size` are --overwrite, --user NAME, --voxel-size.
 
-    What is no option of the command stays as it is.
+    What is neither an option of the command nor one of its `ARGUMENTS` stays as it is.
     """
     options = list(options_of(model))
 
     def typed(found: re.Match[str]) -> str:
         name, value = found[1], found[2]
+        if name in model.ARGUMENTS:
+            return model.ARGUMENTS[name]
         option = option_named(name, options)
         if option is None:
             return found[0]

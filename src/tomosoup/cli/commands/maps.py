@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 
-from tomosoup.cli.arguments.messages import as_options
+from tomosoup.cli.commands.run_by_run import Make, make_maps
 from tomosoup.cli.options.maps import MapsCommand
-from tomosoup.cli.tables import failures_table
-from tomosoup.cli.terminal import Outcome, Stopped, progress_bars, say, show_error
-from tomosoup.core.errors import InputError, counted
-from tomosoup.core.progress import Progress, part
+from tomosoup.cli.terminal import Outcome, say
+from tomosoup.core.errors import counted
+from tomosoup.core.progress import Progress
 from tomosoup.core.types import Species, Volume
 from tomosoup.data.copick.maps import LABELS, map_store
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.project import CopickProject, Project, open_project
-from tomosoup.data.tomogram import Tomogram, chosen_runs, remarks_on, select_tomogram
+from tomosoup.data.tomogram import Tomogram, remarks_on
 from tomosoup.data.truth import read_truths
 from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.ensemble import all_species
@@ -25,44 +24,22 @@ from tomosoup.models.adapt import named_for
 from tomosoup.models.checkpoint import load
 from tomosoup.training.supervision.targets import label_targets
 
-Make = Callable[[Tomogram, Progress], Volume]
-"""A tomogram -> its maps `(c, z, y, x)`."""
-
 
 def maps_command(options: MapsCommand) -> Outcome:
     """Write the maps of each run that has none."""
     project = open_project(options.project)
-    runs = chosen_runs(project, options.data)
     store = map_store(project, options.output, options.name, omezarr=options.format == "ome-zarr")
     for text in remarks_on(project, options.data):
         say(text)
     names, make = _labels(project, options) if options.picks else _heatmaps(project, options)
-    made: list[str] = []
-    kept: list[str] = []
-    failed: dict[str, str] = {}
-    try:
-        with progress_bars() as progress:
-            for i, run in enumerate(runs):
-                try:
-                    tomogram = select_tomogram(project, run, options.data)
-                    if store.has(tomogram, names) and not options.overwrite:
-                        kept.append(run)
-                        continue
-                    store.write(tomogram, make(tomogram, part(progress, i, len(runs), what=f"Maps ({run})")), names)
-                    made.append(run)
-                except InputError as error:
-                    failed[run] = as_options(str(error), MapsCommand)
-    except KeyboardInterrupt:
-        raise Stopped("Stopped; the same command makes the maps that are missing.") from None
-    if failed:
-        show_error(failures_table(failed, what="runs without maps"))
+    maps = make_maps(options, project, store, names, make, what="maps")
     place = str(options.output or options.project)
-    before = f"; {counted(len(kept), 'run')} had them before" if kept else ""
+    before = f"; {counted(len(maps.kept), 'run')} had them before" if maps.kept else ""
     return Outcome(
-        f"{place}: {', '.join(names)} of {counted(len(made), 'run')}{before}",
+        f"{place}: {', '.join(names)} of {counted(len(maps.made), 'run')}{before}",
         files=[options.output] if options.output else [],
-        facts={"made": made, "kept": kept, "maps": [*names], "failed": failed},
-        failed=f"{len(failed)} of {counted(len(runs), 'run')} have no maps." if failed else "",
+        facts={"made": maps.made, "kept": maps.kept, "maps": [*names], "failed": maps.failed},
+        failed=f"{len(maps.failed)} of {counted(len(maps), 'run')} have no maps." if maps.failed else "",
     )
 
 

@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from tomosoup.cli.arguments.messages import as_options
+from tomosoup.cli.commands.run_by_run import make_maps
 from tomosoup.cli.options.slab import SlabCommand
-from tomosoup.cli.tables import failures_table, table
-from tomosoup.cli.terminal import Outcome, Stopped, progress_bars, say, show_error, shown
-from tomosoup.core.errors import InputError, counted
-from tomosoup.core.progress import tracked
+from tomosoup.cli.tables import table
+from tomosoup.cli.terminal import Outcome, say, shown
+from tomosoup.core.errors import counted
+from tomosoup.core.progress import Progress
 from tomosoup.core.types import NO_PICKS, PicksBySpecies, Volume
 from tomosoup.data.copick.maps import SLAB, map_store
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.project import open_project
-from tomosoup.data.tomogram import Tomogram, chosen_runs, remarks_on, select_tomogram
+from tomosoup.data.tomogram import Tomogram, remarks_on
 from tomosoup.data.truth import read_truths
 from tomosoup.inference.region.slab import Slab, find_slab, slab_of_picks
 
@@ -26,7 +26,7 @@ from tomosoup.inference.region.slab import Slab, find_slab, slab_of_picks
 def slab_command(options: SlabCommand) -> Outcome:
     """Write the mask of each run that has none."""
     project = open_project(options.project)
-    runs, store = chosen_runs(project, options.data), map_store(project, options.output, options.session)
+    store = map_store(project, options.output, options.session)
     for text in remarks_on(project, options.data):
         say(text)
     picks: Mapping[str, PicksBySpecies] = {}
@@ -34,36 +34,24 @@ def slab_command(options: SlabCommand) -> Outcome:
         data = AnnotatedData.of({**options.data.model_dump(), "truth": options.picks}, source="picks")
         picks = read_truths(project, data)
     radii = {s.name: s.radius for s in project.species}
-    found: dict[str, Slab] = {}
-    kept: list[str] = []
-    failed: dict[str, str] = {}
-    try:
-        with progress_bars() as progress:
-            for run in tracked(progress, "Finding slabs", runs):
-                try:
-                    tomogram = select_tomogram(project, run, options.data)
-                    if store.has(tomogram, [SLAB]) and not options.overwrite:
-                        kept.append(run)
-                        continue
-                    slab = _slab(tomogram, options, picks.get(run, {}), radii)
-                    mask = Volume(slab.mask()[None], tomogram.voxel_size, tomogram.origin)
-                    store.write(tomogram, mask, [SLAB])
-                    found[run] = slab
-                except InputError as error:
-                    failed[run] = as_options(str(error), SlabCommand)
-    except KeyboardInterrupt:
-        raise Stopped("Stopped; the same command makes the masks that are missing.") from None
-    if failed:
-        show_error(failures_table(failed, what="runs without a slab"))
-    before = f"; {counted(len(kept), 'run')} had one before" if kept else ""
+    slabs: dict[str, Slab] = {}
+
+    def make(tomogram: Tomogram, progress: Progress) -> Volume:
+        slabs[tomogram.run] = _slab(tomogram, options, picks.get(tomogram.run, {}), radii)
+        progress("", 1, 1)
+        return Volume(slabs[tomogram.run].mask()[None], tomogram.voxel_size, tomogram.origin)
+
+    masks = make_maps(options, project, store, [SLAB], make, what="masks")
+    found = {run: slabs[run] for run in masks.made}
+    before = f"; {counted(len(masks.kept), 'run')} had one before" if masks.kept else ""
     named = f"{options.output}/{{run}}_{SLAB}.mrc" if options.output else f"{SLAB}:tomosoup/{options.session}"
     return Outcome(
         f"{options.output or options.project}: the slab of {counted(len(found), 'run')}{before}; pick inside with "
         f"`tomosoup pick --mask '{named}'`",
         files=[options.output] if options.output else [],
-        facts={"slabs": {run: _facts(slab) for run, slab in found.items()}, "kept": kept, "failed": failed},
+        facts={"slabs": {run: _facts(slab) for run, slab in found.items()}, "kept": masks.kept, "failed": masks.failed},
         tables=[_table(found)] if found else [],
-        failed=f"{len(failed)} of {counted(len(runs), 'run')} have no mask." if failed else "",
+        failed=f"{len(masks.failed)} of {counted(len(masks), 'run')} have no mask." if masks.failed else "",
     )
 
 

@@ -17,6 +17,7 @@ class MergeCommand(Options):
     """Merge the picks of several programs or models into one table, with the sets that each particle is in."""
 
     EXAMPLE: ClassVar = "tomosoup merge mine.csv theirs.csv --at-least 2 -o both.csv"
+    ARGUMENTS: ClassVar = {"picks_set": "PROJECT:USER/SESSION"}
 
     picks: Annotated[tuple[str, ...], Typed("Input", positional=True, value="PICKS")] = Field(min_length=2)
     """Pick sets: CSV files (`tomosoup import` makes them of other programs' files), or copick projects, with the pick

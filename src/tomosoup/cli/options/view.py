@@ -20,6 +20,7 @@ class ViewCommand(Options):
     """Show a run in napari with its picks and the true picks. Correct the picks there and save them."""
 
     EXAMPLE: ClassVar = "tomosoup view my-data TS_001"
+    ARGUMENTS: ClassVar = {"runs": "RUN"}
 
     project: Project
     """Tomograms: a copick configuration file, a folder in the contest's layout, or a folder of MRC files
