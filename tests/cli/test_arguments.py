@@ -13,7 +13,7 @@ import tomosoup
 from tomosoup.cli.arguments.command_line import command_line
 from tomosoup.cli.arguments.fields import options_of
 from tomosoup.cli.arguments.messages import ARGUMENT, as_options, option_named
-from tomosoup.cli.arguments.words import by_todays_names, is_option, split
+from tomosoup.cli.arguments.words import BadOption, by_todays_names, is_option, split
 from tomosoup.cli.main import COMMANDS
 from tomosoup.cli.options.output import Voice
 from tomosoup.cli.options.pick import PickCommand
@@ -103,6 +103,18 @@ def test_words_with_a_hyphen_are_options_unless_they_are_numbers() -> None:
 )
 def test_messages_name_options_as_they_are_typed(said: str, typed: str) -> None:
     assert as_options(said, PickCommand) == typed
+
+
+@pytest.mark.parametrize("words", ["pick p --runs", "pick p --threshold -o p.csv", "train p --runs -o m"])
+def test_an_option_without_its_values_is_an_error(words: str) -> None:
+    name, *rest = words.split()
+    with pytest.raises(BadOption, match=r"(--runs|--threshold): expected one or more values .*, got none"):
+        parse(COMMANDS[name][0], name, rest)
+
+
+def test_no_values_take_those_of_a_recipe_away() -> None:
+    found, _ = parse(COMMANDS["pick"][0], "pick", ["p", "--plan", "soup", "--views"])
+    assert found.picking.views == ()
 
 
 @pytest.mark.parametrize(

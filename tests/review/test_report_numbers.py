@@ -4,6 +4,8 @@ import io
 import json
 import shlex
 import shutil
+from base64 import b64decode
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.image
@@ -27,7 +29,7 @@ from tomosoup.data.project import open_project
 from tomosoup.data.truth import read_truths
 from tomosoup.review.report.collect import ReportOptions, collect
 from tomosoup.review.report.learning_curves import POINTS, learning_curves
-from tomosoup.review.report.page import write_page
+from tomosoup.review.report.page import contents, write_page
 from tomosoup.review.report.slice_atlas import atlas, binned, binning
 from tomosoup.scoring.matched_picks import FALSE, HIT, MatchedPicks
 from tomosoup.scoring.matching import match
@@ -137,6 +139,21 @@ def test_equal_projects_make_equal_pages(picked: Path, tmp_path: Path) -> None:
     for name in ("a.html", "b.html"):
         write_page(tmp_path / name, collect(picked))
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
+
+
+def test_the_distance_to_a_mask_stays_with_its_pick(picked: Path, tmp_path: Path) -> None:
+    found = {
+        run: {name: replace(p, mask_distance=100 * p.score) for name, p in those.items()}
+        for run, those in read_candidates(open_project(picked), "0").items()
+    }
+    write_csv(tmp_path / "p.csv", found)
+    for run in contents(collect(picked, picks=tmp_path / "p.csv"))["runs"]:
+        for packed in run["found"]:
+            score, distance = (
+                np.frombuffer(b64decode(packed[key]["base64"]), f"<{packed[key]['kind']}")
+                for key in ("score", "maskDistance")
+            )
+            np.testing.assert_allclose(distance, 100 * score, atol=0.06)
 
 
 def test_truth_may_be_missing_or_elsewhere(tmp_path: Path, picked: Path) -> None:

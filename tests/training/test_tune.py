@@ -1,15 +1,17 @@
 """Thresholds from cross-validation: out-of-fold picks, their intervals, where they are stored."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
+import mrcfile
 import numpy as np
 import pytest
 import torch
 
 from tomosoup.cli.main import main
 from tomosoup.core.errors import InputError
-from tomosoup.core.types import Picks, Slices, Species, Volume
+from tomosoup.core.types import Picks, Searched, Slices, Species, Volume
 from tomosoup.data.options import AnnotatedData, DataOptions
 from tomosoup.data.project import open_project
 from tomosoup.data.tomogram import select_tomogram
@@ -195,6 +197,38 @@ def test_models_that_held_out_the_same_run_pick_it_together(checkpoint: Checkpoi
     assert {name: len(picks) for name, picks in found[1].items()} == {n: len(p) for n, p in expected.items()}
     with pytest.raises(InputError, match="Models are tuned with equal weights"):
         out_of_fold(project, [a, b], plan=LOW.model_copy(update={"model_weights": (1.0, 2.0)}))
+
+
+def test_with_a_mask_only_what_is_in_it_is_shown_and_counted(
+    checkpoint: Checkpoint,
+    project_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    project = open_project(project_folder)
+    inside = np.zeros(select_tomogram(project, "run_000", DataOptions()).shape, np.int8)
+    inside[:, :48] = 1
+    mrcfile.write(tmp_path / "m.mrc", inside, voxel_size=10)
+    runs = iter(["run_000", "run_002"])
+    truths = {run: read_truths(project, AnnotatedData(runs=(run,)))[run] for run in ("run_000", "run_002")}
+
+    def all_true(shown: Slices, *_: object, **__: object) -> Volume:
+        assert isinstance(shown, Searched)
+        assert shown.where.numpy().tolist() == (inside > 0).tolist()
+        grid = Volume(torch.zeros(shown.shape), shown.voxel_size, shown.origin)
+        return gaussian_targets(truths[next(runs)], checkpoint.species, grid, sigma=20.0)
+
+    monkeypatch.setattr("tomosoup.training.run.out_of_fold.ensemble_heatmap", all_true)
+    paths = [tmp_path / f"{i}.safetensors" for i in range(2)]
+    for path, model in zip(paths, models_of(checkpoint), strict=True):
+        model.save(path)
+    words = ["--mask", str(tmp_path / "m.mrc"), "--dry-run", "--resamples", "5", "--json"]
+    main(["tune", str(project_folder), "--model", *map(str, paths), *words])
+    tuned = json.loads(capsys.readouterr().out)["species"]
+    for one in checkpoint.species:
+        wanted = sum(int((of[one.name].zyx[:, 1] < 480).sum()) for of in truths.values() if one.name in of)
+        assert tuned[one.name]["particles"] == wanted
 
 
 @pytest.mark.parametrize("name", ["flip_z", "turn_90", "antitranspose+flip_z"])

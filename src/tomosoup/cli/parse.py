@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from tomosoup.cli.arguments.fields import Option, options_of
+from tomosoup.cli.arguments.fields import Option, options_of, value_at
 from tomosoup.cli.arguments.messages import as_options
 from tomosoup.cli.arguments.words import BadOption, by_todays_names, in_order, split
 from tomosoup.cli.options.maps import MapsCommand
@@ -69,10 +70,28 @@ def filled(model: type[Taken], given: Mapping[str, Any], options: Sequence[Optio
         values = recipe_values(model, given)
     except InputError as error:
         raise BadOption(str(error)) from error
+    options = options or list(options_of(model))
+    refuse_nothing(given, values, options)
     try:
         return model.model_validate(merged(values, given))
     except ValidationError as error:
-        raise BadOption(as_sentence(error, options or list(options_of(model)), model)) from error
+        raise BadOption(as_sentence(error, options, model)) from error
+
+
+def refuse_nothing(given: Mapping[str, Any], usual: Mapping[str, Any], options: Sequence[Option]) -> None:
+    """Raises `BadOption` for an option without values that has none by default, as `--runs $EMPTY` in a script."""
+    for option in options:
+        with suppress(KeyError):
+            if value_at(given, option.path) == [] and not _usual(option, usual):
+                raise BadOption(f"{option.name}: expected one or more values ({option.value}), got none.")
+
+
+def _usual(option: Option, usual: Mapping[str, Any]) -> Any:
+    """The value of an option that is not given."""
+    try:
+        return value_at(usual, option.path)
+    except KeyError:
+        return option.field.get_default(call_default_factory=True)
 
 
 def recipe_values(model: type[Options], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,13 +34,17 @@ class MatchedPicks:
     """`(m,)`: index of the best pick of each particle; n where no pick is within the distance."""
     distance: float
     """Å within which a pick hits a particle, inclusive."""
+    mask_distance: Array | None = None
+    """`(n,)`: Å to the surface of a mask, as `Picks.mask_distance`."""
 
     @classmethod
     def of(cls, picks: Picks, truth: Picks, *, distance: float) -> MatchedPicks:
         """Match picks with true particles within `distance` (Å, inclusive)."""
         order = np.argsort(-picks.score, kind="stable")
         zyx = picks.zyx[order]
-        return cls(zyx, picks.score[order], truth.zyx, first_hits(zyx, truth.zyx, distance=distance), distance)
+        best = first_hits(zyx, truth.zyx, distance=distance)
+        measured = None if picks.mask_distance is None else picks.mask_distance[order]
+        return cls(zyx, picks.score[order], truth.zyx, best, distance, measured)
 
     @property
     def found(self) -> NDArray[np.bool_]:

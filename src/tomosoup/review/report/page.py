@@ -100,6 +100,8 @@ def _matched(found: MatchedPicks, *, shown: bool) -> dict[str, Any]:
         "kind": _packed(found.outcome, "u1"),
         "truth": _packed(found.truth, "<f4"),
     }
+    if found.mask_distance is not None:
+        positions["maskDistance"] = _packed(found.mask_distance, "<f4")
     return {"score": _packed(found.score), "hitAt": _packed(found.hit_at)} | (positions if shown else {})
 
 

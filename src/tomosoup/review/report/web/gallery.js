@@ -32,13 +32,18 @@ function shownPicture(greys, contrast) {
 }
 
 function tile(s, i) {
-  const {zyx, score, kind} = DATA.runs[state.run].found[s], sums = new Float32Array(TILE * TILE);
+  const {zyx, score, kind, maskDistance} = DATA.runs[state.run].found[s], sums = new Float32Array(TILE * TILE);
   const at = position(zyx, i), thick = DATA.species[s].radius / volume.voxelSize / 3;
   if (!sample(at, "xy", -thick, step(s), sums)) return null;
   for (const offset of [0, thick]) sample(at, "xy", offset, step(s), sums);
   const known = DATA.runs[state.run].scored && there.truth, what = known ? ["false", "repeat", "hit"][kind[i]] : "pick";
   const button = element("button", {className: `tile ${what}`, title: "Show it in the tomogram"}, shownPicture(sums),
     element("span", {textContent: score[i].toFixed(3)}), element("em", {textContent: what === "pick" ? "" : what}));
+  const distance = maskDistance?.[i] ?? NaN;
+  if (Number.isFinite(distance)) {
+    button.append(element("small", {title: "Distance to the surface of the mask",
+      textContent: `${Math.abs(distance).toFixed(0)} Å ${distance < 0 ? "outside" : "inside"}`}));
+  }
   button.addEventListener("click", () => {
     at.forEach((v, axis) => moveTo(axis, v));
     tell("position");
