@@ -1,5 +1,6 @@
 """A tomogram on disk: positions of parts, slices across chunks, and which one of a run is meant."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,27 @@ def test_an_unclear_choice_is_answered_with_all_that_the_run_has(folder: Path) -
     assert "found 2" in said
     assert all(f"{name} at {size:.3f} Å" in said for name, size in (("denoised", 10), ("denoised", 20), ("wbp", 10)))
     assert "`tomo_type` or `voxel_spacing`" in said
+
+
+@pytest.mark.parametrize(
+    ("link", "said"),
+    [
+        ("r", "is a link that leads nowhere"),
+        ("r/VoxelSpacing10.000", "r/VoxelSpacing10.000 is a link to itself"),
+        ("", "expected VoxelSpacingSIZE/TYPE.zarr"),
+    ],
+)
+def test_a_run_without_a_tomogram_says_why(tmp_path: Path, link: str, said: str) -> None:
+    with new_project(tmp_path / "p", [Species("a", 20.0)]):
+        pass
+    run = tmp_path / "p" / "static" / "ExperimentRuns" / "r"
+    run.parent.mkdir(parents=True, exist_ok=True)
+    if link != "r":
+        run.mkdir()
+    if link:
+        (run.parent / link).symlink_to(run.parent / link)
+    with pytest.raises(InputError, match=re.escape(said)):
+        open_tomogram(tmp_path / "p", "r")
 
 
 def test_a_spacing_that_is_nearly_one_of_the_runs_is_not_taken_for_it(folder: Path) -> None:

@@ -14,9 +14,9 @@ from tomosoup.core.errors import InputError, first_line, shortened
 from tomosoup.core.types import Grid, OnGrid, Volume
 from tomosoup.data.copick.names import valid_run
 from tomosoup.data.copick.remote import StorageErrors
-from tomosoup.data.copick.roots import where_runs_are
+from tomosoup.data.copick.roots import where_runs_are, why_no_tomogram
 from tomosoup.data.options import DataOptions
-from tomosoup.data.project import CopickProject, Project, left_out, open_project
+from tomosoup.data.project import ContestProject, CopickProject, Project, left_out, open_project
 from tomosoup.data.volumes.voxel_size import doubtful_size, same_voxel_size
 
 if TYPE_CHECKING:
@@ -154,6 +154,9 @@ def select_tomogram(project: Project, run: str, data: DataOptions) -> Tomogram:
     Raises `InputError` where there is none or more than one, where voxel sizes disagree or are unknown.
     """
     everything = project.listings(run)
+    holder = project.tomograms if isinstance(project, ContestProject) else project
+    if not everything and isinstance(holder, CopickProject):
+        raise InputError(f"Run {run}: its folder holds no tomogram ({why_no_tomogram(holder.root, run)}).")
     tomo_type = data.tomo_type
     if tomo_type not in {t.tomo_type for t in everything}:
         tomo_type = TOMO_TYPES.get(tomo_type or "", tomo_type)

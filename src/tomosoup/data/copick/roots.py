@@ -93,6 +93,17 @@ def where_runs_are(root: Any) -> str:
     return f"expected ExperimentRuns, with a folder a run, in {places}{advice if relative else ''}"
 
 
+def why_no_tomogram(root: Any, run: str) -> str:
+    """Why the folder of a run holds no tomogram, for messages."""
+    sides = ("static", "overlay") if isinstance(root, CopickRootFSSpec) else ()
+    places = [getattr(root, f"root_{side}") for side in sides if is_local(getattr(root, f"fs_{side}"))]
+    for folder in (Path(place) / "ExperimentRuns" / run for place in places):
+        for path in (folder, *(folder.glob("*") if folder.is_dir() else ())):
+            if path.is_symlink() and not path.exists():
+                return f"{path} is a link to itself or to nothing: remove the link, or restore the folder"
+    return "expected VoxelSpacingSIZE/TYPE.zarr in it"
+
+
 def _path_in(url: str) -> str:
     return url.rpartition("://")[2]
 
