@@ -5,7 +5,7 @@
     python -m runs.quality.slab figure OUT docs/inference/slab.png
 
 Two tomograms of 128 x 384 x 384 voxels of the recipe `contest`, with ice 500 and 700 Å thick and the numbers of
-particles of the recipe `simulated`, their centres anywhere in the ice. `measure` prints how far the faces are from
+particles of the recipe `simulated`. `measure` prints how far the faces are from
 those of the ice, and F4 with the model's thresholds in three ways: in the whole volume; the same picks without those
 outside of the slab; and with the slab as the mask. F4 inside is that of the picks in the ice.
 """
@@ -43,9 +43,7 @@ WAYS = ("whole volume", "picks outside dropped", "`--mask`")
 def simulate(out: Path, *, shape: tuple[int, int, int] = (128, 384, 384)) -> None:
     """Simulate a project for each thickness."""
     recipe = SimulationRecipe.read("contest")
-    # The contest's depths do not depend on the ice, and its clusters reach out of it.
-    layout = recipe.layout.model_copy(update={"depth": {}, "cluster_size": {}})
-    recipe = recipe.model_copy(update={"shape": shape, "concentration": CONCENTRATION, "layout": layout})
+    recipe = recipe.model_copy(update={"shape": shape, "concentration": CONCENTRATION})
     for i, ice in enumerate(THICKNESS):
         own = recipe.model_copy(update={"sample": recipe.sample.model_copy(update={"thickness": (ice, ice)})})
         tomosoup.simulate(out / f"{ice:.0f}", own, runs=1, seed=SEED + i, progress=print_progress)

@@ -127,6 +127,18 @@ def test_centres_stay_in_the_slab() -> None:
     assert 280 < z.max() <= 300
 
 
+@pytest.mark.parametrize(
+    "layout",
+    [LayoutOptions(cluster_size={"dot": 5}), LayoutOptions(depth={"dot": (0.3, 0.2)})],
+    ids=["clusters", "depths"],
+)
+def test_clusters_and_depths_do_not_reach_out_of_the_ice(layout: LayoutOptions) -> None:
+    ice = (220.0, 280.0)
+    found, _ = laid(Component("dot", np.zeros((1, 3)), 100), slab=ice, recipe=layout)
+    z = found["dot"].zyx[:, 0]
+    assert ice[0] <= z.min() < z.max() <= ice[1]
+
+
 def test_given_particles_stay_where_they_are_even_on_top_of_each_other_and_across_the_border() -> None:
     grid = OccupancyGrid((30, 30, 30), 10.0)
     zyx = np.array([(150.0, 150.0, 150.0), (155.0, 150.0, 150.0), (-40.0, 150.0, 290.0), (900.0, 0.0, 0.0)])

@@ -56,7 +56,8 @@ class LayoutOptions(Options):
     """Standard deviation (Å) of a species' particles around the centre of their cluster, along each axis; 100 if not
     named."""
     depth: dict[str, tuple[Share, Positive]] = Field(default={})
-    """Mean and standard deviation of a species' z, as fractions of the tomogram's depth; the others are at any z."""
+    """Mean and standard deviation of a species' z, as fractions of the tomogram's depth; the others are at any z. No
+    particle is outside of the ice."""
 
 
 class SampleOptions(Options):

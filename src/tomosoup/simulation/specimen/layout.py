@@ -101,12 +101,14 @@ def random_layout(
         grid: the voxels that are taken already; the new particles are marked in it.
         random: draws the poses.
         recipe: clusters and depths.
-        slab: lowest and highest z (Å) of the particles' centres; the whole depth without it.
+        slab: lowest and highest z (Å) of the particles' centres, those of clusters and of given depths too; the whole
+            depth without it.
     """
     found: dict[str, Picks] = {}
+    ice = slab or (0.0, float(grid.extent[0]))
     for component in sorted(components, key=lambda c: -len(c.matter)):
-        propose = _proposals(component, grid, recipe, random=random, slab=slab)
-        found[component.name] = _place(component, grid, propose, random=random)
+        propose = _proposals(component, grid, recipe, random=random, ice=ice)
+        found[component.name] = _place(component, grid, propose, random=random, ice=ice)
     return {component.name: found[component.name] for component in components}
 
 
@@ -116,11 +118,14 @@ def _proposals(
     recipe: LayoutOptions,
     *,
     random: np.random.Generator,
-    slab: tuple[float, float] | None,
+    ice: tuple[float, float],
 ) -> list[Proposals]:
-    """Where to try: in clusters (a Thomas process) if the recipe has any, and anywhere once those are full."""
+    """Where to try: in clusters (a Thomas process) if the recipe has any, and anywhere once those are full.
+
+    Clusters and depths reach out of the ice: positions there are for the caller to leave out.
+    """
     extent = grid.extent
-    low_z, high_z = slab or (0.0, extent[0])
+    low_z, high_z = ice
 
     def anywhere(n: int) -> Array:
         positions = random.random((n, 3)) * extent
@@ -146,20 +151,25 @@ def _proposals(
 
 
 def _place(
-    component: Component, grid: OccupancyGrid, proposals: Sequence[Proposals], *, random: np.random.Generator
+    component: Component,
+    grid: OccupancyGrid,
+    proposals: Sequence[Proposals],
+    *,
+    random: np.random.Generator,
+    ice: tuple[float, float],
 ) -> Picks:
     """The component's particles, each marked in the grid."""
     positions: list[Array] = []
     rotations: list[Array] = []
     for i in range(component.count):
         matter = component.matter_of(i)
-        tried = (_free_pose(matter, grid, propose, random=random) for propose in proposals)
+        tried = (_free_pose(matter, grid, propose, random=random, ice=ice) for propose in proposals)
         pose = next((found for found in tried if found is not None), None)
         if pose is None:
-            extent = " x ".join(f"{e:.0f}" for e in grid.extent)
+            extent = " x ".join(f"{e:.0f}" for e in (ice[1] - ice[0], *grid.extent[1:]))
             raise InputError(
-                f"Only {len(positions)} of {component.count} {component.name} particles fit into {extent} Å beside the "
-                "others: lower the `concentration`, or enlarge the `shape`."
+                f"Only {len(positions)} of {component.count} {component.name} particles fit into {extent} Å of ice "
+                "beside the others: lower the `concentration`, or enlarge the `shape` or the ice's `thickness`."
             )
         positions.append(pose[0])
         rotations.append(pose[1])
@@ -169,12 +179,14 @@ def _place(
 
 
 def _free_pose(
-    matter: Array, grid: OccupancyGrid, propose: Proposals, *, random: np.random.Generator
+    matter: Array, grid: OccupancyGrid, propose: Proposals, *, random: np.random.Generator, ice: tuple[float, float]
 ) -> tuple[Array, Array] | None:
-    """A position and rotation at which matter fits; None after `TRIES`."""
+    """A position in the ice and a rotation at which matter fits; None after `TRIES`."""
     for _ in range(TRIES // BATCH):
         for position, rotation in zip(propose(BATCH), Rotation.random(BATCH, rng=random).as_matrix(), strict=True):
             centre = grid.voxels(position)
+            if not ice[0] <= position[0] <= ice[1]:
+                continue
             if (centre < 0).any() or (centre >= grid.shape).any() or grid.labels[tuple(centre)]:
                 continue
             if grid.is_free(matter @ rotation.T + position):
