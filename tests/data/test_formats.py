@@ -551,6 +551,33 @@ def test_imodmodel_and_we_read_each_others_models(tmp_path: Path) -> None:
     assert [(s.type, s.index, s.value) for s in ours.objects[0].contours[0].extra] == [(10, 0, 0.25)]
 
 
+@pytest.mark.parametrize(("scale", "size"), [((13.48,) * 3, 13.48), ((1.0,) * 3, 10.0)], ids=["image", "unknown"])
+def test_an_imod_model_counts_voxels_of_the_image_that_it_was_last_saved_on(
+    scale: tuple[float, ...], size: float, tmp_path: Path
+) -> None:
+    ours = FORMATS["imod"].encode([Block("r1", "ribosome", Picks.of([[3, 2, 1]]))], DETAILS)[
+        ".mod"
+    ]  # 10 Å in the header
+    first, last = [1.0] * 3 + [0.0] * 6, [*scale, -100.0, *[0.0] * 5]
+    reference = b"MINX" + struct.pack(">i18f", 72, *first, *last)
+    (tmp_path / "b.mod").write_bytes(ours.replace(b"IEOF", reference + b"IEOF"))
+    minx = ImodModel.from_file(tmp_path / "b.mod").minx
+    assert minx is not None
+    assert minx.cscale == pytest.approx(scale)
+    text = "imod 1\npixsize 1\nunits nm\nrefcurscale {} {} {}\nobject 0 1 0\nname a\ncontour 0 0 1\n1 2 3\n"
+    (tmp_path / "b.txt").write_text(text.format(*scale))
+    for name, file in {"imod": "b.mod", "imod-text": "b.txt"}.items():
+        (block,) = FORMATS[name].decode(tmp_path / file, Details())
+        assert block.picks.zyx.tolist() == [[3, 2, 1]]
+        assert block.pixel_size == pytest.approx(size)
+
+
+def test_an_imod_model_of_an_image_with_uneven_voxels_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("imod 1\nrefcurscale 10 10 20\nobject 0 1 0\ncontour 0 0 1\n1 2 3\n")
+    with pytest.raises(InputError, match="saved on an image whose voxels are 10 x 10 x 20 Å"):
+        FORMATS["imod-text"].decode(tmp_path / "a.txt", Details())
+
+
 def test_what_eman2_knows_beside_picks_is_kept() -> None:
     old = {
         "tlt_params": [[1, 2, 3, 4, 5]],

@@ -5,12 +5,14 @@ Sources. Binary: bio3d.colorado.edu/imod/doc/binspec.html; text: its asciispec.h
 = 0.5 and z = 0 (MatTomo's guide, "Indexing and coordinate mapping between IMOD and Matlab"). One object per species,
 one contour of scattered points (flags 1 << 3 and 1 << 9), spheres of the species' radius. Scores are general values of
 points: in the binary file items of type 10 with the flags (float << 2) | one point (1 << 7) in a COST chunk (istore.h),
-in the text the fifth number of a point, after its size (-1 for none). The header's pixel size and unit say how large
-the voxels are that a model counts.
+in the text the fifth number of a point, after its size (-1 for none). A model counts the voxels of the image on which
+it was last saved (manual page of `imodtrans`). Their size is in the reference image (MINX chunk: scale, shift, rotation
+of the first image, then those of the last; `refcurscale` in the text); without one, the header's pixel size counts.
 """
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -29,7 +31,8 @@ MODEL, OBJECT, CONTOUR = (
     struct.Struct(">64s16Ii I2i3fi8B2i"),
     struct.Struct(">iI2i"),
 )
-MESH, STORE = struct.Struct(">2iI2h"), struct.Struct(">2hif")
+MESH, STORE, REFERENCE = struct.Struct(">2iI2h"), struct.Struct(">2hif"), struct.Struct(">18f")
+LAST_SCALE = slice(9, 12)
 SCATTERED, FLIPPED = 1 << 3 | 1 << 9, 1 << 16
 VALUE, VALUE_FLAGS = 10, 1 << 2 | 1 << 7
 LONGEST_NAME = 63
@@ -119,9 +122,16 @@ Objects = list[tuple[str, list[list[object]]]]
 """Name, and x, y, z, score of each point; the score is None where it has none."""
 
 
-def _pixel_size(size: float, unit: int | None) -> float | None:
-    """Å a pixel, of a size and the power of ten of its unit in metres; None where the model does not say it."""
-    return size * 10.0 ** (0 if unit == METRE else unit) * 1e10 if unit and size > 0 else None
+def _pixel_size(scale: Sequence[float], size: float, unit: int | None, path: Path) -> float | None:
+    """Å a pixel: of the image (x, y, z; 1 if unknown), else of a size and the power of ten of its unit in metres."""
+    if len({round(float(s), 3) for s in scale}) > 1:
+        raise InputError(
+            f"{path} was saved on an image whose voxels are {scale[0]:g} x {scale[1]:g} x {scale[2]:g} Å: open it in "
+            "3dmod on the tomogram and save it there."
+        )
+    if scale and 0 < scale[0] < math.inf and scale[0] != 1:
+        return float(scale[0])
+    return size * 10.0 ** (0 if unit == METRE else unit) * 1e10 if unit and 0 < size < math.inf else None
 
 
 def _binary(content: bytes, path: Path) -> tuple[Objects, float | None]:
@@ -135,9 +145,12 @@ def _binary(content: bytes, path: Path) -> tuple[Objects, float | None]:
         )
     objects: Objects = []
     points: list[list[object]] = []
+    scale: Sequence[float] = ()
     for kind, data in _chunks(content, 8 + MODEL.size, path):
         if kind == b"OBJT":
             objects.append((data[:64].split(b"\0")[0].decode(errors="replace"), []))
+        elif kind == b"MINX" and len(data) >= REFERENCE.size:
+            scale = REFERENCE.unpack_from(data)[LAST_SCALE]
         elif not objects:
             continue
         elif kind == b"CONT":
@@ -149,7 +162,7 @@ def _binary(content: bytes, path: Path) -> tuple[Objects, float | None]:
                 if (item, flags & 15) == (VALUE, VALUE_FLAGS & 15) and 0 <= index < len(points):
                     points[index][3] = value
     size, unit = header[21:23]
-    return objects, _pixel_size(size, unit if unit in UNITS.values() else None)
+    return objects, _pixel_size(scale, size, unit if unit in UNITS.values() else None, path)
 
 
 def _chunks(content: bytes, at: int, path: Path) -> Iterator[tuple[bytes, bytes]]:
@@ -173,12 +186,15 @@ def _text(path: Path) -> tuple[Objects, float | None]:
     lines = iter(read_text(path, kind="an IMOD model").splitlines())
     objects: Objects = []
     size, unit = 0.0, None
+    scale: Sequence[float] = ()
     if next((line.split()[0] for line in lines if line.strip() and not line.startswith("#")), "") != "imod":
         raise InputError(f"{path} is not an IMOD model: expected the line imod, after comments, or a binary file.")
     for line in lines:
         word, _, rest = line.strip().partition(" ")
         if word == "pixsize":
             size = float(finite([[rest]], where=f"{path}, pixsize", columns=1)[0, 0])
+        elif word == "refcurscale":
+            scale = finite([rest.split()], where=f"{path}, refcurscale", columns=3)[0].tolist()
         elif word == "units":
             unit = UNITS.get(rest.strip())
         elif word == "object":
@@ -194,4 +210,4 @@ def _text(path: Path) -> tuple[Objects, float | None]:
                 raise InputError(f"{path} ends before the {words[2]} points of a contour: it was cut, copy it again.")
             for values in map(str.split, points):
                 objects[-1][1].append([*values[:3], values[4] if len(values) > 4 else None])
-    return objects, _pixel_size(size, unit)
+    return objects, _pixel_size(scale, size, unit, path)
