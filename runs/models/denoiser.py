@@ -2,12 +2,13 @@
 
     python -m runs.models.denoiser simulate OUT [--jobs N]
     python -m runs.models.denoiser train OUT         # writes OUT/denoiser.safetensors
-    python -m runs.models.denoiser train-wedge OUT   # writes OUT/wedge.safetensors
+    python -m runs.models.denoiser train-wedge OUT   # then this; writes OUT/wedge.safetensors
 
 All tomograms have 184 x 320 x 320 voxels: three runs of the recipe `contest` and three of `any-microscope`. The first
-network learns from half-sets of the types wbp and ctfdeconvolved (noise2noise). The second gets ctfdeconvolved. Its
-targets are the same samples as tilts to 78 degrees and very many electrons show them, without radiation damage. (At
-higher tilts a sample is too thick for weak phases.) Every step can be stopped and started again.
+network learns from half-sets of the types wbp and ctfdeconvolved (noise2noise). The second starts from the weights of
+the first, and gets ctfdeconvolved. Its targets are the same samples as tilts to 78 degrees and very many electrons show
+them, without radiation damage. (At higher tilts a sample is too thick for weak phases.) Every step can be stopped and
+started again.
 """
 
 from dataclasses import replace
@@ -22,6 +23,7 @@ from tomosoup.data.tomogram import select_tomogram
 from tomosoup.simulation.denoising.half_sets import Pair, half_sets
 from tomosoup.simulation.denoising.noise2noise import train_denoiser
 from tomosoup.simulation.denoising.options import Noise2NoiseOptions
+from tomosoup.simulation.denoising.weights import Denoiser, read_denoiser
 from tomosoup.simulation.options.recipe import SimulationRecipe
 
 RUNS = {"contest": (3, 703), "any-microscope": (3, 702)}
@@ -62,9 +64,10 @@ def train(out: Path, *, updates: int = 2000) -> None:
 
 
 def train_wedge(out: Path, *, updates: int = 1200) -> None:
-    """Train the network that fills in the missing wedge."""
+    """Train the network that fills in the missing wedge, from the one that removes noise."""
     pairs = [pair for name in RUNS for pair in _with_whole(out, name)]
-    _train(out / "wedge.safetensors", pairs, updates, words=f"{TYPES[0]} and the same samples seen whole", targets=True)
+    start = read_denoiser(str(out / "denoiser.safetensors"))
+    _train(out / "wedge.safetensors", pairs, updates, words=f"{TYPES[0]} and the same samples seen whole", start=start)
 
 
 def _with_whole(out: Path, name: str) -> list[Pair]:
@@ -74,11 +77,12 @@ def _with_whole(out: Path, name: str) -> list[Pair]:
     return [(select_tomogram(seen, run, data), select_tomogram(whole, run, data)) for run in seen.runs]
 
 
-def _train(file: Path, pairs: list[Pair], updates: int, *, words: str, targets: bool = False) -> None:
+def _train(file: Path, pairs: list[Pair], updates: int, *, words: str, start: Denoiser | None = None) -> None:
+    """Train on half-sets, or, from a network to start with, on tomograms and what is to become of them."""
     keep_freed_memory()
     options, state = Noise2NoiseOptions(updates=updates), file.with_suffix(".state")
     with one_thread():
-        made = train_denoiser(pairs, options, state=state, targets=targets, log=print)
+        made = train_denoiser(pairs, options, start=start, state=state, targets=start is not None, log=print)
     replace(made, trained_on=f"simulated tomograms, recipes {' and '.join(RUNS)}: {words}").save(file)
 
 

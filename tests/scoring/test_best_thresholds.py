@@ -67,6 +67,14 @@ def test_thresholds_grow_with_the_scores() -> None:
     assert steady_threshold(large) == pytest.approx(7 * steady_threshold(small))
 
 
+def test_scores_that_no_threshold_reaches_change_no_steady_threshold() -> None:
+    score, gain = np.array([0.9, 0.8, 0.5]), np.array([1.0, 0.0, 1.0])
+    picks = RankedPicks.sorted(score, gain, 4)
+    with_others = RankedPicks.sorted(np.append(score, [0.0, -0.2]), np.append(gain, [1.0, 0.0]), 4)
+    assert steady_threshold(with_others) == steady_threshold(picks)
+    assert steady_threshold(RankedPicks.sorted(np.array([0.0, -0.2]), np.ones(2), 4)) == math.inf
+
+
 def test_without_a_margin_the_steady_threshold_is_as_good_as_the_best() -> None:
     picks = RankedPicks.sorted(np.linspace(0.9, 0.1, 17), np.array([1.0, 0.0] * 8 + [0.0]), 10)
     steady = steady_threshold(picks, margin=1e-4)

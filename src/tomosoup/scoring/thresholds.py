@@ -44,20 +44,22 @@ def steady_threshold(picks: RankedPicks, *, margin: float = MARGIN, beta: float 
 
     The best threshold on a dozen particles is the score of the worst of them that is worth keeping. In half of all new
     tomograms some particles score lower. So a pick of score s passes threshold t here with probability
-    1 / (1 + (t / s)^(1 / margin)), and the expected counts are scored. Infinity where no particle is hit.
+    1 / (1 + (t / s)^(1 / margin)), and the expected counts are scored. Picks with scores of 0 or below never pass.
+    Infinity where no other pick hits a particle.
 
     Args:
         picks: ranked picks of one species.
         margin: how far a score may be off in the next tomogram, relative to the score.
         beta: weight of recall against precision in F-beta.
     """
-    if not picks.gain.any():
+    score, gain = picks.score[picks.score > 0], picks.gain[picks.score > 0]
+    if not gain.any():
         return math.inf
     b2 = beta * beta
     best = (-1.0, 0.0)
-    for threshold in np.geomspace(picks.score.min(), picks.score.max(), STEPS):
-        passes = expit(np.log(picks.score / threshold) / margin)
-        tp, picked = float(passes @ picks.gain), float(passes.sum())
+    for threshold in np.geomspace(score.min(), score.max(), STEPS):
+        passes = expit((np.log(score) - np.log(threshold)) / margin)
+        tp, picked = float(passes @ gain), float(passes.sum())
         best = max(best, ((1 + b2) * tp / (b2 * picks.particles + picked), float(threshold)))
     return best[1]
 
