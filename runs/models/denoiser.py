@@ -40,21 +40,23 @@ WHOLE = {
 def simulate(out: Path, *, jobs: int = 1) -> None:
     """Simulate the half-sets, and the same samples seen whole."""
     for name, (runs, seed) in RUNS.items():
-        recipe = SimulationRecipe.read(name).model_copy(update={"shape": SHAPE})
-        seen = recipe.reconstruction.model_copy(update={"tomo_types": TYPES, "half_sets": True})
-        whole = recipe.reconstruction.model_copy(
-            update={"tomo_types": ("ctfdeconvolved",), "ramp": (1, 1), "sampled_at": None}
-        )
-        for folder, update in (
-            (out / name, {"reconstruction": seen}),
-            (
-                out / f"{name}-whole",
-                {"microscope": recipe.microscope.model_copy(update=WHOLE), "reconstruction": whole},
-            ),
-        ):
-            if not folder.exists():
-                small = recipe.model_copy(update=update)
-                tomosoup.simulate(folder, small, runs=runs, seed=seed, jobs=jobs, progress=print_progress)
+        simulate_twice(out, name, runs=runs, seed=seed, jobs=jobs)
+
+
+def simulate_twice(out: Path, name: str, *, runs: int, seed: int, jobs: int = 1) -> None:
+    """Simulate runs of a recipe with half-sets (OUT/name), and the same samples seen whole (OUT/name-whole)."""
+    recipe = SimulationRecipe.read(name).model_copy(update={"shape": SHAPE})
+    seen = recipe.reconstruction.model_copy(update={"tomo_types": TYPES, "half_sets": True})
+    whole = recipe.reconstruction.model_copy(
+        update={"tomo_types": ("ctfdeconvolved",), "ramp": (1, 1), "sampled_at": None}
+    )
+    for folder, update in (
+        (out / name, {"reconstruction": seen}),
+        (out / f"{name}-whole", {"microscope": recipe.microscope.model_copy(update=WHOLE), "reconstruction": whole}),
+    ):
+        if not folder.exists():
+            small = recipe.model_copy(update=update)
+            tomosoup.simulate(folder, small, runs=runs, seed=seed, jobs=jobs, progress=print_progress)
 
 
 def train(out: Path, *, updates: int = 2000) -> None:
@@ -65,12 +67,12 @@ def train(out: Path, *, updates: int = 2000) -> None:
 
 def train_wedge(out: Path, *, updates: int = 1200) -> None:
     """Train the network that fills in the missing wedge, from the one that removes noise."""
-    pairs = [pair for name in RUNS for pair in _with_whole(out, name)]
+    pairs = [pair for name in RUNS for pair in with_whole(out, name)]
     start = read_denoiser(str(out / "denoiser.safetensors"))
     _train(out / "wedge.safetensors", pairs, updates, words=f"{TYPES[0]} and the same samples seen whole", start=start)
 
 
-def _with_whole(out: Path, name: str) -> list[Pair]:
+def with_whole(out: Path, name: str) -> list[Pair]:
     """Each tomogram, and the same sample seen whole."""
     seen, whole = open_project(out / name), open_project(out / f"{name}-whole")
     data = DataOptions(tomo_type=TYPES[0])
