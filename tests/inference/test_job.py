@@ -201,7 +201,7 @@ HARMS: dict[str, Callable[[Path], None]] = {
     "contrast": change_slices(slice(None), 7),
     "(0, 4, 4)": other_shape(0, 4, 4),
     "(32, 96)": other_shape(32, 96),
-    "expected one tomogram": lambda run: shutil.rmtree(chunks_of(run).parents[1]),
+    "its folder holds no tomogram": lambda run: shutil.rmtree(chunks_of(run).parents[1]),
 }
 
 
