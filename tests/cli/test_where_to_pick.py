@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import mrcfile
@@ -74,9 +75,11 @@ def test_a_changed_mask_is_noticed_and_its_run_picked_anew(
     picked: list[str] = []
     monkeypatch.setattr(run_picker, "pick_with", lambda _, tomogram, *__, **___: picked.append(tomogram.run) or {})
     words = ["pick", str(project), "--model", str(model), "--runs", "run_001", "--mask", "slab:tomosoup/d"]
-    for rows in (48, 48):  # the same mask again, with another time
-        drawn(project, "d", rows)
-        main(words)
+    drawn(project, "d", 48)
+    main(words)
+    for file in project.rglob("Segmentations/**/*"):  # the same mask with another time
+        os.utime(file, (0, 0))
+    main(words)
     drawn(project, "d", 40)
     assert "of run run_001 has changed since the run was picked: choose another --session" in refused(words, capsys)
     assert picked == ["run_001"]
