@@ -18,6 +18,7 @@ from tomosoup.cli.main import COMMANDS
 from tomosoup.cli.options.output import Voice
 from tomosoup.cli.options.pick import PickCommand
 from tomosoup.cli.parse import parse
+from tomosoup.data.truth import CHOOSE
 
 OLD = json.loads(Path(__file__).with_name("options_of_0_1_0.json").read_text())
 """The options of version 0.1.0, by command, as they were typed."""
@@ -121,10 +122,14 @@ def test_no_values_take_those_of_a_recipe_away() -> None:
     ("command", "said", "typed"),
     [
         ("merge", "choose one with `picks_set=USER/SESSION`", "choose one with PROJECT:USER/SESSION"),
-        ("slab", "give a CSV file or USER/SESSION as `truth`", "give a CSV file or USER/SESSION as --picks"),
-        ("maps", "give a CSV file or USER/SESSION as `truth`", "give a CSV file or USER/SESSION as --picks"),
+        ("slab", f"choose one with {CHOOSE}", "choose one with --picks CSV|USER/SESSION"),
+        ("maps", f"choose one with {CHOOSE}", "choose one with --picks CSV|USER/SESSION"),
+        ("train", f"choose one with {CHOOSE}", "choose one with --truth CSV|USER/SESSION"),
+        ("simulate", f"choose one with {CHOOSE}", "choose one with --layout-from CSV|PROJECT"),
         ("import", "`apart=60` keeps the best", "--apart 60 keeps the best"),
         ("view", "give data and `runs=TS_1`", "give data and RUN"),
+        ("pick", "give data and `runs=TS_1`.", "give data and --runs TS_1."),
+        ("threshold", "give data and `runs=TS_1`.", "give data."),
     ],
 )
 def test_a_command_names_its_own_option_for_an_argument_of_the_library(command: str, said: str, typed: str) -> None:
@@ -153,7 +158,7 @@ def test_every_argument_that_a_message_names_is_an_option_of_some_command() -> N
     unknown = set()
     for path in Path(tomosoup.__file__).parent.rglob("*.py"):
         if "cli" not in path.parts:
-            named = {match[1] for text in raised(path) for match in ARGUMENT.finditer(text)}
+            named = {match[2] for text in raised(path) for match in ARGUMENT.finditer(text)}
             unknown |= {(path.name, name) for name in named - NOT_TYPED.keys() if option_named(name, options) is None}
     assert not unknown
 

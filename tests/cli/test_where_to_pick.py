@@ -44,7 +44,9 @@ def test_the_slab_of_a_tomogram_is_a_mask(tmp_path: Path, capsys: pytest.Capture
     assert "copick project" in refused(["pick", str(tmp_path), "--mask", "slab:tomosoup/0", "-o", "p.csv"], capsys)
 
 
-def test_picks_are_in_the_mask_and_keep_their_distance_to_it(project: Path, model: Path, tmp_path: Path) -> None:
+def test_picks_are_in_the_mask_and_keep_their_distance_to_it(
+    project: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     tomogram = select_tomogram(open_project(project), "run_000", DataOptions())
     mask = torch.zeros(1, *tomogram.shape, dtype=torch.int8)
     mask[:, :, :48] = 1
@@ -59,11 +61,20 @@ def test_picks_are_in_the_mask_and_keep_their_distance_to_it(project: Path, mode
     again = rows(table)
     assert len(again) >= len(found)
     assert all(row in again for row in found)
+    drawn(project, "thin", 40, run="run_000")
+    main(["threshold", str(project), "--mask", "slab:tomosoup/thin", *words])
+    assert f"{len(rows(table))} of {len(again)} picks are where the mask allows them" in capsys.readouterr().out
+    inside = [row for row in again if float(row["y"]) < 400]
+    assert [{**row, "mask_distance": ""} for row in rows(table)] == [{**row, "mask_distance": ""} for row in inside]
+    for row in rows(table):
+        assert float(row["mask_distance"]) == pytest.approx(400 - float(row["y"]), abs=10)
+    same = ["pick", str(project), "--model", str(model), "--runs", "run_000", "--mask", "slab:tomosoup/0"]
+    assert "made with other settings (threshold_region)" in refused([*same, "--threshold", "0.14"], capsys)
 
 
-def drawn(project: Path, session: str, rows: int) -> None:
+def drawn(project: Path, session: str, rows: int, *, run: str = "run_001") -> None:
     """A copick segmentation, the first rows of each slice of a run."""
-    tomogram = select_tomogram(open_project(project), "run_001", DataOptions())
+    tomogram = select_tomogram(open_project(project), run, DataOptions())
     mask = torch.zeros(1, *tomogram.shape, dtype=torch.int8)
     mask[:, :, :rows] = 1
     map_store(open_project(project), None, session).write(tomogram, Volume(mask, 10.0, tomogram.origin), [SLAB])

@@ -596,6 +596,27 @@ def test_what_eman2_knows_beside_picks_is_kept() -> None:
         merge(json.dumps(old | {"apix_unbin": 3}).encode(), new, Path("r1_info.json"))
 
 
+def test_boxes_of_old_eman2_are_not_taken_to_count_from_the_centre(tmp_path: Path) -> None:
+    """Without `apix_unbin` they count voxels from the corner (e2spt_extract.py)."""
+    old = {"class_list": {"0": {"name": "ribosome"}}, "boxes_3d": [[4, 5, 6, "manual", 0.0, 0]]}
+    (tmp_path / "r1_info.json").write_text(json.dumps(old))
+    merge = FORMATS["eman2"].merge
+    assert merge is not None
+    for read in (
+        lambda: FORMATS["eman2"].decode(tmp_path / "r1_info.json", Details(pixel_size=2.5)),
+        lambda: merge(json.dumps(old).encode(), b"{}", tmp_path / "r1_info.json"),
+    ):
+        with pytest.raises(InputError, match="no apix_unbin, so its boxes count voxels of the tomogram"):
+            read()
+
+
+def test_the_centre_of_eman2_is_half_of_an_odd_size() -> None:
+    """As e2spt_tempmatch.py has it: (index - size / 2) x voxel size / pixel size."""
+    grid = Grid(10.0, (5.0, 5.0, 5.0), (9, 7, 5))
+    there = FORMATS["eman2"].frame.there(grid.to_angstrom(np.array([[8.0, 3.0, 0.0]])), grid, pixel_size=2.5)
+    assert there.tolist() == [[(8 - 4.5) * 4, (3 - 3.5) * 4, -2.5 * 4]]
+
+
 def test_chimeraxs_script_opens_the_volume_where_the_markers_are() -> None:
     blocks = [Block("r1", name, Picks.of([[9, 8, 7]])) for name in ("ribosome", 'a "<b>&')]
     details = Details(

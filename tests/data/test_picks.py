@@ -13,7 +13,7 @@ import tomosoup
 from tomosoup.cli.main import main
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.data.new_project import SimulatedRun, new_project, picks_project
-from tomosoup.data.pick_store.beside import project_with_picks
+from tomosoup.data.pick_store.beside import project_with_picks, project_with_tomograms
 
 VOXEL = 13.48
 SHAPE = (6, 9, 12)
@@ -153,9 +153,16 @@ def test_the_picks_of_mrc_files_are_found_beside_their_table(tmp_path: Path, mon
     picks_project(tmp_path / "picks.copick", project.species, ["a"], static=project.path / "static")
     picks_project(tmp_path / "others.copick", project.species, ["a"], static=tmp_path / "elsewhere" / "static")
     assert project_with_picks(project).path.parent == tmp_path / "picks.copick"
+    assert project_with_tomograms(project_with_picks(project)).path == project.path
     tomosoup.write_picks({"a": PICKS["a"]}, tmp_path / "picks.copick", user="tomosoup", session="0-candidates")
     main(["threshold", "tomograms", "--threshold", "0.5", "--output", "kept.csv"])
     same(tomosoup.read_picks("kept.csv")["a"]["ribosome"], PICKS["a"]["ribosome"].above(0.5))
+    inside = np.zeros((8, 8, 8), np.int8)
+    inside[:, 3:] = 1
+    mrcfile.write(tmp_path / "mask.mrc", inside, voxel_size=VOXEL)
+    main(["threshold", "picks.copick", "--threshold", "0", "--mask", "mask.mrc", "--output", "inside.csv"])
+    kept = tomosoup.read_picks("inside.csv")["a"]["ribosome"]
+    np.testing.assert_allclose(kept.zyx, PICKS["a"]["ribosome"].zyx[1:])
     picks_project(tmp_path / "more.copick", project.species, ["a"], static=project.path / "static")
     with pytest.raises(tomosoup.InputError, match=r"several folders \(.*more.copick, .*picks.copick\)"):
         project_with_picks(project)

@@ -236,10 +236,10 @@ def test_two_sets_of_picks_are_not_guessed_between(project_path: Path) -> None:
     project = open_project(project_path)
     root = project.root  # type: ignore[attr-defined]
     copick_files.write_picks(root.get_run("a_1"), {"ribosome": PLACES}, PickSet("expert", "7"))
-    with pytest.raises(InputError, match=r"found 2 .*expert/7.*`truth`"):
+    with pytest.raises(InputError, match=r"found 2 .*expert/7.*`truth="):
         read_truth(project, "a_1")
     assert len(read_truth(project, "a_1", "expert/7")["ribosome"]) == 2
-    with pytest.raises(InputError, match="true picks nobody/1, found 0"):
+    with pytest.raises(InputError, match="one set of picks nobody/1, found 0"):
         read_truth(project, "a_1", "nobody/1")
 
 

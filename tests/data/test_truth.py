@@ -46,7 +46,7 @@ def test_runs_without_true_picks_are_left_out_where_no_run_is_named(project: Pro
 
 
 def test_a_named_run_without_true_picks_is_an_error_that_says_what_it_has(project: Project) -> None:
-    with pytest.raises(InputError, match=r"Run c: .*found 0 \(it has none\).*`truth`"):
+    with pytest.raises(InputError, match=r"Run c: .*found 0 \(it has none\).*`truth="):
         read_truths(project, data("a", "c"))
 
 
@@ -67,7 +67,7 @@ def test_the_programs_picks_are_true_where_the_user_says_so(project: Project) ->
 
 def test_between_two_sets_the_user_chooses(project: Project) -> None:
     add(project, "b", "curator/0", 25.0)
-    with pytest.raises(InputError, match=r"Run b: .*found 2 \(it has .*curator/0.*\).*`truth`"):
+    with pytest.raises(InputError, match=r"Run b: .*found 2 \(it has .*curator/0.*\).*`truth="):
         read_truths(project, data())
     assert list(read_truths(project, data("a"))) == ["a"]
     assert list(read_truths(project, data(truth="curator/0"))) == ["b"]
@@ -75,7 +75,7 @@ def test_between_two_sets_the_user_chooses(project: Project) -> None:
 
 def test_a_set_is_named_whole_and_not_by_a_part(project: Project) -> None:
     for part in ("simulation", "simulation/", "0", "simulation/00"):
-        with pytest.raises(InputError, match=rf"No run of .* has true picks {part} \(looked at a, b, c\)"):
+        with pytest.raises(InputError, match=rf"No run of .* has picks {part} \(looked at a, b, c\)"):
             read_truths(project, data(truth=part))
 
 

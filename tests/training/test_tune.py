@@ -2,7 +2,9 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import mrcfile
 import numpy as np
@@ -12,7 +14,7 @@ import torch
 from tomosoup.cli.main import main
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Picks, Searched, Slices, Species, Volume
-from tomosoup.data.options import AnnotatedData, DataOptions
+from tomosoup.data.options import AnnotatedData, DataOptions, RegionOptions
 from tomosoup.data.project import open_project
 from tomosoup.data.tomogram import select_tomogram
 from tomosoup.data.truth import read_truths
@@ -160,20 +162,23 @@ def found(checkpoint: Checkpoint, project_folder: Path) -> OutOfFold:
 def test_tune_gives_the_thresholds_of_the_out_of_fold_picks(
     checkpoint: Checkpoint, project_folder: Path, found: OutOfFold, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    models = models_of(checkpoint)
+    models, asked = models_of(checkpoint), list[dict[str, Any]]()
     thresholds = {
         margin: tune_thresholds(found.folds, checkpoint.species, margin=margin, resamples=5) for margin in (0.0, 0.1)
     }
     assert thresholds[0.0] != thresholds[0.1]
+    monkeypatch.setattr("tomosoup.training.tune.tune_thresholds", partial(tune_thresholds, resamples=5))
     for margin, expected in thresholds.items():
-        tuned = tune(project_folder, models, plan=LOW, threshold_margin=margin, resamples=5)
+        tuned = tune(project_folder, models, plan=LOW, threshold_margin=margin)
         for after, before in zip(tuned, models, strict=True):
             assert after.thresholds == {name: t.threshold for name, t in expected.items()}
             assert after.signal_levels == found.signal_levels
             assert after.calibration == calibrate(found.peaks, checkpoint.species)
             assert after.history[:-1] == before.history
             assert after.weights is before.weights
-        monkeypatch.setattr("tomosoup.training.tune.out_of_fold", lambda *_, **__: found)  # as it has just found
+        monkeypatch.setattr("tomosoup.training.tune.out_of_fold", lambda *_, **given: asked.append(given) or found)
+    tune(project_folder, models, plan=LOW, region=RegionOptions(mask="mask.mrc"))
+    assert [given["region"].mask for given in asked] == [None, "mask.mrc"]
 
 
 def test_the_quieter_run_is_made_as_loud_as_both_are_on_average(found: OutOfFold) -> None:

@@ -13,6 +13,9 @@ from tomosoup.data.options import AnnotatedData
 from tomosoup.data.project import MrcFolder, Project, open_project
 from tomosoup.data.tomogram import chosen_runs
 
+CHOOSE = "`truth=CSV|USER/SESSION`"
+"""How to choose picks, in messages."""
+
 
 def read_truth(project: Project | str | Path, run: str, truth: str | None = None) -> dict[str, Picks]:
     """True picks of a run, by species.
@@ -33,7 +36,7 @@ def read_truths(project: Project, data: AnnotatedData) -> dict[str, dict[str, Pi
     Raises `InputError` where a named run has no true picks, no run has any, or a run has more sets than one.
     """
     chosen, source = chosen_runs(project, data), data.truth
-    truths = truths_there(project, data)
+    truths, wanted = truths_there(project, data), _wanted(source)
     missing = [run for run in chosen if run not in truths]
     if missing and (data.runs or not truths) and source is not None and Path(source).is_file():
         raise InputError(
@@ -42,13 +45,11 @@ def read_truths(project: Project, data: AnnotatedData) -> dict[str, dict[str, Pi
     if missing and data.runs:
         has = shortened(list(map(str, project.pick_sets(missing[0])))) or "none"
         raise InputError(
-            f"Run {missing[0]}: expected one set of true picks{f' {source}' if source else ''}, found 0 "
-            f"(it has {has}): give a CSV file or USER/SESSION as `truth`."
+            f"Run {missing[0]}: expected one set of {wanted}, found 0 (it has {has}): choose one with {CHOOSE}."
         )
     if not truths:
         raise InputError(
-            f"No run of {project.path} has true picks{f' {source}' if source else ''} "
-            f"(looked at {shortened(chosen)}): give a CSV file or USER/SESSION as `truth`."
+            f"No run of {project.path} has {wanted} (looked at {shortened(chosen)}): choose others with {CHOOSE}."
         )
     return truths
 
@@ -72,12 +73,17 @@ def truths_there(project: Project, data: AnnotatedData) -> dict[str, dict[str, P
         if len(keys) > 1:
             has = shortened(list(map(str, sets)))
             raise InputError(
-                f"Run {run}: expected one set of true picks{f' {source}' if source else ''}, found {len(keys)} "
-                f"(it has {has}): give a CSV file or USER/SESSION as `truth`."
+                f"Run {run}: expected one set of {_wanted(source)}, found {len(keys)} (it has {has}): choose one with "
+                f"{CHOOSE}."
             )
         if keys:
             truths[run] = sets[keys[0]]()
     return truths
+
+
+def _wanted(source: str | None) -> str:
+    """What was asked for, for messages. Picks that a user names need not be true."""
+    return f"picks {source}" if source else "true picks"
 
 
 def strange_runs(project: Project, truth: str | None) -> list[str]:

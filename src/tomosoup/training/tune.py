@@ -11,7 +11,7 @@ import numpy as np
 
 from tomosoup.core.progress import Progress, no_progress
 from tomosoup.core.types import NO_PICKS, Species
-from tomosoup.data.options import AnnotatedData
+from tomosoup.data.options import AnnotatedData, RegionOptions
 from tomosoup.data.project import Project, open_project
 from tomosoup.inference.ensemble import AS_TRAINED, all_species, mixed
 from tomosoup.inference.options.hardware import InferenceOptions
@@ -55,8 +55,8 @@ def tune(
     data: AnnotatedData = AnnotatedData(),  # noqa: B008 - immutable
     plan: PickingPlan = AS_TRAINED,
     threshold_margin: float = 0.0,
-    resamples: int = 1000,
     inference: InferenceOptions = InferenceOptions(),  # noqa: B008 - immutable
+    region: RegionOptions = RegionOptions(),  # noqa: B008 - immutable
     progress: Progress = no_progress,
 ) -> list[Checkpoint]:
     """The checkpoints with thresholds from cross-validation: each picks the run that its training held out.
@@ -67,15 +67,18 @@ def tune(
         plan: How to lay windows and read picks.
         threshold_margin: 0 gives the F4-best thresholds. 0.1 gives the lower ones of `train`, better from few
             particles (`scoring.thresholds.steady_threshold`).
-        resamples: Bootstrap resamples behind the intervals in the checkpoints' history.
+        inference: Engine, device and precision.
+        region: A mask of each run, in a file or in copick, and where picks may be. Picks and true particles elsewhere
+            do not count, and grey values are normalised by what is in the mask.
+        progress: Called as work advances.
 
     Raises `InputError` as `out_of_fold`.
     """
     project = project if not isinstance(project, str | Path) else open_project(project)
-    found = out_of_fold(project, checkpoints, data=data, plan=plan, inference=inference, progress=progress)
-    tuned = tune_thresholds(
-        found.folds, all_species(checkpoints), margin=threshold_margin, resamples=resamples, progress=progress
+    found = out_of_fold(
+        project, checkpoints, data=data, plan=plan, inference=inference, region=region, progress=progress
     )
+    tuned = tune_thresholds(found.folds, all_species(checkpoints), margin=threshold_margin, progress=progress)
     return with_thresholds(checkpoints, tuned, found)
 
 

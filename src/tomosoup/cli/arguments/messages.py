@@ -7,27 +7,28 @@ import re
 from tomosoup.cli.arguments.fields import Option, options_of
 from tomosoup.core.config import Options
 
-ARGUMENT = re.compile(r"`([a-z_][a-z0-9_]*(?:\.[a-z0-9_]+)*)(?:=([^`]+))?`")
-"""`name`, `name=VALUE`, `section.name`."""
+ARGUMENT = re.compile(r"( and )?`([a-z_][a-z0-9_]*(?:\.[a-z0-9_]+)*)(?:=([^`]+))?`")
+"""`name`, `name=VALUE`, `section.name`, perhaps behind "and"."""
 
 
 def as_options(text: str, model: type[Options]) -> str:
     """A message in which `overwrite=True`, `user=NAME` and `voxel_size` are --overwrite, --user NAME, --voxel-size.
 
-    What is neither an option of the command nor one of its `ARGUMENTS` stays as it is.
+    What is neither an option of the command nor one of its `ARGUMENTS` stays as it is, unless it is an advice behind
+    another: " and `name=VALUE`" is left out.
     """
     options = list(options_of(model))
 
     def typed(found: re.Match[str]) -> str:
-        name, value = found[1], found[2]
-        if name in model.ARGUMENTS:
-            return model.ARGUMENTS[name]
+        before, name, value = found[1] or "", found[2], found[3]
         option = option_named(name, options)
+        if name in model.ARGUMENTS:
+            return before + model.ARGUMENTS[name]
         if option is None:
-            return found[0]
+            return "" if before and value else found[0]
         if value == "False":
-            return option.off
-        return option.name if value in (None, "True") else f"{option.name} {value}"
+            return before + option.off
+        return before + (option.name if value in (None, "True") else f"{option.name} {value}")
 
     return ARGUMENT.sub(typed, text)
 

@@ -7,14 +7,20 @@ from collections import Counter
 from tomosoup.cli.commands.pick import chosen_thresholds
 from tomosoup.cli.options.threshold import ThresholdCommand
 from tomosoup.cli.terminal import Outcome, progress_bars, say
-from tomosoup.core.errors import counted
+from tomosoup.core.errors import InputError, counted
 from tomosoup.core.files import refuse_existing
 from tomosoup.core.thresholds import apply_thresholds
+from tomosoup.core.types import Picks, PicksByRun
+from tomosoup.data.copick.masks.region import regions_of
+from tomosoup.data.formats.geometry.voxels import grids_of
 from tomosoup.data.formats.tables.picks_csv import write_csv
-from tomosoup.data.pick_store.beside import project_with_picks
+from tomosoup.data.options import DataOptions, FrameOptions
+from tomosoup.data.pick_store.beside import project_with_picks, project_with_tomograms
 from tomosoup.data.pick_store.reading import read_candidates
+from tomosoup.data.pick_store.records import Session
 from tomosoup.data.pick_store.store import with_thresholds
-from tomosoup.data.project import open_project
+from tomosoup.data.project import CopickProject, open_project
+from tomosoup.inference.jobs.job import by_todays_names
 
 
 def threshold_command(options: ThresholdCommand) -> Outcome:
@@ -25,9 +31,16 @@ def threshold_command(options: ThresholdCommand) -> Outcome:
     thresholds = chosen_thresholds(options, project).over({}, [s.name for s in project.species])
     with progress_bars() as progress:
         candidates = read_candidates(project, options.session, progress=progress)
-        picks = {run: apply_thresholds(found, thresholds) for run, found in candidates.items()}
+        passing = {run: apply_thresholds(found, thresholds) for run, found in candidates.items()}
+        picks = in_regions(passing, project, options)
         had_maps = with_thresholds(
-            project, options.session, thresholds, picks, overwrite=options.overwrite, progress=progress
+            project,
+            options.session,
+            thresholds,
+            picks,
+            region=options.region,
+            overwrite=options.overwrite,
+            progress=progress,
         )
     if had_maps:
         say(
@@ -44,3 +57,31 @@ def threshold_command(options: ThresholdCommand) -> Outcome:
         files=[options.output] if options.output else [],
         facts={"runs": len(picks), "picks": dict(counts), "session": f"tomosoup/{options.session}"},
     )
+
+
+def in_regions(picks: PicksByRun, project: CopickProject, options: ThresholdCommand) -> PicksByRun:
+    """The picks in the region of each run's mask, with their distances to its surface; all without a mask.
+
+    `project` holds the picks. Raises `InputError` like `regions_of`, and where no pick is left.
+    """
+    if not options.region.mask:
+        return picks
+    tomograms = project_with_tomograms(project)
+    settings = Session.of(project.root, options.session).settings()
+    known = by_todays_names(settings).get("tomograms", {}) if settings else {}
+    data = DataOptions.of(known, source=f"Session {options.session}")
+    runs = [run for run, those in picks.items() if any(map(len, those.values()))]
+    grids = grids_of(tomograms, runs, FrameOptions(data=data), {})
+    found = dict(picks)
+    for run, region in regions_of(options.region, runs, grids, tomograms, first_voxel=data.first_voxel):
+        found[run] = region.with_distances(region.kept(picks[run]))
+    before, after = (sum(map(len, picks_of(of))) for of in (picks, found))
+    if before and not after:
+        raise InputError(f"None of {counted(before, 'pick')} is where `mask` allows picks: choose another `mask`.")
+    say(f"{after} of {counted(before, 'pick')} are where the mask allows them; the others are left out.")
+    return found
+
+
+def picks_of(runs: PicksByRun) -> list[Picks]:
+    """The picks of all runs and species."""
+    return [found for those in runs.values() for found in those.values()]

@@ -19,7 +19,7 @@ class MapsCommand(Options):
     interruption, the same command resumes."""
 
     EXAMPLE: ClassVar = "tomosoup maps my-data --model model.safetensors -o maps"
-    ARGUMENTS: ClassVar = {"truth": "--picks"}
+    ARGUMENTS: ClassVar = {"truth": "--picks CSV|USER/SESSION"}
 
     project: Project
     """Tomograms: a copick configuration file, a folder in the contest's layout, or a folder of MRC files

@@ -15,7 +15,7 @@ class SimulateCommand(Options):
 
     EXAMPLE: ClassVar = "tomosoup simulate sim --runs 4 --shape 64 256 256 --seed 0"
     RENAMED: ClassVar = {"like": "layout_from", "like_runs": "layout_runs"}
-    ARGUMENTS: ClassVar = {"truth": "--layout-from"}
+    ARGUMENTS: ClassVar = {"truth": "--layout-from CSV|PROJECT"}
 
     out: Annotated[Path, Typed("Output", positional=True, value="FOLDER")]
     """New folder for the project; its copick configuration is FOLDER/copick_config.json."""

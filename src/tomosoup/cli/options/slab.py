@@ -16,7 +16,7 @@ class SlabCommand(Options):
     pick inside with `tomosoup pick --mask`. After an interruption, the same command resumes."""
 
     EXAMPLE: ClassVar = "tomosoup slab my-data -o masks"
-    ARGUMENTS: ClassVar = {"truth": "--picks"}
+    ARGUMENTS: ClassVar = {"truth": "--picks CSV|USER/SESSION"}
 
     project: Project
     """Tomograms: a copick configuration file, a folder in the contest's layout, or a folder of MRC files

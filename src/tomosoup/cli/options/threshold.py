@@ -7,8 +7,9 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import model_validator
 
-from tomosoup.cli.options.shared import Checkpoints, Overwrite, Project, Purpose, SessionName, Thresholds
+from tomosoup.cli.options.shared import UNPREFIXED, Checkpoints, Overwrite, Project, Purpose, SessionName, Thresholds
 from tomosoup.core.config import Options, Typed
+from tomosoup.data.options import RegionOptions
 
 
 class ThresholdCommand(Options):
@@ -33,6 +34,8 @@ class ThresholdCommand(Options):
     """copick session that `pick` wrote. The command replaces its picks."""
     overwrite: Overwrite = False
     """Replace an existing output file, and picks of the session that were edited after tomosoup wrote them."""
+    region: Annotated[RegionOptions, UNPREFIXED] = RegionOptions()
+    """Where picks must be."""
 
     @model_validator(mode="after")
     def _some_thresholds(self) -> Self:

@@ -42,6 +42,18 @@ def project_with_picks(project: Project) -> CopickProject:
     return holder
 
 
+def project_with_tomograms(project: CopickProject) -> Project:
+    """The project whose tomograms the picks in a copick project are of: itself, or, of a .copick folder, another.
+
+    Raises `InputError` where the other one is gone.
+    """
+    folder = project.path.absolute().parent
+    static = _tomograms_of(folder) if folder.suffix == ".copick" else None
+    if static is None:
+        return project
+    return open_project(static if Path(static).is_dir() else Path(static).parent)
+
+
 def _tomograms_of(folder: Path) -> str | None:
     """The folder of the tomograms of a copick project; None where it cannot be read."""
     try:

@@ -17,11 +17,15 @@ from tomosoup.data.copick import files as copick_files
 from tomosoup.data.copick.names import valid_name, valid_species
 from tomosoup.data.copick.roots import find_run, run_of
 from tomosoup.data.new_project import picks_project
+from tomosoup.data.options import RegionOptions
 from tomosoup.data.pick_store.distances import DISTANCE, recorded_distances, with_distances
 from tomosoup.data.pick_store.edits import digests_of, refuse_edited
 from tomosoup.data.pick_store.pick_set import OWN_USER, PickSet
 from tomosoup.data.pick_store.records import Session, Settings, fingerprint_of
 from tomosoup.data.project import CopickProject, Project, open_project
+
+THRESHOLD_REGION = "threshold_region"
+"""The key in the settings for the region in which `with_thresholds` left picks; networks searched in another one."""
 
 
 @dataclass(frozen=True)
@@ -208,10 +212,11 @@ def with_thresholds(
     limits: Mapping[str, float],
     picks: Mapping[str, PicksBySpecies],
     *,
+    region: RegionOptions = RegionOptions(),  # noqa: B008 - immutable
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> bool:
-    """Put picks, by run, that pass these `limits` in the place of a session's; its records then say so.
+    """Put picks, by run, that pass these `limits` in a `region` in the place of a session's; its records then say so.
 
     Whether density maps had looked at those that were there, as they have not at these. Raises `InputError`, before
     anything is written, where a person has edited those that were there, unless `overwrite`.
@@ -226,6 +231,9 @@ def with_thresholds(
         copick_files.write_picks(run_of(project.root, run), picks[run], place)
     if before is not None:
         settings = {**before, "thresholds": dict(limits), "maps": {}}
+        settings.pop(THRESHOLD_REGION, None)
+        if region.mask:
+            settings[THRESHOLD_REGION] = region.model_dump(mode="json")
         records.begin(settings)
         for run in tracked(progress, "Writing records", list(done)):
             found = picks.get(run, {})

@@ -91,7 +91,7 @@ def missing_masks(mask: str, project: Project | None, runs: Sequence[str]) -> No
         missing = [run for run in runs if not _segmentations(mask, project, run)]
         where = f"there is no segmentation {mask}"
     if missing:
-        raise InputError(f"Run {shortened(missing)} has no mask ({where}): make it, or choose other `runs`.")
+        raise InputError(f"Run {shortened(missing)} has no mask ({where}): make it, or name another `mask`.")
 
 
 def read_mask(

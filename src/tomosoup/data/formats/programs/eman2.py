@@ -3,8 +3,9 @@
 Source: EMAN2's programs e2spt_tempmatch.py, e2spt_extract.py and its tools that draw boxes in tomograms: a box is
 [x, y, z, method, score, class], counted from the tomogram's centre (index less size / 2, voxel 0 at 0) in pixels of the
 unbinned tilt series, whose size is `apix_unbin`; `class_list` has, by number, a class's name and the side of its boxes
-in those pixels. Boxes that were drawn have the score 0. Such a file also holds the alignment of the tilt series, so
-what else is in it is kept.
+in those pixels. Boxes that were drawn have the score 0. Without `apix_unbin`, as older versions wrote the file, boxes
+count voxels of the tomogram from its first one (e2spt_extract.py and e2spt_boxer.py tell the two apart by it). Such a
+file also holds the alignment of the tilt series, so what else is in it is kept.
 """
 
 from __future__ import annotations
@@ -112,4 +113,9 @@ def _boxes(info: dict[str, Any], path: Path) -> list[list[Any]]:
         isinstance(box, list) and len(box) >= 6 and isinstance(box[5], int) for box in boxes
     ):
         raise InputError(f"{path}: expected boxes_3d of [x, y, z, method, score, class].")
+    if boxes and "apix_unbin" not in info:
+        raise InputError(
+            f"{path} has no apix_unbin, so its boxes count voxels of the tomogram from its corner, as in old versions "
+            "of EMAN2: write their x, y, z as text, and import them with the format xyz."
+        )
     return boxes
