@@ -125,6 +125,7 @@ def test_no_values_take_those_of_a_recipe_away() -> None:
         ("slab", f"choose one with {CHOOSE}", "choose one with --picks CSV|USER/SESSION"),
         ("maps", f"choose one with {CHOOSE}", "choose one with --picks CSV|USER/SESSION"),
         ("train", f"choose one with {CHOOSE}", "choose one with --truth CSV|USER/SESSION"),
+        ("score", f"choose one with {CHOOSE}", "choose one with --truth-set USER/SESSION"),
         ("simulate", f"choose one with {CHOOSE}", "choose one with --layout-from CSV|PROJECT"),
         ("import", "`apart=60` keeps the best", "--apart 60 keeps the best"),
         ("view", "give data and `runs=TS_1`", "give data and RUN"),
@@ -199,6 +200,8 @@ def test_files_and_names_are_checked_before_torch_is_imported(tmp_path: Path) ->
         ("score no.csv {here}", "There is no file no.csv: check its name."),
         ("import no.star --format relion5 -o p.csv", "There is no file no.star"),
         ("pick {here} --plan fast", "There is no plan 'fast'"),
+        ("threshold {here} --threshold 0.3 -o s3://b/p.csv", "s3://b/p.csv is an address; expected a path on this"),
+        ("export {here} --format xyz -o s3://b/p.txt", "s3://b/p.txt is an address; expected a path on this"),
         ("train {here} -o m --recipe bst", "There is no recipe 'bst'"),
         ("pick {here} --threshold high", "--threshold high: expected a number (0.3) or a species"),
     ]

@@ -16,6 +16,7 @@ from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.types import Picks, Volume
 from tomosoup.data.copick import files as copick_files
 from tomosoup.data.copick.roots import open_root
+from tomosoup.data.copick.tomograms import write_tomogram
 from tomosoup.data.formats.tables.picks_csv import read_csv, write_csv
 from tomosoup.data.new_project import SimulatedRun, new_project
 from tomosoup.data.options import DataOptions
@@ -140,7 +141,7 @@ def test_an_ambiguous_type_is_asked_for_and_chosen(project_path: Path) -> None:
         copick_files.config_of(CONTEST_SPECIES, static=project_path / "static", overlay=project_path / "static"),
         name="x",
     )
-    copick_files.write_tomogram(root, "a_1", Volume(VOLUME.data + 1, 10.0), tomo_type="wbp")
+    write_tomogram(root, "a_1", Volume(VOLUME.data + 1, 10.0), tomo_type="wbp")
     project = open_project(project_path)
     with pytest.raises(InputError, match=r"found 2.*denoised at 10.000 Å.*`tomo_type`"):
         select_tomogram(project, "a_1", ANY)

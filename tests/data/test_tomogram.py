@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Species, Volume
-from tomosoup.data.copick import files as copick_files
+from tomosoup.data.copick.tomograms import write_tomogram
 from tomosoup.data.new_project import SimulatedRun, new_project
 from tomosoup.data.options import DataOptions
 from tomosoup.data.project import open_project
@@ -112,7 +112,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         project.add_run("b", SimulatedRun({"denoised": coarse}, {}))
     root: Any = open_project(folder)
 
-    copick_files.write_tomogram(root.root, "a", coarse, tomo_type="denoised")
+    write_tomogram(root.root, "a", coarse, tomo_type="denoised")
     return folder
 
 

@@ -99,6 +99,13 @@ class Options(BaseModel):
         return f"{where}: {problem(first)}." if where else f"{problem(first)}."
 
 
+def first_problem(error: ValidationError) -> str:
+    """The first error of a failed validation as words: its place, what was expected, what came."""
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"]))
+    return f"{place}: {problem(first)}" if place else problem(first)
+
+
 def problem(error: Mapping[str, Any]) -> str:
     """One error of a failed validation as words, without its place: expected, and got."""
     error_type, context = error["type"], error.get("ctx", {})

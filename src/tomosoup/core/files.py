@@ -20,9 +20,24 @@ def user_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "tomosoup"
 
 
+PACKED = (".gz", ".bz2")
+"""Endings of packed files, which are read and not written."""
+
+
 def is_table(path: str | Path) -> bool:
-    """Whether a path is called a CSV table."""
-    return Path(path).suffix.lower() == ".csv"
+    """Whether a path is called a CSV table, which may be packed."""
+    return unpacked_name(Path(path)).lower().endswith(".csv")
+
+
+def unpacked_name(path: Path) -> str:
+    """The name of a file, without the ending that says that it is packed."""
+    return path.stem if path.suffix.lower() in PACKED else path.name
+
+
+def refuse_packed(path: Path) -> None:
+    """Raises `InputError` for an output whose name says that it is packed."""
+    if path.suffix.lower() in PACKED:
+        raise InputError(f"{path}: files are written unpacked; name one without {path.suffix}.")
 
 
 @contextmanager
@@ -85,3 +100,9 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
         raise InputError(text, code="exists")
     if next(parent for parent in path.absolute().parents if parent.exists()).is_file():
         raise InputError(f"Cannot write {path}: one of its parent folders is a file.")
+
+
+def refuse_irregular(path: Path, *, expected: str) -> None:
+    """Raises `InputError` for what is there and is no file, such as a folder or a pipe, from which reading can hang."""
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is not a regular file; expected {expected}: name another, or move it away.")

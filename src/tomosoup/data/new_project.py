@@ -18,6 +18,7 @@ from tomosoup.core.files import written_aside
 from tomosoup.core.types import PicksBySpecies, Species, Volume
 from tomosoup.data.copick import files as copick_files
 from tomosoup.data.copick.roots import open_root
+from tomosoup.data.copick.tomograms import write_labels, write_tomogram
 from tomosoup.data.pick_store.pick_set import ANNOTATOR_USER, PickSet
 
 MARKER = "made-by-tomosoup"
@@ -66,14 +67,14 @@ class NewProject:
         try:
             root = open_root(copick_files.config_of(self.species, static=aside, overlay=aside), name=str(self.folder))
             for tomo_type, volume in made.volumes.items():
-                copick_files.write_tomogram(root, run, volume, tomo_type=tomo_type)
+                write_tomogram(root, run, volume, tomo_type=tomo_type)
                 first = np.full(3, (-0.5 if self.contest else 0.5) * volume.voxel_size) - np.asarray(volume.origin)
             for user, picks in ((TRUTH_USER, made.truth), (ANNOTATOR_USER, made.annotated)):
                 if picks is not None:
                     moved = {n: replace(p, zyx=p.zyx + first) for n, p in picks.items()}
                     copick_files.write_picks(root.get_run(run), moved, PickSet(user, "0"))
             if made.labels is not None:
-                copick_files.write_labels(root, run, made.labels, user=TRUTH_USER, session="0")
+                write_labels(root, run, made.labels, user=TRUTH_USER, session="0")
             written = aside / "ExperimentRuns" / run
             if made.parameters is not None:
                 (written / "simulation.json").write_text(json.dumps(made.parameters, indent=1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
@@ -10,20 +11,28 @@ from typing import Any
 from tomosoup.cli.arguments.fields import options_of, value_at
 from tomosoup.core.config import Options
 from tomosoup.core.errors import InputError
-from tomosoup.core.files import is_table, refuse_existing
+from tomosoup.core.files import is_table, refuse_existing, refuse_packed
 from tomosoup.data.options import PROJECT_FORMS
 from tomosoup.models.shipped import checkpoint_file, shipped_names
+
+ADDRESS = re.compile("([A-Za-z][A-Za-z0-9+.-]+):/+")
+"""How a path begins that was an address, such as s3://bucket."""
 
 
 def check_files(options: Options) -> None:
     """Raises `InputError` for the first input that is missing, and for an output that may not be written."""
     for option in options_of(type(options), options):
-        kind = option.typed.file
-        if kind is None:
-            continue
-        value = value_at(options, option.path)
+        kind, value = option.typed.file, value_at(options, option.path)
         for path in value if isinstance(value, tuple) else (value,):
-            if path is not None:
+            written = isinstance(path, Path) or option.typed.group == "Output"
+            if written and (scheme := ADDRESS.match(str(path))):
+                raise InputError(
+                    f"{scheme[1]}://{str(path)[scheme.end() :]} is an address; expected a path on this machine. (The "
+                    "folders of a copick configuration may be addresses.)"
+                )
+            if option.typed.group == "Output" and isinstance(path, Path):
+                refuse_packed(path)
+            if path is not None and kind is not None:
                 CHECKS[kind](path, options)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from tomosoup.cli.commands.run_by_run import Make, make_maps
+from tomosoup.cli.commands.run_by_run import Make, make_maps, say_left_out
 from tomosoup.cli.options.maps import MapsCommand
 from tomosoup.cli.terminal import Outcome, say
 from tomosoup.core.errors import counted
@@ -58,11 +58,15 @@ def _labels(project: Project, options: MapsCommand) -> tuple[Sequence[str], Make
     species, values = labelled(project)
     data = AnnotatedData.of({**options.data.model_dump(), "truth": options.picks}, source="picks")
     picks = read_truths(project, data)
+    say_left_out(project, str(options.picks))
     say("Labels: " + ", ".join(f"{one.name} {value}" for one, value in zip(species, values[1:].tolist(), strict=True)))
 
     def make(tomogram: Tomogram, _: Progress) -> Volume:
         grid = Volume(torch.zeros(1).expand(*tomogram.shape), tomogram.voxel_size, tomogram.origin)
-        numbers = label_targets(picks.get(tomogram.run, {}), species, grid)
+        found = picks.get(tomogram.run, {})
+        if outside := sum(int((~tomogram.grid.inside(those.zyx)).sum()) for those in found.values()):
+            say(f"{counted(outside, 'pick')} of run {tomogram.run} outside of its tomogram: check --voxel-size.")
+        numbers = label_targets(found, species, grid)
         return Volume(values[numbers.data.long()], tomogram.voxel_size, tomogram.origin)
 
     return [LABELS], make

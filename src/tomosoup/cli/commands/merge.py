@@ -38,6 +38,8 @@ def merge_command(options: MergeCommand) -> Outcome:
     else:
         distances = {s.name: s.radius for s in species_for(names, listed, table=options.species)}
     say_strangers(sets)
+    if project and (unknown := sorted({run for found in sets.values() for run in found} - set(project.runs))):
+        say(f"{project.path} has no run {shortened(unknown)}: these picks are only in the sets that have it.")
     merged = merge_picks(list(sets.values()), distances, at_least=options.at_least)
     least = Thresholds.read(options.threshold).over(dict.fromkeys(names, -math.inf), sorted(names))
     merged = {

@@ -9,13 +9,14 @@ from tomosoup.cli.arguments.messages import as_options
 from tomosoup.cli.options.maps import MapsCommand
 from tomosoup.cli.options.slab import SlabCommand
 from tomosoup.cli.tables import failures_table
-from tomosoup.cli.terminal import Stopped, progress_bars, show_error
-from tomosoup.core.errors import InputError
+from tomosoup.cli.terminal import Stopped, progress_bars, say, show_error
+from tomosoup.core.errors import InputError, shortened
 from tomosoup.core.progress import Progress, part
 from tomosoup.core.types import Volume
 from tomosoup.data.copick.maps import MapStore
 from tomosoup.data.project import Project
 from tomosoup.data.tomogram import Tomogram, chosen_runs, select_tomogram
+from tomosoup.data.truth import strange_runs
 
 Make = Callable[[Tomogram, Progress], Volume]
 """A tomogram -> its maps `(c, z, y, x)`."""
@@ -33,6 +34,12 @@ class MadeMaps:
 
     def __len__(self) -> int:
         return len(self.made) + len(self.kept) + len(self.failed)
+
+
+def say_left_out(project: Project, picks: str) -> None:
+    """Name the runs of a table of picks that the project does not have."""
+    if unknown := strange_runs(project, picks):
+        say(f"{picks} also has picks of runs that {project.path} does not have: {shortened(unknown)}.")
 
 
 def make_maps(

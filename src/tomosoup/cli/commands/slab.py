@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tomosoup.cli.commands.run_by_run import make_maps
+from tomosoup.cli.commands.run_by_run import make_maps, say_left_out
 from tomosoup.cli.options.slab import SlabCommand
 from tomosoup.cli.tables import table
 from tomosoup.cli.terminal import Outcome, say, shown
@@ -33,6 +33,7 @@ def slab_command(options: SlabCommand) -> Outcome:
     if options.picks:
         data = AnnotatedData.of({**options.data.model_dump(), "truth": options.picks}, source="picks")
         picks = read_truths(project, data)
+        say_left_out(project, options.picks)
     radii = {s.name: s.radius for s in project.species}
     slabs: dict[str, Slab] = {}
 

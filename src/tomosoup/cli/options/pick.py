@@ -77,6 +77,16 @@ class PickCommand(Options):
     """Where to pick."""
 
     @model_validator(mode="after")
+    def _files_of_their_own(self) -> Self:
+        outputs = [path.absolute() for path in (self.output, self.submission, self.report, self.write_sbatch) if path]
+        named = [*outputs, *(path.absolute() for path in self.model)]
+        if twice := next((path for path in outputs if named.count(path) > 1), None):
+            raise ValueError(
+                f"the name {twice.name} is given twice: each output needs a name of its own, and not that of a model"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _shards_leave_each_other_alone(self) -> Self:
         if self.overwrite and self.cluster.shard:
             raise ValueError(

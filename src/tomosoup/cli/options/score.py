@@ -13,6 +13,7 @@ class ScoreCommand(Options):
     """Score picks against true picks with the metric of the CZII contest: F4 per species and their weighted mean."""
 
     EXAMPLE: ClassVar = "tomosoup score picks.csv my-data"
+    ARGUMENTS: ClassVar = {"truth": "--truth-set USER/SESSION"}
 
     picks: Annotated[Path, Typed("Input", positional=True, value="PICKS", file="project")]
     """Picks to score: a CSV file or a project."""

@@ -13,17 +13,22 @@ import copick
 import numpy as np
 from copick.impl.filesystem import CopickPicksFSSpec
 from copick.models import CopickLocation, CopickPicksFile, CopickPoint
+from pydantic import ValidationError
 
 from tomosoup.core.aliases import contest_name
+from tomosoup.core.config import first_problem
 from tomosoup.core.errors import InputError, first_line
-from tomosoup.core.files import write_whole
+from tomosoup.core.files import is_local, refuse_irregular, write_whole
 from tomosoup.core.species import CONTEST_SPECIES
-from tomosoup.core.types import Picks, PicksBySpecies, Species, Volume
+from tomosoup.core.types import Picks, PicksBySpecies, Species
 from tomosoup.data.copick.portal import annotated, distinct, radius_said, session_of
 from tomosoup.data.copick.remote import StorageErrors
+from tomosoup.data.formats.tables.text import read_text
 from tomosoup.data.pick_store.pick_set import PickSet
 
 Config = dict[str, Any]
+UNREADABLE = (KeyError, ValueError, TypeError, AttributeError, RecursionError)
+"""What a pick file raises that is none."""
 
 
 def config_of(species: Sequence[Species], *, static: Path, overlay: Path) -> Config:
@@ -113,11 +118,13 @@ def _load(files: Iterable[Any]) -> dict[str, Picks]:
             _refuse_misnamed(file)
         try:
             with StorageErrors(file.path):
+                if (fs := getattr(file, "fs", None)) and is_local(fs):
+                    refuse_irregular(Path(file.path), expected="a copick pick file")
                 found = _picks(file.load())
         except InputError:
             raise
-        except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise InputError(f"{file.path} is not a copick pick file ({first_line(error)}).") from error
+        except UNREADABLE as error:
+            raise _no_pick_file(file.path, error) from error
         picks[name] = _joined(picks[name], found) if name in picks and annotated(file) else found
     return picks
 
@@ -153,12 +160,22 @@ def read_files(paths: Iterable[Path]) -> dict[str, Picks]:
 def read_file(path: Path) -> tuple[str | None, str, Picks, int]:
     """Run, where it is said, species and picks of a copick pick file, and how many of them have a score there."""
     try:
-        content = json.loads(path.read_text())
-        file = CopickPicksFile(**content)
-        scored = sum(point.get("score") is not None for point in content.get("points") or [])
+        content = json.loads(read_text(path, kind="a copick pick file"))
+        file = CopickPicksFile.model_validate(content)
+        points = content.get("points") or []
+        if wrong := [v for p in points for v in p["location"].values() if isinstance(v, bool | str)]:
+            raise ValueError(f"a location has {wrong[0]!r}; expected a number")
+        scored = sum(point.get("score") is not None for point in points)
         return file.run_name, file.pickable_object_name, _picks(file), scored
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(f"{path} is not a copick pick file ({first_line(error)}).") from error
+    except InputError:
+        raise
+    except UNREADABLE as error:
+        raise _no_pick_file(path, error) from error
+
+
+def _no_pick_file(path: Path | str, error: Exception) -> InputError:
+    why = first_problem(error) if isinstance(error, ValidationError) else first_line(error)
+    return InputError(f"{path} is not a copick pick file ({why}).")
 
 
 def _picks(file: Any) -> Picks:
@@ -227,17 +244,3 @@ def _points(picks: Picks) -> list[CopickPoint]:
         )
         for (z, y, x), transform, score in rows
     ]
-
-
-def write_tomogram(root: Any, run: str, volume: Volume, *, tomo_type: str) -> None:
-    """Write a `(z, y, x)` volume as multiscale OME-Zarr into the root's overlay, making the run if it is new."""
-    spacing = root.new_run(run, exist_ok=True).new_voxel_spacing(volume.voxel_size, exist_ok=True)
-    spacing.new_tomogram(tomo_type, exist_ok=True).from_numpy(volume.data.numpy())
-
-
-def write_labels(root: Any, run: str, labels: Volume, *, user: str, session: str) -> None:
-    """Write `(z, y, x)` labels, the `label` of each pickable object, as a multilabel segmentation named "particles"."""
-    made = root.get_run(run).new_segmentation(
-        labels.voxel_size, "particles", session, is_multilabel=True, user_id=user, exist_ok=True
-    )
-    made.from_numpy(labels.data.numpy())

@@ -14,7 +14,7 @@ import copick
 from copick.impl.filesystem import CopickConfigFSSpec, CopickRootFSSpec
 from pydantic import ValidationError
 
-from tomosoup.core.config import problem
+from tomosoup.core.config import first_problem
 from tomosoup.core.errors import InputError, first_line
 from tomosoup.core.files import is_local
 from tomosoup.data.copick.names import valid_names
@@ -60,10 +60,7 @@ def _names_in(config: dict[str, Any]) -> list[str]:
 
 def _reason(error: Exception) -> str:
     """What copick found wrong with a configuration."""
-    if not isinstance(error, ValidationError):
-        return first_line(error)
-    first = error.errors()[0]
-    return f"{'.'.join(map(str, first['loc']))}: {problem(first)}"
+    return first_problem(error) if isinstance(error, ValidationError) else first_line(error)
 
 
 def open_config(config: Path) -> Any:

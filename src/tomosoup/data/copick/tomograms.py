@@ -82,3 +82,17 @@ def _spacing(root: Any, run: str, voxel_size: float) -> CopickVoxelSpacingFSSpec
             f"Run {run} has no folder for voxels of {voxel_size:g} Å: its nearest is for {nearest.voxel_size:g} Å."
         )
     return nearest
+
+
+def write_tomogram(root: Any, run: str, volume: Volume, *, tomo_type: str) -> None:
+    """Write a `(z, y, x)` volume as multiscale OME-Zarr into the root's overlay, making the run if it is new."""
+    spacing = root.new_run(run, exist_ok=True).new_voxel_spacing(volume.voxel_size, exist_ok=True)
+    spacing.new_tomogram(tomo_type, exist_ok=True).from_numpy(volume.data.numpy())
+
+
+def write_labels(root: Any, run: str, labels: Volume, *, user: str, session: str) -> None:
+    """Write `(z, y, x)` labels, the `label` of each pickable object, as a multilabel segmentation named "particles"."""
+    made = root.get_run(run).new_segmentation(
+        labels.voxel_size, "particles", session, is_multilabel=True, user_id=user, exist_ok=True
+    )
+    made.from_numpy(labels.data.numpy())

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tomosoup.core.errors import InputError, counted, shortened
+from tomosoup.core.files import unpacked_name
 from tomosoup.core.types import Grid, Picks, check_name
 from tomosoup.data.formats.base import Block, Details, Format, Frame, apart
 from tomosoup.data.formats.geometry.tomogram_sizes import read_sizes
@@ -91,9 +92,11 @@ def import_picks(
 
 def part_of(block: Block, path: Path, *, files: Template, species: str | None, form: Format) -> Part:
     """A block with the names of its run and species, from what its file says or is called."""
-    from_name = files.match(path.name) or {}
+    from_name = files.match(path.name) or files.match(usual_name(path, form.endings[0])) or {}
     theirs = block.run if block.run is not None else from_name.get("run")
     name = block.species or from_name.get("species") or species
+    if name and species and name != species:
+        remark("species", f"{path} says the species {name}: it counts, and not {species}, which `species` gives.")
     if theirs is None or name is None:
         what, other = ("run", "") if theirs is None else ("species", ", or give `species`")
         raise InputError(
@@ -101,6 +104,12 @@ def part_of(block: Block, path: Path, *, files: Template, species: str | None, f
             f"files are named with `pattern`{other}."
         )
     return Part(path, block, theirs, check_name(name, what="a species"), block.run is None and form.several_runs)
+
+
+def usual_name(path: Path, ending: str) -> str:
+    """The name of a file with its ending as it usually is: in small letters, and not packed."""
+    name = unpacked_name(path)
+    return name[: -len(ending)] + ending if name.lower().endswith(ending) else name
 
 
 def project_names(parts: Sequence[Part], called: RunNames, project: Project | None, *, source: str) -> dict[str, str]:
@@ -116,6 +125,7 @@ def project_names(parts: Sequence[Part], called: RunNames, project: Project | No
     do = f"say how runs are called with {advice(ours, runs)}"
     unknown = check_runs(ours.values(), runs, source=source, project=str(project.path), do=do)
     if unknown:
+        do = f"say how runs are called with {advice([name for name, run in ours.items() if run in unknown], runs)}"
         has = f"{project.path} has {shortened(runs, most=6)}"
         remark(
             "unknown-runs",

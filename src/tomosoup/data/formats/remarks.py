@@ -20,8 +20,8 @@ class Remark:
     """One line for users."""
 
     code: str
-    """What it is about: outside, no-scores, scores-from, unknown-runs, renamed, pixel-size, centre, origin, left-out,
-    masked, twice, import-list."""
+    """What it is about: outside, no-scores, scores-from, unknown-runs, renamed, species, pixel-size, centre, origin,
+    left-out, masked, twice, import-list."""
     text: str
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from tomosoup.core.errors import InputError, shortened
-from tomosoup.data.project import CopickProject, Project, open_project
+from tomosoup.data.project import CopickProject, MrcFolder, Project, open_project
 
 
 def picks_projects(project: Project) -> list[Path]:
@@ -40,6 +41,15 @@ def project_with_picks(project: Project) -> CopickProject:
     holder = open_project(found[0])
     assert isinstance(holder, CopickProject)  # a configuration opens as nothing else
     return holder
+
+
+def refuse_own_tables(project: Project, outputs: Sequence[Path]) -> None:
+    """Raises `InputError` for a table of picks that would take the place of what a folder of MRC files says itself."""
+    if isinstance(project, MrcFolder):
+        own = {project.path / "picks.csv": "its true picks", project.species_table: "its species"}
+        places = {table.absolute(): what for table, what in own.items()}
+        if path := next((path for path in outputs if path.absolute() in places), None):
+            raise InputError(f"{path} is where {project.path} says {places[path.absolute()]}: choose another `output`.")
 
 
 def project_with_tomograms(project: CopickProject) -> Project:

@@ -19,7 +19,10 @@ HDF = ".hdf"
 """The ending of EMAN2's volumes, which are read where h5py is installed."""
 VOLUMES = (".mrc", ".rec", ".map", *([HDF] if find_spec("h5py") else []))
 """Endings of files that are read, in small or capital letters."""
-NOT_READ = (".ali", ".em", HDF, ".mrcs", ".npy", ".spi", ".st", ".tif", ".tiff", ".vol", ".zarr", ".xz", ".zip")
+NOT_READ = (
+    *(".ali", ".dm4", ".em", HDF, ".hdf5", ".h5", ".mrcs", ".npy", ".nrrd", ".spi", ".st", ".tif", ".tiff", ".vol"),
+    *(".zarr", ".7z", ".lz4", ".xz", ".zip", ".zst"),
+)
 """Endings of other volumes and of tilt series, which a message names."""
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomosoup.core.errors import InputError, first_line
+from tomosoup.core.files import refuse_irregular
 from tomosoup.data.volumes.voxel_size import cube
 
 IMAGES = "MDF/images"
@@ -54,8 +55,7 @@ def open_hdf(path: Path, *, voxel_size: float | None = None) -> tuple[Any, float
         import h5py
     except ImportError as error:
         raise InputError(f"{path} is read by h5py: install it (pip install 'tomosoup[hdf]').") from error
-    if path.exists() and not path.is_file():
-        raise InputError(f"{path} is not a regular file; expected a volume: name another, or move it away.")
+    refuse_irregular(path, expected="a volume")
     try:
         with h5py.File(path, "r") as file:
             images = file.get(IMAGES, {})

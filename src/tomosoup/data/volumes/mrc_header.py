@@ -21,6 +21,7 @@ from typing import IO, Any
 import numpy as np
 
 from tomosoup.core.errors import InputError, counted, first_line
+from tomosoup.core.files import refuse_irregular
 
 PACKED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open}
 """Endings that may follow those of a volume, and what unpacks it."""
@@ -198,8 +199,7 @@ def opened(path: Path) -> Iterator[tuple[IO[bytes], int | None]]:
     Raises `InputError` for what is no regular file or cannot be opened or unpacked, in the block, too.
     """
     try:
-        if path.exists() and not path.is_file():
-            raise InputError(f"{path} is not a regular file; expected a volume: name another, or move it away.")
+        refuse_irregular(path, expected="a volume")
         unpack = PACKED.get(path.suffix.lower())
         with unpack(path, "rb") if unpack else path.open("rb") as file:
             yield file, None if unpack else path.stat().st_size

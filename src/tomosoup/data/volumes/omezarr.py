@@ -113,9 +113,8 @@ def _axes(scales: Mapping[str, Any], shape: Sequence[int], *, name: str) -> list
 def _sizes(scales: Mapping[str, Any], dataset: Any, axes: Sequence[str]) -> list[float]:
     """The size of a voxel along z, y, x in Å, as all scales together say. Raises one of several errors for others."""
     units = scales["axes"][-len(axes) :]
-    sizes = {
-        axis: ANGSTROM[unit.get("unit", "angstrom")] for axis, unit in zip(axes, units, strict=True) if axis in "zyx"
-    }
+    said = {axis: unit.get("unit", "angstrom") for axis, unit in zip(axes, units, strict=True) if axis in "zyx"}
+    sizes = {axis: ANGSTROM[unit.lower()] for axis, unit in said.items()}
     steps = [*dataset["coordinateTransformations"], *(scales.get("coordinateTransformations") or ())]
     factors = [step["scale"] for step in steps if step["type"] == "scale"]
     if not factors:

@@ -12,6 +12,7 @@ from tomosoup.core.thresholds import Thresholds
 from tomosoup.core.types import Picks, PicksBySpecies
 from tomosoup.data.copick.masks.mask import mask_digests, missing_masks
 from tomosoup.data.options import DataOptions, RegionOptions
+from tomosoup.data.pick_store.beside import refuse_own_tables
 from tomosoup.data.pick_store.records import Settings
 from tomosoup.data.pick_store.store import PickStore, pick_store
 from tomosoup.data.project import open_project
@@ -82,6 +83,7 @@ def begin_job(
     """
     chosen_views(options.plan.views)
     opened = open_project(project)
+    refuse_own_tables(opened, outputs)
     if options.region.mask:
         missing_masks(options.region.mask, opened, runs)
     checkpoints = named_for(opened, [load(path) for path in models])

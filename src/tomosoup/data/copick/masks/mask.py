@@ -116,9 +116,10 @@ def read_mask(
         with StorageErrors(f"The segmentation {name}"):
             found, size = open_omezarr(nearest.zarr(), name=name)
             values = np.asarray(found[:])
-    inside = values > 0.5 if values.dtype.kind == "f" else values != 0
+    fractions = values.dtype.kind == "f"
+    inside = values > 0.5 if fractions else values != 0
     if not inside.any():
-        raise InputError(f"The mask {name} is empty: no voxel is above 0.")
+        raise InputError(f"The mask {name} is empty: {'no voxel is above 0.5' if fractions else 'all voxels are 0'}.")
     if grid is None:
         if not size or doubtful_size(size):
             raise InputError(f"The mask {name} does not say how large its voxels are: give `voxel_size` (Å).")

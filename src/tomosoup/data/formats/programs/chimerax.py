@@ -9,6 +9,7 @@ the script's folder.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
@@ -20,6 +21,9 @@ from tomosoup.core.errors import InputError, first_line
 from tomosoup.data.copick.files import COLOURS, rgba
 from tomosoup.data.formats.base import Block, Details, placed
 from tomosoup.data.formats.tables.text import finite, read_text
+
+UNNAMED = re.compile("(marker set( [0-9]+)?)?")
+"""What ChimeraX calls a set of markers that a user has not named."""
 
 
 def encode(blocks: Sequence[Block], details: Details) -> dict[str, bytes]:
@@ -63,7 +67,7 @@ def quoted(name: str) -> str:
 
 
 def decode(path: Path, details: Details) -> list[Block]:  # noqa: ARG001
-    """A block a marker set, named by it."""
+    """A block a marker set, named by it unless ChimeraX gave the name."""
     text = read_text(path, kind="ChimeraX markers")
     if "<!" in text.replace("<!--", ""):  # entities could be made to grow without end
         raise InputError(f"{path} declares a document type, which marker files do not: it is not opened.")
@@ -84,7 +88,7 @@ def decode(path: Path, details: Details) -> list[Block]:  # noqa: ARG001
         blocks.append(
             Block(
                 None,
-                found.get("name"),
+                None if UNNAMED.fullmatch(found.get("name", "")) else found.get("name"),
                 picks,
                 scored_by="score" if unscored < len(markers) else None,
                 unscored=unscored,

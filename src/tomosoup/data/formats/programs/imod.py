@@ -24,7 +24,7 @@ from tomosoup.core.errors import InputError
 from tomosoup.core.types import Array
 from tomosoup.data.copick.files import COLOURS, rgba
 from tomosoup.data.formats.base import Block, Details, placed
-from tomosoup.data.formats.tables.text import finite, read_text
+from tomosoup.data.formats.tables.text import finite, read_content, read_text
 
 MODEL, OBJECT, CONTOUR = (
     struct.Struct(">128s4iI4i6f5if2i3f"),
@@ -98,10 +98,7 @@ def _name(name: str) -> bytes:
 
 def decode(path: Path, details: Details) -> list[Block]:  # noqa: ARG001
     """A block an object that has points: of a binary model or of one as text. Its contours count alike."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read as an IMOD model ({error}): check the file.") from error
+    content = read_content(path, kind="an IMOD model")
     objects, pixel_size = _binary(content, path) if content.startswith(b"IMOD") else _text(path)
     blocks = []
     for name, rows in objects:

@@ -19,6 +19,7 @@ from tomosoup.core.errors import InputError
 from tomosoup.core.types import Array
 from tomosoup.data.formats.base import Block, Details
 from tomosoup.data.formats.programs.motive_list import MAP, MotiveList
+from tomosoup.data.formats.tables.text import read_content
 
 HEADER, ROWS = 512, 20
 ORDERS = {6: "<", 0: ">", 3: ">", 5: ">"}
@@ -53,10 +54,7 @@ def decode(path: Path, details: Details) -> list[Block]:  # noqa: ARG001
 
 def _read(path: Path) -> Array:
     """The numbers of a list `(particles, 20)`. Its header must fit the file, and its numbers must be finite."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read as an EM file ({error}): check the file.") from error
+    content = read_content(path, kind="an EM file")
     machine, kind = (content[0], content[3]) if len(content) >= HEADER else (None, None)
     if machine not in ORDERS or kind not in TYPES:
         raise InputError(f"{path} is not an EM file: expected its header of {HEADER} bytes; check the file.")

@@ -15,7 +15,7 @@ OTHERS = {";": "semicolons", "\t": "tabs"}
 
 
 def read_delimited(path: Path, needed: Sequence[str], *, expected: str) -> Table:
-    """A table with commas; the names of its columns in small letters.
+    """A table with commas; values without spaces around them, and the names of columns in small letters.
 
     Args:
         path: The file.
@@ -26,12 +26,13 @@ def read_delimited(path: Path, needed: Sequence[str], *, expected: str) -> Table
     """
     reader = csv.reader(io.StringIO(read_text(path, kind="a CSV table"), newline=""), strict=True)
     try:
-        rows = [(reader.line_num, row) for row in reader if any(value.strip() for value in row)]
+        lines = ((reader.line_num, [value.strip() for value in row]) for row in reader)
+        rows = [(number, row) for number, row in lines if any(row)]
     except csv.Error as error:
         raise InputError(
             f"{path}, line {reader.line_num}, cannot be read as a CSV table ({first_line(error)}): correct the line."
         ) from error
-    names = [name.strip().lower() for name in rows[0][1]] if rows else []
+    names = [name.lower() for name in rows[0][1]] if rows else []
     if missing := [name for name in needed if name not in names]:
         header = ",".join(names)
         for mark, called in OTHERS.items():

@@ -11,7 +11,7 @@ from typing import IO
 import numpy as np
 
 from tomosoup.core.errors import InputError
-from tomosoup.core.files import written_aside
+from tomosoup.core.files import refuse_packed, written_aside
 from tomosoup.core.types import Array, Picks, PicksByRun, PicksBySpecies, check_name
 from tomosoup.data.formats.tables.delimited import read_delimited
 from tomosoup.data.formats.tables.score_names import scores_of
@@ -50,6 +50,7 @@ def write_csv(
     The columns of `notes` follow, and MASK_DISTANCE where a mapping holds distances. Without `scores` it is the
     contest's submission: id, experiment, particle_type, x, y, z.
     """
+    refuse_packed(path)
     with written_aside(path) as aside, aside.open("w", newline="") as file:
         write_rows(file, picks, scores=scores, notes=notes)
 

@@ -21,8 +21,8 @@ SCORES = (
     "cc",
     "peak",
 )
-"""Columns of scores, the first that is there counts; capital letters do not. pytom-match-pick writes LCCmax with ptm
-(before its version 0.7) or rln in front, crYOLO Confidence, Warp and RELION the figure of merit."""
+"""Columns of scores, the first that is not empty counts; capital letters do not. pytom-match-pick writes LCCmax with
+ptm (before its version 0.7) or rln in front, crYOLO Confidence, Warp and RELION the figure of merit."""
 USUAL = {"score", "rlnAutopickFigureOfMerit", "Confidence"}
 """Columns of scores that need no remark: tomosoup writes these."""
 
@@ -30,8 +30,8 @@ USUAL = {"score", "rlnAutopickFigureOfMerit", "Confidence"}
 def score_column(table: Table) -> str | None:
     """The column with the scores of a table; None where it has none, or no value in it."""
     small = {column.lower(): column for column in table.columns}
-    found = next((small[name.lower()] for name in SCORES if name.lower() in small), None)
-    return found if found and any(table.known(found)) else None
+    there = [small[name.lower()] for name in SCORES if name.lower() in small]
+    return next((column for column in there if any(table.known(column))), None)
 
 
 def scores_of(table: Table) -> Array:

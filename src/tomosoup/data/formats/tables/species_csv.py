@@ -15,6 +15,8 @@ def read_species(path: Path) -> tuple[Species, ...]:
     Raises `InputError` for a file without those columns, a species that stands there twice, and values out of range.
     """
     table = read_delimited(path, ["name", "radius"], expected="name, radius (Å) and, if known, weight")
+    if not len(table):
+        raise InputError(f"{path} lists no species: add a line for each, name,radius (Å).")
     radii = table.numbers(["radius"])[:, 0].tolist()
     weights = table.numbers(["weight"])[:, 0].tolist() if "weight" in table else [1.0] * len(table)
     lines = dict(zip(reversed(table.text("name")), reversed(table.lines), strict=True))

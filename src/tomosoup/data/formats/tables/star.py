@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tomosoup.core.errors import InputError
+from tomosoup.core.files import PACKED
 from tomosoup.data.formats.tables.table import Table, table_of
-from tomosoup.data.formats.tables.text import LINE_END, read_text
+from tomosoup.data.formats.tables.text import LINE_END, read_content, read_text
 
 WORD = re.compile(r"\"[^\"]*\"(?=\s|$)|'[^']*'(?=\s|$)|\S+")
 BLOCK = re.compile(rb"^[ \t]*data_\S*[ \t]*(#.*)?$", re.IGNORECASE | re.MULTILINE)
@@ -55,12 +56,8 @@ def read_star(path: Path) -> list[Table]:
 
 
 def _check_head(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            head = file.read(HEAD)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read as a STAR file ({error}): check the file.") from error
-    if path.suffix.lower() != ".gz" and not BLOCK.search(head.replace(b"\r", b"\n").removeprefix(b"\xef\xbb\xbf")):
+    head = read_content(path, kind="a STAR file", most=HEAD)
+    if path.suffix.lower() not in PACKED and not BLOCK.search(head.replace(b"\r", b"\n").removeprefix(b"\xef\xbb\xbf")):
         raise InputError(f"{path} is not a STAR file: expected a line data_... that begins a block.")
 
 

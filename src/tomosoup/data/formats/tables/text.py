@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import math
 import re
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from tomosoup.core.errors import InputError, first_line
+from tomosoup.core.files import refuse_irregular
 from tomosoup.core.types import Array
 
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eEdD][+-]?[0-9]+)?")
 """A decimal number, also with Fortran's D; Python's own `float` takes 1_000, infinity and True, too."""
+UNPACK: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".bz2": bz2.decompress}
 LINE_END = re.compile(r"\r\n|\r|\n")
 
 
-def read_text(path: Path, *, kind: str) -> str:
-    """The text of a file (UTF-8; packed where its name ends in .gz). Raises `InputError` where there is none."""
+def read_content(path: Path, *, kind: str, most: int = -1) -> bytes:
+    """What a file holds, or its first bytes, `most` of them.
+
+    Raises `InputError` where there is none, and for what is no regular file, such as a pipe.
+    """
     try:
-        content = path.read_bytes()
-        if path.suffix.lower() == ".gz":
-            content = gzip.decompress(content)
-        return content.decode("utf-8-sig")
+        refuse_irregular(path, expected=kind)
+        with path.open("rb") as file:
+            return file.read(most)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read as {kind} ({first_line(error)}): check the file.") from error
+
+
+def read_text(path: Path, *, kind: str) -> str:
+    """The text of a file (UTF-8; packed where its name says so). Raises `InputError` where there is none."""
+    content, unpack = read_content(path, kind=kind), UNPACK.get(path.suffix.lower(), bytes)
+    try:
+        return unpack(content).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not text in UTF-8; expected {kind}: save it as UTF-8.") from error
     except (OSError, ValueError, EOFError, zlib.error) as error:
         raise InputError(f"{path} cannot be read as {kind} ({first_line(error)}): check the file.") from error
 

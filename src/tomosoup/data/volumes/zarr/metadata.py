@@ -14,7 +14,7 @@ import numpy as np
 from annotated_types import Ge, Gt, MinLen
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from tomosoup.core.config import problem
+from tomosoup.core.config import first_problem
 from tomosoup.core.errors import InputError, first_line
 from tomosoup.data.volumes.zarr.codecs import Codec, Decode, Shards, decoder_of_2, decoder_of_3, refused
 
@@ -181,10 +181,7 @@ def read_layout(content: bytes, *, version: Literal[2, 3], name: str) -> Layout:
     try:
         layout = model.model_validate(read_json(content, name=name)).layout(name=name)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(
-            f"{name} has metadata that are not valid: {'.'.join(map(str, first['loc']))}: {problem(first)}."
-        ) from error
+        raise InputError(f"{name} has metadata that are not valid: {first_problem(error)}.") from error
     if len(layout.chunks) != len(layout.shape):
         raise InputError(f"{name} has chunks of {layout.chunks} voxels, and an array of shape {layout.shape}.")
     number = math.prod(-(-n // size) for n, size in zip(layout.shape, layout.chunks, strict=True))
