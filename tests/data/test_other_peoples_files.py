@@ -140,6 +140,26 @@ def test_a_pipe_beside_tomograms_is_not_waited_for(tmp_path: Path, table: str) -
         read(open_project(tmp_path / "t"))
 
 
+@pytest.mark.parametrize(("size", "said"), [(10.0, False), (4.0, True), (20.0, False)])
+def test_picks_that_are_all_in_one_half_are_said(tmp_path: Path, size: float, said: bool) -> None:
+    """As those are whose pixels are larger than it is said."""
+    places = np.random.default_rng(0).uniform(0.5, [14.5, 14.5, 6.5], (30, 3))
+    np.savetxt(tmp_path / "TS_1.coords", places)
+    with heard() as remarks:
+        import_picks(
+            tmp_path / "TS_1.coords", "cryolo", species="a", options=FRAME.model_copy(update={"pixel_size": size})
+        )
+    assert ("crowded" in [one.code for one in remarks]) is said
+
+
+def test_a_pick_file_of_the_contest_may_end_in_capitals(tmp_path: Path) -> None:
+    (tmp_path / "static/ExperimentRuns/a").mkdir(parents=True)
+    folder = tmp_path / "overlay/ExperimentRuns/a/Picks"
+    folder.mkdir(parents=True)
+    (folder / "ribosome.JSON").write_text(json.dumps(COPICK))
+    assert len(read_truth(tmp_path, "a")["ribosome"]) == 1
+
+
 def test_volumes_that_are_not_read_are_named(tmp_path: Path) -> None:
     names = ["a.hdf5", "b.h5", "c.mrc.zst", "d.nrrd", "e.dm4"]
     for name in names:

@@ -135,7 +135,8 @@ class ContestProject:
 
     def pick_sets(self, run: str) -> PickSets:
         """The run's picks; files named by the object alone are user "contest", session "0"."""
-        files = sorted((self.overlay / "ExperimentRuns" / run / "Picks").glob("[!.]*.json"))
+        folder = self.overlay / "ExperimentRuns" / run / "Picks"
+        files = sorted(file for file in folder.glob("[!.]*") if file.suffix.lower() == ".json")
         sets: dict[PickSet, list[Path]] = {}
         for file in files:
             user, session = file.stem.split("_")[:2] if file.stem.count("_") == 2 else ("contest", "0")

@@ -24,7 +24,7 @@ from tomosoup.data.formats.geometry.voxels import (
 )
 from tomosoup.data.formats.known_formats import FORMATS
 from tomosoup.data.formats.name_template import RunNames, Template, core_name
-from tomosoup.data.formats.remarks import remark, remark_outside, remark_twice, turned
+from tomosoup.data.formats.remarks import remark, remark_crowded, remark_outside, remark_twice, turned
 from tomosoup.data.formats.tables.picks_csv import measured, read_table
 from tomosoup.data.formats.tables.score_names import score_column
 from tomosoup.data.formats.tables.species_csv import read_species
@@ -119,6 +119,7 @@ def contents_for(
     if format_name == "chimerax":
         remark_origins(origins_of(project, picks))
     remark_outside(picks, grids)
+    remark_crowded(picks, grids)
     remark_twice(picks, species)
     if not form.scored:
         remark("left-out", f"The format {format_name} holds no scores: they are left out.")

@@ -16,7 +16,7 @@ from tomosoup.data.formats.geometry.tomogram_sizes import read_sizes
 from tomosoup.data.formats.geometry.voxels import grids_of, origins_of, remark_centre, remark_origins, sizes_by_run
 from tomosoup.data.formats.known_formats import FORMATS
 from tomosoup.data.formats.name_template import RunNames, Template, advice, by_number, paired
-from tomosoup.data.formats.remarks import check_runs, remark, remark_outside, remark_twice
+from tomosoup.data.formats.remarks import check_runs, remark, remark_crowded, remark_outside, remark_twice
 from tomosoup.data.formats.tables.score_names import USUAL
 from tomosoup.data.options import FormatName, FrameOptions
 from tomosoup.data.project import Project, open_project
@@ -85,6 +85,7 @@ def import_picks(
     picks = {run: {name: apart(p, options.apart) for name, p in those.items()} for run, those in found.items()}
     remark_scores(parts)
     remark_outside(picks, grids)
+    remark_crowded(picks, grids)
     if project is not None:
         remark_twice(picks, project.species)
     return picks

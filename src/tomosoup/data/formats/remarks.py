@@ -14,14 +14,17 @@ from scipy.spatial import KDTree
 from tomosoup.core.errors import InputError, counted, shortened
 from tomosoup.core.types import Grid, Picks, PicksByRun, Species
 
+FEW = 10
+"""Fewer picks may all be in one half of a tomogram along each axis by chance."""
+
 
 @dataclass(frozen=True)
 class Remark:
     """One line for users."""
 
     code: str
-    """What it is about: outside, no-scores, scores-from, unknown-runs, renamed, species, pixel-size, centre, origin,
-    left-out, masked, twice, import-list."""
+    """What it is about: outside, crowded, no-scores, scores-from, unknown-runs, renamed, species, pixel-size, centre,
+    origin, left-out, masked, twice, import-list."""
     text: str
 
 
@@ -65,6 +68,25 @@ def remark_outside(picks: PicksByRun, grids: Mapping[str, Grid]) -> None:
             "outside",
             f"{count} of {counted(total, 'pick')} {lie} tomogram ({runs}): check `pixel_size`, `voxel_size`, the "
             "binning and the format.",
+        )
+
+
+def remark_crowded(picks: PicksByRun, grids: Mapping[str, Grid]) -> None:
+    """Say if all picks are in the first or the middle half of their tomograms, as with a unit that is too small."""
+    places = [
+        (grid.to_voxel(p.zyx) + 0.5) / grid.shape
+        for run, grid in grids.items()
+        if grid.shape is not None and run in picks
+        for p in picks[run].values()
+    ]
+    fractions = np.concatenate(places) if places else np.zeros((0, 3))
+    halves = {"first": fractions <= 0.5, "middle": np.abs(fractions - 0.5) <= 0.25}
+    half = next((name for name, inside in halves.items() if inside.all()), "")
+    if half and len(fractions) >= FEW:
+        remark(
+            "crowded",
+            f"All {len(fractions)} picks are in the {half} half of their tomograms along x, y and z: check that "
+            "`pixel_size` or `voxel_size` is not too small.",
         )
 
 
