@@ -17,7 +17,8 @@ from tomosoup.core.types import Species
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.nets.blocks.attention import Attention
 from tomosoup.models.nets.blocks.joint_pyramid import JointPyramid, SeparableBlock
-from tomosoup.models.nets.blocks.slice_encoder import SliceEncoder, SlicePicker, depth_step
+from tomosoup.models.nets.blocks.slice_encoder import SliceEncoder, SlicePicker, backbone_of, depth_step
+from tomosoup.models.nets.blocks.timm_backbone import timm_backbone
 from tomosoup.models.nets.build import NETS, build_net
 from tomosoup.models.nets.options import NetOptions, PyramidOptions, net_differences, read_architecture
 from tomosoup.models.nets.tomo_net import HaloNet, TomoNet
@@ -144,6 +145,26 @@ def test_an_unknown_backbone_and_too_many_widths_are_refused() -> None:
 
 def test_the_nets_are_all_in_the_contract() -> None:
     assert {recipe.name for recipe in CHANGES.values()} == set(NETS)
+
+
+@torch.inference_mode()
+def test_the_bundled_models_backbone_is_timms() -> None:
+    """Names of weights, first weights' spread, and, of trained norms, every map."""
+    recipe = NetOptions(backbone="starnet_s100", input_slices=3)
+    (ours, stages), (timms, same_stages) = backbone_of(recipe), timm_backbone(recipe)
+    assert stages == same_stages
+    first, other = (torch.stack([w.std() for w in m.parameters() if w.ndim > 1]) for m in (ours, timms))
+    torch.testing.assert_close(first, other, rtol=0.3, atol=0)
+    for module in timms.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.running_var, 0.5, 2)
+            torch.nn.init.uniform_(module.weight, 0.5, 2)
+    ours.load_state_dict(timms.state_dict())
+    x = y = torch.randn(1, 3, 64, 64)
+    assert list(ours) == list(timms)
+    for name in ours:
+        x, y = ours.eval()[name](x), timms.eval()[name](y)
+        assert torch.equal(x, y), name
 
 
 @torch.inference_mode()

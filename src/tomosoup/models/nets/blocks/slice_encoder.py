@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any
 
-import timm
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from timm.models._features import FeatureListNet
 from torch import Tensor, nn
 
-from tomosoup.core.errors import InputError, first_line
+from tomosoup.core.errors import InputError
+from tomosoup.models.nets.blocks.starnet import StarNet
 from tomosoup.models.nets.options import NetOptions
 
 
@@ -62,7 +55,7 @@ class SliceStack(SlicePicker):
 
 
 class SliceEncoder(nn.Module):
-    """A timm 2D backbone that runs on all slices as one batch; after each stage the depth is reduced.
+    """A 2D image backbone that runs on all slices as one batch; after each stage the depth is reduced.
 
     `(b, 1, z, y, x)` -> one map `(b, channels, z / dz, y / d, x / d)` for each of `stages`. The depth stride equals the
     in-plane stride up to a limit. The reduced map is both the skip connection and the input of the next stage (Section
@@ -77,18 +70,15 @@ class SliceEncoder(nn.Module):
         """
         super().__init__()
         self.slices = SlicePicker(recipe.input_slices)
-        backbone = _timm_model(recipe)
-        reductions = [stage["reduction"] for stage in backbone.feature_info]
-        if steps is not None and len(reductions) <= steps:
+        self.backbone, stages = backbone_of(recipe)
+        if steps is not None and len(stages) <= steps:
             raise InputError(
                 f"Expected a backbone with {steps + 1} feature stages for {steps} decoder widths, got "
-                f"{recipe.backbone!r} with {len(reductions)}: give fewer decoder widths or another backbone."
+                f"{recipe.backbone!r} with {len(stages)}: give fewer decoder widths or another backbone."
             )
-        # Stages with names like "blocks.1" are inside a sequential container, which must be opened.
-        nested = any("." in stage["module"] for stage in backbone.feature_info)
-        self.backbone = _stages_of(backbone, recipe, nested=nested)
+        self.ends = frozenset(stages)
+        channels, reductions = zip(*stages.values(), strict=True)
         depths = [min(r, recipe.depth_stride_limit) for r in reductions]
-        channels = [stage["num_chs"] for stage in backbone.feature_info]
         self.depth_steps = nn.ModuleList(
             depth_step(recipe, channels=c, ratio=r) for c, r in zip(channels, _ratios([1, *depths]), strict=True)
         )
@@ -103,11 +93,25 @@ class SliceEncoder(nn.Module):
         maps: list[Tensor] = []
         for name, module in self.backbone.items():
             x = module(x)
-            if name in self.backbone.return_layers:
+            if name in self.ends:
                 step = self.depth_steps[len(maps)]
                 maps.append(step(rearrange(x, "(b z) c y x -> b c z y x", b=b)))
                 x = rearrange(maps[-1], "b c z y x -> (b z) c y x")
         return maps[-len(self.stages) :]
+
+
+def backbone_of(recipe: NetOptions) -> tuple[nn.ModuleDict, dict[str, tuple[int, int]]]:
+    """A backbone's layers, and the name of each that ends a stage -> its channels, and its stride in the plane.
+
+    The bundled model's does without timm, whose import takes longer than torch's. Raises `InputError` for a backbone
+    that cannot be had.
+    """
+    if recipe.backbone == "starnet_s100" and recipe == recipe.given_weights() and not recipe.drop_path:
+        starnet = StarNet(recipe.input_slices)
+        return starnet, starnet.stages
+    from tomosoup.models.nets.blocks.timm_backbone import timm_backbone
+
+    return timm_backbone(recipe)
 
 
 def depth_step(recipe: NetOptions, *, channels: int, ratio: int) -> nn.Module:
@@ -158,83 +162,5 @@ class SliceMixing(nn.Module):
         return x
 
 
-def _stages_of(backbone: Any, recipe: NetOptions, *, nested: bool) -> FeatureListNet:
-    """The backbone as a list of stages, tried on a small image. Raises `InputError` if it cannot run stage by stage.
-
-    On the device `meta`, where nets of files are made, it is not tried: it was when it was trained, and a trial there
-    takes many times as long.
-    """
-    info = list(backbone.feature_info)
-    try:
-        stages = FeatureListNet(backbone, out_indices=tuple(range(len(info))), flatten_sequential=nested).eval()
-        image = torch.zeros(1, recipe.input_slices, 64, 64)
-        with torch.no_grad():
-            maps = [] if image.is_meta else stages(image)
-        fits = image.is_meta or all(
-            m.shape == (1, i["num_chs"], 64 // i["reduction"], 64 // i["reduction"])
-            for m, i in zip(maps, info, strict=True)
-        )
-    except (AssertionError, RuntimeError, ValueError, TypeError, LookupError, AttributeError):
-        fits = False
-    if not fits:
-        raise InputError(
-            f"Backbone {recipe.backbone!r} cannot run stage by stage on images of any size: choose a convolutional "
-            "one (convnext, resnet, efficientnet, mobilenet, ...)."
-        )
-    return stages.train()
-
-
 def _ratios(values: list[int]) -> list[int]:
     return [b // a for a, b in pairwise(values)]
-
-
-def _timm_model(recipe: NetOptions) -> Any:
-    local = {"state_dict": _read_weights(recipe.backbone_weights)} if recipe.backbone_weights else None
-    log = logging.getLogger("timm")
-    level = log.level
-    log.setLevel(logging.WARNING)  # it logs each step of loading weights
-    try:
-        model = timm.create_model(
-            recipe.backbone,
-            pretrained=recipe.pretrained or bool(local),
-            pretrained_cfg_overlay=local,
-            in_chans=recipe.input_slices,
-            **({"drop_path_rate": recipe.drop_path} if recipe.drop_path else {}),
-        )
-    except OSError as error:
-        raise InputError(
-            f"The ImageNet weights of {recipe.backbone!r} could not be downloaded ({first_line(error)}): "
-            "connect to the internet once, give a file as `net.backbone_weights`, or set `net.pretrained` to false."
-        ) from error
-    except (RuntimeError, TypeError) as error:
-        if local:
-            raise InputError(
-                f"{recipe.backbone_weights} does not hold the weights of {recipe.backbone!r} as timm names them "
-                f"({str(error).splitlines()[-1].strip()[:200]}): give the file of this backbone."
-            ) from error
-        raise InputError(f"timm cannot make backbone {recipe.backbone!r} ({error}); see timm.list_models().") from error
-    finally:
-        log.setLevel(level)
-    if not hasattr(model, "feature_info"):
-        raise InputError(
-            f"Backbone {recipe.backbone!r} has no feature stages: choose one that timm lists as features_only."
-        )
-    return model
-
-
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    """Read the weights of a backbone from a .safetensors or torch file, without running code from it."""
-    if not path.is_file():
-        raise InputError(f"There are no backbone weights at {path}: expected a .safetensors or .pth file.")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, UnpicklingError, RuntimeError, EOFError, OSError, LookupError, ValueError) as error:
-        raise InputError(
-            f"{path} cannot be read as weights ({first_line(error)}): expected tensors by name, saved as "
-            ".safetensors or by torch.save."
-        ) from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise InputError(f"{path} holds no table of weights: expected tensors by name.")
-    return state
