@@ -207,6 +207,10 @@ class Uses(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.count: Counter[int] = Counter()
         self._kept: list[Any] = []  # a tensor that is gone could lend its id to another
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # torch would import its compiler only to keep it out of here
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = func(*args, **(kwargs or {}))
         self.count.update(id(x) for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor))

@@ -33,7 +33,7 @@ class SlicePicker(nn.Conv3d):
 
     def __init__(self, slices: int) -> None:
         super().__init__(1, slices, kernel_size=(slices, 1, 1), padding=(slices // 2, 0, 0), bias=False)
-        self.weight.requires_grad_(False).copy_(torch.eye(slices).reshape(self.weight.shape))
+        self.weight.requires_grad_(False).copy_(torch.eye(slices, device="cpu").reshape(self.weight.shape))
 
     def forward(self, volume: Tensor, halo: int = 0) -> Tensor:
         slices, (height, width) = self.out_channels, volume.shape[-2:]
