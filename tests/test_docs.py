@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tomosoup.cli.main import COMMANDS
-from tomosoup.cli.parse import parse
+from tomosoup.cli.arguments.parse import parse
+from tomosoup.cli.commands import COMMANDS, options_class
 
 ROOT = next(folder for folder in Path(__file__).parents if (folder / "zensical.toml").exists())
 ROOMS = {"core", "data", "scoring", "simulation", "models", "inference", "training", "review", "cli"}
@@ -36,7 +36,7 @@ def test_commands_of_the_docs_have_these_options(page: Path) -> None:
     for line in sorted(commands(page)):
         name, *words = shlex.split(line, comments=True)[1:]
         if name in COMMANDS and "--help" not in words:
-            parse(COMMANDS[name][0], name, words)
+            parse(options_class(name), name, words)
         else:
             assert name.startswith("--") or "--help" in words, line
 

@@ -13,11 +13,11 @@ import tomosoup
 from tomosoup.cli.arguments.command_line import command_line
 from tomosoup.cli.arguments.fields import options_of
 from tomosoup.cli.arguments.messages import ARGUMENT, as_options, option_named
+from tomosoup.cli.arguments.parse import parse
 from tomosoup.cli.arguments.words import BadOption, by_todays_names, is_option, split
-from tomosoup.cli.main import COMMANDS
+from tomosoup.cli.commands import COMMANDS, options_class
 from tomosoup.cli.options.output import Voice
 from tomosoup.cli.options.pick import PickCommand
-from tomosoup.cli.parse import parse
 from tomosoup.data.truth import CHOOSE
 
 OLD = json.loads(Path(__file__).with_name("options_of_0_1_0.json").read_text())
@@ -26,7 +26,7 @@ OLD = json.loads(Path(__file__).with_name("options_of_0_1_0.json").read_text())
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_of_the_first_version_is_accepted(command: str) -> None:
-    model = COMMANDS[command][0]
+    model = options_class(command)
     options = [*options_of(model), *options_of(Voice)]
     for old in OLD.get(command, ()):  # a newer command has no old options
         (word,) = by_todays_names(model, [old])
@@ -53,7 +53,7 @@ def test_every_option_of_the_first_version_is_accepted(command: str) -> None:
 )
 def test_a_command_is_written_back_as_it_was_meant(words: str) -> None:
     name, *typed = shlex.split(words)
-    model = COMMANDS[name][0]
+    model = options_class(name)
     options, _ = parse(model, name, typed)
     program, command, *again = command_line(options)
     assert (program, command) == ("tomosoup", name)
@@ -76,7 +76,7 @@ def test_only_what_was_changed_is_written_back() -> None:
     ],
 )
 def test_later_words_add_to_a_table_replace_a_value_and_take_it_away(words: str, same: str) -> None:
-    found, expected = (parse(COMMANDS["simulate"][0], "simulate", ["out", *w.split()])[0] for w in (words, same))
+    found, expected = (parse(options_class("simulate"), "simulate", ["out", *w.split()])[0] for w in (words, same))
     assert found == expected
 
 
@@ -110,11 +110,11 @@ def test_messages_name_options_as_they_are_typed(said: str, typed: str) -> None:
 def test_an_option_without_its_values_is_an_error(words: str) -> None:
     name, *rest = words.split()
     with pytest.raises(BadOption, match=r"(--runs|--threshold): expected one or more values .*, got none"):
-        parse(COMMANDS[name][0], name, rest)
+        parse(options_class(name), name, rest)
 
 
 def test_no_values_take_those_of_a_recipe_away() -> None:
-    found, _ = parse(COMMANDS["pick"][0], "pick", ["p", "--plan", "soup", "--views"])
+    found, _ = parse(options_class("pick"), "pick", ["p", "--plan", "soup", "--views"])
     assert found.picking.views == ()
 
 
@@ -134,7 +134,7 @@ def test_no_values_take_those_of_a_recipe_away() -> None:
     ],
 )
 def test_a_command_names_its_own_option_for_an_argument_of_the_library(command: str, said: str, typed: str) -> None:
-    assert as_options(said, COMMANDS[command][0]) == typed
+    assert as_options(said, options_class(command)) == typed
 
 
 NOT_TYPED = {
@@ -155,7 +155,7 @@ def raised(path: Path) -> list[str]:
 
 
 def test_every_argument_that_a_message_names_is_an_option_of_some_command() -> None:
-    options = [option for model, _ in COMMANDS.values() for option in options_of(model)]
+    options = [option for name in COMMANDS for option in options_of(options_class(name))]
     unknown = set()
     for path in Path(tomosoup.__file__).parent.rglob("*.py"):
         if "cli" not in path.parts:

@@ -16,9 +16,9 @@ import zarr
 from conftest import start
 from small_models import TINY_RECIPE
 
+from tomosoup.cli.arguments.parse import parse
 from tomosoup.cli.main import main
 from tomosoup.cli.options.train import TrainCommand
-from tomosoup.cli.parse import parse
 from tomosoup.data.formats.tables.picks_csv import read_csv
 from tomosoup.data.project import open_project
 from tomosoup.data.truth import read_truth

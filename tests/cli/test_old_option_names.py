@@ -1,7 +1,7 @@
 import pytest
 
-from tomosoup.cli.main import COMMANDS
-from tomosoup.cli.parse import parse
+from tomosoup.cli.arguments.parse import parse
+from tomosoup.cli.commands import options_class
 
 PICK = ["pick", "project", "--output", "picks.csv"]
 TRAIN = ["train", "project", "--output", "model.safetensors"]
@@ -26,7 +26,7 @@ TRAIN = ["train", "project", "--output", "model.safetensors"]
 )
 def test_an_option_is_read_under_its_old_name(command: list[str], old: str, new: str) -> None:
     name, *words = command
-    model = COMMANDS[name][0]
+    model = options_class(name)
     usual, _ = parse(model, name, words)
     by_old, _ = parse(model, name, [*words, *old.split()])
     by_new, _ = parse(model, name, [*words, *new.split()])

@@ -19,12 +19,12 @@ from rich.console import Console
 
 from tomosoup.cli import terminal
 from tomosoup.cli.arguments.completion import SHELLS
-from tomosoup.cli.arguments.fields import options_of
-from tomosoup.cli.main import COMMANDS, main
-from tomosoup.cli.main import command as find
+from tomosoup.cli.arguments.fields import command_name, options_of
+from tomosoup.cli.arguments.parse import parse
+from tomosoup.cli.commands import COMMANDS, function_of, options_class
+from tomosoup.cli.main import main
 from tomosoup.cli.options.output import Voice
 from tomosoup.cli.options.score import ScoreCommand
-from tomosoup.cli.parse import parse
 from tomosoup.cli.progress_bars import LINE_EVERY, Lines
 from tomosoup.cli.tables import failures_table, score_table, tuned_table
 from tomosoup.scoring.matching import Matches
@@ -54,8 +54,14 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
+def test_the_overview_says_what_a_commands_own_help_begins_with(command: str) -> None:
+    assert " ".join(options_class(command).__doc__.split()).startswith(COMMANDS[command])
+    assert command_name(options_class(command)) == command
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_an_outcome_to_tell(command: str) -> None:
-    assert "Outcome" in find(command).__annotations__["return"]
+    assert "Outcome" in function_of(command).__annotations__["return"]
 
 
 def test_one_line_of_result_is_left_when_it_is_quiet(
@@ -116,7 +122,7 @@ def test_a_failed_command_leaves_standard_output_empty(capsys: pytest.CaptureFix
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith("tomosoup: There is no project at nowhere")
-    assert terminal._voice == Voice()  # the next command speaks as it likes
+    assert not terminal._quiet  # the next command speaks as it likes
 
 
 def test_options_come_without_the_voice() -> None:
@@ -179,7 +185,7 @@ def test_help_fits_eighty_columns_without_pythons_notation_and_all_of_it_names_e
         notation = r"\bNone\b|default: (True|False)|Path\(|\{\w+[,}|]"
         assert not re.search(notation, said.replace("{run}", "").replace("{species}", ""))
     shown = set(re.findall(r"(?m)^  (?:-\w, )?(--[a-z][a-z0-9.-]*)", said))
-    unshown = {o.name for o in options_of(COMMANDS[command][0]) if not o.typed.positional} - shown
+    unshown = {o.name for o in options_of(options_class(command)) if not o.typed.positional} - shown
     assert all(name.startswith("--net.") for name in unshown)  # of nets that are not the recipe's
 
 
@@ -188,14 +194,14 @@ def test_help_is_short_and_shows_what_has_to_be_given(command: str, capsys: pyte
     main([command, "--help"])
     said = capsys.readouterr().out
     assert len(re.findall(r"(?m)^  (-o, )?--", said)) <= 20
-    for option in options_of(COMMANDS[command][0]):
+    for option in options_of(options_class(command)):
         if option.field.is_required():
             assert re.search(rf"(?m)^  (-o, )?{option.name}\b", said), option.name
             assert option.name in said.partition("\n\n")[0]
-    example = COMMANDS[command][0].EXAMPLE
+    example = options_class(command).EXAMPLE
     assert f"\n  {example}\n" in said
     assert example.startswith(f"tomosoup {command}")
-    parse(COMMANDS[command][0], command, shlex.split(example)[2:])
+    parse(options_class(command), command, shlex.split(example)[2:])
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from tomosoup.cli.main import COMMANDS
-from tomosoup.cli.parse import parse
+from tomosoup.cli.arguments.parse import parse
+from tomosoup.cli.commands import options_class
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Picks, Species, Volume
 from tomosoup.training.run.folds import counts, hold_out
@@ -77,7 +77,7 @@ GUIDE = (Path(__file__).parents[2] / "docs/data/reproduce-8th-place.md").read_te
 def guide(command: str) -> list[Any]:
     """The options of the guide's commands of this name."""
     lines = re.findall(rf"^    tomosoup {command} (.*)$", GUIDE, flags=re.MULTILINE)
-    return [parse(COMMANDS[command][0], command, shlex.split(line))[0] for line in lines]
+    return [parse(options_class(command), command, shlex.split(line))[0] for line in lines]
 
 
 def test_the_guide_soups_the_folds_that_the_8th_place_did() -> None:

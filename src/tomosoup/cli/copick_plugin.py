@@ -16,10 +16,10 @@ from copick.cli.util import add_config_option, add_debug_option, add_run_names_o
 from tomosoup.cli.arguments.command_line import command_line
 from tomosoup.cli.arguments.fields import plain
 from tomosoup.cli.arguments.messages import as_options
+from tomosoup.cli.arguments.parse import filled, nested
 from tomosoup.cli.options.pick import PickCommand
 from tomosoup.cli.options.score import ScoreCommand
 from tomosoup.cli.options.train import TrainCommand
-from tomosoup.cli.parse import filled, nested
 from tomosoup.core.config import Options
 from tomosoup.core.errors import InputError
 from tomosoup.data.pick_store.pick_set import OWN_USER, PickSet

@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tomosoup.cli.options.output import Voice
-
-if TYPE_CHECKING:  # --help must not wait for rich
+if TYPE_CHECKING:  # --help must not wait for rich or pydantic
     from rich.console import RenderableType
 
+    from tomosoup.cli.options.output import Voice
     from tomosoup.cli.progress_bars import Shown
     from tomosoup.core.progress import Progress
 
@@ -48,7 +47,7 @@ class Outcome:
     """`--json` prints the facts as they are, which programs elsewhere rely on."""
 
 
-_voice = Voice()
+_quiet = False
 _as_typed: Callable[[str], str] = str
 _waiting: list[Shown] = []
 
@@ -59,9 +58,9 @@ def speaking(voice: Voice, as_typed: Callable[[str], str] = str) -> Iterator[Non
 
     With `as_json` of the voice, whatever is printed meanwhile goes to standard error.
     """
-    global _voice, _as_typed
-    before, _voice = (_voice, _as_typed), voice
-    _as_typed = as_typed
+    global _quiet, _as_typed
+    before = _quiet, _as_typed
+    _quiet, _as_typed = voice.quiet, as_typed
     try:
         if voice.as_json:
             with redirect_stdout(sys.stderr):
@@ -69,7 +68,7 @@ def speaking(voice: Voice, as_typed: Callable[[str], str] = str) -> Iterator[Non
         else:
             yield
     finally:
-        _voice, _as_typed = before
+        _quiet, _as_typed = before
         _stop_waiting()
 
 
@@ -88,7 +87,7 @@ def shown(text: str) -> str:
 def say(text: str) -> None:
     """Talk to standard output, unless it is to be quiet."""
     _stop_waiting()
-    if not _voice.quiet:
+    if not _quiet:
         sys.stdout.write(printable(_as_typed(text)) + "\n")
 
 
@@ -143,7 +142,7 @@ def wait(what: str) -> None:
 
     console = Console(stderr=True)
     alone = os.environ.get("LOCAL_RANK", "0") == "0"  # of processes that train side by side
-    if alone and not (_waiting or _voice.quiet) and console.is_terminal and not console.is_dumb_terminal:
+    if alone and not (_waiting or _quiet) and console.is_terminal and not console.is_dumb_terminal:
         _waiting.append(spinner(console, printable(what)))
 
 
@@ -165,7 +164,7 @@ def progress_bars() -> Iterator[Progress]:
 
     console = Console(stderr=True)
     drawn = console.is_terminal and not console.is_dumb_terminal
-    shows: Shown = Nothing() if _voice.quiet else Bars(console, _stop_waiting) if drawn else Lines(_note)
+    shows: Shown = Nothing() if _quiet else Bars(console, _stop_waiting) if drawn else Lines(_note)
     pressed: list[int] = []
 
     def on_interrupt(number: int, _: object) -> None:

@@ -56,6 +56,8 @@ class Options(BaseModel):
     """Old name of an option -> its name today: files that were written with the old one stay readable."""
     ARGUMENTS: ClassVar[Mapping[str, str]] = {}
     """Argument of the library -> what a command shows in its place, where no option has its name."""
+    RECIPE: ClassVar[tuple[str, str] | None] = None
+    """The option that names a recipe, and the field that the recipe fills."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tomosoup.cli.arguments.fields import Option, command_name, options_of, value_at
+from tomosoup.cli.arguments.parse import recipe_values
 from tomosoup.cli.arguments.words import is_option
-from tomosoup.cli.parse import recipe_values
 from tomosoup.core.config import Options, merged
 
 

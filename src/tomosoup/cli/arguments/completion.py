@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import SUPPRESS, ArgumentParser
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,19 +10,21 @@ import shtab
 
 from tomosoup.cli.arguments.fields import Option, options_of, plain
 from tomosoup.cli.arguments.help import described, shown_names
+from tomosoup.cli.commands import COMMANDS, options_class
 from tomosoup.cli.options.output import Voice
 from tomosoup.core.config import Options
 
 SHELLS = ("bash", "zsh", "tcsh")
 
 
-def completion_script(shell: str, commands: Mapping[str, type[Options]]) -> str:
+def completion_script(shell: str) -> str:
     """The script that `shell`, one of `SHELLS`, sources."""
     parser = ArgumentParser(prog="tomosoup")
     parser.add_argument("--version", action="store_true", help="Show the version.")
     parser.add_argument("--print-completion", choices=SHELLS, help="Print this script.")
     subparsers = parser.add_subparsers()
-    for name, model in commands.items():
+    for name in COMMANDS:
+        model = options_class(name)
         about = " ".join((model.__doc__ or "").split())
         command = subparsers.add_parser(name, help=about, description=about)
         command.add_argument("--help-all", action="store_true", help="Show all options.")

@@ -1,40 +1,16 @@
-"""The help of the program and of its commands: the main options in groups, or all by section."""
+"""The help of a command: its main options in groups, or all by section."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from shutil import get_terminal_size
-from textwrap import fill, wrap
+from textwrap import fill
 from typing import Any, get_args
 
 from tomosoup.cli.arguments.fields import Option, command_name, options_of, value_at
+from tomosoup.cli.arguments.layout import entry, paragraph, width
 from tomosoup.cli.arguments.messages import as_options
 from tomosoup.core.config import Group, Options
 from tomosoup.core.errors import counted
-
-INDENT = 26
-"""Where descriptions of options begin."""
-
-
-def overview(models: Mapping[str, type[Options]]) -> str:
-    """What `tomosoup --help` prints."""
-    about = {name: (model.__doc__ or "").partition(". ")[0].rstrip(".") + "." for name, model in models.items()} | {
-        "--version": "Show the version.",
-        "--print-completion SHELL": "Print a script for bash, zsh or tcsh that completes commands and options.",
-    }
-    lines = [entry(name, text, indent=14) for name, text in about.items()]
-    last = "Begin with `tomosoup demo`. `tomosoup COMMAND --help` explains a command."
-    return "\n".join(
-        [
-            "tomosoup finds particles in cryo-electron tomograms.",
-            "",
-            "usage: tomosoup COMMAND ...",
-            "",
-            *lines,
-            "",
-            last,
-        ]
-    )
 
 
 def command_help(
@@ -124,21 +100,3 @@ def as_words(value: Any) -> str:
     if isinstance(value, tuple):
         return " ".join(map(as_words, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def entry(names: str, text: str, *, value: str = "", indent: int = INDENT) -> str:
-    """An option or command on the left, what it does on the right; below each other where the left is long."""
-    left = f"  {names} {value}".rstrip()
-    lines = wrap(text, width() - indent, break_on_hyphens=False) or [""]
-    first = f"{left:<{indent}}{lines[0]}" if len(left) < indent else f"{left}\n{' ' * indent}{lines[0]}"
-    return "\n".join([first.rstrip(), *(" " * indent + line for line in lines[1:])])
-
-
-def paragraph(text: str) -> str:
-    """A text as wide as the terminal, 80 columns at most."""
-    return fill(" ".join(text.split()), width(), break_on_hyphens=False)
-
-
-def width() -> int:
-    """Columns of help."""
-    return min(80, get_terminal_size().columns)

@@ -9,7 +9,7 @@ from tomosoup.inference.engines.onnx_export import PREFIX, export_checkpoint
 from tomosoup.models.checkpoint import load
 
 
-def onnx_command(options: ExportOnnxCommand) -> Outcome:
+def export_onnx_command(options: ExportOnnxCommand) -> Outcome:
     """Write a checkpoint's net as ONNX."""
     refuse_existing(options.output, overwrite=options.overwrite)
     model = load(options.model)

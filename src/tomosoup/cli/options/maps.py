@@ -19,6 +19,7 @@ class MapsCommand(Options):
     interruption, the same command resumes."""
 
     EXAMPLE: ClassVar = "tomosoup maps my-data --model model.safetensors -o maps"
+    RECIPE = ("plan", "picking")
     ARGUMENTS: ClassVar = {"truth": "--picks CSV|USER/SESSION"}
 
     project: Project

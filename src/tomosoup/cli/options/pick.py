@@ -29,6 +29,7 @@ class PickCommand(Options):
     command resumes."""
 
     EXAMPLE: ClassVar = "tomosoup pick my-data --model model.safetensors -o picks.csv"
+    RECIPE = ("plan", "picking")
 
     project: Project
     """Tomograms: a copick configuration file, a folder in the contest's layout, or a folder of MRC files

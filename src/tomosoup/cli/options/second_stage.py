@@ -20,6 +20,7 @@ class SecondStageCommand(Options):
     --second-stage` uses it."""
 
     EXAMPLE: ClassVar = "tomosoup second-stage data --model fold*.safetensors -o second.safetensors"
+    RECIPE = ("plan", "picking")
 
     project: Project
     """Annotated tomograms. Runs that all models were trained on are left out."""

@@ -14,6 +14,7 @@ class SimulateCommand(Options):
     """Simulate tomograms with known particles, as a copick project."""
 
     EXAMPLE: ClassVar = "tomosoup simulate sim --runs 4 --shape 64 256 256 --seed 0"
+    RECIPE = ("recipe", "simulation")
     RENAMED: ClassVar = {"like": "layout_from", "like_runs": "layout_runs"}
     ARGUMENTS: ClassVar = {"truth": "--layout-from CSV|PROJECT"}
 

@@ -18,6 +18,7 @@ class SoupCommand(Options):
     """Average the weights of several checkpoints into one model, which picks as fast as a single one."""
 
     EXAMPLE: ClassVar = "tomosoup soup model-fold*.safetensors -o soup.safetensors"
+    RECIPE = ("plan", "picking")
 
     ingredients: Annotated[tuple[Path, ...], Typed("Model", positional=True, value="CHECKPOINT", file="checkpoint")]
     """Checkpoints of the same network. A training's folder (.training) stands for the best epochs that it kept

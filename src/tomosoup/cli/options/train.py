@@ -19,6 +19,7 @@ class TrainCommand(Options):
     one run, which is held out of the training."""
 
     EXAMPLE: ClassVar = "tomosoup train my-data --from default -o model.safetensors"
+    RECIPE = ("recipe", "training")
 
     project: Project
     """Annotated tomograms: a copick configuration file, a folder in the contest's layout, or a folder of MRC

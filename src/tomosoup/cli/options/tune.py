@@ -19,6 +19,7 @@ class TuneCommand(Options):
     held out."""
 
     EXAMPLE: ClassVar = "tomosoup tune my-data --model model-fold*.safetensors"
+    RECIPE = ("plan", "picking")
     RENAMED: ClassVar = {"softness": "threshold_margin"}
 
     project: Project

@@ -12,32 +12,12 @@ from pydantic import ValidationError
 from tomosoup.cli.arguments.fields import Option, options_of, value_at
 from tomosoup.cli.arguments.messages import as_options
 from tomosoup.cli.arguments.words import BadOption, by_todays_names, in_order, split
-from tomosoup.cli.options.maps import MapsCommand
 from tomosoup.cli.options.output import Voice
-from tomosoup.cli.options.pick import PickCommand
-from tomosoup.cli.options.second_stage import SecondStageCommand
-from tomosoup.cli.options.simulate import SimulateCommand
-from tomosoup.cli.options.soup import SoupCommand
-from tomosoup.cli.options.train import TrainCommand
-from tomosoup.cli.options.tune import TuneCommand
-from tomosoup.core.config import Options, Recipe, merged, problem
+from tomosoup.core.config import Options, merged, problem
 from tomosoup.core.errors import InputError
-from tomosoup.inference.options.picking import PickingPlan
-from tomosoup.simulation.options.recipe import SimulationRecipe
-from tomosoup.training.options import TrainingRecipe
 
 Taken = TypeVar("Taken", bound=Options)
 
-RECIPES: dict[Any, tuple[str, str, type[Recipe]]] = {
-    TrainCommand: ("recipe", "training", TrainingRecipe),
-    SimulateCommand: ("recipe", "simulation", SimulationRecipe),
-    MapsCommand: ("plan", "picking", PickingPlan),
-    PickCommand: ("plan", "picking", PickingPlan),
-    TuneCommand: ("plan", "picking", PickingPlan),
-    SoupCommand: ("plan", "picking", PickingPlan),
-    SecondStageCommand: ("plan", "picking", PickingPlan),
-}
-"""Commands with a --recipe or --plan: that option, and the field that it fills."""
 FINE_TUNING = "finetune"
 """The recipe of a training that starts from weights, if it names none."""
 
@@ -96,9 +76,10 @@ def _usual(option: Option, usual: Mapping[str, Any]) -> Any:
 
 def recipe_values(model: type[Options], given: Mapping[str, Any]) -> dict[str, Any]:
     """The options that the recipe or plan sets, which is the one that was `given`, or a command's usual one."""
-    if model not in RECIPES:
+    if not model.RECIPE:
         return {}
-    named_by, field, kind = RECIPES[model]
+    named_by, field = model.RECIPE
+    kind: Any = model.model_fields[field].annotation
     usual = FINE_TUNING if given.get("start_from") else model.model_fields[named_by].default
     chosen = given.get(named_by) or usual
     return {named_by: chosen, field: kind.read(chosen).model_dump()}
@@ -139,11 +120,12 @@ def _leads_to(path: Sequence[str], where: Sequence[str]) -> bool:
 
 def defaults(model: type[Options], words: Sequence[str]) -> tuple[str, dict[str, Any]]:
     """The recipe or plan that these words name, though others may be wrong, and what it sets: what help shows."""
-    if model not in RECIPES:
+    if not model.RECIPE:
         return "", {}
-    named_by, field, kind = RECIPES[model]
+    named_by, field = model.RECIPE
+    kind: Any = model.model_fields[field].annotation
     starts = last_value("--from", words) or last_value("--start-from", words)
-    usual = FINE_TUNING if model is TrainCommand and starts else model.model_fields[named_by].default
+    usual = FINE_TUNING if starts and "start_from" in model.model_fields else model.model_fields[named_by].default
     chosen = last_value(f"--{named_by}", words) or usual
     return chosen, {field: kind.read(chosen)}
 
