@@ -3,7 +3,7 @@
     python -m benchmarks.speed.start [--beside ../before/src]
 
 `--beside` is the `src` folder of another version, whose commands run in turn with these. CPU seconds are user and
-system, with one thread, the least of the repeats: other work on the machine changes them less than the time that passes.
+system, with one thread, the least of the repeats: other work on the machine changes them less than time that passes.
 """
 
 import os
