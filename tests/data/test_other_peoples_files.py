@@ -21,11 +21,11 @@ from tomosoup.data.formats.remarks import heard
 from tomosoup.data.formats.tables.picks_csv import read_csv
 from tomosoup.data.formats.tables.species_csv import read_species
 from tomosoup.data.new_project import SimulatedRun, new_project
-from tomosoup.data.options import DataOptions, FormatName, FrameOptions
+from tomosoup.data.options import AnnotatedData, DataOptions, FormatName, FrameOptions
 from tomosoup.data.pick_store.reading import read_picks
 from tomosoup.data.pick_store.writing import write_picks
 from tomosoup.data.project import open_project
-from tomosoup.data.truth import read_truth
+from tomosoup.data.truth import read_truth, remarks_on_truth
 from tomosoup.data.volumes.files import volume_files
 
 FRAME = FrameOptions(data=DataOptions(voxel_size=10.0), shape=(8, 16, 16), pixel_size=10.0)
@@ -190,6 +190,20 @@ def test_picks_never_take_the_place_of_what_they_were_made_from(
     with pytest.raises(SystemExit):
         main(f"pick t --model m.safetensors {words}".split())
     assert says in capsys.readouterr().err
+
+
+def test_training_hears_of_true_picks_that_count_for_nothing(tmp_path: Path) -> None:
+    (tomograms(tmp_path / "t") / "picks.csv").write_text(f"{HEADER}\nTS_1,a,9999,80,40\nTS_9,a,80,80,40\n")
+    unknown, outside = remarks_on_truth(open_project(tmp_path / "t"), AnnotatedData())
+    assert "does not have: TS_9" in unknown
+    assert "1 true pick outside of their tomograms, in run TS_1" in outside
+
+
+def test_a_set_of_picks_is_not_merged_with_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "p.csv").write_text(f"{HEADER}\nTS_1,ribosome,80,80,40\n")
+    with pytest.raises(SystemExit):
+        main(["merge", str(tmp_path / "p.csv"), f"{tmp_path}/../{tmp_path.name}/p.csv", "-o", str(tmp_path / "m.csv")])
+    assert "is named twice" in capsys.readouterr().err
 
 
 def test_maps_name_the_picks_that_they_leave_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

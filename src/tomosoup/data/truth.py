@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from tomosoup.core.errors import InputError, shortened
+from tomosoup.core.errors import InputError, counted, shortened
 from tomosoup.core.files import is_table
 from tomosoup.core.types import Picks
 from tomosoup.data.formats.remarks import check_runs
 from tomosoup.data.formats.tables.picks_csv import read_csv
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.project import MrcFolder, Project, open_project
-from tomosoup.data.tomogram import chosen_runs
+from tomosoup.data.tomogram import chosen_runs, select_tomogram
 
 CHOOSE = "`truth=CSV|USER/SESSION`"
 """How to choose picks, in messages."""
@@ -99,3 +100,20 @@ def strange_runs(project: Project, truth: str | None) -> list[str]:
         return []
     do = "give runs the project's names in the table"
     return check_runs(runs, project.runs, source=table, project=str(project.path), do=do)
+
+
+def remarks_on_truth(project: Project, data: AnnotatedData) -> Iterator[str]:
+    """Sentences for users, before true picks are used: runs that the project lacks, picks outside their tomograms."""
+    try:
+        unknown, truths = strange_runs(project, data.truth), truths_there(project, data)
+        grids = {run: select_tomogram(project, run, data).grid for run in truths}
+    except InputError:
+        return  # whoever uses them says so
+    if unknown:
+        yield f"The true picks also name runs that {project.path} does not have: {shortened(unknown)}."
+    out = {run: sum(int((~grids[run].inside(p.zyx)).sum()) for p in of.values()) for run, of in truths.items()}
+    if count := sum(out.values()):
+        yield (
+            f"{counted(count, 'true pick')} outside of their tomograms, in run "
+            f"{shortened([run for run, n in out.items() if n], most=6)}: run `tomosoup check`."
+        )

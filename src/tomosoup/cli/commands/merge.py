@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +26,8 @@ from tomosoup.scoring.merging import MergedByRun, counts_by_sets, merge_picks
 
 def merge_command(options: MergeCommand) -> Outcome:
     """Merge sets of picks and print who found what."""
-    if twice := [word for word, n in Counter(options.picks).items() if n > 1]:
+    places = [str(Path(word).resolve()) if Path(word).exists() else word for word in options.picks]
+    if twice := [word for word, place in zip(options.picks, places, strict=True) if places.count(place) > 1]:
         raise InputError(f"{twice[0]} is named twice: name each set of picks once.")
     with progress_bars() as progress:
         sets, project = read_sets(options.picks, options.data.runs, progress=progress)

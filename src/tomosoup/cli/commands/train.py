@@ -16,6 +16,7 @@ from tomosoup.core.progress import no_log, no_progress
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.project import Project, assumed_species, open_project
 from tomosoup.data.tomogram import remarks_on
+from tomosoup.data.truth import remarks_on_truth
 from tomosoup.models.adapt import named_for
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.history import last_training, runs_seen
@@ -38,7 +39,7 @@ def train_command(options: TrainCommand) -> Outcome | None:
     project = open_project(options.project)
     if assumed := assumed_species(project):
         log(assumed)
-    for text in remarks_on(project, options.data):
+    for text in (*remarks_on(project, options.data), *remarks_on_truth(project, options.data)):
         log(text)
     start = None
     if options.start_from:
