@@ -27,7 +27,7 @@ from tomosoup.data.volumes.mrc import open_mrc
 from tomosoup.data.volumes.omezarr import open_omezarr
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.convert import convert
-from tomosoup.models.nets.blocks.slice_encoder import _read_weights
+from tomosoup.models.nets.blocks.timm_backbone import _read_weights
 
 
 @pytest.mark.parametrize("name", READERS)

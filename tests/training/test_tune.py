@@ -178,7 +178,7 @@ def test_tune_gives_the_thresholds_of_the_out_of_fold_picks(
             assert after.weights is before.weights
         monkeypatch.setattr("tomosoup.training.tune.out_of_fold", lambda *_, **given: asked.append(given) or found)
     tune(project_folder, models, plan=LOW, region=RegionOptions(mask="mask.mrc"))
-    assert [given["region"].mask for given in asked] == [None, "mask.mrc"]
+    assert [given["region"].mask for given in asked] == [None, str(Path("mask.mrc").absolute())]
 
 
 def test_the_quieter_run_is_made_as_loud_as_both_are_on_average(found: OutOfFold) -> None:
