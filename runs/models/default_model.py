@@ -7,16 +7,18 @@
     python -m runs.models.default_model test OUT [WAY ...]    # prints the tables of the model card
     python -m runs.models.default_model sample SAMPLE DATA    # the tomogram that `tomosoup demo` picks
 
-`simulate` makes two projects. OUT/train holds twenty crowded tomograms of 96 x 448 x 448 voxels under many microscopes,
-with the shapes of maps_10A, and five of full size, with the built-in shapes and the particles where five of the
-contest's seven annotated tomograms have them. One of the five, TS_73_6, is held out: it chooses the best epoch and sets
-the thresholds. OUT/test holds six of full size of the recipe `contest`: the other two layouts, and four random ones.
-Nothing is trained or tuned on them.
+`simulate` makes two projects of tomograms in three types each. OUT/train holds twenty crowded tomograms of 96 x 448 x
+448 voxels of the recipe `any-microscope`, with the shapes of maps_10A, and four of full size of the recipe `contest`,
+with the built-in shapes and the particles where four of the contest's seven annotated tomograms have them. One of the
+four, TS_73_6, is held out: it chooses the best epoch and sets the thresholds. OUT/test holds four of full size of the
+recipe `contest`, with the shapes of maps_10A: two other layouts, and two random ones. Nothing is trained or tuned on
+them. The planes that `runs.checks.real_slices` compares are of TS_6_4 and TS_86_3; no training has these layouts.
 
-`train` uses the recipe `best`. `soup` averages the three best epochs of a 3D U-Net with the options of `SOUP`. Both can
-be stopped and started again. `tune` is `tomosoup tune`, on the run that chose the epochs. `test` picks the six in
-several ways (`WAYS`) with the models of OUT or, where there are none, those that ship with the package, and with their
-thresholds. Intervals are from a bootstrap over runs, and over particles and false picks in them.
+`train` uses the recipe `best`, on all types. `soup` averages the three best epochs of a 3D U-Net with the options of
+`SOUP`, on `denoised` alone. Both can be stopped and started again. `tune` is `tomosoup tune`, on the run that chose the
+epochs. `test` picks the four in several ways (`WAYS`) with the models of OUT or, where there are none, those that ship
+with the package, and with their thresholds. Intervals are from a bootstrap over runs, and over particles and false
+picks in them.
 """
 
 import shutil
@@ -49,7 +51,6 @@ from tomosoup.scoring.matched_picks import MatchedPicks
 from tomosoup.scoring.matching import MATCH_RADII
 from tomosoup.scoring.score import score
 from tomosoup.simulation.options.recipe import CONCENTRATION, SimulationRecipe
-from tomosoup.simulation.options.specimen import SampleOptions
 from tomosoup.simulation.project import LayoutFrom
 from tomosoup.simulation.simulate import simulate_run
 from tomosoup.training.make_soup import make_soup
@@ -57,38 +58,34 @@ from tomosoup.training.options import Execution, TrainingRecipe
 from tomosoup.training.train import train as train_model
 
 HELD_OUT = "TS_73_6"
-LAYOUTS = ("TS_5_4", "TS_69_2", "TS_6_4", "TS_6_6", HELD_OUT)
+LAYOUTS = ("TS_5_4", "TS_69_2", "TS_6_6", HELD_OUT)
 TEST_LAYOUTS = ("TS_86_3", "TS_99_9")
-CROWDED, RANDOM = 20, 4
+CROWDED, RANDOM = 20, 2
 """Tomograms to train on, and to test on, of random layout."""
+TOMO_TYPES = ("denoised", "ctfdeconvolved", "wbp")
 
 
 def recipes(data: Path) -> tuple[SimulationRecipe, SimulationRecipe, SimulationRecipe]:
     """Crowded tomograms to train on; those of the contest's layouts to train on; those to test on."""
-    contest = SimulationRecipe.read("contest")
     maps = {"maps": density_maps(data / "maps_10A"), "map_scale": MAP_SCALE}
-    anyone = {
-        "sample": SampleOptions(
-            thickness=(900, 2200), ice_gradient=(0, 0.2), background_proteins=(10_000, 60_000), gold=(0, 4),
-            membranes=(0, 2), carbon=(0, 0.2),
-        ),
-        "microscope": contest.microscope.model_copy(
-            update={"tilt_limit": (40, 60), "dose": (50, 140), "defocus": (1.5, 5.0), "pretilt": (-8, 8)}
-        ),
-        "reconstruction": contest.reconstruction.model_copy(update={"stretch": (0.9, 1.25)}),
-    }  # fmt: skip
+    contest, anywhere = (
+        recipe.model_copy(
+            update={"reconstruction": recipe.reconstruction.model_copy(update={"tomo_types": TOMO_TYPES})}
+        )
+        for recipe in map(SimulationRecipe.read, ("contest", "any-microscope"))
+    )
     crowded = {
         "shape": (96, 448, 448),
         "concentration": {name: 0.6 * n for name, n in CONCENTRATION.items()},
     }
     return (
-        contest.model_copy(update={**maps, **anyone, **crowded}),
-        contest.model_copy(update=anyone),
+        anywhere.model_copy(update={**maps, **crowded}),
+        contest,
         contest.model_copy(update=maps),
     )
 
 
-def simulate(out: Path, data: Path) -> None:
+def simulate(out: Path, data: Path, *, jobs: int = 1) -> None:
     """Simulate what is missing of both projects."""
     crowded, like, test = recipes(data)
     for name, seed, runs, random, layouts, placed in (
@@ -97,11 +94,11 @@ def simulate(out: Path, data: Path) -> None:
     ):
         folder, aside = out / name, out / f"{name}-placed"
         if not folder.exists():
-            tomosoup.simulate(folder, random, runs=runs, seed=seed, progress=print_progress)
+            tomosoup.simulate(folder, random, runs=runs, seed=seed, jobs=jobs, progress=print_progress)
         home = folder / "static" / "ExperimentRuns"
         if missing := [run for run in layouts if not (home / run).exists()]:
             layout = LayoutFrom(data / "czii_train_picks.csv", tuple(missing))
-            tomosoup.simulate(aside, placed, runs=layout, seed=seed + 10, progress=print_progress)
+            tomosoup.simulate(aside, placed, runs=layout, seed=seed + 10, jobs=jobs, progress=print_progress)
             for run in missing:
                 (aside / "static" / "ExperimentRuns" / run).rename(home / run)
             shutil.rmtree(aside)
@@ -115,9 +112,9 @@ def train(out: Path) -> None:
     project = open_project(out / "train")
     fold, folder = project.runs.index(HELD_OUT), out / "default.training"
     begun = (folder / "last.ckpt").is_file()
-    trained = train_model(
-        project, TrainingRecipe.read("best"), fold=fold, folder=folder, execution=Execution(resume=begun)
-    )
+    recipe = TrainingRecipe.read("best").model_copy(update={"epochs": 6, "extra_tomo_types": TOMO_TYPES[1:]})
+    data = AnnotatedData(tomo_type=TOMO_TYPES[0])
+    trained = train_model(project, recipe, fold=fold, folder=folder, data=data, execution=Execution(resume=begun))
     trained.halved().save(out / "default.safetensors")
 
 
@@ -144,8 +141,9 @@ def train_soup(out: Path) -> None:
     for number, leg in enumerate(LEGS, start=1):
         folder = out / f"default-soup-{number}.training"
         begun = (folder / "last.ckpt").is_file()
-        trained = train_model(project, leg, fold=fold, folder=folder, start=trained, execution=Execution(resume=begun))
-    finished = make_soup([folder], project=out / "train", data=AnnotatedData(runs=(HELD_OUT,)))
+        data, execution = AnnotatedData(tomo_type=TOMO_TYPES[0]), Execution(resume=begun)
+        trained = train_model(project, leg, fold=fold, folder=folder, data=data, start=trained, execution=execution)
+    finished = make_soup([folder], project=out / "train", data=AnnotatedData(runs=(HELD_OUT,), tomo_type=TOMO_TYPES[0]))
     finished.checkpoint.halved().save(out / "default-soup.safetensors")
 
 
@@ -165,7 +163,8 @@ def tune(out: Path) -> None:
     """Set thresholds of both models, alone and together, by the tomogram that chose their epochs."""
     files = [str(out / f"{name}.safetensors") for name in ("default", "default-soup")]
     for models in (files[:1], files[1:], files):
-        main(["tune", str(out / "train"), "--softness", "0.1", "--model", *models])
+        words = ["--tomo-type", TOMO_TYPES[0], "--threshold-margin", "0.1", "--model", *models]
+        main(["tune", str(out / "train"), *words])
 
 
 def test(out: Path, *ways: Words) -> None:

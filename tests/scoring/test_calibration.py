@@ -5,8 +5,14 @@ import pytest
 import torch
 
 from tomosoup.core.types import Picks, Species
-from tomosoup.scoring.calibration import Calibration, fit_calibration
-from tomosoup.training.tune import calibrate
+from tomosoup.scoring.calibration import (
+    Calibration,
+    fit_calibration,
+    mean_calibrations,
+    metadata_of,
+    read_calibrations,
+)
+from tomosoup.scoring.thresholds import calibrate
 
 
 def drawn(truth: Calibration, *, size: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -52,7 +58,59 @@ def test_only_the_best_of_two_picks_of_a_particle_is_right() -> None:
     truth = Picks.of([[0.0, 0.0, 0.0]])
     picks = Picks(np.array([[0.0, 0.0, 1.0], [0.0, 0.0, 0.0]]), np.array([0.9, 0.2]))
     species = [Species("a", 20.0), Species("b", 20.0)]
-    folds = [("r", {"a": picks}, {"a": truth})] * 20
-    found = calibrate(folds, species)
+    found = calibrate([({"a": picks}, {"a": truth})] * 20, species)
     assert list(found) == ["a"]  # of b there is nothing to learn from
     assert 0.2 < found["a"].centre < 0.9
+
+
+def tomogram(random: np.random.Generator, *, particles: int, others: int) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of candidates, and which are particles: both kinds score alike in every tomogram, in logarithms."""
+    score = np.exp(np.concatenate([random.normal(-0.7, 0.4, particles), random.normal(-1.7, 0.5, others)]))
+    return score, np.concatenate([np.ones(particles), np.zeros(others)])
+
+
+@pytest.mark.parametrize("particles", [0, 20, 200, 1000])
+def test_the_false_discovery_rate_is_right_whatever_the_number_of_particles(particles: int) -> None:
+    random = np.random.default_rng(1)
+    fitted = fit_calibration(*tomogram(random, particles=200, others=400))
+    assert fitted is not None
+    assert fitted.particles == pytest.approx(1 / 3)
+    score, right = tomogram(random, particles=particles, others=400)
+    adapted = fitted.adapted_to(score)
+    kept = score >= adapted.threshold(score, max_fdr=0.2)
+    if particles:
+        assert (1 - right[kept]).mean() == pytest.approx(0.2, abs=0.1)
+        assert (1 - adapted.probabilities(score[kept])).mean() == pytest.approx(0.2, abs=0.03)
+    else:
+        assert kept.sum() <= 4  # without adaptation these would be taken for particles:
+        assert (score >= fitted.threshold(score, max_fdr=0.2)).sum() > 10
+
+
+def test_a_few_candidates_change_little_and_an_old_file_nothing() -> None:
+    fitted = Calibration(0.3, 4.0, particles=0.5)
+    assert fitted.adapted_to(np.array([0.35])).centre == pytest.approx(0.3, rel=0.1)
+    assert fitted.adapted_to(np.empty(0)).centre == pytest.approx(0.3)
+    old = Calibration(0.3, 4.0)
+    assert old.adapted_to(np.full(100, 0.2)) == old
+
+
+def test_no_pick_is_kept_where_none_is_likely_enough() -> None:
+    assert Calibration(0.3, 4.0).threshold(np.array([0.2, 0.25]), max_fdr=0.1) == np.inf
+    assert Calibration(0.3, 4.0).threshold(np.empty(0), max_fdr=0.1) == np.inf
+
+
+def test_more_picks_are_kept_for_a_higher_rate() -> None:
+    calibration, score = Calibration(0.3, 4.0), np.random.default_rng(0).uniform(0.05, 1, 300)
+    thresholds = [calibration.threshold(score, max_fdr=rate) for rate in (0.01, 0.05, 0.1, 0.2)]
+    assert thresholds == sorted(thresholds, reverse=True)
+    assert len(set(thresholds)) == 4
+
+
+def test_several_models_have_their_mean_and_files_keep_all() -> None:
+    one, other = Calibration(0.2, 2.0, 0.1), Calibration(0.8, 8.0, 0.4)
+    mean = mean_calibrations([{"a": one, "b": one}, {"a": other}])
+    assert mean["b"] == Calibration(*map(pytest.approx, (0.2, 2.0, 0.1)))  # type: ignore[arg-type]
+    assert (mean["a"].centre, mean["a"].steepness, mean["a"].particles) == pytest.approx((0.4, 4.0, 0.2))
+    assert mean_calibrations([{"a": one}, {"a": Calibration(0.8, 8.0)}])["a"].particles is None
+    assert read_calibrations(metadata_of(mean)) == mean
+    assert read_calibrations({"a": {"middle": 0.3, "steepness": 2.0}}) == {"a": Calibration(0.3, 2.0)}

@@ -31,10 +31,10 @@ from tomosoup.models.nets.options import UNet3dOptions
 from tomosoup.scoring.bootstrap import bootstrap, interval
 from tomosoup.scoring.matched_picks import MatchedPicks, RankedPicks
 from tomosoup.scoring.matching import match
-from tomosoup.scoring.thresholds import best_thresholds, steady_threshold
+from tomosoup.scoring.thresholds import best_thresholds, calibrate, steady_threshold
 from tomosoup.training.run.out_of_fold import Fold, OutOfFold, out_of_fold
 from tomosoup.training.supervision.targets import gaussian_targets, label_targets
-from tomosoup.training.tune import calibrate, tune, tune_thresholds, with_thresholds
+from tomosoup.training.tune import pairs_of, tune, tune_thresholds, with_thresholds
 
 SPECIES = (Species("a", 20.0), Species("b", 20.0))
 LOW = PickingPlan(peaks=PeakOptions(floor=1e-3))
@@ -173,7 +173,8 @@ def test_tune_gives_the_thresholds_of_the_out_of_fold_picks(
         for after, before in zip(tuned, models, strict=True):
             assert after.thresholds == {name: t.threshold for name, t in expected.items()}
             assert after.signal_levels == found.signal_levels
-            assert after.calibration == calibrate(found.peaks, checkpoint.species)
+            assert after.calibration == calibrate(pairs_of(found.peaks), checkpoint.species)
+            assert after.pick_calibration == calibrate(pairs_of(found.folds), checkpoint.species)
             assert after.history[:-1] == before.history
             assert after.weights is before.weights
         monkeypatch.setattr("tomosoup.training.tune.out_of_fold", lambda *_, **given: asked.append(given) or found)

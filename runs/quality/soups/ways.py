@@ -17,13 +17,13 @@ from tomosoup.inference.tiling.symmetries import IN_PLANE
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.history import last_training, runs_seen
 from tomosoup.models.soup import greedy_soup, soup
-from tomosoup.scoring.thresholds import best_thresholds
+from tomosoup.scoring.thresholds import best_thresholds, calibrate
 from tomosoup.training.options import TrainingRecipe
 from tomosoup.training.run.batch_norm import with_statistics
 from tomosoup.training.run.best_epochs import kept_checkpoints
 from tomosoup.training.run.out_of_fold import out_of_fold
 from tomosoup.training.supervision.crops import Crops, normalised, read_examples
-from tomosoup.training.tune import calibrate
+from tomosoup.training.tune import pairs_of
 
 PLAN = PickingPlan()
 """Windows as each net was validated with."""
@@ -99,7 +99,7 @@ def mixed(out: Path, project: Project, seed: int) -> Iterator[Cell]:
 def calibrated(project: Project, checkpoints: list[Checkpoint]) -> list[Checkpoint]:
     """With calibrations from the runs that each of them held out, as `tomosoup tune` sets them."""
     species = checkpoints[0].species
-    found = calibrate(out_of_fold(project, checkpoints, plan=PLAN).peaks, species)
+    found = calibrate(pairs_of(out_of_fold(project, checkpoints, plan=PLAN).peaks), species)
     return [replace(c, calibration=found) for c in checkpoints]
 
 

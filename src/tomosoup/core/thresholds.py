@@ -55,6 +55,22 @@ class Thresholds:
         return {**others, **given, **self.by_species}
 
 
+@dataclass(frozen=True)
+class MaxFdr:
+    """In place of thresholds: of each species in each tomogram the most picks with a low false-discovery rate."""
+
+    rate: float
+    """The largest fraction of them that is expected to be false, above 0 and below 1."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.rate < 1:
+            raise InputError(f"`max_fdr` {self.rate:g}: expected a fraction above 0 and below 1, such as 0.1.")
+
+
+Limits = Mapping[str, float] | MaxFdr
+"""What picks must reach: a score by species, or a probability of the set."""
+
+
 def finite(value: object) -> float:
     """A number of a file's metadata. Raises `ValueError` for anything else, infinities and NaN."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean, geometric_mean
+from statistics import fmean
 
 from tomosoup.core.errors import InputError, counted
 from tomosoup.core.progress import Progress, no_progress, part
@@ -19,7 +19,7 @@ from tomosoup.inference.sliding_window import at_voxel_size, checked, heatmap_sl
 from tomosoup.inference.tiling.slabs import Member, mean_slabs, slab, whole
 from tomosoup.inference.tiling.symmetries import View, Viewed, chosen_views
 from tomosoup.models.checkpoint import Checkpoint
-from tomosoup.scoring.calibration import Calibration
+from tomosoup.scoring.calibration import Calibration, mean_calibrations
 
 AS_TRAINED = PickingPlan()
 """The windows of each checkpoint; positions between voxels."""
@@ -181,11 +181,7 @@ def calibrations(models: Sequence[Checkpoint]) -> dict[str, Calibration]:
             f"Heatmap and segmentation models can be averaged only after calibration, and a {what} model has none: run "
             "`tomosoup tune` on the heatmap models alone and on the segmentation models alone."
         )
-    found = {}
-    for name in (s.name for s in all_species(models)):
-        if own := [m.calibration[name] for m in models if name in m.calibration]:
-            found[name] = Calibration(*(geometric_mean([getattr(c, f) for c in own]) for f in ("centre", "steepness")))
-    return found
+    return mean_calibrations([model.calibration for model in models])
 
 
 def model_weights(models: Sequence[Checkpoint], plan: PickingPlan) -> Sequence[float]:

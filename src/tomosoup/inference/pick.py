@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from tomosoup.core.errors import InputError
 from tomosoup.core.progress import Progress, no_progress, part
 from tomosoup.core.runtime import best_device
-from tomosoup.core.thresholds import apply_thresholds
-from tomosoup.core.types import Grid, Picks, PicksBySpecies, Searched, Slices, Volume
+from tomosoup.core.thresholds import Limits, MaxFdr, apply_thresholds
+from tomosoup.core.types import NO_PICKS, Grid, Picks, PicksBySpecies, Searched, Slices, Volume
 from tomosoup.data.copick.masks.mask import missing_masks
 from tomosoup.data.copick.masks.region import Region, region_of
 from tomosoup.data.options import DataOptions, RegionOptions
@@ -26,6 +26,7 @@ from tomosoup.inference.ensemble import (
     by_system,
     ensemble_slabs,
     mean_model_signal_levels,
+    mixed,
 )
 from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.inference.options.picking import PickingPlan
@@ -37,6 +38,7 @@ from tomosoup.inference.sliding_window import at_voxel_size, checked
 from tomosoup.models.adapt import named_for
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.second_stage import SecondStage
+from tomosoup.scoring.calibration import Calibration, fdr_thresholds, mean_calibrations
 
 
 def pick(
@@ -117,7 +119,7 @@ def pick_project(
     checkpoints: Checkpoint | Sequence[Checkpoint],
     *,
     data: DataOptions = DataOptions(),  # noqa: B008 - immutable
-    thresholds: Mapping[str, float] | None = None,
+    thresholds: Limits | None = None,
     plan: PickingPlan = AS_TRAINED,
     nets: Nets | None = None,
     region: RegionOptions = RegionOptions(),  # noqa: B008 - immutable
@@ -133,7 +135,7 @@ def pick_project(
         checkpoints: One checkpoint, or several whose maps are averaged.
         data: The runs, and the tomogram of each.
         thresholds: Lowest score of a pick, by species; by default those of the plan's second stage or of the
-            checkpoints.
+            checkpoints. `MaxFdr(0.1)` keeps as many as leave one pick in ten expected to be false.
         plan: Windows, views and how maps become picks.
         nets: Nets of an earlier call, to reuse.
         region: A mask of each run, in a file or in copick, and where its picks may be. Picks then have a
@@ -141,8 +143,8 @@ def pick_project(
         progress: Called as work advances.
 
     Raises:
-        InputError: Before the first run, if a run has no tomogram or no mask, or a density map is bad; later, at a run
-            with bad voxels or a bad mask.
+        InputError: Before the first run, if a run has no tomogram or no mask, a density map is bad, or the models have
+            no probabilities for a false-discovery rate; later, at a run with bad voxels or a bad mask.
     """
     models = [checkpoints] if isinstance(checkpoints, Checkpoint) else list(checkpoints)
     models = named_for(project, models)
@@ -152,16 +154,52 @@ def pick_project(
     if region.mask:
         missing_masks(region.mask, project, [tomogram.run for tomogram in tomograms])
     maps = chosen_maps(plan, models)
+    limits_for({s.name: NO_PICKS for s in all_species(models)}, models, used, second)  # raises now
     nets, kept = nets or Nets(), {}
     for i, tomogram in enumerate(tomograms):
         own = part(progress, i, len(tomograms), what=f"Picking {tomogram.run}")
         try:
             searched = region_of(region, tomogram.run, tomogram.grid, project)
             candidates = pick_with(nets, tomogram, models, plan=plan, second=second, region=searched, progress=own)
-            kept[tomogram.run] = chosen(candidates, tomogram, models, thresholds=used, plan=plan, maps=maps)
+            limits = limits_for(candidates, models, used, second)
+            kept[tomogram.run] = chosen(candidates, tomogram, models, thresholds=limits, plan=plan, maps=maps)
         except InputError as error:
             raise InputError(f"Run {tomogram.run}: {error}") from error
     return kept
+
+
+def calibrations_for(
+    candidates: PicksBySpecies, models: Sequence[Checkpoint], second: SecondStage | None = None
+) -> dict[str, Calibration]:
+    """The probability that a candidate of a tomogram is a particle, by species; `models` and `second` made all of them.
+
+    It is adapted to the number of particles in this tomogram (`Calibration.adapted_to`). Empty where one of the models,
+    or the second stage, has no probabilities, and for heatmap and segmentation models together.
+    """
+    own = [second.pick_calibration] if second else [model.pick_calibration for model in models]
+    if mixed(models) or not all(own):
+        return {}
+    known = mean_calibrations(own)
+    return {name: known[name].adapted_to(found.score) for name, found in candidates.items() if name in known}
+
+
+def limits_for(
+    candidates: PicksBySpecies, models: Sequence[Checkpoint], limits: Limits, second: SecondStage | None = None
+) -> Mapping[str, float]:
+    """The thresholds of a tomogram: those given, or those that its candidates need for a false-discovery rate.
+
+    Raises `InputError` where a rate is wanted and the models have no probabilities (`calibrations_for`).
+    """
+    if not isinstance(limits, MaxFdr):
+        return limits
+    if calibrations := calibrations_for(candidates, models, second):
+        return fdr_thresholds(candidates, calibrations, limits.rate)
+    who = "The second stage has" if second else "The model has"
+    who = "Heatmap and segmentation models together have" if mixed(models) else who
+    raise InputError(
+        f"{who} no probabilities, which `max_fdr` requires: give a `threshold` instead, or store them with "
+        "`tomosoup tune`."
+    )
 
 
 def chosen(

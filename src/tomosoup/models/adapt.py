@@ -49,8 +49,9 @@ def for_species(start: Checkpoint, species: Sequence[Species]) -> Checkpoint:
         if by_class:
             here = _rows(new.shape, by_class, rows, classes=len(species) + ahead)
             weights[name][here] = old[_rows(old.shape, by_class, kept, classes=len(names) + ahead)]
-    tuned: dict[str, Any] = {"thresholds": {}, "mixed_thresholds": {}, "averaging_thresholds": {}, "calibration": {}}
-    return replace(start, weights=weights, species=species, **tuned)
+    tuned = ("thresholds", "mixed_thresholds", "averaging_thresholds", "calibration", "pick_calibration")
+    nothing: dict[str, Any] = {name: {} for name in tuned}
+    return replace(start, weights=weights, species=species, **nothing)
 
 
 def class_axes(architecture: Architecture) -> Mapping[str, Sequence[int]]:
@@ -96,6 +97,7 @@ def second_stage_for(project: Project, second: SecondStage) -> SecondStage:
         species=tuple(replace(s, name=names[s.name]) for s in second.species),
         thresholds=_under(names, second.thresholds),
         averaging_thresholds=_under(names, second.averaging_thresholds),
+        pick_calibration=_under(names, second.pick_calibration),
     )
 
 
@@ -108,6 +110,7 @@ def renamed(model: Checkpoint, names: Mapping[str, str]) -> Checkpoint:
         mixed_thresholds=_under(names, model.mixed_thresholds),
         averaging_thresholds=_under(names, model.averaging_thresholds),
         calibration=_under(names, model.calibration),
+        pick_calibration=_under(names, model.pick_calibration),
         signal_levels=_under(names, model.signal_levels),
     )
 

@@ -28,7 +28,7 @@ from tomosoup.models.nets.options import Architecture, net_differences, read_arc
 from tomosoup.models.nets.tomo_net import TomoNet
 from tomosoup.models.shipped import checkpoint_file
 from tomosoup.models.window_plan import WindowPlan
-from tomosoup.scoring.calibration import Calibration
+from tomosoup.scoring.calibration import Calibration, metadata_of, read_calibrations
 
 FORMAT = 1
 """Version of the metadata; a newer one is refused."""
@@ -57,7 +57,10 @@ class Checkpoint:
     averaging_thresholds: Mapping[str, float] = field(default_factory=dict)
     """By species name: the threshold with the best F1, for subtomogram averaging; empty before tuning."""
     calibration: Mapping[str, Calibration] = field(default_factory=dict)
-    """By species name: the conversion of scores to probabilities, for heatmap and segmentation models together."""
+    """By species name: the conversion of heights in maps to probabilities, for heatmap and segmentation models
+    together."""
+    pick_calibration: Mapping[str, Calibration] = field(default_factory=dict)
+    """By species name: the conversion of a pick's score to the probability that it is a particle."""
     signal_levels: Mapping[str, float] = field(default_factory=dict)
     """By species name: its signal level (`noise_scaling.signal_level`) in the tomograms that set the thresholds."""
     history: History = ()
@@ -123,15 +126,16 @@ class Checkpoint:
             "normalisation": self.normalisation.model_dump(mode="json"),
             "thresholds": dict(self.thresholds),
             "mixed_thresholds": dict(self.mixed_thresholds),
-            "calibration": {name: c.as_metadata() for name, c in self.calibration.items()},
+            "calibration": metadata_of(self.calibration),
             "loudness": dict(self.signal_levels),
             "history": [event.record() for event in self.history],
             **({"averaging_thresholds": dict(self.averaging_thresholds)} if self.averaging_thresholds else {}),
+            **({"pick_calibration": metadata_of(self.pick_calibration)} if self.pick_calibration else {}),
         }
 
     def fingerprint(self) -> str:
-        """SHA-256 of all that the picks above the floor depend on: everything but thresholds and history."""
-        without = {"thresholds", "mixed_thresholds", "averaging_thresholds", "history"}
+        """SHA-256 of all that the picks above the floor depend on: not thresholds, probabilities, history."""
+        without = {"thresholds", "mixed_thresholds", "averaging_thresholds", "pick_calibration", "history"}
         metadata = {key: value for key, value in self.metadata().items() if key not in without}
         digest = sha256(json.dumps(metadata, sort_keys=True).encode())
         for name, weight in sorted(self.weights.items()):
@@ -164,7 +168,8 @@ class Checkpoint:
                 thresholds=finite_numbers(metadata["thresholds"]),
                 mixed_thresholds=finite_numbers(metadata.get("mixed_thresholds", {})),
                 averaging_thresholds=finite_numbers(metadata.get("averaging_thresholds", {})),
-                calibration={n: Calibration.from_metadata(c) for n, c in metadata.get("calibration", {}).items()},
+                calibration=read_calibrations(metadata.get("calibration", {})),
+                pick_calibration=read_calibrations(metadata.get("pick_calibration", {})),
                 signal_levels={name: positive(value) for name, value in metadata.get("loudness", {}).items()},
                 history=read_history(metadata["history"]),
             )

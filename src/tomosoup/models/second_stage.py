@@ -21,6 +21,7 @@ from tomosoup.core.types import Species
 from tomosoup.models.history import History, read_history
 from tomosoup.models.nets.candidate_classifier import CandidateClassifier
 from tomosoup.models.nets.options import ClassifierOptions
+from tomosoup.scoring.calibration import Calibration, metadata_of, read_calibrations
 
 KEY = "tomosoup_second_stage"
 """Where in the file's metadata everything but the weights stands, as JSON."""
@@ -41,6 +42,8 @@ class SecondStage:
     """By species name: the F4-best score after the second stage, a little lower as `steady_threshold` says."""
     averaging_thresholds: Mapping[str, float] = field(default_factory=dict)
     """By species name: the F1-best one."""
+    pick_calibration: Mapping[str, Calibration] = field(default_factory=dict)
+    """By species name: the conversion of a score after the second stage to the probability of a particle."""
     history: History = ()
 
     def classifier(self) -> CandidateClassifier:
@@ -63,12 +66,13 @@ class SecondStage:
             "crop": self.crop,
             "thresholds": dict(self.thresholds),
             "averaging_thresholds": dict(self.averaging_thresholds),
+            "pick_calibration": metadata_of(self.pick_calibration),
             "history": [event.record() for event in self.history],
         }
 
     def fingerprint(self) -> str:
-        """SHA-256 of what scores depend on: everything but thresholds and history."""
-        without = {"thresholds", "averaging_thresholds", "history"}
+        """SHA-256 of what scores depend on: everything but thresholds, probabilities and history."""
+        without = {"thresholds", "averaging_thresholds", "pick_calibration", "history"}
         metadata = {key: value for key, value in self.metadata().items() if key not in without}
         digest = sha256(json.dumps(metadata, sort_keys=True).encode())
         for name in sorted(self.weights):
@@ -99,6 +103,7 @@ def load_second_stage(path: str | Path) -> SecondStage:
             crop=int(positive(about["crop"])),
             thresholds=finite_numbers(about["thresholds"]),
             averaging_thresholds=finite_numbers(about["averaging_thresholds"]),
+            pick_calibration=read_calibrations(about.get("pick_calibration", {})),
             history=read_history(about["history"]),
         )
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:

@@ -59,6 +59,7 @@ def soup(checkpoints: Sequence[Checkpoint], *, weights: Sequence[float] | None =
         mixed_thresholds={},
         averaging_thresholds={},
         calibration={},
+        pick_calibration={},
         history=(_event(checkpoints, parts),),
     )
 

@@ -1,18 +1,26 @@
-"""Scores of different networks on one scale: the probability that a peak of this score is a particle."""
+"""The probability that a pick of some score is a particle, and the false-discovery rate that follows from it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import geometric_mean
+from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from tomosoup.core.thresholds import positive
-from tomosoup.core.types import Array
+from tomosoup.core.types import Array, PicksBySpecies
 
 STEEPNESS = 0.5, 50.0
 """Range of a fit: at the lower end the score says almost nothing, at the upper end there are too few picks."""
+IMAGINED = 10
+"""Candidates with the usual fraction of particles that `adapted_to` adds to those of a tomogram, so that few candidates
+change little."""
+STEPS, ENOUGH = 200, 1e-4
+"""Most steps of `adapted_to`, and the change of the fraction of particles below which it ends."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +30,8 @@ class Calibration:
     centre: float
     """The score at which every second peak is a particle."""
     steepness: float
+    particles: float | None = None
+    """The fraction of particles among the peaks that it was fitted to."""
 
     def apply(self, scores: Tensor) -> Tensor:
         """Scores of any shape -> probabilities in the same order; 0 for scores of 0 and below."""
@@ -29,14 +39,85 @@ class Calibration:
         powers = ratio.pow(self.steepness)
         return (powers / (1 + powers)).nan_to_num(nan=1.0)  # infinity by infinity, for scores far above the centre
 
+    def probabilities(self, scores: Array) -> Array:
+        """The same for an array `(n,)`."""
+        return self.apply(torch.from_numpy(scores).double()).numpy()
+
+    def adapted_to(self, scores: Array) -> Calibration:
+        """The calibration for a tomogram with other numbers of particles, from the scores `(n,)` of its candidates.
+
+        The fraction of particles becomes the mean probability of the candidates, and the odds of every candidate
+        change by the same factor, until both agree: the method of Saerens, Latinne and Decaestecker (2002). It assumes
+        that particles, and everything else, score as in the tomograms of the fit. Without `particles` nothing changes.
+        """
+        if self.particles is None or not 0 < self.particles < 1:
+            return self
+        before, fraction, factor = self.probabilities(scores), self.particles, 1.0
+        for _ in range(STEPS):
+            adapted = factor * before / (factor * before + 1 - before)
+            last, fraction = fraction, (adapted.sum() + IMAGINED * self.particles) / (len(scores) + IMAGINED)
+            factor = fraction / (1 - fraction) * (1 - self.particles) / self.particles
+            if abs(fraction - last) < ENOUGH * fraction:
+                break
+        return replace(self, centre=float(self.centre * factor ** (-1 / self.steepness)))
+
+    def threshold(self, scores: Array, *, max_fdr: float) -> float:
+        """The lowest of the scores `(n,)` at which at most this fraction of the picks is expected to be false.
+
+        Infinity where even the best pick is more likely false.
+        """
+        falling = np.sort(scores)[::-1]
+        expected = np.cumsum(1 - self.probabilities(falling.copy())) / np.arange(1, len(falling) + 1)
+        passing = np.flatnonzero(expected <= max_fdr)
+        return float(falling[passing[-1]]) if len(passing) else np.inf
+
     def as_metadata(self) -> dict[str, float]:
         """What a checkpoint file holds; `middle` is the name that its format 1 gives to the centre."""
-        return {"middle": self.centre, "steepness": self.steepness}
+        known = {} if self.particles is None else {"particles": self.particles}
+        return {"middle": self.centre, "steepness": self.steepness, **known}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, float]) -> Calibration:
         """The calibration that a checkpoint file holds. Raises `KeyError` or `ValueError` where it is none."""
-        return cls(positive(metadata["middle"]), positive(metadata["steepness"]))
+        particles = positive(metadata["particles"]) if "particles" in metadata else None
+        return cls(positive(metadata["middle"]), positive(metadata["steepness"]), particles)
+
+
+def mean_calibrations(models: Sequence[Mapping[str, Calibration]]) -> dict[str, Calibration]:
+    """The calibration of each species, averaged over the models that have one for it: geometric means."""
+    found = {}
+    for name in dict.fromkeys(name for model in models for name in model):
+        own = [model[name] for model in models if name in model]
+        centre, steepness = (geometric_mean([getattr(c, field) for c in own]) for field in ("centre", "steepness"))
+        fractions = [c.particles for c in own if c.particles]
+        found[name] = Calibration(centre, steepness, geometric_mean(fractions) if len(fractions) == len(own) else None)
+    return found
+
+
+def fdr_thresholds(
+    candidates: PicksBySpecies, calibrations: Mapping[str, Calibration], max_fdr: float
+) -> dict[str, float]:
+    """The threshold of each species in a tomogram for this false-discovery rate; infinity without a calibration."""
+    return {
+        name: calibrations[name].threshold(found.score, max_fdr=max_fdr) if name in calibrations else np.inf
+        for name, found in candidates.items()
+    }
+
+
+def expected_false(picks: PicksBySpecies, calibrations: Mapping[str, Calibration]) -> dict[str, float]:
+    """The number of picks of a tomogram that are expected to be false, by species with a calibration."""
+    known = {name: found for name, found in picks.items() if name in calibrations}
+    return {name: float((1 - calibrations[name].probabilities(p.score)).sum()) for name, p in known.items()}
+
+
+def metadata_of(calibrations: Mapping[str, Calibration]) -> dict[str, Any]:
+    """Calibrations by species, in JSON's types."""
+    return {name: calibration.as_metadata() for name, calibration in calibrations.items()}
+
+
+def read_calibrations(metadata: Mapping[str, Any]) -> dict[str, Calibration]:
+    """The calibrations by species that `metadata_of` wrote. Raises `KeyError` or `ValueError` where they are none."""
+    return {name: Calibration.from_metadata(values) for name, values in metadata.items()}
 
 
 def fit_calibration(scores: Array, right: Array) -> Calibration | None:
@@ -61,4 +142,4 @@ def fit_calibration(scores: Array, right: Array) -> Calibration | None:
     first = np.array([np.median(logs[hit]), 4.0])
     bounds = [(logs.min() - 3, logs.max() + 3), STEEPNESS]
     centre, steepness = minimize(cost, first, bounds=bounds, method="L-BFGS-B").x
-    return Calibration(float(np.exp(centre)), float(steepness))
+    return Calibration(float(np.exp(centre)), float(steepness), hits / len(hit))

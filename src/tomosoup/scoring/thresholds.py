@@ -1,4 +1,4 @@
-"""Thresholds from picks whose truth is known: the one with the best F-beta, and a steadier one for new tomograms."""
+"""Thresholds from picks whose truth is known (F-beta-best, and steadier for new tomograms), and probabilities."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import expit
 
 from tomosoup.core.types import NO_PICKS, PicksBySpecies, Species
+from tomosoup.scoring.calibration import Calibration, fit_calibration
 from tomosoup.scoring.matched_picks import MatchedPicks, RankedPicks
 from tomosoup.scoring.matching import BETA, MATCH_RADII
 from tomosoup.scoring.score import Score
@@ -81,6 +82,15 @@ def steady_thresholds(pairs: Pairs, species: Sequence[Species]) -> dict[str, flo
     """The threshold of each species for new tomograms, from (picks, truth) of some; `UNTUNED` without a hit."""
     found = {name: steady_threshold(picks) for name, picks in _ranked(pairs, species).items()}
     return {name: threshold if math.isfinite(threshold) else UNTUNED for name, threshold in found.items()}
+
+
+def calibrate(pairs: Pairs, species: Sequence[Species]) -> dict[str, Calibration]:
+    """The probability that a pick is a particle, by species, from (picks, truth) of some tomograms.
+
+    A pick is one if it is the best pick to hit some particle. Species without a hit are left out.
+    """
+    found = {name: fit_calibration(picks.score, picks.gain) for name, picks in _ranked(pairs, species).items()}
+    return {name: calibration for name, calibration in found.items() if calibration}
 
 
 def _ranked(pairs: Pairs, species: Sequence[Species]) -> dict[str, RankedPicks]:

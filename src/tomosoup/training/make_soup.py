@@ -21,7 +21,7 @@ from tomosoup.inference.readout.noise_scaling import mean_signal_levels, noise_c
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.history import Souped, last_training, runs_seen
 from tomosoup.models.soup import greedy_soup, mismatches, soup
-from tomosoup.scoring.thresholds import Pairs, best_thresholds, steady_thresholds
+from tomosoup.scoring.thresholds import Pairs, best_thresholds, calibrate, steady_thresholds
 from tomosoup.training.run.batch_norm import has_batch_norm, training_crops, with_statistics
 from tomosoup.training.run.best_epochs import kept_checkpoints
 from tomosoup.training.supervision.crops import Crops
@@ -87,14 +87,23 @@ class SoupScorer:
         return best_thresholds(self.pairs(self.finished(mean)), mean.species)[1].weighted
 
     def with_thresholds(self, mean: Checkpoint) -> Checkpoint:
-        """A finished soup with thresholds and signal levels from the runs; its history keeps the F4 and the runs."""
+        """A finished soup, its thresholds, signal levels and probabilities from the runs.
+
+        Its history keeps the F4 and the runs.
+        """
         pairs, power = self.pairs(mean), self.plan.noise_correction
         levels = mean_signal_levels([picks for picks, _ in pairs]) if power else {}
         pairs = [(noise_corrected(picks, levels, power=power), truth) for picks, truth in pairs]
         event = mean.history[-1]
         assert isinstance(event, Souped)  # every soup's history ends so
         event = replace(event, chosen_on=tuple(self.runs), f4=best_thresholds(pairs, mean.species)[1].weighted)
-        return replace(mean, thresholds=steady_thresholds(pairs, mean.species), signal_levels=levels, history=(event,))
+        return replace(
+            mean,
+            thresholds=steady_thresholds(pairs, mean.species),
+            pick_calibration=calibrate(pairs, mean.species),
+            signal_levels=levels,
+            history=(event,),
+        )
 
 
 def make_soup(

@@ -109,14 +109,13 @@ def _read(
             raise InputError(f"{tomo_type} is the main tomogram type already: leave it out of `extra_tomo_types`.")
         wanted = (*runs, out) if recipe.validate_extra_types else tuple(runs)
         other = data.model_copy(update={"tomo_type": tomo_type, "runs": wanted})
-        others = read_examples(project, other, voxel_size=voxel_size, progress=progress)
-        if not same_voxel_size(others[0].volume.voxel_size, size):
-            raise InputError(
-                f"Tomograms of the type {tomo_type} have voxels of {others[0].volume.voxel_size:g} Å and the main ones "
-                f"of {size:g} Å: train on types with one voxel size."
-            )
-        examples += [e for e in others if e.run != out]
-        held_out += [e for e in others if e.run == out]
+        for example in read_examples(project, other, voxel_size=voxel_size, progress=progress):
+            if not same_voxel_size(example.volume.voxel_size, size):
+                raise InputError(
+                    f"Tomograms of the type {tomo_type} have voxels of {example.volume.voxel_size:g} Å and the main "
+                    f"ones of {size:g} Å: train on types with one voxel size."
+                )
+            (held_out if example.run == out else examples).append(example)
     normalisation = data_set_normalisation(examples) if recipe.normalisation == "data_set" else Normalisation()
     return normalised(examples, normalisation), normalised(held_out, normalisation), normalisation
 

@@ -19,10 +19,9 @@ from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.history import Tuned
 from tomosoup.scoring.bootstrap import bootstrap, interval
-from tomosoup.scoring.calibration import Calibration, fit_calibration
 from tomosoup.scoring.matched_picks import MatchedPicks, RankedPicks
 from tomosoup.scoring.matching import MATCH_RADII
-from tomosoup.scoring.thresholds import UNTUNED, best_threshold, steady_threshold
+from tomosoup.scoring.thresholds import UNTUNED, Pairs, best_threshold, calibrate, steady_threshold
 from tomosoup.training.run.out_of_fold import Fold, OutOfFold, out_of_fold
 
 FEW = 20
@@ -80,19 +79,6 @@ def tune(
     )
     tuned = tune_thresholds(found.folds, all_species(checkpoints), margin=threshold_margin, progress=progress)
     return with_thresholds(checkpoints, tuned, found)
-
-
-def calibrate(peaks: Sequence[Fold], species: Sequence[Species]) -> dict[str, Calibration]:
-    """What a peak's height is worth, by species, from `OutOfFold.peaks`; species of which nothing was hit are left out.
-
-    A peak came out right if it is the best one to hit some particle.
-    """
-    found = {}
-    for one in species:
-        ranked = RankedPicks.of(matched for _, matched in _matched(peaks, one))
-        if calibration := fit_calibration(ranked.score, ranked.gain):
-            found[one.name] = calibration
-    return found
 
 
 def tune_thresholds(
@@ -156,6 +142,11 @@ def _matched(folds: Sequence[Fold], species: Species) -> Iterator[tuple[str, Mat
             yield run, MatchedPicks.of(picks[species.name], true, distance=MATCH_RADII * species.radius)
 
 
+def pairs_of(folds: Sequence[Fold]) -> Pairs:
+    """Picks and truth of each fold."""
+    return [(picks, truth) for _, picks, truth in folds]
+
+
 def with_thresholds(
     checkpoints: Sequence[Checkpoint],
     tuned: Mapping[str, TunedThreshold],
@@ -163,12 +154,14 @@ def with_thresholds(
     *,
     averaging: Mapping[str, float] | None = None,
 ) -> list[Checkpoint]:
-    """The checkpoints with new thresholds, signal levels and calibration; their history says from which runs.
+    """The checkpoints with new thresholds, signal levels and calibrations; their history says from which runs.
 
     Where heatmap and segmentation models were tuned together, only the thresholds for picking together are new.
     `averaging` are `averaging_thresholds` to store, too.
     """
-    calibration = None if mixed(checkpoints) else calibrate(found.peaks, all_species(checkpoints))
+    species = all_species(checkpoints)
+    calibration = None if mixed(checkpoints) else calibrate(pairs_of(found.peaks), species)
+    of_picks = {} if mixed(checkpoints) else calibrate(pairs_of(found.folds), species)
     changed = []
     for checkpoint in checkpoints:
         names = [s.name for s in checkpoint.species]
@@ -190,6 +183,7 @@ def with_thresholds(
                 thresholds=thresholds,
                 averaging_thresholds={name: averaging[name] for name in names} if averaging else {},
                 calibration={name: calibration[name] for name in names if name in calibration},
+                pick_calibration={name: of_picks[name] for name in names if name in of_picks},
                 signal_levels={name: found.signal_levels[name] for name in names if name in found.signal_levels},
             )
         )

@@ -21,7 +21,7 @@ from tomosoup.cli.terminal import Outcome, Stopped, progress_bars, say, show_err
 from tomosoup.core.errors import InputError, counted
 from tomosoup.core.files import refuse_existing, written_aside
 from tomosoup.core.progress import Progress, tracked
-from tomosoup.core.thresholds import Thresholds
+from tomosoup.core.thresholds import MaxFdr, Thresholds
 from tomosoup.data.copick.names import copick_names
 from tomosoup.data.formats.tables.picks_csv import MASK_DISTANCE, write_csv
 from tomosoup.data.options import AnnotatedData
@@ -31,6 +31,7 @@ from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.ensemble import averaging_thresholds
 from tomosoup.inference.jobs.dask_cluster import on_cluster, sbatch_script
 from tomosoup.inference.jobs.job import Job, PickingOptions, begin_job, forget_other_masks, share
+from tomosoup.inference.jobs.probabilities import CALIBRATION, false_discovery_rates, probability_column
 from tomosoup.inference.jobs.run_picker import RunOutcome, Workers, in_this_process, pick_runs
 from tomosoup.inference.readout.second_stage import chosen_second_stage
 from tomosoup.models.adapt import named_for
@@ -53,7 +54,7 @@ def pick_command(options: PickCommand) -> Outcome:
         runs,
         session=options.session,
         outputs=[path for path in (options.output, options.submission, options.report) if path],
-        thresholds=chosen_thresholds(options, project),
+        thresholds=chosen_limits(options, project),
         options=PickingOptions(options.data, options.picking, options.inference, options.species, options.region),
         overwrite=options.overwrite,
     )
@@ -110,8 +111,18 @@ def page_of_picks(options: PickCommand, job: Job) -> str:
 
 FAVOURS_RECALL = (
     "The stored thresholds favour recall: expect many false picks. For subtomogram averaging, choose higher ones with "
-    "`tomosoup threshold`, or use its --for averaging, which requires an earlier `tomosoup tune --for averaging`."
+    "`tomosoup threshold`, or use its --max-fdr 0.1 (at most one pick in ten expected to be false)."
 )
+
+
+def usual_thresholds(options: PickCommand) -> bool:
+    """Whether picks pass the thresholds of the models for recall."""
+    return options.purpose == "recall" and not options.threshold and not options.max_fdr
+
+
+def chosen_limits(options: PickCommand, project: Project) -> Thresholds | MaxFdr:
+    """The false-discovery rate, or the thresholds that were given (`chosen_thresholds`)."""
+    return MaxFdr(options.max_fdr) if options.max_fdr else chosen_thresholds(options, project)
 
 
 def chosen_thresholds(options: PickCommand | ThresholdCommand, project: Project) -> Thresholds:
@@ -170,6 +181,7 @@ def finish(options: PickCommand, job: Job, share: Share) -> Outcome:
     for run in done:
         counts.update(records[run]["picks"])
     notes = [MASK_DISTANCE] if options.region.mask else []
+    notes += [probability_column(records)] if any(CALIBRATION in records[run] for run in done) else []
     with progress_bars() as progress:
         for path in files:
             pairs = ((run, job.read(run, records[run])) for run in tracked(progress, f"Writing {path.name}", done))
@@ -189,16 +201,18 @@ def finish(options: PickCommand, job: Job, share: Share) -> Outcome:
     what = [f"{len(failed)} of {of_all} could not be picked{details}"] * bool(failed)
     what += [f"{len(untried)} were not tried"] * bool(untried)
     what += ["no CSV was written"] * bool(left and not others)
-    by_species = ", ".join(f"{name} {n}" for name, n in counts.items())
+    rates = false_discovery_rates(records[run] for run in done)
+    by_species = ", ".join(f"{name} {n}{expected(rates.get(name))}" for name, n in counts.items())
     found = f"{counted(counts.total(), 'pick')} in {counted(len(done), 'run')}: {by_species}"
     home = f"copick {job.store.config}, user tomosoup, session {job.store.name}"
     return Outcome(
         f"{found}; in {', '.join([*map(str, files), home])}",
-        note=FAVOURS_RECALL if options.purpose == "recall" and not options.threshold and counts.total() else "",
+        note=FAVOURS_RECALL if usual_thresholds(options) and counts.total() else "",
         files=[*files, *([options.report] if options.report and done and not left else [])],
         facts={
             "runs": len(done),
             "picks": dict(counts),
+            "false_discovery_rate": rates,
             "project": str(job.store.config),
             "session": f"tomosoup/{job.store.name}",
             "failed": failed,
@@ -206,6 +220,11 @@ def finish(options: PickCommand, job: Job, share: Share) -> Outcome:
         look=look,
         failed="; ".join(what) + ". The same command tries only the missing runs." if what else "",
     )
+
+
+def expected(rate: float | None) -> str:
+    """A false-discovery rate in words, for the number of picks that it follows."""
+    return "" if rate is None else f" ({rate:.0%} expected to be false)"
 
 
 def write_sbatch(path: Path, options: PickCommand) -> Outcome:

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
-from tomosoup.cli.commands.pick import chosen_thresholds
+from tomosoup.cli.commands.pick import chosen_thresholds, expected
 from tomosoup.cli.options.threshold import ThresholdCommand
 from tomosoup.cli.terminal import Outcome, progress_bars, say
 from tomosoup.core.errors import InputError, counted
 from tomosoup.core.files import refuse_existing
-from tomosoup.core.thresholds import apply_thresholds
-from tomosoup.core.types import Picks, PicksByRun
+from tomosoup.core.thresholds import Limits, MaxFdr, apply_thresholds
+from tomosoup.core.types import Picks, PicksByRun, PicksBySpecies
 from tomosoup.data.copick.masks.region import regions_of
 from tomosoup.data.formats.geometry.voxels import grids_of
 from tomosoup.data.formats.tables.picks_csv import write_csv
 from tomosoup.data.options import DataOptions, FrameOptions
 from tomosoup.data.pick_store.beside import project_with_picks, project_with_tomograms
 from tomosoup.data.pick_store.reading import read_candidates
-from tomosoup.data.pick_store.records import Session
+from tomosoup.data.pick_store.records import Session, fingerprint_of
 from tomosoup.data.pick_store.store import with_thresholds
 from tomosoup.data.project import CopickProject, open_project
 from tomosoup.inference.jobs.job import by_todays_names
+from tomosoup.inference.jobs.probabilities import (
+    calibrations_in,
+    false_discovery_rates,
+    probability_column,
+    recorded,
+)
+from tomosoup.scoring.calibration import Calibration, fdr_thresholds
 
 
 def threshold_command(options: ThresholdCommand) -> Outcome:
@@ -28,17 +37,20 @@ def threshold_command(options: ThresholdCommand) -> Outcome:
     if options.output:
         refuse_existing(options.output, overwrite=options.overwrite)
     project = project_with_picks(open_project(options.project))
-    thresholds = chosen_thresholds(options, project).over({}, [s.name for s in project.species])
+    limits = MaxFdr(options.max_fdr) if options.max_fdr else thresholds_for(options, project)
     with progress_bars() as progress:
         candidates = read_candidates(project, options.session, progress=progress)
-        passing = {run: apply_thresholds(found, thresholds) for run, found in candidates.items()}
+        known = {run: calibrations_in(record) for run, record in records_of(project, options.session).items()}
+        passing = {run: limited(found, limits, known.get(run, {})) for run, found in candidates.items()}
         picks = in_regions(passing, project, options)
+        facts = {run: recorded(known.get(run, {}), found) for run, found in picks.items()}
         had_maps = with_thresholds(
             project,
             options.session,
-            thresholds,
+            limits,
             picks,
             region=options.region,
+            facts=facts,
             overwrite=options.overwrite,
             progress=progress,
         )
@@ -47,16 +59,48 @@ def threshold_command(options: ThresholdCommand) -> Outcome:
             "The template check had dropped some of the session's picks; it was not repeated for these. To repeat it, "
             "run `tomosoup pick` with --threshold and --templates.folder into another --session."
         )
+    numbers = {run: {name: len(those) for name, those in found.items()} for run, found in picks.items()}
     if options.output:
-        write_csv(options.output, picks)
+        write_csv(options.output, picks, notes=[probability_column(facts)] if any(known.values()) else [])
     counts = Counter({s.name: sum(len(found.get(s.name, ())) for found in picks.values()) for s in project.species})
+    rates = false_discovery_rates({"picks": numbers[run], **facts[run]} for run in picks)
+    by_species = ", ".join(f"{name} {n}{expected(rates.get(name))}" for name, n in counts.items())
     places = [*([str(options.output)] if options.output else []), f"copick {project.path}, session {options.session}"]
     return Outcome(
-        f"{counted(counts.total(), 'pick')} in {counted(len(picks), 'run')} pass and replace those of the session; "
-        f"in {', '.join(places)}",
+        f"{counted(counts.total(), 'pick')} in {counted(len(picks), 'run')} pass and replace those of the session"
+        f"{': ' + by_species if rates else ''}; in {', '.join(places)}",
         files=[options.output] if options.output else [],
-        facts={"runs": len(picks), "picks": dict(counts), "session": f"tomosoup/{options.session}"},
+        facts={
+            "runs": len(picks),
+            "picks": dict(counts),
+            "false_discovery_rate": rates,
+            "session": f"tomosoup/{options.session}",
+        },
     )
+
+
+def thresholds_for(options: ThresholdCommand, project: CopickProject) -> dict[str, float]:
+    """The thresholds by species, as given or for averaging."""
+    return chosen_thresholds(options, project).over({}, [s.name for s in project.species])
+
+
+def records_of(project: CopickProject, session: str) -> Mapping[str, Mapping[str, Any]]:
+    """The records of a session's runs; none for picks that no session of tomosoup made."""
+    records = Session.of(project.root, session)
+    settings = records.settings()
+    return records.records(fingerprint_of(settings)) if settings else {}
+
+
+def limited(candidates: PicksBySpecies, limits: Limits, calibrations: Mapping[str, Calibration]) -> dict[str, Picks]:
+    """The candidates of a run within the limits. Raises `InputError` for a rate without calibrations."""
+    if not isinstance(limits, MaxFdr):
+        return apply_thresholds(candidates, limits)
+    if not calibrations and any(map(len, candidates.values())):
+        raise InputError(
+            "The session has no probabilities, which `max_fdr` requires: give a `threshold`, or pick again with a "
+            "model that has them (`tomosoup tune` stores them)."
+        )
+    return apply_thresholds(candidates, fdr_thresholds(candidates, calibrations, limits.rate))
 
 
 def in_regions(picks: PicksByRun, project: CopickProject, options: ThresholdCommand) -> PicksByRun:

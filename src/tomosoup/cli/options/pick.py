@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from tomosoup.cli.options.shared import (
     UNPREFIXED,
     Checkpoints,
+    MaxFdr,
     Overwrite,
     PlanName,
     Project,
@@ -52,6 +53,10 @@ class PickCommand(Options):
     threshold: Thresholds = ()
     """Lowest score of a pick: one for all species (0.3) or by species (ribosome=0.4); by default the
     thresholds that the checkpoint holds."""
+    max_fdr: MaxFdr = None
+    """In place of thresholds: of each species in each tomogram, keep as many of the best picks as leave at most this
+    fraction expected to be false (false-discovery rate). The model must hold probabilities; the bundled ones, and those
+    of `train` and `tune`, do."""
     purpose: Purpose = "recall"
     """What the picks are for. recall: find most particles, with many false picks (thresholds with the best F4).
     averaging: balance false and missed picks (best F1). First run `tomosoup tune --for averaging`, which stores these
@@ -76,6 +81,12 @@ class PickCommand(Options):
     """Windows and picks."""
     region: Annotated[RegionOptions, UNPREFIXED] = RegionOptions()
     """Where to pick."""
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> Self:
+        if self.max_fdr and (self.threshold or self.purpose != "recall"):
+            raise ValueError("`max_fdr` replaces thresholds: leave out `threshold` and `purpose`")
+        return self
 
     @model_validator(mode="after")
     def _files_of_their_own(self) -> Self:

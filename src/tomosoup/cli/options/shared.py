@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Gt, Lt
 from pydantic import AfterValidator
 
 from tomosoup.core.config import Typed
@@ -26,6 +26,8 @@ Thresholds = Annotated[Scored, Typed("Model", value="[SPECIES=]SCORE")]
 """Thresholds that make picks."""
 ScoreFilter = Annotated[Scored, Typed("Input", value="[SPECIES=]SCORE")]
 """Thresholds that choose among picks that are there."""
+MaxFdr = Annotated[Annotated[float, Gt(0), Lt(1)] | None, Typed("Model", value="FRACTION")]
+"""False-discovery rate that makes picks."""
 Purpose = Annotated[Literal["recall", "averaging"], Typed("Model", name="for")]
 UNPREFIXED = Typed(name="")
 """An option of this model's field is called by its own name alone."""

@@ -7,7 +7,16 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import model_validator
 
-from tomosoup.cli.options.shared import UNPREFIXED, Checkpoints, Overwrite, Project, Purpose, SessionName, Thresholds
+from tomosoup.cli.options.shared import (
+    UNPREFIXED,
+    Checkpoints,
+    MaxFdr,
+    Overwrite,
+    Project,
+    Purpose,
+    SessionName,
+    Thresholds,
+)
 from tomosoup.core.config import Options, Typed
 from tomosoup.data.options import RegionOptions
 
@@ -22,7 +31,10 @@ class ThresholdCommand(Options):
     """The project that was picked, or the .copick folder that `pick` made beside its CSV file."""
     threshold: Thresholds = ()
     """Lowest score of a pick: one for all species (0.3) or by species (ribosome=0.4). Species without one keep all
-    candidates. Required, unless you give --for averaging."""
+    candidates. Required, unless you give --max-fdr or --for averaging."""
+    max_fdr: MaxFdr = None
+    """In place of thresholds: of each species in each tomogram, keep as many of the best picks as leave at most this
+    fraction expected to be false (false-discovery rate). The probabilities are those that `pick` recorded."""
     purpose: Purpose = "recall"
     """averaging: apply the thresholds with the best F1 that `tomosoup tune --for averaging` stored in the checkpoints;
     they balance false and missed picks. --threshold overrides them. recall: apply --threshold alone."""
@@ -39,8 +51,13 @@ class ThresholdCommand(Options):
 
     @model_validator(mode="after")
     def _some_thresholds(self) -> Self:
-        if self.purpose == "recall" and not self.threshold:
-            raise ValueError("`threshold` is missing: give a score such as 0.3, or `purpose=averaging` with `model`")
+        if self.max_fdr and (self.threshold or self.purpose != "recall"):
+            raise ValueError("`max_fdr` replaces thresholds: leave out `threshold` and `purpose`")
+        if self.purpose == "recall" and not self.threshold and not self.max_fdr:
+            raise ValueError(
+                "`threshold` is missing: give a score such as 0.3, `max_fdr` with a fraction such as 0.1, or "
+                "`purpose=averaging` with `model`"
+            )
         if self.purpose == "averaging" and not self.model:
             raise ValueError("`purpose=averaging` needs the checkpoints that made the picks: add `model=FILE`")
         return self

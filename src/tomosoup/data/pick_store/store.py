@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tomosoup.core.errors import InputError, shortened
 from tomosoup.core.files import refuse_existing
 from tomosoup.core.progress import Progress, no_progress, tracked
+from tomosoup.core.thresholds import Limits, MaxFdr
 from tomosoup.core.types import PicksBySpecies, Species
 from tomosoup.data.copick import files as copick_files
 from tomosoup.data.copick.names import valid_name, valid_species
@@ -24,6 +26,8 @@ from tomosoup.data.pick_store.pick_set import OWN_USER, PickSet
 from tomosoup.data.pick_store.records import Session, Settings, fingerprint_of
 from tomosoup.data.project import CopickProject, Project, open_project
 
+MAX_FDR = "max_fdr"
+"""The key in the settings for the false-discovery rate that picks were kept by in place of thresholds."""
 THRESHOLD_REGION = "threshold_region"
 """The key in the settings for the region in which `with_thresholds` left picks; networks searched in another one."""
 
@@ -209,17 +213,19 @@ def _refusal(session: str, before: Settings | None, settings: Settings) -> str:
 def with_thresholds(
     project: CopickProject,
     session: str,
-    limits: Mapping[str, float],
+    limits: Limits,
     picks: Mapping[str, PicksBySpecies],
     *,
     region: RegionOptions = RegionOptions(),  # noqa: B008 - immutable
+    facts: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> bool:
     """Put picks, by run, that pass these `limits` in a `region` in the place of a session's; its records then say so.
 
-    Whether density maps had looked at those that were there, as they have not at these. Raises `InputError`, before
-    anything is written, where a person has edited those that were there, unless `overwrite`.
+    `facts` are further content of the records, by run. Returns whether density maps had looked at those that were
+    there, as they have not at these. Raises `InputError`, before anything is written, where a person has edited those
+    that were there, unless `overwrite`.
     """
     valid_name(session, what="Session")
     records, place = Session.of(project.root, session), PickSet(OWN_USER, session)
@@ -230,13 +236,14 @@ def with_thresholds(
     for run in tracked(progress, "Writing picks", list(picks)):
         copick_files.write_picks(run_of(project.root, run), picks[run], place)
     if before is not None:
-        settings = {**before, "thresholds": dict(limits), "maps": {}}
-        settings.pop(THRESHOLD_REGION, None)
+        rate = {MAX_FDR: {"rate": limits.rate}} if isinstance(limits, MaxFdr) else {}
+        kept = {key: value for key, value in before.items() if key not in (THRESHOLD_REGION, MAX_FDR)}
+        settings = {**kept, "thresholds": {} if isinstance(limits, MaxFdr) else dict(limits), "maps": {}, **rate}
         if region.mask:
             settings[THRESHOLD_REGION] = region.model_dump(mode="json")
         records.begin(settings)
         for run in tracked(progress, "Writing records", list(done)):
             found = picks.get(run, {})
             made = {"picks": {name: len(those) for name, those in found.items()}, "digests": digests_of(found)}
-            records.record(run, fingerprint_of(settings), {**done[run], **made})
+            records.record(run, fingerprint_of(settings), {**done[run], **made, **facts.get(run, {})})
     return bool(before and before.get("maps"))

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from tomosoup.core.errors import InputError, shortened
-from tomosoup.core.thresholds import Thresholds
-from tomosoup.core.types import Picks, PicksBySpecies
+from tomosoup.core.thresholds import Limits, MaxFdr, Thresholds
+from tomosoup.core.types import NO_PICKS, Picks, PicksBySpecies
 from tomosoup.data.copick.masks.mask import mask_digests, missing_masks
 from tomosoup.data.options import DataOptions, RegionOptions
 from tomosoup.data.pick_store.beside import refuse_own_tables
 from tomosoup.data.pick_store.records import Settings
-from tomosoup.data.pick_store.store import PickStore, pick_store
+from tomosoup.data.pick_store.store import MAX_FDR, PickStore, pick_store
 from tomosoup.data.project import open_project
 from tomosoup.inference.ensemble import AS_TRAINED, all_species, all_thresholds, by_system
 from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.inference.options.picking import PickingPlan
-from tomosoup.inference.pick import chosen_maps
+from tomosoup.inference.pick import chosen_maps, limits_for
 from tomosoup.inference.readout.second_stage import chosen_second_stage
 from tomosoup.inference.readout.template_check import fingerprints
 from tomosoup.inference.tiling.symmetries import chosen_views
@@ -27,6 +27,7 @@ from tomosoup.models.adapt import named_for
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.second_stage import SecondStage
 from tomosoup.models.shipped import checkpoint_file
+from tomosoup.scoring.calibration import metadata_of
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Job:
     store: PickStore
     species: tuple[str, ...]
     """The species that are kept, with the names of the project, in the order of the models."""
-    thresholds: Mapping[str, float]
+    thresholds: Limits
     options: PickingOptions
 
     def read(self, run: str, record: Mapping[str, Any] | None = None) -> dict[str, Picks]:
@@ -72,14 +73,15 @@ def begin_job(
     *,
     session: str = "0",
     outputs: Sequence[Path] = (),
-    thresholds: Thresholds = Thresholds(),  # noqa: B008 - immutable
+    thresholds: Thresholds | MaxFdr = Thresholds(),  # noqa: B008 - immutable
     options: PickingOptions = DEFAULTS,
     overwrite: bool = False,
 ) -> Job:
     """Start or resume the session for picking `runs`; one with other settings is an error unless `overwrite`.
 
     `thresholds` replace those of the models. Raises `InputError` before anything is written, like `pick_store`, for
-    models, views and weights that cannot be combined, and for runs without a mask.
+    models, views and weights that cannot be combined, for runs without a mask, and for a false-discovery rate if the
+    models have no probabilities.
     """
     chosen_views(options.plan.views)
     opened = open_project(project)
@@ -93,7 +95,12 @@ def begin_job(
         raise InputError(f"`species` {shortened(unknown)}: the models do not know it; they know {shortened(known)}.")
     species = tuple(s for s in all_species(checkpoints) if s.name in (options.species or known))
     second = chosen_second_stage(options.plan, opened)
-    used = thresholds.over(second.thresholds if second else all_thresholds(checkpoints), known)
+    used: Limits = (
+        thresholds
+        if isinstance(thresholds, MaxFdr)
+        else thresholds.over(second.thresholds if second else all_thresholds(checkpoints), known)
+    )
+    limits_for(dict.fromkeys(known, NO_PICKS), checkpoints, used, second)  # raises now
     store = pick_store(
         opened,
         runs,
@@ -135,7 +142,7 @@ def forget_other_masks(job: Job, runs: Sequence[str], *, overwrite: bool) -> Non
 
 def settings_of(
     models: Sequence[Checkpoint],
-    thresholds: Mapping[str, float],
+    thresholds: Limits,
     options: PickingOptions,
     second: SecondStage | None = None,
 ) -> Settings:
@@ -147,13 +154,20 @@ def settings_of(
         "models": [model.fingerprint() for model in models],
         "plan": _plan_settings(options.plan),
         "tomograms": _data_settings(options.data),
-        "thresholds": dict(thresholds),
+        "thresholds": {} if isinstance(thresholds, MaxFdr) else dict(thresholds),
         "precision": options.inference.precision,
         "maps": fingerprints(chosen_maps(options.plan, models)),
+        **({MAX_FDR: _fdr_settings(thresholds, models, second)} if isinstance(thresholds, MaxFdr) else {}),
         **({"second_stage": second.fingerprint()} if second else {}),
         **({"species": sorted(options.species)} if options.species else {}),
         **({"region": options.region.model_dump(mode="json")} if options.region.mask else {}),
     }
+
+
+def _fdr_settings(limit: MaxFdr, models: Sequence[Checkpoint], second: SecondStage | None) -> dict[str, Any]:
+    """The rate, and the probabilities, which no fingerprint covers."""
+    own = [second.pick_calibration] if second else [model.pick_calibration for model in models]
+    return {"rate": limit.rate, "probabilities": [metadata_of(calibrations) for calibrations in own]}
 
 
 def by_todays_names(settings: Settings) -> Settings:

@@ -21,7 +21,8 @@ from tomosoup.data.project import Project, open_project
 from tomosoup.data.tomogram import Tomogram, select_tomogram
 from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.jobs.job import Job
-from tomosoup.inference.pick import chosen, chosen_maps, pick_with
+from tomosoup.inference.jobs.probabilities import recorded
+from tomosoup.inference.pick import calibrations_for, chosen, chosen_maps, limits_for, pick_with
 from tomosoup.inference.readout.second_stage import chosen_second_stage
 from tomosoup.inference.readout.template_check import Maps
 from tomosoup.inference.sliding_window import ahead
@@ -103,7 +104,8 @@ class RunPicker:
             candidates = pick_with(
                 self.nets, tomogram, self.models, plan=plan, second=self.second, region=region, progress=progress
             )
-            thresholds = self.job.thresholds
+            thresholds = limits_for(candidates, self.models, self.job.thresholds, self.second)
+            calibrations = calibrations_for(candidates, self.models, self.second)
             picks = chosen(candidates, tomogram, self.models, thresholds=thresholds, plan=plan, maps=self.maps)
             candidates, picks = self.job.of_species(candidates), self.job.of_species(picks)
             counts = {name: len(found) for name, found in picks.items()}
@@ -115,6 +117,7 @@ class RunPicker:
                 "nets": self.messages,
                 "seconds": round(time.monotonic() - began, 3),
                 "tomosoup": version("tomosoup"),
+                **recorded(calibrations, picks),
                 **digests,
             }
             store.write(run, candidates, picks, record=record)

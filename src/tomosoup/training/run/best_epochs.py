@@ -28,6 +28,7 @@ def kept_checkpoints(folder: str | Path) -> list[Checkpoint]:
         weights = {k.removeprefix("net."): v for k, v in state["state_dict"].items()}
         metadata["thresholds"] = results.pop("thresholds")
         metadata["loudness"] = results.pop("loudness", {})
+        metadata["pick_calibration"] = results.pop("pick_calibration", {})
         metadata["history"][-1] |= results
         found.append(Checkpoint.of(weights, metadata, source=str(path)))
     if not found:

@@ -24,7 +24,8 @@ from tomosoup.inference.sliding_window import batches, predict_heatmap
 from tomosoup.inference.tiling.windows import Region, cut
 from tomosoup.models.nets.tomo_net import TomoNet
 from tomosoup.models.window_plan import WindowPlan
-from tomosoup.scoring.thresholds import best_thresholds, steady_thresholds
+from tomosoup.scoring.calibration import metadata_of
+from tomosoup.scoring.thresholds import best_thresholds, calibrate, steady_thresholds
 from tomosoup.training.options import TrainingRecipe
 from tomosoup.training.supervision.crops import Example, half_overlapping, target_of
 from tomosoup.training.supervision.losses import training_loss
@@ -71,6 +72,7 @@ def validate(
         "f4_by_species": {name: m.f_beta() for name, m in score.species.items()},
         "thresholds": steady_thresholds(pairs, species),
         "loudness": mean_signal_levels([picks for picks, _ in pairs]),
+        "pick_calibration": metadata_of(calibrate(pairs, species)),
     }
 
 

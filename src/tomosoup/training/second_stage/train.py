@@ -28,7 +28,7 @@ from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.history import Trained
 from tomosoup.models.nets.candidate_classifier import CandidateClassifier
 from tomosoup.models.second_stage import SecondStage
-from tomosoup.scoring.thresholds import best_thresholds, steady_thresholds
+from tomosoup.scoring.thresholds import best_thresholds, calibrate, steady_thresholds
 from tomosoup.training.second_stage.candidates import PickedRun, picked_runs
 from tomosoup.training.second_stage.options import SecondStageOptions
 from tomosoup.training.tune import averaging_thresholds
@@ -96,6 +96,7 @@ def train_second_stage(
     made = replace(
         draft,
         thresholds=steady_thresholds([(found, held_out.truth)], species),
+        pick_calibration=calibrate([(found, held_out.truth)], species),
         averaging_thresholds=averaging_thresholds([(held_out.run, found, held_out.truth)], species),
         history=(event,),
     )

@@ -71,10 +71,14 @@ def read_examples(
     return examples
 
 
-def normalised(examples: Sequence[Example], normalisation: Normalisation) -> list[Example]:
-    """The examples with their volumes standardised. Raises `InputError`, naming the run, for volumes that cannot be."""
+def normalised(examples: list[Example], normalisation: Normalisation) -> list[Example]:
+    """The examples with their volumes standardised. They leave `examples`, so that no volume is in memory twice.
+
+    Raises `InputError`, naming the run, for volumes that cannot be standardised.
+    """
     standard = []
-    for example in examples:
+    while examples:
+        example = examples.pop(0)
         try:
             volume = standardise(example.volume, mean=normalisation.mean, deviation=normalisation.deviation)
         except InputError as error:
