@@ -16,40 +16,23 @@ them. The planes that `runs.checks.real_slices` compares are of TS_6_4 and TS_86
 
 `train` uses the recipe `best`, on all types. `soup` averages the three best epochs of a 3D U-Net with the options of
 `SOUP`, on `denoised` alone. Both can be stopped and started again. `tune` is `tomosoup tune`, on the run that chose the
-epochs. `test` picks the four in several ways (`WAYS`) with the models of OUT or, where there are none, those that ship
-with the package, and with their thresholds. Intervals are from a bootstrap over runs, and over particles and false
-picks in them.
+epochs. `test` prints the tables of `runs.models.model_card` for the four.
 """
 
 import shutil
 from pathlib import Path
-from time import process_time
-
-import numpy as np
 
 import tomosoup
+from runs.models.model_card import print_card
 from runs.shared.command import Words, print_progress, run_step
 from runs.shared.density_maps import MAP_SCALE, PDB_CODES, density_maps
 from runs.shared.small_unet3d import unet3d_training
 from tomosoup.cli.commands.sample import save_sample
 from tomosoup.cli.main import main
 from tomosoup.core.runtime import keep_freed_memory
-from tomosoup.core.types import PicksByRun
-from tomosoup.data.options import AnnotatedData, DataOptions
-from tomosoup.data.project import Project, open_project
-from tomosoup.data.tomogram import select_tomogram
-from tomosoup.data.truth import read_truth
-from tomosoup.inference.engines.net_cache import Nets
-from tomosoup.inference.ensemble import all_thresholds
-from tomosoup.inference.options.hardware import InferenceOptions
-from tomosoup.inference.options.picking import PickingPlan
-from tomosoup.inference.pick import chosen, chosen_maps, pick_with
-from tomosoup.models.checkpoint import Checkpoint, load
+from tomosoup.data.options import AnnotatedData
+from tomosoup.data.project import open_project
 from tomosoup.models.window_plan import WindowPlan
-from tomosoup.scoring.bootstrap import bootstrap, interval
-from tomosoup.scoring.matched_picks import MatchedPicks
-from tomosoup.scoring.matching import MATCH_RADII
-from tomosoup.scoring.score import score
 from tomosoup.simulation.options.recipe import CONCENTRATION, SimulationRecipe
 from tomosoup.simulation.project import LayoutFrom
 from tomosoup.simulation.simulate import simulate_run
@@ -147,18 +130,6 @@ def train_soup(out: Path) -> None:
     finished.checkpoint.halved().save(out / "default-soup.safetensors")
 
 
-FLIPS = ("flip_x", "flip_y", "flip_z")
-WAYS = {
-    "default": (("default",), {}),
-    "denser-windows": (("default",), {"stride": (4, 768, 768)}),
-    "views": (("default",), {"views": FLIPS}),
-    "maps": (("default",), {"templates": {}}),
-    "default-soup": (("default-soup",), {}),
-    "both": (("default", "default-soup"), {}),
-}
-"""What the test runs are picked by: models (two on their common scale) and plan, its templates the maps of OUT."""
-
-
 def tune(out: Path) -> None:
     """Set thresholds of both models, alone and together, by the tomogram that chose their epochs."""
     files = [str(out / f"{name}.safetensors") for name in ("default", "default-soup")]
@@ -169,39 +140,7 @@ def tune(out: Path) -> None:
 
 def test(out: Path, *ways: Words) -> None:
     """Pick the unseen runs and print the tables of the model card, or those of some ways alone."""
-    project = open_project(out / "test")
-    truth = {run: read_truth(project, run) for run in project.runs}
-    for name in ways or WAYS:
-        files, options = WAYS[name]
-        models = [load(own if (own := out / f"{file}.safetensors").exists() else file) for file in files]
-        if "templates" in options:
-            options = {**options, "templates": {"folder": out / "maps"}}
-        kept, seconds = pick_test_runs(project, models, PickingPlan.of(options, source=name))
-        species = models[0].species
-        result = score(kept, truth, species)
-        print(f"| {name} | F4 | 95 % | hit | false | missed |\n| --- | ---: | ---: | ---: | ---: | ---: |")
-        for kind in species:
-            distance = MATCH_RADII * kind.radius
-            matched = [[MatchedPicks.of(kept[r][kind.name], truth[r][kind.name], distance=distance)] for r in kept]
-            drawn = bootstrap(matched, resamples=1000, seed=0)
-            low, high = interval(np.array([sample.at(0.0).f_beta() for sample in drawn]))
-            m = result.species[kind.name]
-            print(f"| {kind.name} | {m.f_beta():.3f} | {low:.3f}-{high:.3f} | {m.tp} | {m.fp} | {m.fn} |")
-        each = [score({run: kept[run]}, truth, species).weighted for run in kept]
-        print(f"| **weighted** | **{result.weighted:.3f}** | runs {' '.join(f'{v:.2f}' for v in each)} | | | |")
-        print(f"\n{seconds:.0f} CPU seconds a tomogram\n", flush=True)
-
-
-def pick_test_runs(project: Project, models: list[Checkpoint], plan: PickingPlan) -> tuple[PicksByRun, float]:
-    """Picks at the thresholds of the models, and CPU seconds a tomogram."""
-    thresholds, nets = all_thresholds(models), Nets(InferenceOptions(engine="torch"))
-    maps = chosen_maps(plan, models)
-    begun, kept = process_time(), {}
-    for run in project.runs:
-        volume = select_tomogram(project, run, DataOptions())
-        picks = pick_with(nets, volume, models, plan=plan)
-        kept[run] = chosen(picks, volume, models, thresholds=thresholds, plan=plan, maps=maps)
-    return kept, (process_time() - begun) / len(kept)
+    print_card(out / "test", out, *ways)
 
 
 def sample(path: Path, data: Path) -> None:

@@ -6,6 +6,7 @@
     python -m runs.checks.real_slices separate DATA PROJECT       # can a classifier tell their patches apart?
     python -m runs.checks.real_slices transfer DATA PROJECT OUT   # do nets taught by it find the real particles?
     python -m runs.checks.real_slices ceiling DATA OUT            # ... and nets taught by another real tomogram?
+    python -m runs.checks.real_slices models DATA MODEL ...       # ... and finished models, such as the bundled one?
 
 DATA holds real_slices_full, real_slices, real_slices_kinds and czii_train_picks.csv. PROJECT is a copick project of
 full-size tomograms of the type `denoised`. OUT keeps the trained nets: one that is there is not trained again, and is
@@ -19,14 +20,17 @@ import numpy as np
 import torch
 
 from runs.checks.real_slices.compare import compare_all
-from runs.checks.real_slices.net2d import fingerprint, heatmaps, train
+from runs.checks.real_slices.net2d import fingerprint, heatmaps, inside, train
 from runs.checks.real_slices.patches import separability
 from runs.checks.real_slices.picture import draw_picture
 from runs.checks.real_slices.planes import SPECIES, real_planes, simulated_planes
 from runs.checks.real_slices.positions import print_positions
 from runs.checks.real_slices.table import AREAS, CAPSIDS, NAMED, PRECISION, row, verdict
 from runs.checks.real_slices.transfer import Found, find, found_in
-from runs.shared.command import run_step
+from runs.shared.command import Words, run_step
+from tomosoup.core.types import Volume
+from tomosoup.inference.ensemble import ensemble_heatmap
+from tomosoup.models.checkpoint import load
 
 SEEDS, UPDATES, EVERY = (0, 1, 2), 700, 12
 
@@ -89,6 +93,23 @@ def ceiling(data: Path, out: Path, *, seeds: tuple[int, ...] = SEEDS, updates: i
     report(found)
 
 
+def models(data: Path, *files: Words) -> None:
+    """Print what finished models find in the real planes, each repeated along z as their windows are deep.
+
+    Their nets have never seen such a tomogram, which is equal in all its slices, and neither do real ones exist.
+    """
+    for file in files or ("default",):
+        model = load(file)
+        names, depth = [s.name for s in model.species], 3 * model.windows.shape[0]
+        results = []
+        for plane in real_planes(data):
+            grey = torch.from_numpy(plane.grey).expand(depth, *plane.grey.shape).contiguous()
+            maps = ensemble_heatmap(Volume(grey, model.voxel_size, (0.0, 0.0, 0.0)), [model]).data[:, depth // 2]
+            results.append((maps[[names.index(name) for name in SPECIES]].numpy() * inside(plane), plane))
+        print(file)
+        report([found_in(results)])
+
+
 def report(found: Sequence[Found]) -> None:
     """Average precision and best F4 by species, over seeds, and which species true particles are taken for."""
     print(f"{'':40}" + " ".join(f"{name[:7]:>7}" for name in SPECIES) + "    mean")
@@ -103,5 +124,5 @@ def report(found: Sequence[Found]) -> None:
 
 
 if __name__ == "__main__":
-    steps = (compare, picture, positions, separate, transfer, ceiling)
+    steps = (compare, picture, positions, separate, transfer, ceiling, models)
     run_step({step.__name__: step for step in steps}, description=__doc__)

@@ -152,5 +152,11 @@ def heatmaps(net: PlaneNet, plane: Plane) -> Array:
             found = net(view.flip(3)).sigmoid().flip(3) if flip else net(view).sigmoid()
             total += torch.rot90(found, -turns, (2, 3))
     maps = F.interpolate(total / 8, scale_factor=2, mode="bilinear")[0, :, :height, :width].numpy()
-    kept: Array = maps * ndimage.binary_erosion(plane.valid, iterations=3, border_value=1)
+    kept: Array = maps * inside(plane)
     return kept
+
+
+def inside(plane: Plane) -> Array:
+    """`(y, x)`, False within three voxels of what a label covered."""
+    far: Array = ndimage.binary_erosion(plane.valid, iterations=3, border_value=1)
+    return far

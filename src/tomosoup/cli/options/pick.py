@@ -39,8 +39,8 @@ class PickCommand(Options):
     """One checkpoint, or several whose predictions are averaged. "default" and "default-soup" are bundled models for
     the contest's six species."""
     output: Annotated[Path | None, Typed("Output", aliases=("-o",))] = None
-    """CSV file of the picks that pass the thresholds: experiment,particle_type,x,y,z,score (Å). With
-    --mask a column mask_distance follows: Å to the surface of the mask, below 0 outside."""
+    """CSV file of the picks that pass the thresholds: experiment,particle_type,x,y,z,score (Å). Two columns may follow:
+    mask_distance with --mask (Å to its surface, below 0 outside), and the probability that the pick is a particle."""
     submission: Path | None = None
     """CSV file of the same picks in the contest's format: id,experiment,particle_type,x,y,z."""
     report: Annotated[Path | None, Typed("Output")] = None
@@ -55,8 +55,7 @@ class PickCommand(Options):
     thresholds that the checkpoint holds."""
     max_fdr: MaxFdr = None
     """In place of thresholds: of each species in each tomogram, keep as many of the best picks as leave at most this
-    fraction expected to be false (false-discovery rate). The model must hold probabilities; the bundled ones, and those
-    of `train` and `tune`, do."""
+    fraction expected to be false (false-discovery rate)."""
     purpose: Purpose = "recall"
     """What the picks are for. recall: find most particles, with many false picks (thresholds with the best F4).
     averaging: balance false and missed picks (best F1). First run `tomosoup tune --for averaging`, which stores these
