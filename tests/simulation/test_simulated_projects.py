@@ -318,6 +318,13 @@ def test_a_twins_particle_is_where_its_pick_says_by_the_layouts_rule(tmp_path: P
     np.testing.assert_allclose(found, expected, atol=1.0)
 
 
+def test_particles_outside_of_the_tomogram_to_simulate_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "picks.csv").write_text(PICKS + "TS_2,apo-ferritin,200,200,5000\nTS_2,apo-ferritin,-1,200,95\n")
+    with pytest.raises(InputError, match=r"Run TS_2: 2 of \d+ particles are outside of the tomogram to simulate"):
+        made(tmp_path / "p", runs=LayoutFrom(tmp_path / "picks.csv"))
+    assert not (tmp_path / "p").exists()
+
+
 def test_a_project_can_have_twins_too(tmp_path: Path) -> None:
     first = made(tmp_path / "first", runs=2)
     twins = made(tmp_path / "twins", runs=LayoutFrom(first, ("run_001",)), seed=5)

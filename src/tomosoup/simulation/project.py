@@ -11,7 +11,9 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from tomosoup.core.errors import InputError
+import numpy as np
+
+from tomosoup.core.errors import InputError, counted
 from tomosoup.core.files import is_table
 from tomosoup.core.progress import Progress, no_progress
 from tomosoup.core.species import CONTEST_SPECIES
@@ -111,7 +113,22 @@ def _layouts(
     moved = {
         run: {name: replace(picks, zyx=picks.zyx + shift) for name, picks in at.items()} for run, at in given.items()
     }
+    for run, at in moved.items():
+        _refuse_outside(run, at, recipe)
     return names, {run: {name: at.get(name, Picks.of([])) for name in names} for run, at in moved.items()}
+
+
+def _refuse_outside(run: str, at: PicksBySpecies, recipe: SimulationRecipe) -> None:
+    """Raises `InputError` for particles outside of the tomogram to simulate, whose truth would then hold nothing."""
+    extent = np.array(recipe.shape) * recipe.voxel_size
+    outside = sum(int(((picks.zyx < 0) | (picks.zyx > extent)).any(axis=1).sum()) for picks in at.values())
+    if outside:
+        total = sum(map(len, at.values()))
+        raise InputError(
+            f"Run {run}: {outside} of {counted(total, 'particle')} are outside of the tomogram to simulate, which is "
+            f"{' x '.join(f'{side:g}' for side in extent)} Å (z, y, x): choose a larger `shape`, or remove them from "
+            "the layout."
+        )
 
 
 def _read_layout(layout: LayoutFrom) -> PicksByRun:
