@@ -2,13 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import mrcfile
 import numpy as np
 import pytest
 import torch
 import zarr
-from conftest import refused
+from conftest import keys, refused
 
 from tomosoup.cli.main import main
 from tomosoup.core.types import Picks, Volume
@@ -73,6 +74,32 @@ def test_labels_are_balls_of_the_picks_with_the_objects_labels(
     inside = np.argwhere(labels)
     np.testing.assert_allclose(inside.mean(0), [10, 40, 50], atol=1e-6)
     assert len(inside) == pytest.approx(4 / 3 * np.pi * (species.radius / tomogram.voxel_size) ** 3, rel=0.1)
+
+
+def test_maps_go_to_an_overlay_on_s3_and_are_kept_only_where_they_are_whole(
+    s3_config: Path, model: Path, s3: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["maps", str(s3_config), "--model", str(model), *RUN]
+    tomogram = select_tomogram(open_project(s3_config), "run_000", DataOptions())
+    expected = heatmaps_of(tomogram, [load(model)], plan=PickingPlan(), nets=Nets()).data.numpy()
+
+    def stored() -> np.ndarray:
+        root = open_project(s3_config).root  # type: ignore[attr-defined]
+        (found,) = [t for spacing in root.get_run("run_000").voxel_spacings for t in spacing.tomograms]
+        return np.asarray(zarr.open(found.get_features("tomosoup").zarr(), mode="r")["0"][:])
+
+    main(words)
+    np.testing.assert_allclose(stored(), expected, atol=1e-6)
+    assert not any("features" in key for key in keys(s3, "tomograms"))
+    written = keys(s3, "picks")
+    (mark,) = [key for key in written if key.endswith("_features.zarr/.zattrs")]
+    main(words)
+    assert "1 run had them before" in capsys.readouterr().out
+    s3.delete_object(Bucket="picks", Key=mark)  # as if the command had been killed while it wrote
+    s3.delete_object(Bucket="picks", Key=next(key for key in written if key.endswith("/0/0/0/0/0")))
+    main(words)
+    np.testing.assert_allclose(stored(), expected, atol=1e-6)
+    assert keys(s3, "picks") == written
 
 
 def test_maps_go_back_to_the_voxels_of_the_tomogram() -> None:
