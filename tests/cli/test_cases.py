@@ -20,7 +20,7 @@ from conftest import SHARED, TINY_NET, TINY_PLAN
 
 from tomosoup.cli.main import main
 from tomosoup.core.species import CONTEST_SPECIES
-from tomosoup.models import shipped
+from tomosoup.models import named
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.nets.build import build_net
 
@@ -88,7 +88,7 @@ def quick_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def run_case(tmp_path: Path, quick_model: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Said]:
     """Run the commands of a case on a copy of its folder."""
-    monkeypatch.setattr(shipped, "SHIPPED", quick_model)
+    monkeypatch.setattr(named, "SHIPPED", quick_model)
     monkeypatch.setenv("COLUMNS", "200")
     for name in ("ask", "answer"):
         os.mkfifo(tmp_path / name)

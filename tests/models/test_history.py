@@ -17,7 +17,7 @@ from tomosoup.models.history import (
     read_history,
     runs_seen,
 )
-from tomosoup.models.shipped import SHIPPED
+from tomosoup.models.named import SHIPPED
 
 PRETRAINED = Trained(step="pretrain", recipe={"epochs": 3}, runs=("x",), held_out="y")
 TRAINED = Trained(recipe={"epochs": 4}, runs=("a", "b"), held_out="c")

@@ -23,10 +23,10 @@ from tomosoup.core.types import Picks, PicksBySpecies, Species
 from tomosoup.data.options import Normalisation
 from tomosoup.data.volumes.voxel_size import same_voxel_size
 from tomosoup.models.history import History, read_history
+from tomosoup.models.named import checkpoint_file
 from tomosoup.models.nets.build import build_net
 from tomosoup.models.nets.options import Architecture, net_differences, read_architecture, stored_options
 from tomosoup.models.nets.tomo_net import TomoNet
-from tomosoup.models.shipped import checkpoint_file
 from tomosoup.models.window_plan import WindowPlan
 from tomosoup.scoring.calibration import Calibration, metadata_of, read_calibrations
 

@@ -13,7 +13,7 @@ from tomosoup.core.config import Options
 from tomosoup.core.errors import InputError
 from tomosoup.core.files import is_table, refuse_existing, refuse_packed
 from tomosoup.data.options import PROJECT_FORMS
-from tomosoup.models.shipped import checkpoint_file, shipped_names
+from tomosoup.models.named import checkpoint_file, shipped_names
 
 ADDRESS = re.compile("([A-Za-z][A-Za-z0-9+.-]+):/+")
 """How a path begins that was an address, such as s3://bucket."""

@@ -37,6 +37,8 @@ COMMANDS = {
     "report": "Write one HTML page to look at picks, choose thresholds and judge a training.",
     "view": "Show a run in napari with its picks and the true picks.",
     "convert": "Convert weights that the contest's winners published into a tomosoup checkpoint.",
+    "publish": "Upload a checkpoint with its model card to the Hugging Face Hub, for others to use as --model "
+    "hf:OWNER/NAME.",
     "export-onnx": "Write the network of a checkpoint as an ONNX file, for other programs to run.",
 }
 """Name -> what `tomosoup --help` says of it: the first sentence of its options' docstring."""

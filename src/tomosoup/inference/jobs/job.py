@@ -25,8 +25,8 @@ from tomosoup.inference.readout.template_check import fingerprints
 from tomosoup.inference.tiling.symmetries import chosen_views
 from tomosoup.models.adapt import named_for
 from tomosoup.models.checkpoint import Checkpoint, load
+from tomosoup.models.named import checkpoint_file
 from tomosoup.models.second_stage import SecondStage
-from tomosoup.models.shipped import checkpoint_file
 from tomosoup.scoring.calibration import metadata_of
 
 
