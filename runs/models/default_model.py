@@ -1,7 +1,7 @@
 """Makes the default model that ships with the package: simulates, trains, sets thresholds, scores. No data is real.
 
     python -m runs.models.default_model simulate OUT DATA     # DATA holds czii_train_picks.csv and maps_10A/
-    python -m runs.models.default_model train OUT
+    python -m runs.models.default_model train OUT START       # START: the former default model
     python -m runs.models.default_model soup OUT              # the small soup of the other system
     python -m runs.models.default_model tune OUT              # sets the thresholds of both, alone and together
     python -m runs.models.default_model test OUT [WAY ...]    # prints the tables of the model card
@@ -32,6 +32,7 @@ from tomosoup.cli.main import main
 from tomosoup.core.runtime import keep_freed_memory
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.project import open_project
+from tomosoup.models.checkpoint import load
 from tomosoup.models.window_plan import WindowPlan
 from tomosoup.simulation.options.recipe import CONCENTRATION, SimulationRecipe
 from tomosoup.simulation.project import LayoutFrom
@@ -90,14 +91,28 @@ def simulate(out: Path, data: Path, *, jobs: int = 1) -> None:
         shutil.copyfile(test.maps[name], out / "maps" / f"{name}.mrc")
 
 
-def train(out: Path) -> None:
-    """Train the net, or resume its training, and save it in half precision."""
+LEARNING = {"epochs": 3, "learning_rate": 1e-3, "warmup_epochs": 0.2}
+"""Of the recipe `best`, as the weights to start from know the particles."""
+
+
+def train(out: Path, start: Path) -> None:
+    """Train the net, or resume its training, and save it in half precision.
+
+    It starts from the former default model, which learnt from tomograms with less noise.
+    """
     project = open_project(out / "train")
     fold, folder = project.runs.index(HELD_OUT), out / "default.training"
     begun = (folder / "last.ckpt").is_file()
-    recipe = TrainingRecipe.read("best").model_copy(update={"epochs": 6, "extra_tomo_types": TOMO_TYPES[1:]})
-    data = AnnotatedData(tomo_type=TOMO_TYPES[0])
-    trained = train_model(project, recipe, fold=fold, folder=folder, data=data, execution=Execution(resume=begun))
+    recipe = TrainingRecipe.read("best").with_net(load(start).architecture).model_copy(update=LEARNING)
+    trained = train_model(
+        project,
+        recipe,
+        fold=fold,
+        folder=folder,
+        data=AnnotatedData(tomo_type=TOMO_TYPES[0]),
+        start=load(start),
+        execution=Execution(resume=begun),
+    )
     trained.halved().save(out / "default.safetensors")
 
 

@@ -12,7 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from tomosoup.cli import copick_plugin
+from tomosoup.cli.embedded import copick_plugin
 from tomosoup.cli.options.pick import PickCommand
 from tomosoup.cli.options.train import TrainCommand
 from tomosoup.data.project import open_project
@@ -54,7 +54,7 @@ def test_copick_shows_the_commands_beside_the_others(monkeypatch: pytest.MonkeyP
 
     def entry_points(group: str) -> list[Any]:
         name = group.split(".")[1]
-        return [Installed("tomosoup", f"tomosoup.cli.copick_plugin:{name}", group)] if name in GROUPS else []
+        return [Installed("tomosoup", f"tomosoup.cli.embedded.copick_plugin:{name}", group)] if name in GROUPS else []
 
     monkeypatch.setattr(ext.metadata, "entry_points", entry_points)
     program = cli.add_plugin_commands(click.Group("copick"))
@@ -65,7 +65,7 @@ def test_copick_shows_the_commands_beside_the_others(monkeypatch: pytest.MonkeyP
 
 def test_helping_imports_no_torch() -> None:
     code = (
-        "import sys; from click.testing import CliRunner; from tomosoup.cli import copick_plugin as p\n"
+        "import sys; from click.testing import CliRunner; from tomosoup.cli.embedded import copick_plugin as p\n"
         "for c in (p.inference, p.training, p.evaluation): assert CliRunner().invoke(c, ['--help']).exit_code == 0\n"
         "sys.exit('torch' in sys.modules or 'tomosoup.cli.main' in sys.modules)"
     )

@@ -79,8 +79,13 @@ def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 self.answer(401, {"error": "Invalid username or password."})
             elif self.path == "/api/repos/create":
                 self.answer(200, {"url": f"{hub.address}/lab/protein"})
+            elif self.path == "/api/validate-yaml":
+                self.answer(200, {"errors": [], "warnings": []})
             elif "/preupload/" in self.path:
-                files = [{"path": f["path"], "uploadMode": "regular"} for f in json.loads(body)["files"]]
+                files = [
+                    {"path": f["path"], "uploadMode": "regular", "shouldIgnore": False}
+                    for f in json.loads(body)["files"]
+                ]
                 self.answer(200, {"files": files})
             else:
                 lines = [json.loads(line) for line in body.splitlines()]
@@ -88,7 +93,9 @@ def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 added = {file["path"]: base64.b64decode(file["content"]) for file in files}
                 hub.files |= added
                 hub.commits.append(sorted(added))
-                self.answer(200, {"commitUrl": f"{hub.address}/commit", "commitOid": hub.commit})
+                self.answer(
+                    200, {"commitUrl": f"{hub.address}/lab/protein/commit/{hub.commit}", "commitOid": hub.commit}
+                )
 
     return Handler
 
