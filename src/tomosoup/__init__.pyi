@@ -1,4 +1,5 @@
 from .core.errors import InputError as InputError
+from .core.thresholds import MaxFdr as MaxFdr
 from .core.thresholds import Thresholds as Thresholds
 from .core.types import Picks as Picks
 from .core.types import Species as Species
@@ -17,6 +18,7 @@ from .data.tomogram import open_tomogram as open_tomogram
 from .data.truth import read_truth as read_truth
 from .inference.options.hardware import InferenceOptions as InferenceOptions
 from .inference.options.picking import PickingPlan as PickingPlan
+from .inference.pick import calibrations_for as calibrations_for
 from .inference.pick import pick as pick
 from .inference.pick import pick_project as pick_project
 from .inference.readout.peaks import find_peaks as find_peaks

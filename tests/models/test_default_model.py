@@ -18,9 +18,9 @@ from tomosoup.data.tomogram import select_tomogram
 from tomosoup.data.truth import read_truth
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.history import held_out_run
+from tomosoup.models.named import SHIPPED
 from tomosoup.training.options import TrainingRecipe
 
-MODELS = SAMPLE.parent
 MIB = 2**20
 
 
@@ -61,9 +61,10 @@ def test_the_shipped_models_are_small_whole_and_say_what_made_them(name: str) ->
     model = load(name)
     assert set(model.species) == set(CONTEST_SPECIES)
     assert set(model.thresholds) == {s.name for s in CONTEST_SPECIES}
+    assert set(model.pick_calibration) == {s.name for s in CONTEST_SPECIES}
     assert all(torch.isfinite(weight).all() for weight in model.weights.values())
     assert held_out_run(model.history) == "TS_73_6"
-    assert sum(file.stat().st_size for file in MODELS.glob("*.safetensors")) <= 12 * MIB
+    assert sum(file.stat().st_size for file in SHIPPED.glob("*.safetensors")) <= 12 * MIB
     assert SAMPLE.stat().st_size <= 6 * MIB
 
 

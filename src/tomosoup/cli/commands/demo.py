@@ -18,6 +18,7 @@ from tomosoup.data.project import open_project
 from tomosoup.data.tomogram import select_tomogram
 from tomosoup.data.truth import read_truth
 from tomosoup.inference.jobs.job import begin_job
+from tomosoup.inference.jobs.probabilities import probability_columns
 from tomosoup.inference.jobs.run_picker import in_this_process, pick_runs
 from tomosoup.models.checkpoint import load
 from tomosoup.review.overview import draw_overview
@@ -64,7 +65,7 @@ def run_demo(options: DemoCommand, *, progress: Progress = no_progress) -> Score
         if outcome.error:
             raise InputError(outcome.error)
     picks, project, species = {run: job.read(run)}, open_project(out / "project"), load(model).species
-    write_csv(out / "picks.csv", picks)
+    write_csv(out / "picks.csv", picks, notes=probability_columns(job.store.session.records(job.store.fingerprint)))
     truth = read_truth(project, run, None)
     result = score(picks, {run: truth}, species)
     draw_overview(

@@ -31,7 +31,7 @@ from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.ensemble import averaging_thresholds
 from tomosoup.inference.jobs.dask_cluster import on_cluster, sbatch_script
 from tomosoup.inference.jobs.job import Job, PickingOptions, begin_job, forget_other_masks, share
-from tomosoup.inference.jobs.probabilities import CALIBRATION, false_discovery_rates, probability_column
+from tomosoup.inference.jobs.probabilities import false_discovery_rates, probability_columns
 from tomosoup.inference.jobs.run_picker import RunOutcome, Workers, in_this_process, pick_runs
 from tomosoup.inference.readout.second_stage import chosen_second_stage
 from tomosoup.models.adapt import named_for
@@ -181,7 +181,7 @@ def finish(options: PickCommand, job: Job, share: Share) -> Outcome:
     for run in done:
         counts.update(records[run]["picks"])
     notes = [MASK_DISTANCE] if options.region.mask else []
-    notes += [probability_column(records)] if any(CALIBRATION in records[run] for run in done) else []
+    notes += probability_columns(records)
     with progress_bars() as progress:
         for path in files:
             pairs = ((run, job.read(run, records[run])) for run in tracked(progress, f"Writing {path.name}", done))

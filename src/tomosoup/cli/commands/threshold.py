@@ -26,7 +26,7 @@ from tomosoup.inference.jobs.job import by_todays_names
 from tomosoup.inference.jobs.probabilities import (
     calibrations_in,
     false_discovery_rates,
-    probability_column,
+    probability_columns,
     recorded,
 )
 from tomosoup.scoring.calibration import Calibration, fdr_thresholds
@@ -61,7 +61,7 @@ def threshold_command(options: ThresholdCommand) -> Outcome:
         )
     numbers = {run: {name: len(those) for name, those in found.items()} for run, found in picks.items()}
     if options.output:
-        write_csv(options.output, picks, notes=[probability_column(facts)] if any(known.values()) else [])
+        write_csv(options.output, picks, notes=probability_columns(facts))
     counts = Counter({s.name: sum(len(found.get(s.name, ())) for found in picks.values()) for s in project.species})
     rates = false_discovery_rates({"picks": numbers[run], **facts[run]} for run in picks)
     by_species = ", ".join(f"{name} {n}{expected(rates.get(name))}" for name, n in counts.items())

@@ -25,8 +25,10 @@ def calibrations_in(record: Mapping[str, Any]) -> dict[str, Calibration]:
     return read_calibrations(record.get(CALIBRATION, {}))
 
 
-def probability_column(records: Mapping[str, Mapping[str, Any]]) -> Notes:
-    """The column of a table of picks with their probabilities; nothing for picks without one."""
+def probability_columns(records: Mapping[str, Mapping[str, Any]]) -> list[Notes]:
+    """The column of a table of picks with their probabilities, empty for picks without one; none without any."""
+    if not any(CALIBRATION in record for record in records.values()):
+        return []
     known: dict[str, dict[str, Calibration]] = {}
 
     def texts(run: str, name: str, picks: Picks) -> list[str]:
@@ -37,7 +39,7 @@ def probability_column(records: Mapping[str, Mapping[str, Any]]) -> Notes:
             return [""] * len(picks)
         return [f"{p:.3f}" for p in calibration.probabilities(picks.score).tolist()]
 
-    return "probability", texts
+    return [("probability", texts)]
 
 
 def false_discovery_rates(records: Iterable[Mapping[str, Any]]) -> dict[str, float]:
