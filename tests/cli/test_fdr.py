@@ -18,6 +18,7 @@ from tomosoup.data.project import open_project
 from tomosoup.inference.pick import calibrations_for, pick_project
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.second_stage import SecondStage
+from tomosoup.review.report.collect import collect
 from tomosoup.scoring.calibration import Calibration, expected_false
 
 
@@ -25,7 +26,7 @@ from tomosoup.scoring.calibration import Calibration, expected_false
 def calibrated(checkpoint: Checkpoint, tmp_path: Path) -> Path:
     """The model with probabilities that are neither near 0 nor near 1 for its picks."""
     path, one = tmp_path / "calibrated.safetensors", checkpoint
-    replace(one, pick_calibration={s.name: Calibration(0.1, 5.0, 0.5) for s in one.species}).save(path)
+    replace(one, pick_calibration={s.name: Calibration(0.1, 5.0, ((0.06, 0.5),)) for s in one.species}).save(path)
     return path
 
 
@@ -81,9 +82,13 @@ def test_picks_by_false_discovery_rate_are_the_most_that_keep_to_it(
     )["run_000"]
     assert {n: len(p) for n, p in in_python.items() if len(p)} == {n: len(p) for n, p in picks.items() if len(p)}
 
+    shown = collect(project, session="f2").thresholds  # a report opens at the lowest scores that were kept
+    lowest = {name: float(p.score.min()) for name, p in picks.items() if len(p)}
+    assert {name: shown[name] for name in lowest} == pytest.approx(lowest)
     main(["threshold", str(project), "--session", "f2", "--threshold", "0.05"])
     main(["threshold", str(project), "--session", "f2", "--max-fdr", "0.3"])
     again = open_project(project).pick_sets("run_000")["tomosoup", "f2"]()
+    main([*words, "--max-fdr", "0.3"])  # these are the settings of the first command again
     assert {n: len(p) for n, p in again.items() if len(p)} == {n: len(p) for n, p in picks.items() if len(p)}
 
 
@@ -92,7 +97,9 @@ def test_a_rate_needs_probabilities_and_no_thresholds(
 ) -> None:
     words = ["pick", project, "--runs", "run_000", "--session", "f3", "--max-fdr"]
     bare = model
-    assert "The model has no probabilities, which --max-fdr requires" in fails(*words, "0.1", "--model", bare)
+    assert "no probabilities, which --max-fdr requires: give a --threshold instead" in fails(
+        *words, "0.1", "--model", bare
+    )
     assert "leave out --threshold and --for" in fails(
         *words, "0.1", "--threshold", "0.3", "--model", calibrated, code=2
     )
@@ -100,6 +107,11 @@ def test_a_rate_needs_probabilities_and_no_thresholds(
     assert "leave out --threshold" in fails("threshold", project, "--max-fdr", "0.1", "--threshold", "0.2", code=2)
     main(["pick", str(project), "--runs", "run_000", "--session", "f4", "--model", str(bare)])
     assert "The session has no probabilities" in fails("threshold", project, "--session", "f4", "--max-fdr", "0.1")
+    partly = replace(load(calibrated), pick_calibration={"apo-ferritin": Calibration(0.1, 5.0)})
+    partly.save(calibrated)
+    assert "No particle of beta-amylase was found when the probabilities were set" in fails(
+        *words, "0.1", "--model", calibrated
+    )
     with pytest.raises(InputError, match="expected a fraction above 0 and below 1"):
         MaxFdr(1.0)
 
@@ -114,4 +126,7 @@ def test_heatmap_and_segmentation_models_together_and_a_bare_second_stage_have_n
     second = SecondStage({}, None, one.species, 10.0, 32)  # type: ignore[arg-type]
     assert calibrations_for(candidates, [one], second) == {}
     known = replace(second, pick_calibration={one.species[0].name: Calibration(0.5, 3.0)})
-    assert list(calibrations_for(candidates, [one], known)) == [one.species[0].name]
+    assert calibrations_for(candidates, [one], known)[one.species[0].name].steepness == pytest.approx(3.0)
+    alone = replace(known, species=one.species[:1])  # the others keep the scores of the network
+    assert set(calibrations_for(candidates, [one], alone)) == {s.name for s in one.species}
+    assert set(calibrations_for(candidates, [one], known)) == {one.species[0].name}

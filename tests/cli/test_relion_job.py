@@ -75,6 +75,17 @@ def test_the_job_writes_what_other_jobs_of_relion_take(relion: Path, model: Path
             np.testing.assert_allclose(np.sort(found[name].zyx, 0), np.sort(picks[run][name].zyx, 0), atol=5e-3)
 
 
+def test_a_job_without_picks_succeeds_and_offers_nothing_old(relion: Path, model: Path) -> None:
+    job, words = Path("External/job013"), ["--in_tomograms", str(relion), "--model", str(model), "--threshold"]
+    relion_job.main(["--o", str(job), *words, "0.1"])
+    assert [*job.glob("*/particles.star")]
+    (job / relion_job.ABORT).touch()  # of a job that died before it saw the request
+    relion_job.main(["--o", str(job), *words, "9", "--overwrite"])
+    assert ended(job) == ["RELION_JOB_EXIT_SUCCESS"]
+    assert not [*job.glob("*/*.star")]
+    assert "star" not in (job / "RELION_OUTPUT_NODES.star").read_text()
+
+
 def test_the_denoised_tomograms_are_picked_where_there_are_any(relion: Path) -> None:
     denoised = relion.with_name("denoised.mrc")
     denoised.write_bytes(relion.with_name("rec_TS_1.mrc").read_bytes())
@@ -101,6 +112,10 @@ def test_a_job_that_fails_says_why_and_leaves_the_file_of_a_failure(
         assert stop.value.code == 1
         assert said in capsys.readouterr().err
         assert ended(job) == ["RELION_JOB_EXIT_FAILURE"]
+    with pytest.raises(SystemExit):
+        relion_job.main(words[:-1])
+    assert "add the parameter in_tomograms" in capsys.readouterr().err
+    assert ended(job) == ["RELION_JOB_EXIT_FAILURE"]
     with pytest.raises(SystemExit):
         relion_job.main([*words, str(relion), "--threshold", "much"])
     assert "expected a number" in capsys.readouterr().err
@@ -133,6 +148,6 @@ def test_relions_request_to_abort_interrupts_the_job_and_is_removed(
     told: list[bool] = []
     monkeypatch.setattr(relion_job, "interrupt_main", lambda: told.append(True))
     (tmp_path / relion_job.ABORT).touch()
-    relion_job.abort_when_told(tmp_path / relion_job.ABORT)
+    relion_job.abort_on_request(tmp_path / relion_job.ABORT)
     assert told == [True]
     assert not (tmp_path / relion_job.ABORT).exists()

@@ -59,7 +59,9 @@ def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             hub.asked.append(f"{self.command} {self.path}")
             repository, _, rest = self.path.strip("/").partition("/resolve/")
             revision, _, name = rest.partition("/")
-            if repository != "lab/protein":
+            if self.path == "/api/models/lab/protein":
+                self.answer(200, {"id": "lab/protein", "private": False, "tags": [], "siblings": []})
+            elif repository != "lab/protein":
                 self.answer(401, {"error": "no"}, x_error_code="RepoNotFound")
             elif revision not in ("main", "v1", hub.commit):
                 self.answer(404, {"error": "no"}, x_error_code="RevisionNotFound")
@@ -164,6 +166,10 @@ def test_offline_the_cache_serves_and_what_it_lacks_is_said(
         ("hf:lab/protein", "hf:lab/protein has no file model.safetensors: expected a model that `tomosoup publish`"),
         ("hf:protein", "hf:protein names no model on the Hugging Face Hub: expected hf:OWNER/NAME[@REVISION]"),
         ("hf:a/b/c", "names no model on the Hugging Face Hub"),
+        ("hf:lab/my--model", "names no model on the Hugging Face Hub"),
+        ("hf:lab/model.git", "names no model on the Hugging Face Hub"),
+        ("hf:../model", "names no model on the Hugging Face Hub"),
+        ("hf:lab/-model", "names no model on the Hugging Face Hub"),
     ],
 )
 def test_a_model_that_is_not_there_is_one_sentence(
@@ -182,6 +188,14 @@ def test_who_is_not_logged_in_is_told_and_nothing_is_uploaded(
     assert "log in with `hf auth login` as a user who may write there" in said
     assert (hub.files, hub.commits) == ({}, [])
     assert "without a revision" in refused(["publish", str(model), "lab/protein@v1", "--licence", "mit"], capsys)
+
+
+def test_a_public_model_is_not_replaced_as_if_it_were_private(
+    hub: Hub, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refused(["publish", str(model), "lab/protein", "--licence", "mit", "--private"], capsys)
+    assert "lab/protein is on the Hub already and everybody can see it: nothing was uploaded" in said
+    assert hub.commits == []
 
 
 def test_the_card_alone_is_written_and_nothing_is_asked(

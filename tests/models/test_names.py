@@ -17,6 +17,7 @@ def named(checkpoint: Checkpoint) -> Checkpoint:
         thresholds={first: 0.1, second: 0.2},
         mixed_thresholds={first: 0.3},
         calibration={second: Calibration(0.4, 5.0)},
+        pick_calibration={second: Calibration(0.3, 2.0)},
         signal_levels={first: 6.0, second: 7.0},
     )
 
@@ -27,6 +28,7 @@ def test_everything_that_is_kept_by_name_moves_to_the_new_name(named: Checkpoint
     assert other.thresholds == {f"my-{first}": 0.1, f"my-{second}": 0.2}
     assert other.mixed_thresholds == {f"my-{first}": 0.3}
     assert other.calibration == {f"my-{second}": Calibration(0.4, 5.0)}
+    assert other.pick_calibration == {f"my-{second}": Calibration(0.3, 2.0)}
     assert other.signal_levels == {f"my-{first}": 6.0, f"my-{second}": 7.0}
 
 

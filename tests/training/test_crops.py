@@ -150,7 +150,7 @@ def test_a_constant_data_set_has_no_deviation_to_divide_by() -> None:
 
 def test_each_volume_is_normalised_by_itself_where_nothing_is_given() -> None:
     some = [example("a", torch.randn(4, 5, 6) * 3 + 2), example("b", torch.randn(4, 5, 6) * 9 - 7)]
-    for before, after in zip(some, normalised(some, Normalisation()), strict=True):
+    for before, after in zip(list(some), normalised(some, Normalisation()), strict=True):
         assert float(after.volume.data.mean()) == pytest.approx(0, abs=1e-5)
         assert float(after.volume.data.std()) == pytest.approx(1, abs=1e-4)
         assert (after.run, after.volume.origin) == (before.run, before.volume.origin)

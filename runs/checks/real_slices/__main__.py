@@ -96,7 +96,7 @@ def ceiling(data: Path, out: Path, *, seeds: tuple[int, ...] = SEEDS, updates: i
 def models(data: Path, *files: Words) -> None:
     """Print what finished models find in the real planes, each repeated along z as their windows are deep.
 
-    Their nets have never seen such a tomogram, which is equal in all its slices, and neither do real ones exist.
+    No real tomogram is equal in all its slices, and the models never saw one.
     """
     for file in files or ("default",):
         model = load(file)

@@ -6,7 +6,7 @@ read -> resample -> normalise -> windows -> engine -> blend -> mean over views a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tomosoup.core.errors import InputError
 from tomosoup.core.progress import Progress, no_progress, part
@@ -38,7 +38,7 @@ from tomosoup.inference.sliding_window import at_voxel_size, checked
 from tomosoup.models.adapt import named_for
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.second_stage import SecondStage
-from tomosoup.scoring.calibration import Calibration, fdr_thresholds, mean_calibrations
+from tomosoup.scoring.calibration import Calibration, fdr_thresholds, mean_calibrations, refuse_unknown
 
 
 def pick(
@@ -135,7 +135,7 @@ def pick_project(
         checkpoints: One checkpoint, or several whose maps are averaged.
         data: The runs, and the tomogram of each.
         thresholds: Lowest score of a pick, by species; by default those of the plan's second stage or of the
-            checkpoints. `MaxFdr(0.1)` keeps as many as leave one pick in ten expected to be false.
+            checkpoints. `MaxFdr(0.1)` keeps the best while one in ten is expected to be false.
         plan: Windows, views and how maps become picks.
         nets: Nets of an earlier call, to reuse.
         region: A mask of each run, in a file or in copick, and where its picks may be. Picks then have a
@@ -154,7 +154,7 @@ def pick_project(
     if region.mask:
         missing_masks(region.mask, project, [tomogram.run for tomogram in tomograms])
     maps = chosen_maps(plan, models)
-    limits_for({s.name: NO_PICKS for s in all_species(models)}, models, used, second)  # raises now
+    check_limits(used, models, second, [s.name for s in all_species(models) if s.name not in plan.leave_out])
     nets, kept = nets or Nets(), {}
     for i, tomogram in enumerate(tomograms):
         own = part(progress, i, len(tomograms), what=f"Picking {tomogram.run}")
@@ -176,30 +176,40 @@ def calibrations_for(
     It is adapted to the number of particles in this tomogram (`Calibration.adapted_to`). Empty where one of the models,
     or the second stage, has no probabilities, and for heatmap and segmentation models together.
     """
-    own = [second.pick_calibration] if second else [model.pick_calibration for model in models]
-    if mixed(models) or not all(own):
+    own = [model.pick_calibration for model in models]
+    if mixed(models) or not all(own) or (second and not second.pick_calibration):
         return {}
     known = mean_calibrations(own)
+    if second:  # species that it does not know keep their scores
+        known = {name: c for name, c in known.items() if name not in {s.name for s in second.species}}
+        known |= second.pick_calibration
     return {name: known[name].adapted_to(found.score) for name, found in candidates.items() if name in known}
+
+
+def check_limits(
+    limits: Limits, models: Sequence[Checkpoint], second: SecondStage | None, species: Iterable[str]
+) -> None:
+    """Raises `InputError` for a false-discovery rate if probabilities of the models or of a species are not known."""
+    if not isinstance(limits, MaxFdr):
+        return
+    known = calibrations_for(dict.fromkeys((s.name for s in all_species(models)), NO_PICKS), models, second)
+    if mixed(models):
+        raise InputError("Heatmap and segmentation models together have no probabilities: give a `threshold` instead.")
+    if not known:
+        raise InputError(
+            "The models, or the second stage, have no probabilities, which `max_fdr` requires: give a `threshold` "
+            "instead, or store them with `tomosoup tune` or `tomosoup second-stage`."
+        )
+    refuse_unknown(species, known)
 
 
 def limits_for(
     candidates: PicksBySpecies, models: Sequence[Checkpoint], limits: Limits, second: SecondStage | None = None
 ) -> Mapping[str, float]:
-    """The thresholds of a tomogram: those given, or those that its candidates need for a false-discovery rate.
-
-    Raises `InputError` where a rate is wanted and the models have no probabilities (`calibrations_for`).
-    """
+    """The thresholds of a tomogram: those given, or those that its candidates need for a false-discovery rate."""
     if not isinstance(limits, MaxFdr):
         return limits
-    if calibrations := calibrations_for(candidates, models, second):
-        return fdr_thresholds(candidates, calibrations, limits.rate)
-    who = "The second stage has" if second else "The model has"
-    who = "Heatmap and segmentation models together have" if mixed(models) else who
-    raise InputError(
-        f"{who} no probabilities, which `max_fdr` requires: give a `threshold` instead, or store them with "
-        "`tomosoup tune`."
-    )
+    return fdr_thresholds(candidates, calibrations_for(candidates, models, second), limits.rate)
 
 
 def chosen(

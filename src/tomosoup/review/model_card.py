@@ -38,8 +38,8 @@ def model_card(model: Checkpoint, *, name: str, licence: str, description: str =
 
 
 LIMITS = (
-    "- Look at the picks before you use them. On tomograms unlike those of the training, F4 and probabilities can be "
-    "far from the ones above.",
+    "- Look at the picks before you use them. On tomograms unlike those of the training, F4 can be far "
+    "from the one above, and the probabilities of picks can be wrong.",
     "- The model finds the particles above and no others.",
 )
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import geometric_mean
+from statistics import fmean, geometric_mean
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from tomosoup.core.thresholds import positive
+from tomosoup.core.errors import InputError, shortened
+from tomosoup.core.thresholds import finite, positive
 from tomosoup.core.types import Array, PicksBySpecies
 
 STEEPNESS = 0.5, 50.0
 """Range of a fit: at the lower end the score says almost nothing, at the upper end there are too few picks."""
-IMAGINED = 10
+PRIOR = 10
 """Candidates with the usual fraction of particles that `adapted_to` adds to those of a tomogram, so that few candidates
 change little."""
+POINTS = 20
+"""Length of `Calibration.particles`."""
 STEPS, ENOUGH = 200, 1e-4
 """Most steps of `adapted_to`, and the change of the fraction of particles below which it ends."""
 
@@ -30,8 +33,8 @@ class Calibration:
     centre: float
     """The score at which every second peak is a particle."""
     steepness: float
-    particles: float | None = None
-    """The fraction of particles among the peaks that it was fitted to."""
+    particles: tuple[tuple[float, float], ...] = ()
+    """Scores, rising, each with the fraction of particles among the peaks of the fit that reach it."""
 
     def apply(self, scores: Tensor) -> Tensor:
         """Scores of any shape -> probabilities in the same order; 0 for scores of 0 and below."""
@@ -48,15 +51,20 @@ class Calibration:
 
         The fraction of particles becomes the mean probability of the candidates, and the odds of every candidate
         change by the same factor, until both agree: the method of Saerens, Latinne and Decaestecker (2002). It assumes
-        that particles, and everything else, score as in the tomograms of the fit. Without `particles` nothing changes.
+        that particles, and everything else, score as in the tomograms of the fit. Fractions are compared above one
+        score, as candidates may begin at another score than the peaks of the fit. Without `particles` nothing changes.
         """
-        if self.particles is None or not 0 < self.particles < 1:
+        lowest = scores.min() if len(scores) else np.inf
+        usual = next(((s, f) for s, f in self.particles if s >= lowest and 0 < f < 1), None)
+        if usual is None:
             return self
-        before, fraction, factor = self.probabilities(scores), self.particles, 1.0
+        lowest, before = usual[0], self.probabilities(scores[scores >= usual[0]])
+        usually = fraction = usual[1]
+        factor = 1.0
         for _ in range(STEPS):
             adapted = factor * before / (factor * before + 1 - before)
-            last, fraction = fraction, (adapted.sum() + IMAGINED * self.particles) / (len(scores) + IMAGINED)
-            factor = fraction / (1 - fraction) * (1 - self.particles) / self.particles
+            last, fraction = fraction, (adapted.sum() + PRIOR * usually) / (len(before) + PRIOR)
+            factor = fraction / (1 - fraction) * (1 - usually) / usually
             if abs(fraction - last) < ENOUGH * fraction:
                 break
         return replace(self, centre=float(self.centre * factor ** (-1 / self.steepness)))
@@ -68,29 +76,35 @@ class Calibration:
         """
         falling = np.sort(scores)[::-1]
         expected = np.cumsum(1 - self.probabilities(falling.copy())) / np.arange(1, len(falling) + 1)
-        passing = np.flatnonzero(expected <= max_fdr)
+        last = np.diff(falling, append=-np.inf) < 0  # equal scores pass together
+        passing = np.flatnonzero((expected <= max_fdr) & last)
         return float(falling[passing[-1]]) if len(passing) else np.inf
 
-    def as_metadata(self) -> dict[str, float]:
+    def as_metadata(self) -> dict[str, Any]:
         """What a checkpoint file holds; `middle` is the name that its format 1 gives to the centre."""
-        known = {} if self.particles is None else {"particles": self.particles}
+        known = {"particles": [list(point) for point in self.particles]} if self.particles else {}
         return {"middle": self.centre, "steepness": self.steepness, **known}
 
     @classmethod
-    def from_metadata(cls, metadata: Mapping[str, float]) -> Calibration:
+    def from_metadata(cls, metadata: Mapping[str, Any]) -> Calibration:
         """The calibration that a checkpoint file holds. Raises `KeyError` or `ValueError` where it is none."""
-        particles = positive(metadata["particles"]) if "particles" in metadata else None
+        particles = tuple((finite(score), finite(fraction)) for score, fraction in metadata.get("particles", ()))
         return cls(positive(metadata["middle"]), positive(metadata["steepness"]), particles)
 
 
 def mean_calibrations(models: Sequence[Mapping[str, Calibration]]) -> dict[str, Calibration]:
-    """The calibration of each species, averaged over the models that have one for it: geometric means."""
+    """The calibration of each species, averaged over the models that have one for it: geometric means.
+
+    The fractions of particles are averaged where all models have equally many.
+    """
     found = {}
     for name in dict.fromkeys(name for model in models for name in model):
         own = [model[name] for model in models if name in model]
         centre, steepness = (geometric_mean([getattr(c, field) for c in own]) for field in ("centre", "steepness"))
-        fractions = [c.particles for c in own if c.particles]
-        found[name] = Calibration(centre, steepness, geometric_mean(fractions) if len(fractions) == len(own) else None)
+        alike = len({len(c.particles) for c in own}) == 1
+        points = zip(*(c.particles for c in own), strict=True) if alike else ()
+        particles = tuple((fmean(s for s, _ in point), fmean(f for _, f in point)) for point in points)
+        found[name] = Calibration(centre, steepness, particles)
     return found
 
 
@@ -102,6 +116,15 @@ def fdr_thresholds(
         name: calibrations[name].threshold(found.score, max_fdr=max_fdr) if name in calibrations else np.inf
         for name, found in candidates.items()
     }
+
+
+def refuse_unknown(species: Iterable[str], calibrations: Mapping[str, Calibration]) -> None:
+    """Raises `InputError` for species without a calibration, whose picks a false-discovery rate would all drop."""
+    if unknown := [name for name in species if name not in calibrations]:
+        raise InputError(
+            f"No particle of {shortened(unknown)} was found when the probabilities were set, so that `max_fdr` would "
+            "drop all its picks: give a `threshold` instead."
+        )
 
 
 def expected_false(picks: PicksBySpecies, calibrations: Mapping[str, Calibration]) -> dict[str, float]:
@@ -142,4 +165,8 @@ def fit_calibration(scores: Array, right: Array) -> Calibration | None:
     first = np.array([np.median(logs[hit]), 4.0])
     bounds = [(logs.min() - 3, logs.max() + 3), STEEPNESS]
     centre, steepness = minimize(cost, first, bounds=bounds, method="L-BFGS-B").x
-    return Calibration(float(np.exp(centre)), float(steepness), hits / len(hit))
+    rising = np.argsort(logs)
+    hits_above = np.cumsum(hit[rising][::-1])[::-1]
+    at = np.unique(np.linspace(0, len(hit) - 1, POINTS).astype(int))
+    reach = ((float(np.exp(logs[rising[i]])), float(hits_above[i] / (len(hit) - i))) for i in at)
+    return Calibration(float(np.exp(centre)), float(steepness), tuple(reach))

@@ -87,7 +87,7 @@ def steady_thresholds(pairs: Pairs, species: Sequence[Species]) -> dict[str, flo
 def calibrate(pairs: Pairs, species: Sequence[Species]) -> dict[str, Calibration]:
     """The probability that a pick is a particle, by species, from (picks, truth) of some tomograms.
 
-    A pick is one if it is the best pick to hit some particle. Species without a hit are left out.
+    A pick counts as a particle if it is the best one to hit some particle. Species without a hit are left out.
     """
     found = {name: fit_calibration(picks.score, picks.gain) for name, picks in _ranked(pairs, species).items()}
     return {name: calibration for name, calibration in found.items() if calibration}

@@ -109,9 +109,13 @@ def page_of_picks(options: PickCommand, job: Job) -> str:
     return ""
 
 
+BY_RATE = (
+    "The stored thresholds favour recall, so many picks are false. For subtomogram averaging, keep those that are more "
+    "likely particles: `tomosoup threshold` with --max-fdr 0.1."
+)
 FAVOURS_RECALL = (
     "The stored thresholds favour recall: expect many false picks. For subtomogram averaging, choose higher ones with "
-    "`tomosoup threshold`, or use its --max-fdr 0.1 (at most one pick in ten expected to be false)."
+    "`tomosoup threshold`, or use its --for averaging, which requires an earlier `tomosoup tune --for averaging`."
 )
 
 
@@ -207,7 +211,7 @@ def finish(options: PickCommand, job: Job, share: Share) -> Outcome:
     home = f"copick {job.store.config}, user tomosoup, session {job.store.name}"
     return Outcome(
         f"{found}; in {', '.join([*map(str, files), home])}",
-        note=FAVOURS_RECALL if usual_thresholds(options) and counts.total() else "",
+        note=(BY_RATE if rates else FAVOURS_RECALL) if usual_thresholds(options) and counts.total() else "",
         files=[*files, *([options.report] if options.report and done and not left else [])],
         facts={
             "runs": len(done),

@@ -47,6 +47,11 @@ def upload(options: PublishCommand, repository: str, card: str) -> str:
     operations = [CommitOperationAdd(FILE, str(file)), CommitOperationAdd(CARD, card.encode())]
     try:
         address = api.create_repo(repository, private=options.private, exist_ok=True)
+        if options.private and not api.repo_info(repository).private:
+            raise InputError(
+                f"{repository} is on the Hub already and everybody can see it: nothing was uploaded. Choose another "
+                "name, or make it private on its page."
+            )
         api.create_commit(repository, operations, commit_message=f"tomosoup publish {options.model.name}")
     except LocalTokenNotFoundError as error:
         raise InputError("You are not logged in to the Hugging Face Hub: run `hf auth login`.") from error

@@ -29,7 +29,7 @@ from tomosoup.inference.jobs.probabilities import (
     probability_columns,
     recorded,
 )
-from tomosoup.scoring.calibration import Calibration, fdr_thresholds
+from tomosoup.scoring.calibration import Calibration, fdr_thresholds, refuse_unknown
 
 
 def threshold_command(options: ThresholdCommand) -> Outcome:
@@ -41,8 +41,9 @@ def threshold_command(options: ThresholdCommand) -> Outcome:
     with progress_bars() as progress:
         candidates = read_candidates(project, options.session, progress=progress)
         known = {run: calibrations_in(record) for run, record in records_of(project, options.session).items()}
-        passing = {run: limited(found, limits, known.get(run, {})) for run, found in candidates.items()}
-        picks = in_regions(passing, project, options)
+        inside = in_regions(candidates, project, options) if options.max_fdr else candidates
+        passing = {run: limited(found, limits, known.get(run, {})) for run, found in inside.items()}
+        picks = passing if options.max_fdr else in_regions(passing, project, options)
         facts = {run: recorded(known.get(run, {}), found) for run, found in picks.items()}
         had_maps = with_thresholds(
             project,
@@ -57,7 +58,7 @@ def threshold_command(options: ThresholdCommand) -> Outcome:
     if had_maps:
         say(
             "The template check had dropped some of the session's picks; it was not repeated for these. To repeat it, "
-            "run `tomosoup pick` with --threshold and --templates.folder into another --session."
+            "run `tomosoup pick` with the same thresholds and --templates.folder into another --session."
         )
     numbers = {run: {name: len(those) for name, those in found.items()} for run, found in picks.items()}
     if options.output:
@@ -97,9 +98,10 @@ def limited(candidates: PicksBySpecies, limits: Limits, calibrations: Mapping[st
         return apply_thresholds(candidates, limits)
     if not calibrations and any(map(len, candidates.values())):
         raise InputError(
-            "The session has no probabilities, which `max_fdr` requires: give a `threshold`, or pick again with a "
-            "model that has them (`tomosoup tune` stores them)."
+            "The session has no probabilities, which `max_fdr` requires: give a `threshold`, or pick into another "
+            "`session` with a model that has them."
         )
+    refuse_unknown([name for name, found in candidates.items() if len(found)], calibrations)
     return apply_thresholds(candidates, fdr_thresholds(candidates, calibrations, limits.rate))
 
 

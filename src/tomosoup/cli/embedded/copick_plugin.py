@@ -79,6 +79,7 @@ def picks_option(*names: str, role: str = "input", **options: Any) -> Callable[[
 )
 @taken(PickCommand, "output", "--csv")
 @taken(PickCommand, "threshold")
+@taken(PickCommand, "max_fdr")
 @taken(PickCommand, "plan")
 @taken(PickCommand, "inference.engine")
 @taken(PickCommand, "inference.device")

@@ -23,6 +23,7 @@ from tomosoup.cli.terminal import fail
 from tomosoup.core.errors import InputError
 from tomosoup.core.files import written_aside
 from tomosoup.data.formats.geometry.tomogram_sizes import named_file
+from tomosoup.data.formats.tables.picks_csv import read_csv
 from tomosoup.data.formats.tables.star import read_star
 from tomosoup.data.formats.tables.table import Table
 
@@ -38,10 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The program. Exits as `tomosoup pick` does, once the job's folder says how it ended."""
     options, words = read_options(sys.argv[1:] if arguments is None else arguments)
     options.o.mkdir(parents=True, exist_ok=True)
-    for end in (SUCCESS, FAILURE, ABORTED):
-        (options.o / end).unlink(missing_ok=True)
+    for old in (SUCCESS, FAILURE, ABORTED, ABORT):
+        (options.o / old).unlink(missing_ok=True)
     signal.signal(signal.SIGTERM, lambda *_: interrupt_main())
-    Thread(target=abort_when_told, args=(options.o / ABORT,), daemon=True).start()
+    Thread(target=abort_on_request, args=(options.o / ABORT,), daemon=True).start()
     end = FAILURE
     try:
         pick(options, words)
@@ -67,13 +68,13 @@ def read_options(arguments: Sequence[str]) -> tuple[Namespace, list[str]]:
         "those of `tomosoup pick`.",
     )
     parser.add_argument("--o", type=Path, required=True, metavar="FOLDER", help="the folder of the job")
-    parser.add_argument("--in_tomograms", type=Path, required=True, metavar="STAR", help="tomograms.star of a job")
-    parser.add_argument("--j", type=int, default=None, metavar="N", help="threads")
+    parser.add_argument("--in_tomograms", type=Path, metavar="STAR", help="tomograms.star of an earlier job; required")
+    parser.add_argument("--j", metavar="N", help="threads")
     parser.add_argument("--pipeline_control", help="set by RELION's schedules; not used")
     return parser.parse_known_args(list(arguments))
 
 
-def abort_when_told(file: Path) -> None:
+def abort_on_request(file: Path) -> None:
     """Stop as at Ctrl-C once this file is there, which RELION's GUI makes to abort a job; remove the file."""
     while not file.exists():
         sleep(0.5)
@@ -84,14 +85,18 @@ def abort_when_told(file: Path) -> None:
 def pick(options: Namespace, words: Sequence[str]) -> None:
     """Pick, export for RELION, and list what was written. Raises `InputError` and `SystemExit`."""
     if options.j:
-        os.environ.setdefault("OMP_NUM_THREADS", str(options.j))
+        os.environ.setdefault("OMP_NUM_THREADS", options.j)
+    if options.in_tomograms is None:
+        raise InputError("Expected the tomograms.star of an earlier job: add the parameter in_tomograms.")
     tomograms, picks, star = options.o / "tomograms", options.o / "picks.csv", options.in_tomograms
     link_tomograms(star, tomograms)
     tomosoup(["pick", str(tomograms), "--output", str(picks), *words])
-    into = str(options.o / "{species}" / "particles.star")
+    for old in (*options.o.glob("*/particles.star"), *options.o.glob("*/optimisation_set.star")):
+        old.unlink()
+    into, nodes = str(options.o / "{species}" / "particles.star"), list[tuple[Path, str]]()
     frame = ["--project", str(tomograms), "--format", "relion5", "--tomograms", str(star)]
-    tomosoup(["export", str(picks), *frame, "--output", into, "--overwrite"])
-    nodes = []
+    if read_csv(picks):
+        tomosoup(["export", str(picks), *frame, "--output", into, "--overwrite"])
     for particles in sorted(options.o.glob("*/particles.star")):
         optimisation_set = particles.with_name("optimisation_set.star")
         write_star(optimisation_set, "", [("_rlnTomoParticlesFile", particles), ("_rlnTomoTomogramsFile", star)])

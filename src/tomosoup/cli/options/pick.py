@@ -54,8 +54,8 @@ class PickCommand(Options):
     """Lowest score of a pick: one for all species (0.3) or by species (ribosome=0.4); by default the
     thresholds that the checkpoint holds."""
     max_fdr: MaxFdr = None
-    """In place of thresholds: of each species in each tomogram, keep as many of the best picks as leave at most this
-    fraction expected to be false (false-discovery rate)."""
+    """Highest false-discovery rate, in place of thresholds: of each species in each tomogram the best picks are kept,
+    as many as possible while at most this fraction is expected to be false."""
     purpose: Purpose = "recall"
     """What the picks are for. recall: find most particles, with many false picks (thresholds with the best F4).
     averaging: balance false and missed picks (best F1). First run `tomosoup tune --for averaging`, which stores these

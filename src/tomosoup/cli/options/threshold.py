@@ -33,8 +33,9 @@ class ThresholdCommand(Options):
     """Lowest score of a pick: one for all species (0.3) or by species (ribosome=0.4). Species without one keep all
     candidates. Required, unless you give --max-fdr or --for averaging."""
     max_fdr: MaxFdr = None
-    """In place of thresholds: of each species in each tomogram, keep as many of the best picks as leave at most this
-    fraction expected to be false (false-discovery rate). The probabilities are those that `pick` recorded."""
+    """Highest false-discovery rate, in place of thresholds: of each species in each tomogram the best picks are kept,
+    as many as possible while at most this fraction is expected to be false. The probabilities are those that `pick`
+    recorded for the whole tomogram."""
     purpose: Purpose = "recall"
     """averaging: apply the thresholds with the best F1 that `tomosoup tune --for averaging` stored in the checkpoints;
     they balance false and missed picks. --threshold overrides them. recall: apply --threshold alone."""

@@ -236,7 +236,7 @@ def with_thresholds(
     for run in tracked(progress, "Writing picks", list(picks)):
         copick_files.write_picks(run_of(project.root, run), picks[run], place)
     if before is not None:
-        rate = {MAX_FDR: {"rate": limits.rate}} if isinstance(limits, MaxFdr) else {}
+        rate = {MAX_FDR: {**before.get(MAX_FDR, {}), "rate": limits.rate}} if isinstance(limits, MaxFdr) else {}
         kept = {key: value for key, value in before.items() if key not in (THRESHOLD_REGION, MAX_FDR)}
         settings = {**kept, "thresholds": {} if isinstance(limits, MaxFdr) else dict(limits), "maps": {}, **rate}
         if region.mask:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tomosoup.core.errors import InputError, shortened
 from tomosoup.core.thresholds import Limits, MaxFdr, Thresholds
-from tomosoup.core.types import NO_PICKS, Picks, PicksBySpecies
+from tomosoup.core.types import Picks, PicksBySpecies
 from tomosoup.data.copick.masks.mask import mask_digests, missing_masks
 from tomosoup.data.options import DataOptions, RegionOptions
 from tomosoup.data.pick_store.beside import refuse_own_tables
@@ -19,7 +19,7 @@ from tomosoup.data.project import open_project
 from tomosoup.inference.ensemble import AS_TRAINED, all_species, all_thresholds, by_system
 from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.inference.options.picking import PickingPlan
-from tomosoup.inference.pick import chosen_maps, limits_for
+from tomosoup.inference.pick import check_limits, chosen_maps
 from tomosoup.inference.readout.second_stage import chosen_second_stage
 from tomosoup.inference.readout.template_check import fingerprints
 from tomosoup.inference.tiling.symmetries import chosen_views
@@ -100,7 +100,7 @@ def begin_job(
         if isinstance(thresholds, MaxFdr)
         else thresholds.over(second.thresholds if second else all_thresholds(checkpoints), known)
     )
-    limits_for(dict.fromkeys(known, NO_PICKS), checkpoints, used, second)  # raises now
+    check_limits(used, checkpoints, second, [s.name for s in species if s.name not in options.plan.leave_out])
     store = pick_store(
         opened,
         runs,

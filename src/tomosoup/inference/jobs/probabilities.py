@@ -21,8 +21,11 @@ def recorded(calibrations: Mapping[str, Calibration], picks: PicksBySpecies) -> 
 
 
 def calibrations_in(record: Mapping[str, Any]) -> dict[str, Calibration]:
-    """The calibrations of a run by species; empty where its record has none."""
-    return read_calibrations(record.get(CALIBRATION, {}))
+    """The calibrations of a run by species; empty where its record has none, or none that can be read."""
+    try:
+        return read_calibrations(record.get(CALIBRATION, {}))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return {}
 
 
 def probability_columns(records: Mapping[str, Mapping[str, Any]]) -> list[Notes]:

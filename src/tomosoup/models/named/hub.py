@@ -11,7 +11,10 @@ from tomosoup.core.errors import InputError, first_line
 
 PREFIX, FILE, CARD = "hf:", "model.safetensors", "README.md"
 """How a name begins, and the files of a model: the checkpoint and its model card."""
-FORM = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?", re.ASCII)
+PART = r"(?!.*(--|\.\.))[A-Za-z0-9_]([\w.-]{0,94}\w)?"
+"""The Hub's names: no dot or hyphen at the ends, none twice in a row."""
+LONGEST = 96
+FORM = re.compile(rf"(?P<repository>{PART}/{PART})(@(?P<revision>[\w./-]+))?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,8 @@ class HubModel:
     @classmethod
     def of(cls, name: str) -> HubModel:
         """The model that a name means, with `PREFIX` or without. Raises `InputError` for another form."""
-        if found := FORM.fullmatch(name.removeprefix(PREFIX)):
+        found = FORM.fullmatch(name.removeprefix(PREFIX))
+        if found and len(found["repository"]) <= LONGEST and not found["repository"].endswith(".git"):
             return cls(found["repository"], found["revision"])
         raise InputError(f"{name} names no model on the Hugging Face Hub: expected {PREFIX}OWNER/NAME[@REVISION].")
 
@@ -41,10 +45,12 @@ def from_hub(name: str) -> Path:
     from huggingface_hub import hf_hub_download  # here, as no other model needs it
     from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError: of whichever library it uses
         EntryNotFoundError,
+        GatedRepoError,
         HTTPError,
         LocalEntryNotFoundError,
         RepositoryNotFoundError,
         RevisionNotFoundError,
+        XetDownloadError,
     )
 
     model = HubModel.of(name)
@@ -52,6 +58,10 @@ def from_hub(name: str) -> Path:
         return Path(hf_hub_download(model.repository, FILE, revision=model.revision, library_name="tomosoup"))
     except RevisionNotFoundError as error:
         raise InputError(f"{PREFIX}{model.repository} has no revision {model.revision}: name another one.") from error
+    except GatedRepoError as error:
+        raise InputError(
+            f"{PREFIX}{model.repository} has terms of use: accept them on its page, then log in with `hf auth login`."
+        ) from error
     except RepositoryNotFoundError as error:
         raise InputError(
             f"The Hugging Face Hub has no model {model.repository}, or it is private: check the name, or log in with "
@@ -66,5 +76,5 @@ def from_hub(name: str) -> Path:
         raise InputError(
             f"{PREFIX}{model.repository} has no file {FILE}: expected a model that `tomosoup publish` uploaded."
         ) from error
-    except (HTTPError, OSError) as error:
+    except (HTTPError, OSError, XetDownloadError) as error:
         raise InputError(f"{name} cannot be downloaded ({first_line(error)}): try again later.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from tomosoup.core.types import NO_PICKS, PicksByRun, Species
 from tomosoup.data.options import AnnotatedData, DataOptions
 from tomosoup.data.pick_store.distances import DISTANCE
 from tomosoup.data.pick_store.records import Session, Settings, fingerprint_of
+from tomosoup.data.pick_store.store import MAX_FDR
 from tomosoup.data.project import Project, open_project, where_species_are_listed
 from tomosoup.data.tomogram import chosen_runs, select_tomogram
 from tomosoup.models.checkpoint import load
@@ -25,11 +27,11 @@ from tomosoup.scoring.matching import MATCH_RADII
 
 Record = tuple[str, Mapping[str, Any]]
 """A heading, and what was recorded, in JSON's types."""
-LEFT_OUT = {"format", "calibration", "loudness", "species"}
+LEFT_OUT = {"format", "calibration", "pick_calibration", "loudness", "species"}
 """Parts of a checkpoint's metadata that the page does not show."""
 
 
-UNSHOWN = {"run", "digests", "mask", DISTANCE}
+UNSHOWN = {"run", "digests", "mask", "pick_calibration", DISTANCE}
 """Parts of a run's record that the page does not show."""
 
 
@@ -114,7 +116,10 @@ def collect(
         source=source,
         species=tuple(species.values()),
         numbers=tuple(species),
-        thresholds=options.thresholds.over(settings.get("thresholds", {}), [s.name for s in project.species]),
+        thresholds=options.thresholds.over(
+            lowest_scores(source.kept(project)) if MAX_FDR in settings else settings.get("thresholds", {}),
+            [s.name for s in project.species],
+        ),
         runs=tuple(
             RunReport(run, run in truths, matched[run], volume)
             for run, volume in _volumes(project, known, data, settings, options, progress)
@@ -122,6 +127,16 @@ def collect(
         learning=tuple(curves for model in options.models if (curves := learning_curves(model))),
         records=(*_about_models(options.models, settings), *_about_picks(source.name, records, known)),
     )
+
+
+def lowest_scores(picks: PicksByRun) -> dict[str, float]:
+    """The lowest score of each species, where every tomogram had a threshold of its own."""
+    lowest: dict[str, float] = {}
+    for found in picks.values():
+        for name, those in found.items():
+            if len(those):
+                lowest[name] = min(lowest.get(name, math.inf), float(those.score.min()))
+    return lowest
 
 
 def _picks(source: PickSource, project: Project, *, only_training: bool) -> PicksByRun:
@@ -184,7 +199,8 @@ def _about_picks(name: str, session: Session | None, runs: Sequence[str]) -> Ite
     """What the session's picks were made with, and each run: its tomogram, engine, seconds, version."""
     settings = session and session.settings()
     if session and settings:
-        yield f"Session {name}", settings
+        rate = {MAX_FDR: settings[MAX_FDR].get("rate")} if MAX_FDR in settings else {}
+        yield f"Session {name}", {**settings, **rate}
         records = session.records(fingerprint_of(settings))
         for run in runs:
             if record := records.get(run):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tomosoup.core.aliases import called_as
@@ -51,6 +51,10 @@ class PickSource:
     def is_session(self) -> bool:
         """Whether the picks are a session's candidates, whose thresholds can be changed."""
         return self.pick_set is None and not is_table(self.path)
+
+    def kept(self, project: Project) -> PicksByRun:
+        """Of a session, its picks in place of its candidates."""
+        return replace(self, pick_set=f"{OWN_USER}/{self.name}").read(project)
 
     def session(self) -> Session | None:
         """The records of the session whose picks these are, if there are any."""
