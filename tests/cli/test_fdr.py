@@ -85,10 +85,12 @@ def test_picks_by_false_discovery_rate_are_the_most_that_keep_to_it(
     shown = collect(project, session="f2").thresholds  # a report opens at the lowest scores that were kept
     lowest = {name: float(p.score.min()) for name, p in picks.items() if len(p)}
     assert {name: shown[name] for name in lowest} == pytest.approx(lowest)
+    main(["threshold", str(project), "--session", "f2", "--max-fdr", "0.3"])
+    main([*words, "--max-fdr", "0.3"])  # the settings are still those of this command
+    assert "Picked before, and kept: 1 of 1 run" in capsys.readouterr().out
     main(["threshold", str(project), "--session", "f2", "--threshold", "0.05"])
     main(["threshold", str(project), "--session", "f2", "--max-fdr", "0.3"])
     again = open_project(project).pick_sets("run_000")["tomosoup", "f2"]()
-    main([*words, "--max-fdr", "0.3"])  # these are the settings of the first command again
     assert {n: len(p) for n, p in again.items() if len(p)} == {n: len(p) for n, p in picks.items() if len(p)}
 
 
@@ -96,10 +98,8 @@ def test_a_rate_needs_probabilities_and_no_thresholds(
     project: Path, model: Path, calibrated: Path, fails: Callable[..., str]
 ) -> None:
     words = ["pick", project, "--runs", "run_000", "--session", "f3", "--max-fdr"]
-    bare = model
-    assert "no probabilities, which --max-fdr requires: give a --threshold instead" in fails(
-        *words, "0.1", "--model", bare
-    )
+    bare, said = model, "no probabilities, which --max-fdr requires: give a --threshold instead"
+    assert said in fails(*words, "0.1", "--model", bare)
     assert "leave out --threshold and --for" in fails(
         *words, "0.1", "--threshold", "0.3", "--model", calibrated, code=2
     )

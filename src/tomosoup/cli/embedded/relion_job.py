@@ -91,7 +91,7 @@ def pick(options: Namespace, words: Sequence[str]) -> None:
     tomograms, picks, star = options.o / "tomograms", options.o / "picks.csv", options.in_tomograms
     link_tomograms(star, tomograms)
     tomosoup(["pick", str(tomograms), "--output", str(picks), *words])
-    for old in (*options.o.glob("*/particles.star"), *options.o.glob("*/optimisation_set.star")):
+    for old in (*options.o.glob("*/particles*.star"), *options.o.glob("*/optimisation_set.star")):
         old.unlink()
     into, nodes = str(options.o / "{species}" / "particles.star"), list[tuple[Path, str]]()
     frame = ["--project", str(tomograms), "--format", "relion5", "--tomograms", str(star)]
