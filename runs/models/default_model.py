@@ -146,9 +146,9 @@ def train_soup(out: Path) -> None:
 
 
 def tune(out: Path) -> None:
-    """Set thresholds of both models, alone and together, by the tomogram that chose their epochs."""
-    files = [str(out / f"{name}.safetensors") for name in ("default", "default-soup")]
-    for models in (files[:1], files[1:], files):
+    """Set thresholds of the models that were trained, alone and together, by the tomogram that chose their epochs."""
+    files = [str(file) for name in ("default", "default-soup") if (file := out / f"{name}.safetensors").exists()]
+    for models in (*([file] for file in files), *([files] if len(files) > 1 else [])):
         words = ["--tomo-type", TOMO_TYPES[0], "--threshold-margin", "0.1", "--model", *models]
         main(["tune", str(out / "train"), *words])
 
@@ -162,7 +162,7 @@ def sample(path: Path, data: Path) -> None:
     """Simulate the tomogram that ships with the package: crowded, under the test's microscopes."""
     crowded, _, test = recipes(data)
     recipe = test.model_copy(
-        update={"shape": (64, 320, 320), "concentration": crowded.concentration, "layout": crowded.layout}
+        update={"shape": (64, 224, 224), "concentration": crowded.concentration, "layout": crowded.layout}
     )
     scene = simulate_run(recipe, seed=90300000)
     save_sample(path, scene.volume, scene.truth)

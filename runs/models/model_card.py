@@ -6,8 +6,8 @@ PROJECT is a copick project with the contest's species, such as those of `runs.m
 OUT holds the models; those that it lacks are the bundled ones. A way names models, plan and tomogram type (`WAYS`).
 
 F4 is at the thresholds of the models. Intervals are from a bootstrap over runs, and over particles and false picks in
-them. The last columns are the fractions of picks that are expected to be false, and that are; without probabilities the
-first is nan.
+them. Then come the fractions of picks that are expected to be false, and that are; without probabilities the first is
+nan. The last three columns are for picks by a false-discovery rate of `MAX_FDR` in place of thresholds.
 """
 
 from collections import Counter
@@ -21,8 +21,8 @@ import numpy as np
 
 from runs.shared.command import Words, run_script
 from tomosoup.core.runtime import keep_freed_memory
-from tomosoup.core.thresholds import Limits, MaxFdr
-from tomosoup.core.types import PicksByRun
+from tomosoup.core.thresholds import MaxFdr
+from tomosoup.core.types import PicksBySpecies
 from tomosoup.data.options import DataOptions
 from tomosoup.data.project import Project, open_project
 from tomosoup.data.tomogram import select_tomogram
@@ -36,7 +36,7 @@ from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.scoring.bootstrap import bootstrap, interval
 from tomosoup.scoring.calibration import expected_false
 from tomosoup.scoring.matched_picks import MatchedPicks
-from tomosoup.scoring.matching import MATCH_RADII
+from tomosoup.scoring.matching import MATCH_RADII, Matches
 from tomosoup.scoring.score import score
 
 FLIPS = ("flip_x", "flip_y", "flip_z")
@@ -52,15 +52,12 @@ class Way:
     """Changes of the plan; the folder of its templates is that of OUT."""
     tomo_type: str | None = "denoised"
     """None is the only one of the project."""
-    max_fdr: float | None = None
-    """Pick by this false-discovery rate in place of thresholds."""
 
 
 WAYS = {
     "default": Way(),
     "ctfdeconvolved": Way(tomo_type="ctfdeconvolved"),
     "wbp": Way(tomo_type="wbp"),
-    "max-fdr": Way(max_fdr=0.1),
     "only-type": Way(tomo_type=None),
     "denser-windows": Way(plan={"stride": (4, 768, 768)}),
     "views": Way(plan={"views": FLIPS}),
@@ -70,6 +67,9 @@ WAYS = {
 }
 
 
+MAX_FDR = 0.1
+
+
 def print_card(project: Path, out: Path, *ways: Words) -> None:
     """Print the tables of some ways, or of all."""
     opened = open_project(project)
@@ -77,40 +77,64 @@ def print_card(project: Path, out: Path, *ways: Words) -> None:
     for name in ways or WAYS:
         way = WAYS[name]
         models = [load(own if (own := out / f"{file}.safetensors").exists() else file) for file in way.models]
-        kept, false, seconds = pick_runs(opened, models, way, maps=out / "maps")
+        found, seconds = pick_runs(opened, models, way, maps=out / "maps")
         species = models[0].species
-        result = score(kept, truth, species)
-        print(f"| {name} | F4 | 95 % | hit | false | missed | expected | true |\n| --- |{' ---: |' * 7}")
+        result, clean = score(found.kept, truth, species), score(found.clean, truth, species)
+        print(f"| {name} | F4 | 95 % | hit | false | missed | expected | true | F4 | expected | true |")
+        print(f"| --- |{' ---: |' * 10}")
         for kind in species:
             distance = MATCH_RADII * kind.radius
-            matched = [[MatchedPicks.of(kept[r][kind.name], truth[r][kind.name], distance=distance)] for r in kept]
+            matched = [
+                [MatchedPicks.of(p[kind.name], truth[r][kind.name], distance=distance)] for r, p in found.kept.items()
+            ]
             drawn = bootstrap(matched, resamples=1000, seed=0)
             low, high = interval(np.array([sample.at(0.0).f_beta() for sample in drawn]))
-            m = result.species[kind.name]
-            picks = max(1, m.tp + m.fp)
-            rates = f"{false.get(kind.name, np.nan) / picks:.2f} | {m.fp / picks:.2f}"
-            print(f"| {kind.name} | {m.f_beta():.3f} | {low:.3f}-{high:.3f} | {m.tp} | {m.fp} | {m.fn} | {rates} |")
-        each = [score({run: kept[run]}, truth, species).weighted for run in kept]
-        print(f"| **weighted** | **{result.weighted:.3f}** | runs {' '.join(f'{v:.2f}' for v in each)} |{' |' * 5}")
+            m, c = result.species[kind.name], clean.species[kind.name]
+            rates = [
+                f"{n.get(kind.name, np.nan) / max(1, m.tp + m.fp):.2f}"
+                for n, m in ((found.false, m), (found.clean_false, c))
+            ]
+            words = [f"{m.f_beta():.3f}", f"{low:.3f}-{high:.3f}", m.tp, m.fp, m.fn, rates[0], true_rate(m)]
+            print(f"| {kind.name} | {' | '.join(map(str, [*words, f'{c.f_beta():.3f}', rates[1], true_rate(c)]))} |")
+        each = " ".join(f"{score({run: picks}, truth, species).weighted:.2f}" for run, picks in found.kept.items())
+        print(f"| **weighted** | **{result.weighted:.3f}** | runs {each} |{' |' * 5} {clean.weighted:.3f} | | |")
         print(f"\n{seconds:.0f} CPU seconds a tomogram\n", flush=True)
 
 
-def pick_runs(
-    project: Project, models: list[Checkpoint], way: Way, *, maps: Path
-) -> tuple[PicksByRun, dict[str, float], float]:
-    """Picks, how many of each species are expected to be false, and CPU seconds a tomogram."""
+def true_rate(matches: Matches) -> str:
+    """The fraction of picks that are false."""
+    picks = matches.tp + matches.fp
+    return f"{matches.fp / picks:.2f}" if picks else ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Picks of some runs, by the thresholds of the models and by a false-discovery rate."""
+
+    kept: dict[str, PicksBySpecies] = field(default_factory=dict)
+    clean: dict[str, PicksBySpecies] = field(default_factory=dict)
+    false: Counter[str] = field(default_factory=Counter)
+    """How many of those kept are expected to be false, by species."""
+    clean_false: Counter[str] = field(default_factory=Counter)
+
+
+def pick_runs(project: Project, models: list[Checkpoint], way: Way, *, maps: Path) -> tuple[Found, float]:
+    """The picks, and CPU seconds a tomogram."""
     changes = {**way.plan, "templates": {"folder": maps}} if "templates" in way.plan else way.plan
     plan = PickingPlan.of(changes, source="The way")
     densities, nets = chosen_maps(plan, models), Nets(InferenceOptions(engine="torch"))
-    given: Limits = MaxFdr(way.max_fdr) if way.max_fdr else all_thresholds(models)
-    begun, kept, false = process_time(), {}, Counter[str]()
+    begun, found = process_time(), Found()
     for run in project.runs:
         volume = select_tomogram(project, run, DataOptions(tomo_type=way.tomo_type))
         picks = pick_with(nets, volume, models, plan=plan)
-        limits = limits_for(picks, models, given)
-        kept[run] = chosen(picks, volume, models, thresholds=limits, plan=plan, maps=densities)
-        false.update(expected_false(kept[run], calibrations_for(picks, models)))
-    return kept, dict(false), (process_time() - begun) / len(kept)
+        known = calibrations_for(picks, models)
+        limits = [all_thresholds(models), limits_for(picks, models, MaxFdr(MAX_FDR))]
+        for into, false, thresholds in zip(
+            (found.kept, found.clean), (found.false, found.clean_false), limits, strict=True
+        ):
+            into[run] = chosen(picks, volume, models, thresholds=thresholds, plan=plan, maps=densities)
+            false.update(expected_false(into[run], known))
+    return found, (process_time() - begun) / len(project.runs)
 
 
 if __name__ == "__main__":
