@@ -165,7 +165,7 @@ def sample(path: Path, data: Path) -> None:
         update={"shape": (64, 224, 224), "concentration": crowded.concentration, "layout": crowded.layout}
     )
     scene = simulate_run(recipe, seed=90300000)
-    save_sample(path, scene.volume, scene.truth)
+    save_sample(path, scene.volumes[TOMO_TYPES[0]], scene.truth)
 
 
 if __name__ == "__main__":
