@@ -161,9 +161,7 @@ def test(out: Path, *ways: Words) -> None:
 def sample(path: Path, data: Path) -> None:
     """Simulate the tomogram that ships with the package: crowded, under the test's microscopes."""
     crowded, _, test = recipes(data)
-    recipe = test.model_copy(
-        update={"shape": (64, 224, 224), "concentration": crowded.concentration, "layout": crowded.layout}
-    )
+    recipe = test.model_copy(update={"shape": (64, 224, 224), "concentration": CONCENTRATION, "layout": crowded.layout})
     scene = simulate_run(recipe, seed=90300000)
     save_sample(path, scene.volumes[TOMO_TYPES[0]], scene.truth)
 
