@@ -26,7 +26,7 @@ from tomosoup.scoring.calibration import Calibration, expected_false
 def calibrated(checkpoint: Checkpoint, tmp_path: Path) -> Path:
     """The model with probabilities that are neither near 0 nor near 1 for its picks."""
     path, one = tmp_path / "calibrated.safetensors", checkpoint
-    replace(one, pick_calibration={s.name: Calibration(0.1, 5.0, ((0.06, 0.5),)) for s in one.species}).save(path)
+    replace(one, pick_calibration={s.name: Calibration(0.1, 5.0) for s in one.species}).save(path)
     return path
 
 

@@ -69,30 +69,15 @@ def tomogram(random: np.random.Generator, *, particles: int, others: int) -> tup
     return score, np.concatenate([np.ones(particles), np.zeros(others)])
 
 
-@pytest.mark.parametrize("particles", [0, 20, 200, 1000])
-def test_the_false_discovery_rate_is_right_whatever_the_number_of_particles(particles: int) -> None:
+def test_the_expected_fraction_of_false_picks_is_the_true_one() -> None:
     random = np.random.default_rng(1)
     fitted = fit_calibration(*tomogram(random, particles=200, others=400))
     assert fitted is not None
-    assert fitted.particles[0][1] == pytest.approx(1 / 3)
-    assert fitted.particles[-1][1] == 1.0
-    score, right = tomogram(random, particles=particles, others=400)
-    adapted = fitted.adapted_to(score)
-    kept = score >= adapted.threshold(score, max_fdr=0.2)
-    if particles:
-        assert (1 - right[kept]).mean() == pytest.approx(0.2, abs=0.1)
-        assert (1 - adapted.probabilities(score[kept])).mean() == pytest.approx(0.2, abs=0.03)
-    else:
-        assert kept.sum() <= 4  # without adaptation these would be taken for particles:
-        assert (score >= fitted.threshold(score, max_fdr=0.2)).sum() > 10
-
-
-def test_a_few_candidates_change_little_and_an_old_file_nothing() -> None:
-    fitted = Calibration(0.3, 4.0, particles=((0.05, 0.5), (0.4, 0.9)))
-    assert fitted.adapted_to(np.array([0.35])).centre == pytest.approx(0.3, rel=0.1)
-    assert fitted.adapted_to(np.empty(0)).centre == pytest.approx(0.3)
-    old = Calibration(0.3, 4.0)
-    assert old.adapted_to(np.full(100, 0.2)) == old
+    score, right = tomogram(random, particles=2000, others=4000)
+    for rate in (0.05, 0.2):
+        kept = score >= fitted.threshold(score, max_fdr=rate)
+        assert (1 - fitted.probabilities(score[kept])).mean() == pytest.approx(rate, abs=0.01)
+        assert (1 - right[kept]).mean() == pytest.approx(rate, abs=0.06)
 
 
 def test_no_pick_is_kept_where_none_is_likely_enough() -> None:
@@ -113,23 +98,8 @@ def test_equal_scores_pass_together_or_not_at_all() -> None:
     assert Calibration(0.3, 4.0).threshold(scores, max_fdr=0.4) == 0.3
 
 
-@pytest.mark.parametrize("floor", [0.0, 0.1, 0.2])
-def test_the_lowest_score_of_the_candidates_does_not_change_their_probabilities(floor: float) -> None:
-    random = np.random.default_rng(2)
-    fitted = fit_calibration(*tomogram(random, particles=200, others=400))
-    assert fitted is not None
-    score, _ = tomogram(random, particles=60, others=400)
-    whole, cut = fitted.adapted_to(score), fitted.adapted_to(score[score >= floor])
-    assert cut.centre == pytest.approx(whole.centre, rel=0.08)
-    assert whole.centre > 1.05 * fitted.centre  # there are fewer particles
-
-
 def test_several_models_have_their_mean_and_files_keep_all() -> None:
-    one, other = Calibration(0.2, 2.0, ((0.1, 0.2), (0.3, 0.6))), Calibration(0.8, 8.0, ((0.3, 0.4), (0.5, 1.0)))
+    one, other = Calibration(0.2, 2.0), Calibration(0.8, 8.0)
     mean = mean_calibrations([{"a": one, "b": one}, {"a": other}])
     assert (mean["a"].centre, mean["a"].steepness) == pytest.approx((0.4, 4.0))
-    assert np.array(mean["a"].particles) == pytest.approx(np.array([[0.2, 0.3], [0.4, 0.8]]))
-    assert mean["b"].particles == one.particles
-    assert mean_calibrations([{"a": one}, {"a": Calibration(0.8, 8.0)}])["a"].particles == ()
     assert read_calibrations(metadata_of(mean)) == mean
-    assert read_calibrations({"a": {"middle": 0.3, "steepness": 2.0}}) == {"a": Calibration(0.3, 2.0)}

@@ -171,10 +171,10 @@ def pick_project(
 def calibrations_for(
     candidates: PicksBySpecies, models: Sequence[Checkpoint], second: SecondStage | None = None
 ) -> dict[str, Calibration]:
-    """The probability that a candidate of a tomogram is a particle, by species; `models` and `second` made all of them.
+    """The probability that a candidate is a particle, by its species; `models` and `second` made all of them.
 
-    It is adapted to the number of particles in this tomogram (`Calibration.adapted_to`). Empty where one of the models,
-    or the second stage, has no probabilities, and for heatmap and segmentation models together.
+    Empty where one of the models, or the second stage, has no probabilities, and for heatmap and segmentation models
+    together.
     """
     own = [model.pick_calibration for model in models]
     if mixed(models) or not all(own) or (second and not second.pick_calibration):
@@ -183,7 +183,7 @@ def calibrations_for(
     if second:  # species that it does not know keep their scores
         known = {name: c for name, c in known.items() if name not in {s.name for s in second.species}}
         known |= second.pick_calibration
-    return {name: known[name].adapted_to(found.score) for name, found in candidates.items() if name in known}
+    return {name: known[name] for name in candidates if name in known}
 
 
 def check_limits(

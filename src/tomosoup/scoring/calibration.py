@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from statistics import fmean, geometric_mean
+from dataclasses import dataclass
+from statistics import geometric_mean
 from typing import Any
 
 import numpy as np
@@ -12,18 +12,11 @@ import torch
 from torch import Tensor
 
 from tomosoup.core.errors import InputError, shortened
-from tomosoup.core.thresholds import finite, positive
+from tomosoup.core.thresholds import positive
 from tomosoup.core.types import Array, PicksBySpecies
 
 STEEPNESS = 0.5, 50.0
 """Range of a fit: at the lower end the score says almost nothing, at the upper end there are too few picks."""
-PRIOR = 10
-"""Candidates with the usual fraction of particles that `adapted_to` adds to those of a tomogram, so that few candidates
-change little."""
-POINTS = 20
-"""Length of `Calibration.particles`."""
-STEPS, ENOUGH = 200, 1e-4
-"""Most steps of `adapted_to`, and the change of the fraction of particles below which it ends."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +26,6 @@ class Calibration:
     centre: float
     """The score at which every second peak is a particle."""
     steepness: float
-    particles: tuple[tuple[float, float], ...] = ()
-    """Scores, rising, each with the fraction of particles among the peaks of the fit that reach it."""
 
     def apply(self, scores: Tensor) -> Tensor:
         """Scores of any shape -> probabilities in the same order; 0 for scores of 0 and below."""
@@ -45,29 +36,6 @@ class Calibration:
     def probabilities(self, scores: Array) -> Array:
         """The same for an array `(n,)`."""
         return self.apply(torch.from_numpy(scores).double()).numpy()
-
-    def adapted_to(self, scores: Array) -> Calibration:
-        """The calibration for a tomogram with other numbers of particles, from the scores `(n,)` of its candidates.
-
-        The fraction of particles becomes the mean probability of the candidates, and the odds of every candidate
-        change by the same factor, until both agree: the method of Saerens, Latinne and Decaestecker (2002). It assumes
-        that particles, and everything else, score as in the tomograms of the fit. Fractions are compared above one
-        score, as candidates may begin at another score than the peaks of the fit. Without `particles` nothing changes.
-        """
-        lowest = scores.min() if len(scores) else np.inf
-        usual = next(((s, f) for s, f in self.particles if s >= lowest and 0 < f < 1), None)
-        if usual is None:
-            return self
-        lowest, before = usual[0], self.probabilities(scores[scores >= usual[0]])
-        usually = fraction = usual[1]
-        factor = 1.0
-        for _ in range(STEPS):
-            adapted = factor * before / (factor * before + 1 - before)
-            last, fraction = fraction, (adapted.sum() + PRIOR * usually) / (len(before) + PRIOR)
-            factor = fraction / (1 - fraction) * (1 - usually) / usually
-            if abs(fraction - last) < ENOUGH * fraction:
-                break
-        return replace(self, centre=float(self.centre * factor ** (-1 / self.steepness)))
 
     def threshold(self, scores: Array, *, max_fdr: float) -> float:
         """The lowest of the scores `(n,)` at which at most this fraction of the picks is expected to be false.
@@ -82,29 +50,22 @@ class Calibration:
 
     def as_metadata(self) -> dict[str, Any]:
         """What a checkpoint file holds; `middle` is the name that its format 1 gives to the centre."""
-        known = {"particles": [list(point) for point in self.particles]} if self.particles else {}
-        return {"middle": self.centre, "steepness": self.steepness, **known}
+        return {"middle": self.centre, "steepness": self.steepness}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, Any]) -> Calibration:
         """The calibration that a checkpoint file holds. Raises `KeyError` or `ValueError` where it is none."""
-        particles = tuple((finite(score), finite(fraction)) for score, fraction in metadata.get("particles", ()))
-        return cls(positive(metadata["middle"]), positive(metadata["steepness"]), particles)
+        return cls(positive(metadata["middle"]), positive(metadata["steepness"]))
 
 
 def mean_calibrations(models: Sequence[Mapping[str, Calibration]]) -> dict[str, Calibration]:
-    """The calibration of each species, averaged over the models that have one for it: geometric means.
-
-    The fractions of particles are averaged where all models have equally many.
-    """
+    """The calibration of each species, averaged over the models that have one for it: geometric means."""
     found = {}
     for name in dict.fromkeys(name for model in models for name in model):
         own = [model[name] for model in models if name in model]
-        centre, steepness = (geometric_mean([getattr(c, field) for c in own]) for field in ("centre", "steepness"))
-        alike = len({len(c.particles) for c in own}) == 1
-        points = zip(*(c.particles for c in own), strict=True) if alike else ()
-        particles = tuple((fmean(s for s, _ in point), fmean(f for _, f in point)) for point in points)
-        found[name] = Calibration(centre, steepness, particles)
+        found[name] = Calibration(
+            *(geometric_mean([getattr(c, field) for c in own]) for field in ("centre", "steepness"))
+        )
     return found
 
 
@@ -165,8 +126,4 @@ def fit_calibration(scores: Array, right: Array) -> Calibration | None:
     first = np.array([np.median(logs[hit]), 4.0])
     bounds = [(logs.min() - 3, logs.max() + 3), STEEPNESS]
     centre, steepness = minimize(cost, first, bounds=bounds, method="L-BFGS-B").x
-    rising = np.argsort(logs)
-    hits_above = np.cumsum(hit[rising][::-1])[::-1]
-    at = np.unique(np.linspace(0, len(hit) - 1, POINTS).astype(int))
-    reach = ((float(np.exp(logs[rising[i]])), float(hits_above[i] / (len(hit) - i))) for i in at)
-    return Calibration(float(np.exp(centre)), float(steepness), tuple(reach))
+    return Calibration(float(np.exp(centre)), float(steepness))

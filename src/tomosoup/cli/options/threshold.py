@@ -35,7 +35,7 @@ class ThresholdCommand(Options):
     max_fdr: MaxFdr = None
     """Highest false-discovery rate, in place of thresholds: of each species in each tomogram the best picks are kept,
     as many as possible while at most this fraction is expected to be false. The probabilities are those that `pick`
-    recorded for the whole tomogram."""
+    recorded."""
     purpose: Purpose = "recall"
     """averaging: apply the thresholds with the best F1 that `tomosoup tune --for averaging` stored in the checkpoints;
     they balance false and missed picks. --threshold overrides them. recall: apply --threshold alone."""
