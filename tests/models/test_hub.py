@@ -14,13 +14,13 @@ import huggingface_hub
 import pytest
 from conftest import refused
 
+from tomosoup.cli.commands.model_card import model_card
 from tomosoup.cli.main import main
 from tomosoup.core.errors import InputError
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.history import Trained, Tuned
 from tomosoup.models.named import checkpoint_file
 from tomosoup.models.named.hub import HubModel, from_hub
-from tomosoup.review.model_card import model_card
 
 
 @dataclass

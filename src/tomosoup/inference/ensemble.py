@@ -181,7 +181,8 @@ def calibrations(models: Sequence[Checkpoint]) -> dict[str, Calibration]:
             f"Heatmap and segmentation models can be averaged only after calibration, and a {what} model has none: run "
             "`tomosoup tune` on the heatmap models alone and on the segmentation models alone."
         )
-    return mean_calibrations([model.calibration for model in models])
+    known = mean_calibrations([model.calibration for model in models])
+    return {s.name: known[s.name] for s in all_species(models) if s.name in known}
 
 
 def model_weights(models: Sequence[Checkpoint], plan: PickingPlan) -> Sequence[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tomosoup.cli.commands.model_card import model_card
 from tomosoup.cli.options.publish import PublishCommand
 from tomosoup.cli.terminal import Outcome
 from tomosoup.core.errors import InputError, first_line
@@ -9,7 +10,6 @@ from tomosoup.core.files import written_aside
 from tomosoup.models.checkpoint import load
 from tomosoup.models.named import checkpoint_file
 from tomosoup.models.named.hub import CARD, FILE, PREFIX, HubModel
-from tomosoup.review.model_card import model_card
 
 
 def publish_command(options: PublishCommand) -> Outcome:

@@ -36,11 +36,11 @@ class PickCommand(Options):
     """Tomograms: a copick configuration file, a folder in the contest's layout, or a folder of MRC files
     (each file is a run)."""
     model: Checkpoints = Field((Path("default"),), min_length=1)
-    """One checkpoint, or several whose predictions are averaged. "default" and "default-soup" are bundled models for
-    the contest's six species."""
+    """One checkpoint, or several whose predictions are averaged. "default" and "default-soup" are bundled;
+    hf:OWNER/NAME is on the Hugging Face Hub."""
     output: Annotated[Path | None, Typed("Output", aliases=("-o",))] = None
-    """CSV file of the picks that pass the thresholds: experiment,particle_type,x,y,z,score (Å). Two columns may follow:
-    mask_distance with --mask (Å to its surface, below 0 outside), and the probability that the pick is a particle."""
+    """CSV file of the picks that pass: experiment,particle_type,x,y,z,score (Å); columns mask_distance (Å) and
+    probability follow where they are known."""
     submission: Path | None = None
     """CSV file of the same picks in the contest's format: id,experiment,particle_type,x,y,z."""
     report: Annotated[Path | None, Typed("Output")] = None
@@ -54,12 +54,11 @@ class PickCommand(Options):
     """Lowest score of a pick: one for all species (0.3) or by species (ribosome=0.4); by default the
     thresholds that the checkpoint holds."""
     max_fdr: MaxFdr = None
-    """Highest false-discovery rate, in place of thresholds: of each species in each tomogram the best picks are kept,
-    as many as possible while at most this fraction is expected to be false."""
+    """In place of thresholds: the highest fraction of false picks to expect (of each species in a tomogram)."""
     purpose: Purpose = "recall"
     """What the picks are for. recall: find most particles, with many false picks (thresholds with the best F4).
     averaging: balance false and missed picks (best F1). First run `tomosoup tune --for averaging`, which stores these
-    thresholds in the checkpoint. Bundled models have none."""
+    thresholds."""
     plan: PlanName = "as-trained"
     """How to place windows and how to read picks from the heatmap: as-trained, planes, paper, paper-fewer-windows,
     paper-unweighted, soup, or a TOML file. Other options override its values."""
