@@ -224,6 +224,7 @@ def test_the_card_says_what_is_known_and_what_is_not(checkpoint: Checkpoint) -> 
         "## Citation\n\nDoe et al. 2026",
     ):
         assert expected in card
+    assert "- tune" not in card
     bare = model_card(checkpoint, name="lab/protein", licence="mit")
     assert "Not measured." in bare
     assert "Citation" not in bare

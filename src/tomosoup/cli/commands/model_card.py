@@ -96,7 +96,7 @@ def _making(model: Checkpoint) -> Iterator[str]:
             yield f"- {event.step}{version_of}: {said or 'recipe unknown'}"
         elif isinstance(event, Souped):
             yield f"- {event.step}{version_of}: the mean of {len(event.ingredients)} checkpoints"
-        else:
+        elif not isinstance(event, Tuned):  # the thresholds above say what tuning did
             yield f"- {event.step}{version_of}"
 
 
