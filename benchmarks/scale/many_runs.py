@@ -10,6 +10,7 @@ answers each request `--latency` seconds late.
 """
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -98,6 +99,8 @@ def disk(out: Path, *, runs: tuple[int, ...] = (200, 2000), beside: Path | None 
 def late_server(latency: float) -> Iterator[tuple[str, list[str]]]:
     """The address of an S3 server that answers late, and the list of the requests that it gets."""
     from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
 
     server, asked = ThreadedMotoServer(port=0, verbose=False), list[str]()
     server.start()
