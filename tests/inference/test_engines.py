@@ -277,12 +277,36 @@ def test_a_gpu_gives_the_plain_nets_output(family: str, options: dict[str, Any],
     assert relative_error(found, expected) < most
 
 
-@ON_CUDA
-def test_kernels_on_a_gpu_have_their_channels_last() -> None:
-    net = nn.Sequential(nn.Conv3d(4, 4, 3), nn.Conv2d(4, 4, 3))
-    in_torch.place(net, Choice("torch", torch.device("cuda"), "fp16"))
-    assert net[0].weight.is_contiguous(memory_format=torch.channels_last_3d)
-    assert net[1].weight.is_contiguous(memory_format=torch.channels_last)
+def test_on_cuda_cudnn_stays_on_and_looks_for_its_fastest_algorithms() -> None:
+    def state() -> tuple[bool, bool, bool]:
+        cudnn = torch.backends.cudnn
+        return cudnn.enabled, cudnn.benchmark, cudnn.deterministic
+
+    for kind, within in (("cuda", (True, True, False)), ("cpu", (True, False, False))):
+        with in_torch.tuned(torch.device(kind)):
+            assert state() == within
+        assert state() == (True, False, False)
+
+
+def test_an_output_is_waited_for_on_the_gpu_that_computes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not on the current one, the first: its stream has nothing to wait for."""
+    streams: list[Any] = []
+
+    class Event:
+        def record(self, stream: Any = "of the current device") -> None:
+            streams.append(stream)
+
+        def synchronize(self) -> None:
+            streams.append("waited")
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"of {device}")
+    empty = torch.empty
+    monkeypatch.setattr(torch, "empty", lambda shape, dtype, **_: empty(shape, dtype=dtype))
+    finish = in_torch.download(torch.ones(2, dtype=torch.float16), torch.device("cuda:1"))
+    assert streams == ["of cuda:1"]
+    assert finish().dtype == torch.float32
+    assert streams == ["of cuda:1", "waited"]
 
 
 def test_a_compiled_net_sees_full_batches_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -333,14 +357,25 @@ def test_tensorrt_knows_the_smallest_and_the_largest_batch_and_falls_back_on_cud
     assert rest == [("CUDAExecutionProvider", {"device_id": 1}), "CPUExecutionProvider"]
     shapes = {told[f"trt_profile_{end}_shapes"] for end in ("min", "max")}
     assert shapes == {"window:1x1x16x32x32", "window:4x1x16x32x32"}
-    assert (told["device_id"], told["trt_fp16_enable"], told["trt_bf16_enable"]) == (1, True, False)
+    assert (told["device_id"], told["trt_fp16_enable"]) == (1, True)
+    assert "trt_bf16_enable" not in told  # which versions of 2025 and before refuse to know
     assert told["trt_engine_cache_path"] == told["trt_timing_cache_path"] == str(kept)
     assert kept.is_dir()
     ((_, forgets), *_) = in_onnxruntime.providers(
         Choice("tensorrt", second, "bf16"), window=WINDOW, batch_size=4, kept=None
     )
     assert forgets["trt_bf16_enable"]
-    assert not any("cache" in key for key in forgets)
+    assert not any("cache" in key or "fp16" in key for key in forgets)
+
+
+def test_a_provider_that_onnx_runtime_left_out_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It only logs that a library of CUDA is missing, and computes on the CPU."""
+    monkeypatch.setattr(choice, "onnx_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
+    with (
+        pytest.warns(UserWarning, match="CUDAExecutionProvider"),
+        pytest.raises(InputError, match="could not start its provider CUDA and would compute on CPU"),
+    ):
+        ready(trained("B"), "onnx", device="cuda")
 
 
 def test_onnx_runtime_on_cuda_falls_back_on_the_cpu_and_on_a_cpu_stays_there() -> None:

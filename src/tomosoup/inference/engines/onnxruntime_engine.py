@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tomosoup.core.config import ZYX
-from tomosoup.core.errors import counted
+from tomosoup.core.errors import InputError, counted
 from tomosoup.inference.engines.choice import Choice
 from tomosoup.inference.engines.engine import Engine
 from tomosoup.inference.engines.export_graph import export_graph, key_of
@@ -23,7 +23,8 @@ def onnxruntime_engine(
     """The net as ONNX with a free batch size, run by ONNX Runtime.
 
     TensorRT builds its kernels at the first call, which takes minutes. The folder `cache` keeps them, named by graph
-    and weights, because they fit no other net.
+    and weights, because they fit no other net. Raises `InputError` where ONNX Runtime leaves out the wanted provider,
+    as it does if libraries of CUDA or TensorRT are missing.
     """
     import onnxruntime as ort
 
@@ -33,16 +34,19 @@ def onnxruntime_engine(
     options.intra_op_num_threads = torch.get_num_threads()
     with tempfile.TemporaryDirectory(prefix="tomosoup-onnx-", ignore_cleanup_errors=True) as folder:
         file = write_graph(graph, Path(folder) / "net.onnx")[-1]
-        session = ort.InferenceSession(
-            str(file),
-            sess_options=options,
-            providers=providers(choice, window=window, batch_size=batch_size, kept=kept),
-        )
+        wanted = providers(choice, window=window, batch_size=batch_size, kept=kept)
+        session = ort.InferenceSession(str(file), sess_options=options, providers=wanted)
 
     def run(windows: Tensor) -> Tensor:
         return torch.from_numpy(session.run(None, {INPUT: windows.contiguous().numpy()})[0])
 
-    used = session.get_providers()[0].removesuffix("ExecutionProvider")
+    first = wanted[0] if isinstance(wanted[0], str) else wanted[0][0]
+    asked, used = (name.removesuffix("ExecutionProvider") for name in (first, session.get_providers()[0]))
+    if used != asked:
+        raise InputError(
+            f"ONNX Runtime {ort.__version__} could not start its provider {asked} and would compute on {used}: its "
+            "message says which library is missing; install it, or choose engine torch."
+        )
     threads = f", {counted(torch.get_num_threads(), 'thread')}" if choice.device.type == "cpu" else ""
     description = f"ONNX Runtime {ort.__version__} on {used}, {choice.precision}{threads}"
     return Engine(
@@ -65,12 +69,12 @@ def providers(choice: Choice, *, window: ZYX, batch_size: int, kept: Path | None
     one, full = ("x".join(map(str, (b, 1, *window))) for b in (1, batch_size))
     settings: dict[str, Any] = {
         "device_id": number,
-        "trt_fp16_enable": choice.precision == "fp16",
-        "trt_bf16_enable": choice.precision == "bf16",
         "trt_profile_min_shapes": f"{INPUT}:{one}",
         "trt_profile_opt_shapes": f"{INPUT}:{full}",
         "trt_profile_max_shapes": f"{INPUT}:{full}",
     }
+    if choice.precision != "fp32":
+        settings[f"trt_{choice.precision}_enable"] = True  # older versions refuse the name of a format unknown to them
     if kept:
         kept.mkdir(parents=True, exist_ok=True)
         settings |= {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -112,12 +112,18 @@ def autocast(choice: Choice) -> AbstractContextManager[Any]:
     return torch.autocast(choice.device.type, dtype=DTYPES[choice.precision])
 
 
-def tuned(device: torch.device) -> AbstractContextManager[Any]:
-    """On CUDA, cuDNN chooses its fastest algorithms at the first batch, as all windows have one shape."""
-    if device.type != "cuda":
-        return nullcontext()
-    manager: AbstractContextManager[Any] = torch.backends.cudnn.flags(benchmark=True)
-    return manager
+@contextmanager
+def tuned(device: torch.device) -> Iterator[None]:
+    """On CUDA, cuDNN chooses its fastest algorithms at the first batch, as all windows have one shape.
+
+    `torch.backends.cudnn.flags` would switch cuDNN off: its other arguments have defaults, too.
+    """
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = before or device.type == "cuda"
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
 
 
 def filled(windows: Tensor, batch_size: int) -> Tensor:
@@ -139,7 +145,7 @@ def download(output: Tensor, device: torch.device) -> Finish:
     host = torch.empty(output.shape, dtype=torch.float32, pin_memory=True)
     host.copy_(output.float(), non_blocking=True)
     copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
-    copied.record()
+    copied.record(torch.cuda.current_stream(device))  # by default it would be that of the first GPU
 
     def finish() -> Tensor:
         copied.synchronize()

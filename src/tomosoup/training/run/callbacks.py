@@ -34,6 +34,11 @@ class RunningAverage(WeightAveraging):
         """Where a training's state has this part: states that were written by the class above stay readable."""
         return WeightAveraging.__qualname__
 
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Keep the average where the net will be: a net for a GPU is still on the CPU at this point."""
+        self._device = trainer.strategy.root_device
+        super().setup(trainer, pl_module, stage)
+
     def on_train_batch_start(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:  # noqa: ARG002
         """Take in the weights before the update."""
         if self.before:
