@@ -14,6 +14,7 @@ import pandas as pd
 
 import tomosoup
 from runs.shared.command import Words, run_script
+from runs.shared.short_training import short_training
 from tomosoup.training.options import TrainingRecipe
 from tomosoup.training.train import train
 
@@ -25,21 +26,7 @@ def main(out: Path, *names: Words) -> None:
     if not (out / "project").exists():
         tomosoup.simulate(out / "project", tomosoup.SimulationRecipe(), runs=RUNS)
     for name in names or ["yu4u", "tattaka", "soup-tiny"]:
-        shipped = TrainingRecipe.read(name)
-        balanced = shipped.crops_per_tomogram and UPDATES * BATCH // (RUNS - 1)
-        recipe = shipped.model_copy(
-            update={
-                "net": shipped.net if shipped.segments_voxels else shipped.net.model_copy(update={"pretrained": False}),
-                "crops_per_tomogram": balanced,
-                "windows": shipped.windows.model_copy(update={"stride": shipped.windows.shape}),
-                "validation": "picking",  # in these few windows
-                "best_of_kept": None,
-                "epochs": 1,
-                "crops_per_epoch": UPDATES * BATCH,
-                "warmup_epochs": 0.2,
-                "batch_size": BATCH,
-            }
-        )
+        recipe = short_training(TrainingRecipe.read(name), runs=RUNS, updates=UPDATES, batch=BATCH)
         start = time.perf_counter()
         train(out / "project", recipe, folder=out / name)
         seconds = time.perf_counter() - start

@@ -4,24 +4,29 @@ import resource
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmarks.speed.best_time import best_time
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.models.nets.build import build_net
+from tomosoup.models.nets.tomo_net import TomoNet
 from tomosoup.training.options import TrainingRecipe
 
 FULL = (184, 630, 630)
 """Voxels of a full-size tomogram."""
 
 
-def net_of(name: str) -> tuple[nn.Module, TrainingRecipe]:
+def net_of(name: str) -> tuple[TomoNet, TrainingRecipe]:
     """A recipe's net with random weights, for the classes of the contest."""
     recipe = TrainingRecipe.read(name)
-    torch.manual_seed(0)
-    architecture = recipe.net.model_copy(update={"pretrained": False} if recipe.net.name != "unet3d" else {})
-    return build_net(architecture, classes=len(CONTEST_SPECIES)).eval(), recipe
+    return random_net(recipe), recipe
+
+
+def random_net(recipe: TrainingRecipe, *, seed: int = 0) -> TomoNet:
+    """A net with random weights, for the classes of the contest, in eval mode."""
+    torch.manual_seed(seed)
+    return build_net(recipe.net.given_weights(), classes=len(CONTEST_SPECIES)).eval()
 
 
 def timed(work: Callable[[], Tensor], repeats: int = 3) -> tuple[float, Tensor]:
