@@ -67,7 +67,6 @@ KNOWN = {part.name: part for part in parts()}
         "parity yu4u",
         "parity soup-big",
         "pick yu4u",
-        "pick 4 yu4u + 3 tattaka",
         "pick 4 soups",
         "simulate",  # the next three read what it makes
         "updates yu4u",
@@ -79,13 +78,15 @@ KNOWN = {part.name: part for part in parts()}
 def test_a_part_runs_on_a_cpu(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "compile", lambda net, **_: net)  # a compiler takes a minute
     rows: list[Row] = []
-    KNOWN[name].run(Setting(folder, small=True), rows.append)
+    # Without an end there is time for a second tomogram.
+    KNOWN[name].run(Setting(folder, small=True, **{} if name == "pick yu4u" else {"ends": 0.0}), rows.append)
     assert rows
+    assert ("seconds a tomogram" in rows[0].figures) is (name == "pick yu4u")
     for row in rows:
         assert "failed" not in row.note, row
         assert all(math.isfinite(figure) for figure in row.figures.values() if not isinstance(figure, str))
         errors = [row.figures[key] for key in row.figures if "error" in key]
-        assert all(0 <= error < (5e-2 if "bf16" in row.how else 1e-5) for error in errors)  # type: ignore[operator]
+        assert all(0 <= error < (5e-2 if "bf16" in row.how else 1e-4) for error in errors)  # type: ignore[operator]
 
 
 def test_an_engine_that_is_not_here_is_a_row(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from tomosoup.training.supervision.options import LOSSES, LossOptions
 
 DEFAULT, RESNET = "default", "resnet_unet3d"
 """The bundled model, and a net of no recipe; all other names are those of recipes."""
+NOTHING = 1e-3
+"""Parameters that are smaller at the start have no say."""
 WINDOW = {"plane": 128, "small": 32}
 """Voxels of a window along y and x."""
 
@@ -74,10 +76,25 @@ def net_and_window(name: str, setting: Setting) -> tuple[TomoNet, ZYX]:
         net, depth = model.net(), model.windows.shape[0]
     else:
         recipe = recipe_of(name, setting)
-        net, depth = random_net(recipe), recipe.windows.shape[0]
+        net, depth = stirred(random_net(recipe)), recipe.windows.shape[0]
     side = WINDOW["small" if setting.small else "plane"]
     depth = max(depth // net.multiple[0] * net.multiple[0], net.multiple[0])
     return net, (min(depth, side) if setting.small else depth, side, side)
+
+
+@torch.no_grad()
+def stirred(net: TomoNet) -> TomoNet:
+    """The net as after some training: backbones may start with blocks that add nothing, so no error would show."""
+    for parameter in net.parameters():
+        if parameter.requires_grad and parameter.abs().max() < NOTHING:
+            parameter.uniform_(0.1, 0.3)
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
+            assert module.running_mean is not None
+            assert module.running_var is not None
+            module.running_mean.normal_(std=0.1)
+            module.running_var.uniform_(0.5, 2)
+    return net
 
 
 def device() -> torch.device:

@@ -10,9 +10,11 @@ from benchmarks.speed.inference.sides import FULL
 from runs.gpu.budget import Setting
 from runs.gpu.nets import DEFAULT, WINDOW, checkpoint_of, options
 from runs.gpu.rows import Add, Row
+from tomosoup.core.runtime import keep_freed_memory
 from tomosoup.core.types import Volume
+from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.options.picking import PickingPlan
-from tomosoup.inference.pick import pick
+from tomosoup.inference.pick import pick_with
 
 SMALL = (32, 64, 64)
 """Voxels of a tomogram in a small run."""
@@ -46,8 +48,11 @@ def seconds_of(name: str, setting: Setting, add: Add) -> None:
     torch.manual_seed(0)
     volume = Volume(torch.randn(SMALL if setting.small else FULL), models[0].voxel_size)
 
+    keep_freed_memory()  # as a command does
+    nets = Nets(options())
+
     def work() -> int:
-        return sum(len(found) for found in pick(volume, models, plan=plan, inference=options()).values())
+        return sum(len(found) for found in pick_with(nets, volume, models, plan=plan).values())
 
     first, found = best_time(work, repeats=1)
     figures: dict[str, float | str] = {"first tomogram in s": first}
