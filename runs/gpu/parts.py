@@ -36,8 +36,8 @@ def parts() -> list[Part]:
         *of_each("pick", "picking.seconds_of", 120, ("4 yu4u + 3 tattaka", "4 soups")),
         *of_each("train", "training.whole_training", 60, TRAINED),
         *of_each("parity", "parity.eager", 30, others),
-        *of_each("compiled", "parity.compiled", 75, ("default", "yu4u", "soup-big", "tattaka")),
         *of_each("onnx", "parity.onnx", 45, TRAINED),
+        *of_each("compiled", "parity.compiled", 120, ("default", "yu4u", "soup-big", "tattaka")),
         *of_each("tensorrt", "parity.tensorrt", 90, TRAINED),
     ]
 
