@@ -132,7 +132,7 @@ def _load(files: Iterable[Any]) -> dict[str, Picks]:
 def _refuse_misnamed(file: Any) -> None:
     """Raises `InputError` where a pick file has a name with more than three parts, of which copick reads three."""
     beginning, names = f"{PurePath(file.path).stem}_", list[str]()
-    with suppress(OSError, AttributeError):  # not every project is of files
+    with suppress(OSError, AttributeError, RuntimeError):  # not every project is of files
         names = [path.rpartition("/")[2] for path in file.fs.ls(file.directory, detail=False)]
     if misnamed := sorted(name for name in names if name.startswith(beginning)):
         raise InputError(
