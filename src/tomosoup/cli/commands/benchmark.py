@@ -12,6 +12,7 @@ from typing import Any
 
 from tomosoup.cli.arguments.command_line import command_line
 from tomosoup.cli.commands.pick import pick_command
+from tomosoup.cli.commands.seen_runs import Seen, remarks_on_history, runs_in_histories
 from tomosoup.cli.options.benchmark import BenchmarkCommand
 from tomosoup.cli.options.pick import PickCommand
 from tomosoup.cli.tables import score_table
@@ -19,7 +20,7 @@ from tomosoup.cli.terminal import Outcome, say
 from tomosoup.core.errors import InputError, counted, shortened
 from tomosoup.core.files import refuse_existing, written_aside
 from tomosoup.core.types import PicksByRun
-from tomosoup.data.copick.croissant import config_over, manifest_at, names_of_runs, splits_of
+from tomosoup.data.copick.croissant import config_over, manifest_at, splits_of
 from tomosoup.data.copick.roots import open_root
 from tomosoup.data.formats.tables.picks_csv import read_csv
 from tomosoup.data.new_project import CONFIG
@@ -28,10 +29,8 @@ from tomosoup.data.project import CopickProject, Project, open_project
 from tomosoup.data.tomogram import chosen_runs
 from tomosoup.data.truth import truths_there
 from tomosoup.inference.ensemble import all_species
-from tomosoup.inference.readout.second_stage import chosen_second_stage
 from tomosoup.models.adapt import named_for
 from tomosoup.models.checkpoint import load
-from tomosoup.models.history import runs_named
 from tomosoup.scoring.score import Score, score
 
 METRIC = (
@@ -61,12 +60,15 @@ def benchmark_command(options: BenchmarkCommand) -> Outcome:
     project = split.project
     data = options.data.model_copy(update={"runs": chosen_of(split, project, options)})
     truth = true_picks(project, data.runs, options)
-    seen = runs_seen_by(options, project, data.runs)
+    seen = runs_in_histories(project, data.runs, options.model, options.picking)
     species = scored_species(options, project)
     for text in remarks_on_history(seen):
         say(text)
-    if split.config:
-        write_config(project.path, split.config, options)
+    if split.config:  # of a project over the manifest
+        text = json.dumps(split.config, indent=1)
+        same = project.path.is_file() and project.path.read_text() == text
+        refuse_existing(project.path, overwrite=options.overwrite or same)
+        write_text(project.path, text)
     done = pick_command(
         PickCommand(
             project=project.path,
@@ -89,8 +91,7 @@ def benchmark_command(options: BenchmarkCommand) -> Outcome:
     found = read_csv(picks)
     result = score(found, truth, project.species, runs=sorted(truth), all_species=True) if truth else None
     facts = {**about(options, split, data.runs, seen), **numbers(result, found, truth, project)}
-    with written_aside(scores) as aside:
-        aside.write_text(json.dumps(facts, indent=1) + "\n")
+    write_text(scores, json.dumps(facts, indent=1) + "\n")
     return Outcome(
         says(options, split, result, {run for of in seen.values() for run in of or ()}),
         files=[picks, submission, scores],
@@ -99,6 +100,12 @@ def benchmark_command(options: BenchmarkCommand) -> Outcome:
         note=not_scored(data.runs, truth, submission),
         look=done.look,
     )
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    with written_aside(path) as aside:
+        aside.write_text(text)
 
 
 def chosen_split(options: BenchmarkCommand) -> Split:
@@ -127,17 +134,10 @@ def split_named(options: BenchmarkCommand, names: Sequence[str]) -> str | None:
         raise InputError(f"{options.benchmark} names no splits: leave out `split`, and name runs with `runs`.")
     if options.split is None and PARTS[0] in names:
         return PARTS[0]
-    wanted = f"has no split {options.split}" if options.split else f"has no split {PARTS[0]}"
-    raise InputError(f"{options.benchmark} {wanted}: choose one of {', '.join(names)} with `split=NAME`.")
-
-
-def write_config(path: Path, config: Mapping[str, Any], options: BenchmarkCommand) -> None:
-    """Make the project in the folder of the results. Raises `InputError` where one over other data is there."""
-    text = json.dumps(config, indent=1)
-    if not path.is_file() or path.read_text() != text:
-        refuse_existing(path, overwrite=options.overwrite)
-    with written_aside(path) as aside:
-        aside.write_text(text)
+    raise InputError(
+        f"{options.benchmark} has no split {options.split or PARTS[0]}: choose one of {', '.join(names)} with "
+        "`split=NAME`."
+    )
 
 
 def chosen_of(split: Split, project: Project, options: BenchmarkCommand) -> tuple[str, ...]:
@@ -178,38 +178,6 @@ def scored_species(options: BenchmarkCommand, project: Project) -> tuple[str, ..
     if others := [name for name in found if name not in listed]:
         say(f"Left out, because {options.benchmark} does not list them: picks of {shortened(others)}.")
     return common if others else ()
-
-
-Seen = Mapping[str, Sequence[str] | None]
-"""By model, the runs whose names stand in its history; None where its history names no run at all."""
-
-
-def runs_seen_by(options: BenchmarkCommand, project: Project, runs: Sequence[str]) -> Seen:
-    """Which of the runs the models, and the second stage, were trained, chosen or tuned on, as far as names say."""
-    histories = {str(path): load(path).history for path in options.model}
-    if second := chosen_second_stage(options.picking):
-        histories[str(options.picking.second_stage)] = second.history
-    names = {run: {run} for run in runs}
-    if isinstance(project, CopickProject):
-        names = names_of_runs(project.root, list(runs))
-    known = {model: runs_named(history) for model, history in histories.items()}
-    return {model: [run for run in runs if names[run] & of] if of else None for model, of in known.items()}
-
-
-def remarks_on_history(seen: Seen) -> list[str]:
-    """What the names in the histories mean for the scores: one sentence on runs that were seen, one on no names."""
-    runs = sorted({run for of in seen.values() for run in of or ()})
-    models = [model for model, of in seen.items() if of]
-    unknown = [model for model, of in seen.items() if of is None]
-    said = []
-    if runs:
-        said.append(
-            f"{shortened(models)}: trained, chosen or tuned on runs with these names: {shortened(runs)}. If they are "
-            "the same runs, the scores are too high."
-        )
-    if unknown:
-        said.append(f"{shortened(unknown)}: the history names no runs, so the model may have seen these.")
-    return said
 
 
 def about(options: BenchmarkCommand, split: Split, runs: Sequence[str], seen: Seen) -> dict[str, Any]:
