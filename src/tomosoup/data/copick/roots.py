@@ -50,7 +50,8 @@ def open_root(config: dict[str, Any], *, name: str) -> Any:
     except Exception as error:
         if not isinstance(error, UNUSABLE) and not _of_manifest(error):
             raise
-        raise InputError(f"{name} is not a project that copick can open ({_reason(error)}).") from error
+        form = "Croissant manifest" if _of_manifest(error) else "copick configuration"
+        raise InputError(f"{name} is not a {form} that copick can open ({_reason(error)}).") from error
 
 
 def _names_in(config: dict[str, Any]) -> list[str]:
