@@ -16,13 +16,13 @@ from tomosoup.core.types import Picks, Species
 from tomosoup.data.copick.files import (
     COLOURS,
     config_of,
-    pick_file,
-    read_file,
+    pick_sets,
     read_files,
     rgba,
     species_of,
 )
 from tomosoup.data.copick.names import valid_name
+from tomosoup.data.copick.pick_files import pick_file, read_file
 from tomosoup.data.copick.roots import open_root
 from tomosoup.data.formats.tables.species_csv import read_species
 from tomosoup.data.pick_store.pick_set import PickSet
@@ -128,6 +128,49 @@ def test_picks_come_back_from_the_file_that_is_made_of_them(tmp_path: Path, turn
 def test_a_file_without_points_has_no_picks(tmp_path: Path) -> None:
     for nothing in (None, []):
         assert len(read_file(written(tmp_path, points=nothing))[2]) == 0
+
+
+IDENTITY = np.eye(4).tolist()
+PLAIN = {"location": {"x": 1.5, "y": 2, "z": 3.0}, "transformation_": IDENTITY, "instance_id": 0, "score": 0.5}
+"""A point as copick writes it."""
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        [PLAIN, PLAIN | {"transformation_": [[0, 0, 1, 7], [0, 1, 0, 0], [-1, 0, 0, 0], [0, 0, 0, 1]]}],
+        [],
+        [{"location": PLAIN["location"]}],
+        [PLAIN | {"score": None}],
+        [PLAIN | {"location": {"x": "1.5", "y": True, "z": 3}}],
+        [PLAIN | {"transformation_": None}],
+        [PLAIN | {"transformation_": np.eye(4).reshape(2, 8).tolist()}],
+        [PLAIN | {"transformation_": [*IDENTITY[:3], [0, 0, 1, 1]]}],
+        [PLAIN | {"location": {"x": 1.5, "y": 2}}],
+        [PLAIN | {"score": 10**400}],
+        "points",
+    ],
+)
+def test_picks_of_a_project_are_as_copick_reads_them(tmp_path: Path, points: Any) -> None:
+    """tomosoup reads files of plain points without copick, which checks each point by itself."""
+    name = SPECIES[0].name
+    config = config_of(SPECIES, static=tmp_path / "static", overlay=tmp_path)
+    folder = tmp_path / "ExperimentRuns" / "a" / "Picks"
+    folder.mkdir(parents=True)
+    header = {"pickable_object_name": name, "user_id": "me", "session_id": "1", "run_name": "a"}
+    (folder / f"me_1_{name}.json").write_text(json.dumps(header | {"points": points}))
+    run = open_root(config, name="c").get_run("a")
+    try:
+        expected = run.get_picks(user_id="me")[0].numpy()
+    except (ValueError, TypeError):
+        expected = None
+    read = pick_sets(run)[PickSet("me", "1")]
+    if expected is None:
+        with pytest.raises(InputError, match="is not a copick pick file"):
+            read()
+    else:
+        positions, transforms = expected
+        np.testing.assert_array_equal(read()[name].zyx, (positions + transforms[:, :3, 3])[:, ::-1])
 
 
 @pytest.mark.parametrize("bad", ["NaN", "Infinity"])

@@ -9,7 +9,7 @@ import pytest
 
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Grid
-from tomosoup.data.copick.files import read_file
+from tomosoup.data.copick.pick_files import read_file
 from tomosoup.data.formats.base import Block, Details
 from tomosoup.data.formats.known_formats import FORMATS
 from tomosoup.data.formats.programs.star import plain

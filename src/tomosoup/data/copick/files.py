@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePath
@@ -12,23 +12,20 @@ from typing import Any
 import copick
 import numpy as np
 from copick.impl.filesystem import CopickPicksFSSpec
-from copick.models import CopickLocation, CopickPicksFile, CopickPoint
-from pydantic import ValidationError
 
 from tomosoup.core.aliases import contest_name
-from tomosoup.core.config import first_problem
-from tomosoup.core.errors import InputError, first_line
+from tomosoup.core.errors import InputError
 from tomosoup.core.files import is_local, refuse_irregular, write_whole
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.types import Picks, PicksBySpecies, Species
+from tomosoup.data.copick.pick_files import UNREADABLE, no_pick_file, pick_file, read_file, stored_picks
 from tomosoup.data.copick.portal import annotated, distinct, radius_said, session_of
 from tomosoup.data.copick.remote import StorageErrors
-from tomosoup.data.formats.tables.text import read_text
 from tomosoup.data.pick_store.pick_set import PickSet
 
 Config = dict[str, Any]
-UNREADABLE = (KeyError, ValueError, TypeError, AttributeError, RecursionError)
-"""What a pick file raises that is none."""
+WRITERS = 16
+"""Pick files that are written at the same time: each waits for the disk or a server."""
 
 
 def config_of(species: Sequence[Species], *, static: Path, overlay: Path) -> Config:
@@ -86,10 +83,6 @@ def called_by_contest(thing: Any) -> str:
     return contest_name(thing.name, getattr(thing, "identifier", None))
 
 
-UNITS = {"angstrom": 1.0, "nanometer": 10.0, "micrometer": 1e4}
-"""Å in the units of copick's pick files."""
-
-
 def pick_sets(run: Any) -> dict[PickSet, Callable[[], dict[str, Picks]]]:
     """By set, a function that reads its picks by species, of what is stored now.
 
@@ -120,11 +113,11 @@ def _load(files: Iterable[Any]) -> dict[str, Picks]:
             with StorageErrors(file.path):
                 if (fs := getattr(file, "fs", None)) and is_local(fs):
                     refuse_irregular(Path(file.path), expected="a copick pick file")
-                found = _picks(file.load())
+                found = stored_picks(file)
         except InputError:
             raise
         except UNREADABLE as error:
-            raise _no_pick_file(file.path, error) from error
+            raise no_pick_file(file.path, error) from error
         picks[name] = _joined(picks[name], found) if name in picks and annotated(file) else found
     return picks
 
@@ -157,51 +150,6 @@ def read_files(paths: Iterable[Path]) -> dict[str, Picks]:
     return picks
 
 
-def read_file(path: Path) -> tuple[str | None, str, Picks, int]:
-    """Run, where it is said, species and picks of a copick pick file, and how many of them have a score there."""
-    try:
-        content = json.loads(read_text(path, kind="a copick pick file"))
-        file = CopickPicksFile.model_validate(content)
-        points = content.get("points") or []
-        if wrong := [v for p in points for v in p["location"].values() if isinstance(v, bool | str)]:
-            raise ValueError(f"a location has {wrong[0]!r}; expected a number")
-        scored = sum(point.get("score") is not None for point in points)
-        return file.run_name, file.pickable_object_name, _picks(file), scored
-    except InputError:
-        raise
-    except UNREADABLE as error:
-        raise _no_pick_file(path, error) from error
-
-
-def _no_pick_file(path: Path | str, error: Exception) -> InputError:
-    why = first_problem(error) if isinstance(error, ValidationError) else first_line(error)
-    return InputError(f"{path} is not a copick pick file ({why}).")
-
-
-def _picks(file: Any) -> Picks:
-    """A particle stands at its location plus the translation of its transform (copick's rule).
-
-    Its rotation is known unless the file says that orientations are not to be trusted.
-    """
-    points = file.points or []
-    transforms = np.array([p.transformation_ for p in points], dtype=float).reshape(-1, 4, 4)
-    places = np.array([(p.location.x, p.location.y, p.location.z) for p in points], dtype=float).reshape(-1, 3)
-    scores = np.array([1.0 if p.score is None else p.score for p in points], dtype=float)
-    if not (np.isfinite(places).all() and np.isfinite(transforms).all() and np.isfinite(scores).all()):
-        raise ValueError("positions, transforms and scores must be finite numbers")
-    rotations = None if file.trust_orientation is False else transforms[:, 2::-1, 2::-1]
-    return Picks((places + transforms[:, :3, 3])[:, ::-1] * _unit(file), scores, rotations)
-
-
-def _unit(file: Any) -> float:
-    """Å in the unit that a pick file counts in."""
-    size = file.voxel_spacing if file.unit == "pixel" else UNITS.get(file.unit)
-    if not size or not 0 < size < np.inf:
-        needs = ", with a voxel_spacing for pixel" if file.unit == "pixel" else ""
-        raise ValueError(f"its unit is {file.unit[:40]!r}; expected {', '.join(UNITS)} or pixel{needs}")
-    return float(size)
-
-
 def write_picks(run: Any, picks: PicksBySpecies, to: PickSet) -> None:
     """Write one pick set of a copick run: one file per species, with scores and, if known, orientations.
 
@@ -214,33 +162,12 @@ def write_picks(run: Any, picks: PicksBySpecies, to: PickSet) -> None:
             if old.pickable_object_name not in picks and not old.read_only:
                 with suppress(FileNotFoundError):  # another process was first
                     old.fs.rm_file(old.path)
-        for name, found in picks.items():
-            file = pick_file(found, run=run.name, name=name, to=to)
-            target = CopickPicksFSSpec(run=run, file=file)
-            write_whole(target.fs, target.path, file.model_dump_json(indent=1))
+        with ThreadPoolExecutor(WRITERS) as pool:
+            list(pool.map(lambda name: _write(run, name, picks[name], to), picks))
         run.refresh_picks()
 
 
-def pick_file(picks: Picks, *, run: str, name: str, to: PickSet) -> CopickPicksFile:
-    """What copick keeps of the picks of one species in a run: scores and, where known, orientations, too."""
-    return CopickPicksFile(
-        pickable_object_name=name,
-        user_id=to.user,
-        session_id=to.session,
-        run_name=run,
-        trust_orientation=picks.rotations is not None,
-        points=_points(picks),
-    )
-
-
-def _points(picks: Picks) -> list[CopickPoint]:
-    transforms = np.tile(np.eye(4), (len(picks), 1, 1))
-    if picks.rotations is not None:
-        transforms[:, :3, :3] = picks.rotations[:, ::-1, ::-1]
-    rows = zip(picks.zyx.tolist(), transforms.tolist(), picks.score.tolist(), strict=True)
-    return [
-        CopickPoint.model_construct(  # which checks nothing: copick's check of each point takes longer than picking it
-            location=CopickLocation.model_construct(x=x, y=y, z=z), transformation_=transform, score=score
-        )
-        for (z, y, x), transform, score in rows
-    ]
+def _write(run: Any, name: str, picks: Picks, to: PickSet) -> None:
+    file = pick_file(picks, run=run.name, name=name, to=to)
+    target = CopickPicksFSSpec(run=run, file=file)
+    write_whole(target.fs, target.path, file.model_dump_json(indent=1))

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from tomosoup.core.types import PicksBySpecies
-from tomosoup.data.copick import files as copick_files
+from tomosoup.data.copick.pick_files import pick_file, read_file
 from tomosoup.data.formats.base import Block, Details
 from tomosoup.data.formats.tables.picks_csv import picks_of, read_table, write_rows
 from tomosoup.data.formats.tables.score_names import score_column
@@ -41,12 +41,12 @@ def decode_csv(path: Path, details: Details) -> list[Block]:  # noqa: ARG001
 def encode_copick(blocks: Sequence[Block], details: Details) -> dict[str, bytes]:  # noqa: ARG001
     """A pick file of user `tomosoup`, session 0, with orientations as 4 x 4 matrices."""
     (block,) = blocks
-    file = copick_files.pick_file(block.picks, run=block.run or "", name=block.species or "", to=PickSet(OWN_USER, "0"))
+    file = pick_file(block.picks, run=block.run or "", name=block.species or "", to=PickSet(OWN_USER, "0"))
     return {".json": file.model_dump_json(indent=1).encode()}
 
 
 def decode_copick(path: Path, details: Details) -> list[Block]:  # noqa: ARG001
     """One block. Files that say no run are of the run that their name says."""
-    run, name, picks, scored = copick_files.read_file(path)
+    run, name, picks, scored = read_file(path)
     unscored = len(picks) - scored
     return [Block(run or None, name, picks, scored_by="score" if scored else None, unscored=unscored)]

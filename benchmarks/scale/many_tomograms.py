@@ -1,7 +1,7 @@
 """Measures picking of many tomograms, and how to use a machine's cores: one process or several, in one run.
 
-    python -m benchmarks.speed.many_tomograms runs MODEL OUT [--runs 500] [--figure PNG]    # 32 x 128 x 128 each
-    python -m benchmarks.speed.many_tomograms processes MODEL OUT                           # four full-size tomograms
+    python -m benchmarks.scale.many_tomograms runs MODEL OUT [--runs 500] [--figure PNG]    # 32 x 128 x 128 each
+    python -m benchmarks.scale.many_tomograms processes MODEL OUT                           # four full-size tomograms
 
 MODEL is a checkpoint, the demo's say. Every row is the command `tomosoup pick` in processes of its own, on noise.
 Memory is resident memory, looked at four times a second: of the command's own process (with a cluster that is client
