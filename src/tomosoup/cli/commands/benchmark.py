@@ -20,7 +20,7 @@ from tomosoup.cli.terminal import Outcome, say
 from tomosoup.core.errors import InputError, counted, shortened
 from tomosoup.core.files import refuse_existing, written_aside
 from tomosoup.core.types import PicksByRun
-from tomosoup.data.copick.croissant import config_over, manifest_at, splits_of
+from tomosoup.data.copick.portal.croissant import config_over, manifest_at, splits_of
 from tomosoup.data.copick.roots import open_root
 from tomosoup.data.formats.tables.picks_csv import read_csv
 from tomosoup.data.new_project import CONFIG

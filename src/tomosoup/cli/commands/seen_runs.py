@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tomosoup.core.errors import shortened
-from tomosoup.data.copick.croissant import names_of_runs
+from tomosoup.data.copick.portal.croissant import names_of_runs
 from tomosoup.data.project import CopickProject, Project
 from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.inference.readout.second_stage import chosen_second_stage

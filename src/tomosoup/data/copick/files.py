@@ -19,7 +19,7 @@ from tomosoup.core.files import is_local, refuse_irregular, write_whole
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.types import Picks, PicksBySpecies, Species
 from tomosoup.data.copick.pick_files import UNREADABLE, no_pick_file, pick_file, read_file, stored_picks
-from tomosoup.data.copick.portal import annotated, distinct, radius_said, session_of
+from tomosoup.data.copick.portal.portal import annotated, distinct, radius_said, session_of
 from tomosoup.data.copick.remote import StorageErrors
 from tomosoup.data.pick_store.pick_set import PickSet
 

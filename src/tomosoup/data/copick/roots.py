@@ -18,7 +18,7 @@ from tomosoup.core.config import first_problem
 from tomosoup.core.errors import InputError, first_line
 from tomosoup.core.files import is_local
 from tomosoup.data.copick.names import valid_names
-from tomosoup.data.copick.portal import CROISSANT, PORTAL, of_portal
+from tomosoup.data.copick.portal.portal import CROISSANT, PORTAL, of_portal
 from tomosoup.data.copick.remote import StorageErrors, check_storage, with_fresh_listings
 from tomosoup.data.options import PROJECT_FORMS
 from tomosoup.data.volumes.files import volume_name

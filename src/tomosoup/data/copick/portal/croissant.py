@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tomosoup.core.errors import InputError, first_line
-from tomosoup.data.copick.portal import CROISSANT
+from tomosoup.data.copick.portal.portal import CROISSANT
 
 PUBLIC = "s3://cryoet-data-portal-public"
 """The bucket of the CryoET Data Portal, which is read without an account."""
