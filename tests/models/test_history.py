@@ -11,10 +11,12 @@ from tomosoup.models.history import (
     Event,
     Souped,
     Trained,
+    Tuned,
     first_training,
     held_out_run,
     last_training,
     read_history,
+    runs_named,
     runs_seen,
 )
 from tomosoup.models.named import SHIPPED
@@ -52,6 +54,12 @@ def test_runs_of_another_project_are_not_seen_and_those_of_ingredients_are() -> 
     assert runs_seen((PRETRAINED, TRAINED)) == runs_seen((TRAINED,))
     assert runs_seen((soup,)).trained == {"a", "b", "c"}
     assert runs_seen((soup,)).held_out == {"a", "c", "d"}
+
+
+def test_runs_of_all_steps_are_named_also_of_pretraining_and_tuning() -> None:
+    soup = Souped(ingredients=((PRETRAINED, TRAINED), (Trained(runs=("e",), held_out="f"),)), chosen_on=("d",))
+    assert runs_named((soup, Tuned(runs=("g",)))) == {"x", "y", "a", "b", "c", "d", "e", "f", "g"}
+    assert runs_named((Event(step="made by a test"),)) == frozenset()
 
 
 def test_the_held_out_run_is_the_last_trainings_unless_an_earlier_one_saw_it() -> None:

@@ -170,6 +170,19 @@ def runs_seen(history: History) -> SeenRuns:
     return SeenRuns(frozenset(trained), frozenset(held_out))
 
 
+def runs_named(history: History) -> frozenset[str]:
+    """All runs that a checkpoint has to do with: trained on, held out, chosen or tuned on, also in pretraining."""
+    named: set[str] = set()
+    for event in history:
+        if isinstance(event, Trained | Tuned | Souped):
+            named |= set(event.runs)
+        if isinstance(event, Trained | Souped) and event.held_out:
+            named.add(event.held_out)
+        if isinstance(event, Souped):
+            named |= set(event.chosen_on or ()).union(*map(runs_named, event.ingredients))
+    return frozenset(named)
+
+
 def held_out_run(history: History) -> str:
     """The run that a checkpoint's training held out. Raises `InputError` where its history names none."""
     for event in reversed(history):

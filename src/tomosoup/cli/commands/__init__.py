@@ -30,6 +30,8 @@ COMMANDS = {
     "slab": "Find the two faces of the lamella or the ice in each tomogram and write what is between them as a mask.",
     "score": "Score picks against true picks with the metric of the CZII contest: F4 per species and their weighted "
     "mean.",
+    "benchmark": "Run a public benchmark: pick the runs of its official split and score them with the contest's "
+    "metric.",
     "export": "Export picks to another program: RELION, Warp, M, Dynamo, STOPGAP, TOM, ChimeraX, IMOD, EMAN2, crYOLO, "
     "copick.",
     "import": "Import picks of another program into a copick project or a CSV file.",

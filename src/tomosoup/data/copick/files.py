@@ -19,7 +19,7 @@ from tomosoup.core.files import is_local, refuse_irregular, write_whole
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.types import Picks, PicksBySpecies, Species
 from tomosoup.data.copick.pick_files import UNREADABLE, no_pick_file, pick_file, read_file, stored_picks
-from tomosoup.data.copick.portal import annotated, distinct, radius_said, session_of
+from tomosoup.data.copick.portal.portal import annotated, distinct, radius_said, session_of
 from tomosoup.data.copick.remote import StorageErrors
 from tomosoup.data.pick_store.pick_set import PickSet
 
@@ -125,7 +125,7 @@ def _load(files: Iterable[Any]) -> dict[str, Picks]:
 def _refuse_misnamed(file: Any) -> None:
     """Raises `InputError` where a pick file has a name with more than three parts, of which copick reads three."""
     beginning, names = f"{PurePath(file.path).stem}_", list[str]()
-    with suppress(OSError, AttributeError):  # not every project is of files
+    with suppress(OSError, AttributeError, RuntimeError):  # not every project is of files
         names = [path.rpartition("/")[2] for path in file.fs.ls(file.directory, detail=False)]
     if misnamed := sorted(name for name in names if name.startswith(beginning)):
         raise InputError(

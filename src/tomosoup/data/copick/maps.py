@@ -18,7 +18,7 @@ from tomosoup.core.errors import InputError
 from tomosoup.core.files import is_local, make_folders
 from tomosoup.core.types import Volume
 from tomosoup.data.copick.names import valid_name
-from tomosoup.data.copick.portal import of_portal
+from tomosoup.data.copick.portal.portal import of_portal
 from tomosoup.data.copick.remote import StorageErrors
 from tomosoup.data.copick.roots import run_of
 from tomosoup.data.project import CopickProject, Project

@@ -18,7 +18,7 @@ from tomosoup.core.config import first_problem
 from tomosoup.core.errors import InputError, first_line
 from tomosoup.core.files import is_local
 from tomosoup.data.copick.names import valid_names
-from tomosoup.data.copick.portal import PORTAL, of_portal
+from tomosoup.data.copick.portal.portal import CROISSANT, PORTAL, of_portal
 from tomosoup.data.copick.remote import StorageErrors, check_storage, with_fresh_listings
 from tomosoup.data.options import PROJECT_FORMS
 from tomosoup.data.volumes.files import volume_name
@@ -47,8 +47,11 @@ def open_root(config: dict[str, Any], *, name: str) -> Any:
             return copick.from_string(json.dumps(with_fresh_listings(config)))
     except InputError:
         raise
-    except UNUSABLE as error:
-        raise InputError(f"{name} is not a copick configuration that copick can open ({_reason(error)}).") from error
+    except Exception as error:
+        if not isinstance(error, UNUSABLE) and not _of_manifest(error):
+            raise
+        form = "Croissant manifest" if _of_manifest(error) else "copick configuration"
+        raise InputError(f"{name} is not a {form} that copick can open ({_reason(error)}).") from error
 
 
 def _names_in(config: dict[str, Any]) -> list[str]:
@@ -59,8 +62,15 @@ def _names_in(config: dict[str, Any]) -> list[str]:
 
 
 def _reason(error: Exception) -> str:
-    """What copick found wrong with a configuration."""
-    return first_problem(error) if isinstance(error, ValidationError) else first_line(error)
+    """What copick found wrong with a configuration, or with the tables of a manifest."""
+    if isinstance(error, ValidationError):
+        return first_problem(error)
+    return first_line(error.__cause__ if _of_manifest(error) and error.__cause__ else error)
+
+
+def _of_manifest(error: Exception) -> bool:
+    """Whether the tables of a Croissant manifest cannot be read, such as for other content than the manifest says."""
+    return type(error).__module__.startswith("mlcroissant")
 
 
 def open_config(config: Path) -> Any:
@@ -77,6 +87,16 @@ def open_config(config: Path) -> Any:
             f"{PROJECT_FORMS}."
         ) from error
     return open_root(text, name=str(config))
+
+
+def overlay_of(root: Any) -> str:
+    """The folder that a copick root writes to. Raises `InputError` for a manifest without one, which stays as it is."""
+    if overlay := root.overlay_base_url if root.config.config_type == CROISSANT else root.root_overlay:
+        return str(overlay)
+    raise InputError(
+        "A project that a Croissant manifest describes is not written to: add a folder for picks as overlay_root to "
+        "its copick configuration."
+    )
 
 
 def where_runs_are(root: Any) -> str:

@@ -24,6 +24,7 @@ from typing import Any
 from tomosoup.core.errors import InputError, first_line
 from tomosoup.core.files import refuse_existing, write_whole, written_aside
 from tomosoup.data.copick.remote import StorageErrors
+from tomosoup.data.copick.roots import overlay_of
 
 Settings = Mapping[str, Any]
 """What picks depend on, in JSON's types."""
@@ -56,7 +57,7 @@ class Session:
     @classmethod
     def of(cls, root: Any, name: str) -> Session:
         """The session of this name in a copick root."""
-        return cls(root.fs_overlay, f"{root.root_overlay}/tomosoup/{name}")
+        return cls(root.fs_overlay, f"{overlay_of(root)}/tomosoup/{name}")
 
     def settings(self) -> Settings | None:
         """What its picks are made with; None where no process began it. Raises `InputError` where the file is bad."""

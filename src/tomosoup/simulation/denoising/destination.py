@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Volume
 from tomosoup.data.copick.names import valid_name
-from tomosoup.data.copick.portal import of_portal
+from tomosoup.data.copick.portal.portal import of_portal
 from tomosoup.data.copick.tomograms import add_tomogram, maker_of
 from tomosoup.data.project import CopickProject, Project
 from tomosoup.data.volumes.mrc import write_mrc

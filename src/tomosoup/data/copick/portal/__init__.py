@@ -1,0 +1,1 @@
+"""The CryoET Data Portal, and manifests of what is on it."""
