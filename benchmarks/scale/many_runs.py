@@ -127,10 +127,10 @@ def s3(out: Path, *, runs: int = 20, latency: float = 0.05, beside: Path | None 
         with late_server(latency) as (address, asked):
             boto3.client(
                 "s3", endpoint_url=address, aws_access_key_id="a", aws_secret_access_key="b", region_name="us-east-1"
-            ).create_bucket(Bucket="picks")
+            ).create_bucket(Bucket=version)
             local = noise_project(out / f"s3-{version}", runs, SHAPE)
             config = json.loads((local / "copick_config.json").read_text())
-            config |= {"overlay_root": "s3://picks/mine", "overlay_fs_args": {**KEYS, "endpoint_url": address}}
+            config |= {"overlay_root": f"s3://{version}/picks", "overlay_fs_args": {**KEYS, "endpoint_url": address}}
             project = local / "s3.json"
             project.write_text(json.dumps(config))
             for name, words in commands(project, out / f"s3-{version}.csv").items():
