@@ -56,7 +56,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         *names, target = line.split()
         for name in names:
             if (ROOT / name).is_dir():
-                shutil.copytree(ROOT / name, source / target, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+                ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+                shutil.copytree(ROOT / name, source / target, ignore=ignored)
             else:
                 shutil.copy(ROOT / name, source / target)
     python = sys.executable
