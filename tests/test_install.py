@@ -6,7 +6,6 @@ import subprocess
 import sys
 import sysconfig
 import tomllib
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from packaging.requirements import Requirement
 from rattler_build import Stage0Recipe
 
 ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "tomosoup"
 INSTALL = ROOT / "install"
 DOCKERFILE = INSTALL / "Dockerfile"
 RECIPE = INSTALL / "conda" / "recipe.yaml"
@@ -30,6 +30,11 @@ CONDA_NAMES = {
 """Names on conda-forge that differ from those on PyPI."""
 
 
+def files(folder: Path) -> set[Path]:
+    """All files of a package but compiled ones."""
+    return {path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+
+
 def instructions() -> list[tuple[str, str]]:
     """The Dockerfile's instructions in order: keyword and text, with continued lines joined."""
     text = re.sub(r"^#.*\n", "", DOCKERFILE.read_text(), flags=re.MULTILINE).replace("\\\n", "")
@@ -39,6 +44,11 @@ def instructions() -> list[tuple[str, str]]:
 def texts(keyword: str) -> list[str]:
     """The texts of all instructions with one keyword."""
     return [text for word, text in instructions() if word == keyword]
+
+
+def copied() -> list[str]:
+    """The files and folders of the clone that the Dockerfile copies."""
+    return [name for line in texts("COPY") if not line.startswith("--from") for name in line.split()[:-1]]
 
 
 def section(name: str) -> list[str]:
@@ -52,28 +62,22 @@ def section(name: str) -> list[str]:
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the Dockerfile's first stage leaves in /build, run in a folder with nothing but the files that it copies."""
     source, build = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("build")
-    for line in texts("COPY"):
-        *names, target = line.split()
-        for name in names:
-            if (ROOT / name).is_dir():
-                ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-                shutil.copytree(ROOT / name, source / target, ignore=ignored)
-            else:
-                shutil.copy(ROOT / name, source / target)
+    for name in copied():
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            shutil.copy(ROOT / name, source)
     python = sys.executable
     command = texts("RUN")[0].replace("/build", str(build)).replace("python -c", f"{python} -c")
-    command = command.replace("pip wheel", f"{python} -m pip wheel --no-build-isolation")
+    command = command.replace("pip install", f"{python} -m pip install --no-build-isolation --ignore-installed")
     done = subprocess.run(["sh", "-ec", command], cwd=source, env={"PATH": "/bin"}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return build
 
 
-def test_the_wheel_has_every_file_of_the_package(built: Path) -> None:
-    (wheel,) = built.glob("*.whl")
-    there = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    package = ROOT / "src" / "tomosoup"
-    files = {path for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc"}
-    assert there == {str(path.relative_to(package.parent)) for path in files}
+def test_the_installed_package_has_every_file(built: Path) -> None:
+    (there,) = built.glob("image/**/site-packages/tomosoup")
+    assert {path.relative_to(there) for path in files(there)} == {path.relative_to(SOURCE) for path in files(SOURCE)}
 
 
 def test_the_image_has_the_dependencies_of_the_package_and_two_extras(built: Path) -> None:
@@ -91,12 +95,11 @@ def test_the_image_runs_as_any_user_who_is_not_root() -> None:
 def test_docker_sends_only_the_files_that_are_copied() -> None:
     lines = (INSTALL / "Dockerfile.dockerignore").read_text().splitlines()
     assert lines[1] == "*"
-    copied = [name for line in texts("COPY") for name in line.split()[:-1]]
-    assert [line[1:] for line in lines if line.startswith("!")] == copied
+    assert [line[1:] for line in lines if line.startswith("!")] == copied()
 
 
 def test_apptainer_installs_what_docker_installs() -> None:
-    assert [line.split()[0] for line in section("files")] == [n for line in texts("COPY") for n in line.split()[:-1]]
+    assert [line.split()[0] for line in section("files")] == copied()
     arguments = [line for line in section("arguments") if not line.startswith("#")]
     assert arguments == texts("ARG")
     torch = re.sub(r'"\$(\w+)"', r"{{ \1 }}", texts("RUN")[1])
