@@ -164,7 +164,6 @@ def write_picks(run: Any, picks: PicksBySpecies, to: PickSet) -> None:
                     old.fs.rm_file(old.path)
         with ThreadPoolExecutor(WRITERS) as pool:
             list(pool.map(lambda name: _write(run, name, picks[name], to), picks))
-        run.refresh_picks()
 
 
 def _write(run: Any, name: str, picks: Picks, to: PickSet) -> None:
