@@ -6,33 +6,24 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tomosoup.core.errors import InputError
 from tomosoup.core.progress import Progress, no_progress, tracked
 from tomosoup.core.thresholds import Thresholds
 from tomosoup.core.types import NO_PICKS, PicksByRun, Species
-from tomosoup.data.options import AnnotatedData, DataOptions
-from tomosoup.data.pick_store.distances import DISTANCE
-from tomosoup.data.pick_store.records import Session, Settings, fingerprint_of
+from tomosoup.data.copick.masks.region import region_of
+from tomosoup.data.options import AnnotatedData, DataOptions, RegionOptions
 from tomosoup.data.pick_store.store import MAX_FDR
 from tomosoup.data.project import Project, open_project, where_species_are_listed
 from tomosoup.data.tomogram import chosen_runs, select_tomogram
-from tomosoup.models.checkpoint import load
+from tomosoup.inference.jobs.probabilities import calibrations_in
 from tomosoup.review.report.learning_curves import Learning, learning_curves
+from tomosoup.review.report.records import Record, Records, about_models, about_picks
 from tomosoup.review.report.slice_atlas import Atlas, atlas
 from tomosoup.review.report.sources import FIRST_SESSION, PickSource, read_known_truth
+from tomosoup.scoring.calibration import Calibration
 from tomosoup.scoring.matched_picks import MatchedPicks
 from tomosoup.scoring.matching import MATCH_RADII
-
-Record = tuple[str, Mapping[str, Any]]
-"""A heading, and what was recorded, in JSON's types."""
-LEFT_OUT = {"format", "calibration", "pick_calibration", "loudness", "species"}
-"""Parts of a checkpoint's metadata that the page does not show."""
-
-
-UNSHOWN = {"run", "digests", "mask", "pick_calibration", DISTANCE}
-"""Parts of a run's record that the page does not show."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +40,8 @@ class ReportOptions:
     """Number of runs whose tomogram is shown, the first by name; the others are in the numbers alone."""
     voxels: int = 12_000_000
     """Voxels of all tomograms in the page together: they are binned until they fit."""
+    mask: str | None = None
+    """Mask that is outlined, in place of the one that the picks were searched in."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +54,10 @@ class RunReport:
     matched: Mapping[str, MatchedPicks]
     """By species."""
     volume: Atlas | None
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
+    """By species: how likely a pick of some score is a particle. Empty where it is not known."""
+    remark: str = ""
+    """What could not be shown of it."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +97,8 @@ def collect(
         source = PickSource.of(project, path, session=session, pick_set=options.picks_set)
     else:
         source = PickSource(Path(picks), session, options.picks_set)
-    records = source.session()
-    settings = (records and records.settings()) or {}
+    records = Records.of(source.session())
+    settings = records.settings
     found = _picks(source, project, only_training=bool(options.models) and picks is None and session == FIRST_SESSION)
     runs = chosen_runs(project, data)
     truths = read_known_truth(project, runs, data.truth, options.picks_set)
@@ -121,11 +118,11 @@ def collect(
             [s.name for s in project.species],
         ),
         runs=tuple(
-            RunReport(run, run in truths, matched[run], volume)
-            for run, volume in _volumes(project, known, data, settings, options, progress)
+            RunReport(run, run in truths, matched[run], volume, calibrations_in(records.runs.get(run, {})), remark)
+            for run, volume, remark in _volumes(project, known, data, records, options, progress)
         ),
         learning=tuple(curves for model in options.models if (curves := learning_curves(model))),
-        records=(*_about_models(options.models, settings), *_about_picks(source.name, records, known)),
+        records=(*about_models(options.models, records), *about_picks(source.name, records, known)),
     )
 
 
@@ -173,35 +170,26 @@ def _volumes(
     project: Project,
     runs: Sequence[str],
     given: AnnotatedData,
-    settings: Settings,
+    records: Records,
     options: ReportOptions,
     progress: Progress,
-) -> Iterator[tuple[str, Atlas | None]]:
-    """Each run with its tomogram: the one that was picked, unless another is `given`. Few runs have one."""
+) -> Iterator[tuple[str, Atlas | None, str]]:
+    """Each run with its tomogram: the one that was picked, unless another is `given`. Few runs have one.
+
+    And a remark on it. Raises `InputError` for a mask of the `options` that cannot be read; one that only the records
+    name may be gone by now.
+    """
     chosen = given.model_dump(exclude={"truth", "runs"}, exclude_defaults=True)
-    data = DataOptions.of({**settings.get("tomograms", {}), **chosen}, source="The records of the session")
+    data = DataOptions.of({**records.settings.get("tomograms", {}), **chosen}, source="The records of the session")
+    searched = RegionOptions.of({"mask": options.mask}, source="The report") if options.mask else records.region
     viewed = runs[: options.volumes]
     for run in tracked(progress, "Reading tomograms", viewed):
-        yield run, atlas(select_tomogram(project, run, data), voxels=max(1, options.voxels // len(viewed)))
-    yield from ((run, None) for run in runs[options.volumes :])
-
-
-def _about_models(models: Sequence[Path], settings: Settings) -> Iterator[Record]:
-    """Each checkpoint, and whether it is one of those that made the picks."""
-    for path in models:
-        model = load(path)
-        metadata = {key: value for key, value in model.metadata().items() if key not in LEFT_OUT}
-        made = {"made these picks": model.fingerprint() in settings["models"]} if "models" in settings else {}
-        yield f"Checkpoint {path.name}", made | metadata
-
-
-def _about_picks(name: str, session: Session | None, runs: Sequence[str]) -> Iterator[Record]:
-    """What the session's picks were made with, and each run: its tomogram, engine, seconds, version."""
-    settings = session and session.settings()
-    if session and settings:
-        rate = {MAX_FDR: settings[MAX_FDR].get("rate")} if MAX_FDR in settings else {}
-        yield f"Session {name}", {**settings, **rate}
-        records = session.records(fingerprint_of(settings))
-        for run in runs:
-            if record := records.get(run):
-                yield f"Run {run}", {key: value for key, value in record.items() if key not in UNSHOWN}
+        tomogram, region, remark = select_tomogram(project, run, data), None, ""
+        try:
+            region = region_of(searched, run, tomogram.grid, project)
+        except InputError as error:
+            if options.mask:
+                raise
+            remark = f"The mask that these picks were searched in is not outlined. {error}"
+        yield run, atlas(tomogram, voxels=max(1, options.voxels // len(viewed)), region=region), remark
+    yield from ((run, None, "") for run in runs[options.volumes :])

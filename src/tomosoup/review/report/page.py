@@ -88,9 +88,17 @@ def _run(run: RunReport, names: list[str]) -> dict[str, Any]:
         "shape": run.volume.shape,
         "voxelSize": run.volume.voxel_size,
         "origin": run.volume.origin,
+        "region": run.volume.region and f"data:image/png;base64,{b64encode(run.volume.region).decode()}",
     }
-    found = [_matched(run.matched[name], shown=run.volume is not None) for name in names]
-    return {"name": run.name, "scored": run.scored, "volume": volume, "found": found}
+    known = {name: [c.centre, c.steepness] for name, c in run.calibrations.items()}
+    return {
+        "name": run.name,
+        "scored": run.scored,
+        "volume": volume,
+        "remark": run.remark,
+        "found": [_matched(run.matched[name], shown=run.volume is not None) for name in names],
+        "calibrations": [known.get(name) for name in names],
+    }
 
 
 def _matched(found: MatchedPicks, *, shown: bool) -> dict[str, Any]:

@@ -44,24 +44,30 @@ if (there.truth) {
   charts.recall.lines = lines(charts.recall.figure);
   charts.f4.lines = lines(charts.f4.figure);
 }
+if (there.chance) {
+  charts.rate = chart("chart-rate", "threshold", "expected false", {y_range: unit()});
+  charts.rate.lines = lines(charts.rate.figure);
+}
 
 function drawCurves() {
-  if (!there.truth) return;
   DATA.species.forEach((_, s) => {
-    const points = state.shown[s] ? curve(s) : [];
-    const data = (x, y) => ({x: points.map(x), y: points.map(y)});
-    charts.recall.lines[s].line.data = data(recall, precision);
-    charts.f4.lines[s].line.data = data(({threshold}) => threshold, f4);
+    const set = (chart, points, x, y) => { chart.lines[s].line.data = {x: points.map(x), y: points.map(y)}; };
+    const known = state.shown[s] && there.truth ? curve(s) : [], likely = state.shown[s] && there.chance ? rates(s) : [];
+    if (there.truth) set(charts.recall, known, recall, precision);
+    if (there.truth) set(charts.f4, known, ({threshold}) => threshold, f4);
+    if (there.chance) set(charts.rate, likely, ({threshold}) => threshold, ({rate}) => rate);
   });
   drawDots();
 }
 
 function drawDots() {
-  if (!there.truth) return;
   DATA.species.forEach((_, s) => {
-    const n = counts(s), shown = state.shown[s] && Number.isFinite(state.thresholds[s]) && lowest[s] < Infinity;
-    charts.recall.lines[s].dot.data = shown ? {x: [recall(n)], y: [precision(n)]} : {x: [], y: []};
-    charts.f4.lines[s].dot.data = shown ? {x: [state.thresholds[s]], y: [f4(n)]} : {x: [], y: []};
+    const n = counts(s), threshold = state.thresholds[s];
+    const shown = state.shown[s] && Number.isFinite(threshold) && lowest[s] < Infinity;
+    const set = (chart, x, y) => { chart.lines[s].dot.data = shown ? {x: [x], y: [y]} : {x: [], y: []}; };
+    if (there.truth) set(charts.recall, recall(n), precision(n));
+    if (there.truth) set(charts.f4, threshold, f4(n));
+    if (there.chance) set(charts.rate, threshold, falseRate(s));
   });
 }
 
@@ -76,7 +82,7 @@ function outline({left, right, top}) {  // of a histogram, for a line
 }
 
 const viewed = DATA.runs.filter(({volume: seen}) => seen);
-const inScope = () => state.scope === "run" ? [DATA.runs[state.run]].filter(({volume: seen}) => seen) : viewed;
+const inView = () => inScope().filter(({volume: seen}) => seen);
 
 function nearest(points, n) {  // the distance of each of the first n points to the nearest of the others, in voxels
   return Array.from({length: n > 1 ? n : 0}, (_, i) => {
@@ -113,7 +119,7 @@ function drawDistributions() {  // of the picks that pass, in the runs whose vol
   const deepest = Math.max(...viewed.map(({volume: {shape, voxelSize, origin}}) => origin[0] + shape[0] * voxelSize)) / 10;
   DATA.species.forEach((_, s) => {
     const distances = [], depths = [];
-    for (const {found, volume: {voxelSize, origin}} of state.shown[s] ? inScope() : []) {
+    for (const {found, volume: {voxelSize, origin}} of state.shown[s] ? inView() : []) {
       const {zyx, score} = found[s], n = atLeast(state.thresholds[s], score);
       for (const d of nearest(zyx, n)) distances.push(d * voxelSize / 10);
       for (let i = 0; i < n; i++) depths.push((zyx[3 * i] * voxelSize + origin[0]) / 10);

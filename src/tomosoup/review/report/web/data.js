@@ -15,6 +15,13 @@ for (const run of DATA.runs) {
       found[key] = found[key].map((a, i) => (a - run.volume.origin[i % 3]) / run.volume.voxelSize);
     }
   }
+  run.calibrations.forEach((known, s) => {
+    if (!known) return;
+    const [centre, steepness] = known, {score} = run.found[s];
+    run.found[s].chance = Float64Array.from(score, (t) => t > 0 ? 1 / (1 + (centre / t) ** steepness) : 0);
+    let sum = 0;  // of how many of the best 0, 1, 2, ... picks are expected to be false
+    run.found[s].wrong = Float64Array.from([0, ...run.found[s].chance], (p, i) => i ? sum += 1 - p : 0);
+  });
 }
 
 const [lowest, highest] = [Infinity, -Infinity].map((worst, i) => DATA.species.map((_, s) =>
@@ -35,7 +42,7 @@ const state = {
   low: -2.5, high: 3.5,  // black and white, in standard deviations from the mean
   zoom: 1,
   half: 1,  // slices on either side that are averaged
-  marks: {hit: true, missed: true, false: true},
+  marks: {hit: true, missed: true, false: true, region: true},
   focus: 0,  // the species whose particles are shown
 };
 
@@ -65,10 +72,12 @@ const there = {
   picks: DATA.species.some((_, s) => lowest[s] < Infinity),
   truth: DATA.runs.some(({scored}) => scored) && DATA.species.some((_, s) => lowest[s] < Infinity),
   volume: DATA.runs.some(({volume}) => volume),
+  region: DATA.runs.some(({volume}) => volume?.region),
+  chance: DATA.runs.some(({found}) => found.some(({chance}) => chance?.length)),
   runs: DATA.runs.length > 1 && DATA.species.some((_, s) => lowest[s] < Infinity),
   species: DATA.species.length > 0,
   learning: DATA.learning.length > 0,
   records: DATA.records.length > 0,
 };
-there.marks = there.truth && there.volume;
+there.marks = there.volume && (there.truth || there.region);
 for (const part of document.querySelectorAll("[data-needs]")) part.hidden = !there[part.dataset.needs];
