@@ -29,7 +29,7 @@ from tomosoup.review.report.learning_curves import Learning
 from tomosoup.scoring.matched_picks import MatchedPicks
 
 WEB = files("tomosoup.review.report") / "web"
-SCRIPTS = ("data", "score", "viewer", "controls", "charts", "gallery", "page")
+SCRIPTS = ("data", "colours", "score", "viewer", "controls", "charts", "gallery", "keys", "page")
 """Scripts in `WEB`, each after those that it needs."""
 POLICY = "default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data: blob:; form-action 'none'"
 
@@ -38,7 +38,7 @@ def write_page(path: Path, report: Report) -> None:
     """Write the page; equal reports make equal pages."""
     ours = "\n".join((WEB / f"{name}.js").read_text() for name in SCRIPTS)
     library = Resources("inline", components=["bokeh", "bokeh-api"]).js_raw[:2]  # the rest says how much it should log
-    scripts = [*library, f'"use strict";\n{ours}']
+    scripts = [(WEB / "theme.js").read_text(), *library, f'"use strict";\n{ours}']
     scripts = [script.replace("</script", "<\\/script") for script in scripts]
     hashes = " ".join(f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts)
     page = Template((WEB / "page.html").read_text()).substitute(
@@ -46,7 +46,8 @@ def write_page(path: Path, report: Report) -> None:
         title=escape(report.title),
         style=(WEB / "page.css").read_text(),
         data=as_json(contents(report)),
-        scripts="\n".join(f"<script>{script}</script>" for script in scripts),
+        first=f"<script>{scripts[0]}</script>",
+        scripts="\n".join(f"<script>{script}</script>" for script in scripts[1:]),
     )
     with written_aside(path) as aside:
         aside.write_text(page, encoding="utf-8")

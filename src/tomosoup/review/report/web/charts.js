@@ -1,7 +1,13 @@
-// Charts, drawn by Bokeh; colours are species everywhere, so there are no legends.
+// Charts, drawn by Bokeh. A species has one colour and one marker everywhere, so there are no legends.
 
 Bokeh.logger.set_level("warn");
-const INK = "#9aa4b0", LINES = "#2a313a", FONT = "system-ui, sans-serif";
+const FONT = "system-ui, sans-serif";
+const painted = [];  // what the theme colours: functions that do so
+function paint(work) {
+  painted.push(work);
+  work();
+}
+on("theme", () => painted.forEach((work) => work()));
 
 function chart(id, xLabel, yLabel, options = {}) {
   const place = document.getElementById(id);
@@ -14,24 +20,35 @@ function chart(id, xLabel, yLabel, options = {}) {
   made.toolbar.logo = null;
   for (const axis of [...made.below, ...made.left]) {
     Object.assign(axis, {
-      axis_label_text_color: INK, axis_label_text_font: FONT, axis_label_text_font_size: "12px",
-      axis_label_text_font_style: "normal", major_label_text_color: INK, major_label_text_font: FONT,
-      major_label_text_font_size: "11px", axis_line_color: LINES, major_tick_line_color: LINES,
-      minor_tick_line_color: null,
+      axis_label_text_font: FONT, axis_label_text_font_size: "12px",
+      axis_label_text_font_style: "normal", major_label_text_font: FONT,
+      major_label_text_font_size: "11px", minor_tick_line_color: null,
     });
   }
-  for (const grid of made.center) Object.assign(grid, {grid_line_color: LINES});
+  paint(() => {
+    const soft = ink("soft"), line = ink("line");
+    for (const axis of [...made.below, ...made.left]) {
+      Object.assign(axis, {
+        axis_label_text_color: soft, major_label_text_color: soft, axis_line_color: line, major_tick_line_color: line,
+      });
+    }
+    for (const grid of made.center) Object.assign(grid, {grid_line_color: line});
+  });
   return {figure: made, show: () => Bokeh.Plotting.show(made, place)};
 }
 
 const source = (data) => new Bokeh.ColumnDataSource({data});
 
-function lines(figure, width = 2) {  // a line a species, and a dot on it where its threshold is
-  return DATA.species.map(({colour}) => {
-    const [line, dot] = [source({x: [], y: []}), source({x: [], y: []})];
-    figure.line({field: "x"}, {field: "y"}, {source: line, line_color: colour, line_width: width, line_alpha: 0.9});
-    figure.scatter({field: "x"}, {field: "y"},
-      {source: dot, size: 9, fill_color: colour, line_color: "#11151a", line_width: 2});
+function lines(figure, width = 2.2) {  // a line a species, and a marker on it: where its threshold is
+  return DATA.species.map(({colour}, s) => {
+    const [line, dot] = [source({x: [], y: []}), source({x: [], y: []})], at = [{field: "x"}, {field: "y"}];
+    const casing = figure.line(...at, {source: line, line_width: width + 1});  // bright colours on a bright ground
+    figure.line(...at, {source: line, line_color: colour, line_width: width});
+    const marker = figure.scatter(...at, {source: dot, size: 11, fill_color: colour, marker: shapeOf(s)[0]});
+    paint(() => {
+      Object.assign(casing.glyph, {line_color: ink("casing"), line_alpha: isLight() ? 0.4 : 0});
+      marker.glyph.line_color = ink("text");
+    });
     return {line, dot};
   });
 }
@@ -107,8 +124,11 @@ if (there.picks) {
   charts.scores = chart("chart-scores", "score", "picks", {y_axis_type: "log"});
   charts.scores.bars = ["hit", "false"].map((kind) => {
     const bars = source({left: [], right: [], bottom: [], top: []});
-    charts.scores.figure.quad({field: "left"}, {field: "right"}, {field: "top"}, {field: "bottom"},
-      {source: bars, line_color: null, fill_color: INK, fill_alpha: kind === "hit" ? 0.95 : 0.45});
+    const {glyph} = charts.scores.figure.quad({field: "left"}, {field: "right"}, {field: "top"}, {field: "bottom"},
+      {source: bars, fill_alpha: kind === "hit" ? 1 : 0.25, hatch_pattern: kind === "hit" ? null : "right_diagonal_line",
+        hatch_scale: 8, hatch_alpha: 0.6});
+    const colour = () => kind === "hit" ? DATA.species[state.focus].colour : ink("soft");
+    paint(() => Object.assign(glyph, {fill_color: colour(), line_color: ink("soft"), hatch_color: ink("soft")}));
     return bars;
   });
 }
@@ -124,7 +144,10 @@ function drawDistributions() {  // of the picks that pass, in the runs whose vol
       for (const d of nearest(zyx, n)) distances.push(d * voxelSize / 10);
       for (let i = 0; i < n; i++) depths.push((zyx[3 * i] * voxelSize + origin[0]) / 10);
     }
-    charts.distance.lines[s].line.data = outline(histogram(distances, 0, far));
-    charts.depth.lines[s].line.data = outline(histogram(depths, 0, deepest, 24));
+    for (const [{lines: drawn}, bars] of [[charts.distance, histogram(distances, 0, far)], [charts.depth, histogram(depths, 0, deepest, 24)]]) {
+      const most = Math.max(...bars.top), at = bars.top.indexOf(most);
+      drawn[s].line.data = outline(bars);
+      drawn[s].dot.data = most ? {x: [(bars.left[at] + bars.right[at]) / 2], y: [most]} : {x: [], y: []};
+    }
   });
 }

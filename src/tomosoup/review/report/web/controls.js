@@ -10,11 +10,9 @@ function setThreshold(s, value) {
   tell("threshold");
 }
 
-const rows = DATA.species.map(({name, colour}, s) => {
+const rows = DATA.species.map(({name}, s) => {
   const box = element("input", {type: "checkbox", checked: true});
   box.addEventListener("change", () => { state.shown[s] = box.checked; tell("look"); });
-  const dot = element("i", {className: "dot"});
-  dot.style.background = colour;
   const step = 10 ** -decimals(s), empty = !(lowest[s] < Infinity);
   const slider = element("input", {
     type: "range", step: "any", disabled: empty, min: empty ? 0 : lowest[s], max: empty ? 1 : highest[s] + step,
@@ -32,7 +30,7 @@ const rows = DATA.species.map(({name, colour}, s) => {
   number.addEventListener("change", () => { if (number.value !== "") setThreshold(s, Number(number.value)); });
   const cells = ["picks", "chance", "truth", "truth", "truth"].map((needs) => element("td", {hidden: !there[needs]}));
   const row = element("tr", {},
-    element("td", {}, element("label", {}, box, dot, element("span", {textContent: name, title: name}))),
+    element("td", {}, element("label", {}, box, key(s), element("span", {textContent: name, title: name}))),
     element("td", {className: "threshold", hidden: !there.picks}, element("div", {}, slider, number)),
     ...cells);
   return {row, slider, box: number, cells};
@@ -119,9 +117,10 @@ chooser("scope", [["all", `all ${DATA.runs.length} runs`], ["run", "the run show
   tell("scope");
 });
 
-const MARKS = [["hit", "○ hit", "truth"], ["missed", "◌ missed", "truth"], ["false", "⊗ false", "truth"], ["region", "▭ mask", "region"]];
+const MARKS = [["picks", "particles", "species"], ["hit", "○ hit", "truth"], ["missed", "◌ missed", "truth"],
+  ["false", "⊗ false", "truth"], ["region", "▭ mask", "region"], ["names", "names", "species"]];
 for (const [key, text] of MARKS.filter(([, , needs]) => there[needs])) {
-  const box = element("input", {type: "checkbox", checked: true, id: `mark-${key}`});
+  const box = element("input", {type: "checkbox", checked: state.marks[key], id: `mark-${key}`});
   box.addEventListener("change", () => { state.marks[key] = box.checked; tell("look"); });
   document.getElementById("marks").append(element("label", {className: "chip"}, box, text));
 }

@@ -42,7 +42,7 @@ const state = {
   low: -2.5, high: 3.5,  // black and white, in standard deviations from the mean
   zoom: 1,
   half: 1,  // slices on either side that are averaged
-  marks: {hit: true, missed: true, false: true, region: true},
+  marks: {picks: true, hit: true, missed: true, false: true, region: true, names: false},
   focus: 0,  // the species whose particles are shown
 };
 
@@ -79,5 +79,4 @@ const there = {
   learning: DATA.learning.length > 0,
   records: DATA.records.length > 0,
 };
-there.marks = there.volume && (there.truth || there.region);
 for (const part of document.querySelectorAll("[data-needs]")) part.hidden = !there[part.dataset.needs];

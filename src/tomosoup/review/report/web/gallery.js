@@ -105,10 +105,8 @@ function drawScores() {
   charts.scores.line.location = Number.isFinite(state.thresholds[s]) ? state.thresholds[s] : high;
 }
 
-const tabs = DATA.species.map(({name, colour}, s) => {
-  const dot = element("i", {className: "dot"});
-  dot.style.background = colour;
-  const tab = element("button", {}, dot, name);
+const tabs = DATA.species.map(({name}, s) => {
+  const tab = element("button", {}, key(s), name);
   tab.addEventListener("click", () => { state.focus = s; tell("focus"); });
   return tab;
 });

@@ -149,7 +149,7 @@ function drawRegion(context, name) {  // the edge of the part that was searched,
 function marks(name) {  // the particles that reach a plane: {x, y, size, off (0 centre, 1 rim), kind, colour, s, i}
   const {across, down, through} = PLANES[name], run = DATA.runs[state.run], made = [];
   DATA.species.forEach(({radius, colour}, s) => {
-    if (!state.shown[s]) return;
+    if (!state.shown[s] || !state.marks.picks) return;
     const {zyx, score, kind, truth, hitAt} = run.found[s], size = radius / volume.voxelSize;
     const add = (points, i, what) => {
       const off = Math.abs(points[3 * i + through] - state.at[through]) / size;
@@ -165,7 +165,7 @@ function marks(name) {  // the particles that reach a plane: {x, y, size, off (0
   return made;
 }
 
-function drawMark(context, {x, y, size, off, kind, colour}) {
+function drawMark(context, {x, y, size, off, kind, colour, s}) {
   const wide = size * scale * state.zoom;
   context.globalAlpha = Math.max(0.15, 1 - off);
   context.strokeStyle = colour;
@@ -179,6 +179,11 @@ function drawMark(context, {x, y, size, off, kind, colour}) {
   }
   context.stroke();
   context.setLineDash([]);
+  if (state.marks.names && off < 0.6) {
+    Object.assign(context, {fillStyle: "white", shadowColor: "black", shadowBlur: 4, font: "11px system-ui, sans-serif"});
+    context.fillText(DATA.species[s].name, x + wide * 0.7 + 2, y - wide * 0.7);
+    context.shadowBlur = 0;
+  }
   context.globalAlpha = 1;
 }
 
@@ -231,15 +236,6 @@ for (const [name, {across, down, through}] of Object.entries(PLANES)) {
     tell("position");
   }, {passive: false});
 }
-
-const STEPS = {ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: 10, PageDown: -10};
-document.addEventListener("keydown", (event) => {
-  const plane = PLANES[document.activeElement.id] ?? (document.activeElement === document.body && PLANES.xy);
-  if (!volume || !plane || !(event.key in STEPS) || event.ctrlKey || event.metaKey || event.altKey) return;
-  event.preventDefault();
-  moveTo(plane.through, state.at[plane.through] + STEPS[event.key]);
-  tell("position");
-});
 
 async function showRun() {
   const {volume: packed, remark} = DATA.runs[state.run];
