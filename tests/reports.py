@@ -1,6 +1,6 @@
 """A small project with picks made by hand, for reports."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -40,17 +40,18 @@ def picked_project(
     truth: bool = True,
     calibrations: Mapping[str, Calibration] = MappingProxyType({}),
     settings: Settings = MappingProxyType({}),
+    runs: Sequence[str] = RUNS,
 ) -> Path:
-    """A copick project of two runs with tomograms, and a session 0 of picks with candidates and records.
+    """A copick project of `runs` with tomograms, and a session 0 of picks with candidates and records.
 
     The picks have probabilities where `calibrations` are given; `settings` are further ones of the session.
     """
     numbers = np.random.default_rng(3)
     particles = {
-        run: {s.name: Picks.of(numbers.uniform(0, 1, (9, 3)) * np.array(SHAPE) * 10.0) for s in SPECIES} for run in RUNS
+        run: {s.name: Picks.of(numbers.uniform(0, 1, (9, 3)) * np.array(SHAPE) * 10.0) for s in SPECIES} for run in runs
     }
     with new_project(folder, SPECIES) as made:
-        for run in RUNS:
+        for run in runs:
             noise = Volume(torch.from_numpy(numbers.normal(size=SHAPE)).float(), 10.0, (5.0, 5.0, 5.0))
             made.add_run(run, SimulatedRun({"denoised": noise}, particles[run] if truth else {}))
     project = open_project(folder)
@@ -58,7 +59,7 @@ def picked_project(
     session = Session.of(project.root, "0")
     settings = {"models": ["a fingerprint"], "tomograms": {"kind": "denoised"}, "thresholds": THRESHOLDS, **settings}
     session.begin(settings)
-    for run in RUNS:
+    for run in runs:
         candidates = {name: candidates_of(found, numbers) for name, found in particles[run].items()}
         picks = {name: found.above(THRESHOLDS[name]) for name, found in candidates.items()}
         copick_files.write_picks(run_of(project.root, run), candidates, PickSet("tomosoup", "0-candidates"))

@@ -181,6 +181,10 @@ def test_hostile_names_stay_text(opened: Opened, picked: Path, tmp_path: Path) -
         title=HOSTILE[1],
         species=kinds,
         runs=tuple(runs),
+        lines=tuple(
+            replace(line, name=name, page=f"x/{name}", error=name)
+            for line, name in zip(made.lines, HOSTILE, strict=False)
+        ),
         thresholds=dict.fromkeys(renamed.values(), 0.4),
         records=((HOSTILE[0], {HOSTILE[1]: [HOSTILE[2]]}),),
     )
@@ -189,8 +193,12 @@ def test_hostile_names_stay_text(opened: Opened, picked: Path, tmp_path: Path) -
     assert page.locator("h1").inner_text() == page.title() == HOSTILE[1]
     assert page.locator("#run option").all_inner_texts() == HOSTILE[1:]
     assert page.locator("#species tbody label").all_inner_texts() == [kind.name for kind in kinds]
-    assert page.evaluate("document.querySelectorAll('img, main svg[onload], body > script:not([id])').length") == 3
+    assert (
+        page.evaluate("document.querySelectorAll('img:not([alt]), main svg[onload], body > script:not([id])').length")
+        == 3
+    )
     assert shlex.split(page.locator("#command").input_value()) == ["--threshold", *(f"{k.name}=0.4" for k in kinds)]
+    assert sorted(page.locator("#lines tbody tr td:first-child").all_inner_texts()) == sorted(HOSTILE[:2])
     page.locator("summary").click()
     assert HOSTILE[2] in page.locator("details").inner_text()
 

@@ -32,6 +32,7 @@ def write_report(options: ReportCommand, *, overwrite: bool = True) -> Outcome:
         options.volumes,
         options.voxels,
         options.mask,
+        options.pages,
     )
     with progress_bars() as progress:
         report(

@@ -52,6 +52,8 @@ class ReportCommand(Options):
         Annotated[str, AfterValidator(checked_mask)] | None, Typed("Output", value="FILE|NAME:USER/SESSION")
     ] = None
     """Mask to outline, named as for `pick --mask`; by default the one that the picks were searched in."""
+    pages: Annotated[bool, Typed("Output")] = False
+    """Write a page for each run, too, into the folder OUTPUT-runs. The table of the runs links to them."""
     overwrite: Overwrite = False
     """Replace an existing output file."""
     data: Annotated[AnnotatedData, UNPREFIXED] = AnnotatedData()

@@ -26,10 +26,11 @@ from tomosoup.core.types import Array
 from tomosoup.data.copick.files import COLOURS
 from tomosoup.review.report.collect import Report, RunReport
 from tomosoup.review.report.learning_curves import Learning
+from tomosoup.review.report.run_lines import RunLine
 from tomosoup.scoring.matched_picks import MatchedPicks
 
 WEB = files("tomosoup.review.report") / "web"
-SCRIPTS = ("data", "colours", "score", "viewer", "controls", "charts", "gallery", "keys", "page")
+SCRIPTS = ("data", "colours", "score", "viewer", "controls", "charts", "gallery", "runs", "keys", "page")
 """Scripts in `WEB`, each after those that it needs."""
 POLICY = "default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data: blob:; form-action 'none'"
 
@@ -76,9 +77,24 @@ def contents(report: Report) -> dict[str, Any]:
             }
             for number, s in zip(report.numbers, report.species, strict=True)
         ],
+        "lines": [_line(line, report) for line in report.lines],
+        "home": report.home,
         "runs": [_run(run, [s.name for s in report.species]) for run in report.runs],
         "learning": [_learning(curves) for curves in report.learning],
         "records": [[heading, _plain(record)] for heading, record in report.records],
+    }
+
+
+def _line(line: RunLine, report: Report) -> dict[str, Any]:
+    """One run of the project. Numbers are in the order of the species; null is not known."""
+    names = [s.name for s in report.species]
+    return {
+        "name": line.name,
+        "picks": None if line.picks is None else [line.picks.get(name, 0) for name in names],
+        "false": [line.false.get(name) for name in names],
+        "error": line.error,
+        "picture": line.picture and f"data:image/jpeg;base64,{b64encode(line.picture).decode()}",
+        "page": line.page,
     }
 
 

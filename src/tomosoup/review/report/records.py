@@ -41,6 +41,11 @@ class Records:
         return cls(settings, session.records(fingerprint), session.failures(fingerprint))
 
     @property
+    def candidates(self) -> dict[str, int]:
+        """The number of candidates of each run that is done; 0 in records of versions that did not count them."""
+        return {run: sum(record.get("candidates", {}).values()) for run, record in self.runs.items()}
+
+    @property
     def region(self) -> RegionOptions:
         """Where its picks are, the whole volume without a mask."""
         region = self.settings.get(THRESHOLD_REGION) or self.settings.get("region") or {}

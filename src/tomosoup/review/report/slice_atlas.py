@@ -19,6 +19,8 @@ QUALITY = 75
 """Quality of the JPEG: what it loses is hidden by the noise of tomograms."""
 CLIPPED = 0.05
 """Per cent of the voxels that become black, and the same of those that become white."""
+THUMBNAIL, THICK = 96, 5
+"""The largest side of a thumbnail, and the slices that it averages."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +61,24 @@ def binned(source: Slices, factor: int) -> Volume:
     return Volume(torch.stack(rows), source.voxel_size * factor, (z0, y0, x0))
 
 
-def in_greys(volume: Volume) -> NDArray[np.uint8]:
-    """`(z, y, x)` as greys from 0 to 255; the `CLIPPED` per cent of the voxels at each end become black or white."""
+def in_greys(volume: Volume, *, clipped: float = CLIPPED) -> NDArray[np.uint8]:
+    """`(z, y, x)` as greys from 0 to 255; the `clipped` per cent of the voxels at each end become black or white."""
     data = volume.data.numpy()
-    low, high = np.percentile(data, [CLIPPED, 100 - CLIPPED])
+    low, high = np.percentile(data, [clipped, 100 - clipped])
     scaled = (data - low) * (255 / (high - low or 1.0))
     greys: NDArray[np.uint8] = np.nan_to_num(np.clip(np.rint(scaled), 0, 255)).astype(np.uint8)
     return greys
+
+
+def thumbnail(source: Slices) -> bytes:
+    """The mean of the central slices of a volume, at most `THUMBNAIL` voxels a side, as JPEG."""
+    depth, height, width = source.shape
+    first, last = max(0, depth // 2 - THICK // 2), min(depth, depth // 2 + THICK // 2 + 1)
+    centre = Volume(source.slices(first, last).mean(0, keepdim=True), source.voxel_size, source.origin)
+    file = io.BytesIO()
+    small = binned(centre, math.ceil(max(height, width) / THUMBNAIL))
+    Image.fromarray(in_greys(small, clipped=0.5)[0]).save(file, "JPEG", quality=60)
+    return file.getvalue()
 
 
 def atlas(source: Slices, *, voxels: int, region: Region | None = None) -> Atlas:

@@ -60,6 +60,8 @@ function element(tag, properties = {}, ...children) {
   return made;
 }
 
+const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
+
 function later(work, milliseconds = 120) {
   let waiting;
   return () => {
@@ -76,6 +78,8 @@ const there = {
   chance: DATA.runs.some(({found}) => found.some(({chance}) => chance?.length)),
   runs: DATA.runs.length > 1 && DATA.species.some((_, s) => lowest[s] < Infinity),
   species: DATA.species.length > 0,
+  lines: DATA.lines.length > 0,
+  home: DATA.home !== "",
   learning: DATA.learning.length > 0,
   records: DATA.records.length > 0,
 };

@@ -1,6 +1,6 @@
 // The keyboard: what no button or field takes for itself.
 
-const isField = (at) => at.matches?.("select, textarea, input:not([type=checkbox])");
+const isField = (at) => at.matches?.("select, textarea, input:not([type=checkbox]), #lines, #lines *");
 const help = document.getElementById("help");
 document.getElementById("ask").addEventListener("click", () => help.showModal());
 

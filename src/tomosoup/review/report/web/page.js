@@ -1,12 +1,15 @@
 // Puts the page together: headings, learning curves, records; then everything is drawn once.
 
-const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
 document.querySelector("h1").textContent = DATA.title;
 document.getElementById("summary").textContent = [
-  plural(DATA.runs.length, "run"),
+  plural(DATA.lines.length || DATA.runs.length, "run"),
   there.picks ? `${DATA.runs.reduce((n, {found}) => n + found.reduce((m, {score}) => m + score.length, 0), 0)} candidates` : "no picks",
   there.truth ? `${plural(DATA.runs.filter(({scored}) => scored).length, "run")} with known particles` : "",
 ].filter(Boolean).join(" · ");
+document.getElementById("home").href = DATA.home;
+const unlisted = DATA.lines.filter(({picks}) => picks).length - DATA.runs.length;
+document.getElementById("counted").textContent = unlisted > 0 ? `Thresholds, curves and counts are those of ${plural(DATA.runs.length, "run")}. ` +
+  `The other ${plural(unlisted, "picked run")} would make the page too large: they are in the table alone.` : "";
 document.querySelector("footer").textContent = `tomosoup ${DATA.version}`;
 
 function learningChart(id, yLabel, xLabel, curves, options) {
