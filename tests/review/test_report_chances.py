@@ -15,11 +15,14 @@ from conftest import refused
 from PIL import Image
 from reports import CALIBRATIONS, RUNS, SHAPE, THRESHOLDS, picked_project
 
-from tomosoup.core.types import Grid, PicksByRun, Volume
+from tomosoup.core.types import NO_PICKS, Grid, PicksByRun, Volume
+from tomosoup.data.copick import files as copick_files
 from tomosoup.data.copick.masks.region import region_of
+from tomosoup.data.copick.roots import run_of
 from tomosoup.data.options import RegionOptions
-from tomosoup.data.pick_store.reading import read_candidates
-from tomosoup.data.project import open_project
+from tomosoup.data.pick_store.pick_set import PickSet
+from tomosoup.data.pick_store.reading import read_candidates, read_picks
+from tomosoup.data.project import CopickProject, open_project
 from tomosoup.review.report.collect import ReportOptions, collect
 from tomosoup.review.report.page import write_page
 from tomosoup.review.report.slice_atlas import atlas
@@ -144,3 +147,16 @@ def test_a_mask_that_is_gone_is_a_remark_and_one_that_is_asked_for_an_error(
     assert not page.exists()
     own = collect(project, options=ReportOptions(mask=str(mask_file(tmp_path / "mask.mrc"))))
     assert [run.volume is not None and run.volume.region is not None for run in own.runs] == [True] * len(RUNS)
+
+
+def test_a_species_of_which_no_pick_was_certain_enough_opens_without_picks(tmp_path: Path) -> None:
+    project = picked_project(tmp_path / "project", settings={"max_fdr": {"rate": 0.1}})
+    opened = open_project(project)
+    assert isinstance(opened, CopickProject)
+    for run in RUNS:
+        kept = read_picks(opened, "tomosoup/0")[run]
+        picks = {"apo-ferritin": NO_PICKS, "ribosome": kept["ribosome"]}
+        copick_files.write_picks(run_of(opened.root, run), picks, PickSet("tomosoup", "0"))
+    shown = collect(project)
+    lowest = min(found["ribosome"].score.min() for found in read_picks(open_project(project), "tomosoup/0").values())
+    assert shown.thresholds == {"apo-ferritin": np.inf, "ribosome": lowest}

@@ -127,12 +127,11 @@ def gather(
         raise InputError(f"None of the chosen runs of {project.path} has picks: choose others as `runs`.")
     found = inputs.read(known)
     matched = _matched(project, known, found, inputs.truths)
-    thresholds = options.thresholds.over(
-        lowest_scores(inputs.source.kept(project))
-        if MAX_FDR in records.settings
-        else records.settings.get("thresholds", {}),
-        [s.name for s in project.species],
-    )
+    names = [s.name for s in project.species]
+    written = records.settings.get("thresholds", {})
+    if MAX_FDR in records.settings:  # a species of which no pick was certain enough has none
+        written = dict.fromkeys(names, math.inf) | lowest_scores(inputs.source.kept(project))
+    thresholds = options.thresholds.over(written, names)
     lines: tuple[RunLine, ...] = ()
     if run is None and len(inputs.runs) > 1:
         counts = {name: _counts(picks, thresholds) for name, picks in (inputs.found or {}).items()}

@@ -102,13 +102,16 @@ const viewed = DATA.runs.filter(({volume: seen}) => seen);
 const inView = () => inScope().filter(({volume: seen}) => seen);
 
 function nearest(points, n) {  // the distance of each of the first n points to the nearest of the others, in voxels
-  return Array.from({length: n > 1 ? n : 0}, (_, i) => {
+  if (n < 2) return [];
+  const order = Uint32Array.from({length: n}, (_, i) => i).sort((a, b) => points[3 * a + 2] - points[3 * b + 2]);
+  const [zs, ys, xs] = AXES.map((_, axis) => Float64Array.from(order, (i) => points[3 * i + axis]));
+  return Array.from(order, (_, i) => {
     let least = Infinity;
-    for (let j = 0; j < n; j++) {
-      if (j === i) continue;
-      const z = points[3 * i] - points[3 * j], y = points[3 * i + 1] - points[3 * j + 1];
-      const x = points[3 * i + 2] - points[3 * j + 2];
-      least = Math.min(least, z * z + y * y + x * x);
+    for (const step of [-1, 1]) {  // along x, as far as a nearer one may be
+      for (let j = i + step; j >= 0 && j < n && (xs[j] - xs[i]) ** 2 < least; j += step) {
+        const d = (zs[j] - zs[i]) ** 2 + (ys[j] - ys[i]) ** 2 + (xs[j] - xs[i]) ** 2;
+        if (d < least) least = d;
+      }
     }
     return Math.sqrt(least);
   });

@@ -2,10 +2,14 @@
 
 const probe = document.body.appendChild(element("i", {hidden: true}));
 
+let inks = {};
 function ink(name) {  // a colour of page.css, as the theme has it
-  probe.style.color = `var(--${name})`;
-  return getComputedStyle(probe).color;
+  return inks[name] ??= (() => {
+    probe.style.color = `var(--${name})`;
+    return getComputedStyle(probe).color;
+  })();
 }
+on("theme", () => { inks = {}; });
 
 const isLight = () => (document.documentElement.style.colorScheme ||
   (matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark")) === "light";

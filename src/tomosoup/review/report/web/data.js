@@ -4,7 +4,9 @@ const DATA = JSON.parse(document.getElementById("data").textContent);
 const ARRAYS = {f4: Float32Array, f8: Float64Array, u1: Uint8Array};
 
 function unpacked({kind, base64}) {
-  return new ARRAYS[kind](Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)).buffer);
+  const text = atob(base64), bytes = new Uint8Array(text.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);  // ten times as fast as Uint8Array.from
+  return new ARRAYS[kind](bytes.buffer);
 }
 
 for (const run of DATA.runs) {
@@ -17,10 +19,13 @@ for (const run of DATA.runs) {
   }
   run.calibrations.forEach((known, s) => {
     if (!known) return;
-    const [centre, steepness] = known, {score} = run.found[s];
-    run.found[s].chance = Float64Array.from(score, (t) => t > 0 ? 1 / (1 + (centre / t) ** steepness) : 0);
-    let sum = 0;  // of how many of the best 0, 1, 2, ... picks are expected to be false
-    run.found[s].wrong = Float64Array.from([0, ...run.found[s].chance], (p, i) => i ? sum += 1 - p : 0);
+    const [centre, steepness] = known, {score} = run.found[s], n = score.length;
+    const chance = new Float64Array(n), wrong = new Float64Array(n + 1);
+    for (let i = 0; i < n; i++) {
+      chance[i] = score[i] > 0 ? 1 / (1 + (centre / score[i]) ** steepness) : 0;
+      wrong[i + 1] = wrong[i] + 1 - chance[i];  // how many of the best 0, 1, 2, ... picks are expected to be false
+    }
+    Object.assign(run.found[s], {chance, wrong});
   });
 }
 

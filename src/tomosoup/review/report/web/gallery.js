@@ -75,8 +75,10 @@ function drawGallery() {
     return element("div", {}, element("h3", {textContent: heading}),
       tiles.length ? element("div", {className: "tiles"}, ...tiles) : nothing);
   }));
-  drawAverage(s);
+  averageSoon();
 }
+
+const averageSoon = later(() => { if (volume) drawAverage(state.focus); }, 30);
 
 function drawAverage(s) {
   const {zyx, score} = DATA.runs[state.run].found[s], n = atLeast(state.thresholds[s], score);

@@ -77,6 +77,7 @@ state.focus = Math.max(0, lowest.findIndex((score) => score < Infinity));
 tell("focus");
 tell("scope");
 tell("threshold");
-drawDistributions();
-for (const {show} of Object.values(charts)) show();
-showRun();
+showRun().then(() => setTimeout(() => {  // the tomogram comes first
+  drawDistributions();
+  for (const {show} of Object.values(charts)) show();
+}));

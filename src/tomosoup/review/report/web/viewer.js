@@ -25,13 +25,16 @@ async function decoded({image, region, columns, shape, voxelSize, origin}) {
 async function voxels(url, columns, [depth, height, width]) {  // (z, y, x), from the picture of all slices
   const picture = Object.assign(new Image(), {src: url});
   await picture.decode();
-  const tile = element("canvas", {width, height}).getContext("2d", {willReadFrequently: true});
-  const data = new Uint8Array(depth * height * width);
-  for (let z = 0; z < depth; z++) {
-    const [left, top] = [(z % columns) * width, Math.floor(z / columns) * height];
-    tile.drawImage(picture, left, top, width, height, 0, 0, width, height);
-    const {data: pixels} = tile.getImageData(0, 0, width, height);
-    for (let i = 0, n = z * height * width; i < pixels.length; i += 4) data[n++] = pixels[i];
+  const wide = columns * width, data = new Uint8Array(depth * height * width);
+  const row = element("canvas", {width: wide, height}).getContext("2d", {willReadFrequently: true});
+  for (let z = 0, n = 0; z < depth; z += columns) {  // a row of slices at a time
+    row.drawImage(picture, 0, z / columns * height, wide, height, 0, 0, wide, height);
+    const pixels = new Uint32Array(row.getImageData(0, 0, wide, height).data.buffer);
+    for (let left = 0; left < wide && n < data.length; left += width) {
+      for (let y = 0; y < height; y++) {
+        for (let x = 0, at = y * wide + left; x < width; x++) data[n++] = pixels[at++] & 255;
+      }
+    }
   }
   return data;
 }
