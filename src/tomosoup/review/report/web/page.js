@@ -77,7 +77,9 @@ state.focus = Math.max(0, lowest.findIndex((score) => score < Infinity));
 tell("focus");
 tell("scope");
 tell("threshold");
-showRun().then(() => setTimeout(() => {  // the tomogram comes first
+showRun().then(() => requestAnimationFrame(() => setTimeout(() => {  // once the tomogram is drawn
+  performance.mark("tomogram");
   drawDistributions();
   for (const {show} of Object.values(charts)) show();
-}));
+  performance.mark("charts");
+})));
