@@ -118,6 +118,7 @@ def test_lines_lead_to_pages_and_back(opened: Opened, page: Any, report: Path) -
     own = opened(pages["run_#5"])
     assert own.locator("#run option").all_inner_texts() == ["run_#5"]
     assert not own.locator("#runs").is_visible()
+    assert own.locator("h1").inner_text() == "project, run_#5"
     own.locator("#home").click()
     own.locator("#lines tbody tr").first.wait_for()
     assert Path(unquote(own.url.removeprefix("file://"))) == report

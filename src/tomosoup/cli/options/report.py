@@ -45,7 +45,8 @@ class ReportCommand(Options):
     model: Checkpoints = ()
     """Checkpoints whose learning curves are shown, from the folder of their training (.training)."""
     volumes: Annotated[int, Ge(0), Typed("Output")] = 4
-    """Number of runs whose tomograms are shown, the first ones by name. The numbers on the page count all runs."""
+    """Number of runs whose tomograms are shown, the first ones by name. The numbers on the page count all runs, with
+    up to a million candidates together."""
     voxels: Count = 12_000_000
     """Most voxels of all tomograms in the page together. Larger ones are binned."""
     mask: Annotated[

@@ -60,8 +60,9 @@ def report(
             for line in collected.lines
         ]
         for line in tracked(progress, "Writing pages", [line for line in lines if line.page]):
-            one = gather(inputs, replace(options, volumes=1), run=line.name)
-            write_page(folder / f"{line.name}.html", replace(one, home=f"../{quote(output.name)}"))
+            one = gather(inputs, replace(options, volumes=min(1, options.volumes)), run=line.name)
+            own = replace(one, title=f"{one.title}, {line.name}", home=f"../{quote(output.name)}")
+            write_page(folder / f"{line.name}.html", own)
         collected = replace(collected, lines=tuple(lines))
     write_page(output, collected)
     return output
