@@ -17,6 +17,7 @@ os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"
 
 import pytest
 import torch
+from browsing import SWITCHES, Opened
 
 from tomosoup.cli.main import main
 from tomosoup.data.project import open_project
@@ -241,3 +242,28 @@ def changed(config: Path, **entries: Any) -> Path:
     """A configuration with other entries."""
     config.write_text(json.dumps(json.loads(config.read_text()) | entries))
     return config
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("there is no chromium on the path (apt-get install chromium)")
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=path, args=SWITCHES.split())
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def pages(browser: Any) -> Opened:
+    return Opened(browser)
+
+
+@pytest.fixture
+def opened(pages: Opened) -> Iterator[Opened]:
+    """Opens pages; in the end none may have complained or asked for anything."""
+    pages.trouble.clear()
+    yield pages
+    assert pages.trouble == []

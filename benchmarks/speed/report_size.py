@@ -16,6 +16,7 @@ from tomosoup.review.report.collect import Report, ReportOptions, RunReport
 from tomosoup.review.report.page import write_page
 from tomosoup.review.report.slice_atlas import atlas
 from tomosoup.review.report.sources import PickSource
+from tomosoup.scoring.calibration import Calibration
 from tomosoup.scoring.matched_picks import MatchedPicks
 from tomosoup.scoring.matching import MATCH_RADII
 
@@ -35,16 +36,26 @@ def found(kind: Species, numbers: np.random.Generator) -> MatchedPicks:
     return MatchedPicks.of(picks, truth, distance=MATCH_RADII * kind.radius)
 
 
-def main(page: Path) -> None:
-    """Write the page and print its size."""
+def full_size(page: Path) -> Report:
+    """The report of a run of noise."""
     numbers = np.random.default_rng(0)
     noise = torch.from_numpy(numbers.standard_normal(SHAPE, dtype=np.float32))
-    began = time.monotonic()
     picture = atlas(Volume(noise, 10.0, (5.0, 5.0, 5.0)), voxels=ReportOptions().voxels)
-    run = RunReport("noise", True, {s.name: found(s, numbers) for s in CONTEST_SPECIES}, picture)
+    matched = {s.name: found(s, numbers) for s in CONTEST_SPECIES}
+    calibrations = {s.name: Calibration(0.8, 5.0) for s in CONTEST_SPECIES}
+    run = RunReport("noise", True, matched, picture, calibrations)
     thresholds = {s.name: 0.5 for s in CONTEST_SPECIES}
     numbers_of = tuple(range(len(CONTEST_SPECIES)))
-    write_page(page, Report("noise", PickSource(page, "0"), CONTEST_SPECIES, numbers_of, thresholds, (run,)))
+    return Report("noise", PickSource(page, "0"), CONTEST_SPECIES, numbers_of, thresholds, (run,))
+
+
+def main(page: Path) -> None:
+    """Write the page and print its size."""
+    began = time.monotonic()
+    report = full_size(page)
+    write_page(page, report)
+    picture = report.runs[0].volume
+    assert picture
     print(f"{SHAPE} -> {picture.shape}, JPEG {len(picture.jpeg) / 1e6:.1f} MB")
     print(f"page {page.stat().st_size / 1e6:.1f} MB, {time.monotonic() - began:.0f} s")
 

@@ -1,10 +1,10 @@
 """Takes the picture of docs/review/report.md: a report as a browser shows it (needs playwright and chromium).
 
-    tomosoup pick OUT/project --model OUT/models/small-0.safetensors --runs run_006 run_007
-    tomosoup report OUT/project --model OUT/models/small-0.safetensors
-    python -m runs.figures.report_page report.html docs/review/report.jpg
-
-OUT is that of runs/quality/speed_plans, which makes its project and model.
+tomosoup simulate sim --runs 3 --shape 64 224 224 --seed 11
+tomosoup pick sim --threshold 0.8
+tomosoup slab sim
+tomosoup report sim --mask slab:tomosoup/0 --output report.html
+python -m runs.figures.report_page report.html docs/review/report.jpg
 """
 
 from pathlib import Path
@@ -16,17 +16,19 @@ from runs.shared.command import run_script
 SWITCHES = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync"
 
 
-def main(page: Path, picture: Path, *, width: int = 1500, height: int = 1935) -> None:
-    """Write the upper part of the page, with particles of the last species, as JPEG."""
+def main(page: Path, picture: Path, *, width: int = 1400, species: str = "ribosome", theme: str = "light") -> None:
+    """Write the page down to the best particles of the species, at its best pick, as JPEG."""
     with sync_playwright() as started:
         browser = started.chromium.launch(executable_path="/usr/bin/chromium", args=SWITCHES.split())
-        shown = browser.new_page(viewport={"width": width, "height": 940})
+        shown = browser.new_page(viewport={"width": width, "height": 940}, color_scheme=theme)
         shown.goto(page.absolute().as_uri())
-        shown.locator("#tabs button").nth(-1).click()
+        shown.locator("#tabs button", has_text=species).click()
         shown.locator("#gallery .tile").first.wait_for()
-        shown.wait_for_timeout(1000)
-        area = {"x": 0, "y": 0, "width": width, "height": height}
-        shown.screenshot(path=picture, type="jpeg", quality=60, full_page=True, clip=area)
+        shown.keyboard.press("n")
+        shown.wait_for_timeout(1500)
+        below = shown.locator("#gallery h3").nth(1).evaluate("(h) => h.getBoundingClientRect().top + scrollY")
+        area = {"x": 0, "y": 0, "width": width, "height": below - 12}
+        shown.screenshot(path=picture, type="jpeg", quality=38, full_page=True, clip=area)
         browser.close()
     print(f"{picture}: {picture.stat().st_size / 1e3:.0f} kB")
 

@@ -3,35 +3,18 @@
 import json
 import re
 import shlex
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import Opened, until
 from reports import THRESHOLDS, picked_project
 
 from tomosoup.cli.main import main
 from tomosoup.core.types import Species
 from tomosoup.review.report.collect import collect
 from tomosoup.review.report.page import write_page
-
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the path (apt-get install chromium)")
-SWITCHES = (
-    "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=CHROMIUM, args=SWITCHES.split())
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -47,50 +30,6 @@ def report(picked: Path) -> Path:
     return path
 
 
-class Opened:
-    """Pages that were opened, and what they complained of or asked for."""
-
-    def __init__(self, browser: Any) -> None:
-        self.browser = browser
-        self.trouble: list[str] = []
-        self.keep_best: dict[Path, Any] = {}
-
-    def __call__(self, path: Path, width: int = 1600, height: int = 1000) -> Any:
-        """A page whose tomogram is there."""
-        page = self.browser.new_page(viewport={"width": width, "height": height})
-        page.on("console", lambda message: self.trouble.append(message.text))
-        page.on("pageerror", lambda error: self.trouble.append(str(error)))
-        page.on("request", self.asked)
-        page.on("dialog", lambda dialog: (self.trouble.append(dialog.message), dialog.dismiss()))
-        page.goto(path.as_uri())
-        page.locator("#gallery .tile").first.wait_for()
-        return page
-
-    def once(self, path: Path) -> Any:
-        """A page that tests share: opened by the first that asks for it."""
-        if path not in self.keep_best:
-            self.keep_best[path] = self(path)
-        return self.keep_best[path]
-
-    def asked(self, request: Any) -> None:
-        """Notes what would need a network."""
-        if not request.url.startswith(("file:", "data:", "blob:")):
-            self.trouble.append(request.url)
-
-
-@pytest.fixture(scope="module")
-def pages(browser: Any) -> Opened:
-    return Opened(browser)
-
-
-@pytest.fixture
-def opened(pages: Opened) -> Iterator[Opened]:
-    """Opens pages; in the end none may have complained or asked for anything."""
-    pages.trouble.clear()
-    yield pages
-    assert pages.trouble == []
-
-
 @pytest.fixture
 def page(opened: Opened, report: Path) -> Any:
     """The page of the project made by hand, as it opens."""
@@ -100,15 +39,6 @@ def page(opened: Opened, report: Path) -> Any:
     loaded.locator("#run").select_option("0")
     loaded.evaluate("showRun()")
     return loaded
-
-
-def until(page: Any, condition: str) -> None:
-    """Waits. (Playwright's own way needs `eval`, which the page's policy forbids.)"""
-    for _ in range(200):
-        if page.evaluate(condition):
-            return
-        page.wait_for_timeout(20)
-    raise AssertionError(condition)
 
 
 def told(page: Any) -> dict[str, float]:
@@ -251,6 +181,10 @@ def test_hostile_names_stay_text(opened: Opened, picked: Path, tmp_path: Path) -
         title=HOSTILE[1],
         species=kinds,
         runs=tuple(runs),
+        lines=tuple(
+            replace(line, name=name, page=f"x/{name}", error=name)
+            for line, name in zip(made.lines, HOSTILE, strict=False)
+        ),
         thresholds=dict.fromkeys(renamed.values(), 0.4),
         records=((HOSTILE[0], {HOSTILE[1]: [HOSTILE[2]]}),),
     )
@@ -259,8 +193,12 @@ def test_hostile_names_stay_text(opened: Opened, picked: Path, tmp_path: Path) -
     assert page.locator("h1").inner_text() == page.title() == HOSTILE[1]
     assert page.locator("#run option").all_inner_texts() == HOSTILE[1:]
     assert page.locator("#species tbody label").all_inner_texts() == [kind.name for kind in kinds]
-    assert page.evaluate("document.querySelectorAll('img, main svg[onload], body > script:not([id])').length") == 3
+    assert (
+        page.evaluate("document.querySelectorAll('img:not([alt]), main svg[onload], body > script:not([id])').length")
+        == 3
+    )
     assert shlex.split(page.locator("#command").input_value()) == ["--threshold", *(f"{k.name}=0.4" for k in kinds)]
+    assert sorted(page.locator("#lines tbody tr td:first-child").all_inner_texts()) == sorted(HOSTILE[:2])
     page.locator("summary").click()
     assert HOSTILE[2] in page.locator("details").inner_text()
 

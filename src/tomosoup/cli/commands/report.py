@@ -26,7 +26,13 @@ def write_report(options: ReportCommand, *, overwrite: bool = True) -> Outcome:
     from tomosoup.review.report.report import report
 
     shown = ReportOptions(
-        options.picks_set, Thresholds.read(options.threshold), options.model, options.volumes, options.voxels
+        options.picks_set,
+        Thresholds.read(options.threshold),
+        options.model,
+        options.volumes,
+        options.voxels,
+        options.mask,
+        options.pages,
     )
     with progress_bars() as progress:
         report(

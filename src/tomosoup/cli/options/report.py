@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from annotated_types import Ge
+from pydantic import AfterValidator
 
 from tomosoup.cli.options.shared import (
     UNPREFIXED,
@@ -18,6 +19,7 @@ from tomosoup.cli.options.shared import (
     ToWrite,
 )
 from tomosoup.core.config import Options, Typed
+from tomosoup.data.copick.masks.names import checked_mask
 from tomosoup.data.options import AnnotatedData
 
 
@@ -43,9 +45,16 @@ class ReportCommand(Options):
     model: Checkpoints = ()
     """Checkpoints whose learning curves are shown, from the folder of their training (.training)."""
     volumes: Annotated[int, Ge(0), Typed("Output")] = 4
-    """Number of runs whose tomograms are shown, the first ones by name. The numbers on the page count all runs."""
+    """Number of runs whose tomograms are shown, the first ones by name. The numbers on the page count all runs, with
+    up to a million candidates together."""
     voxels: Count = 12_000_000
     """Most voxels of all tomograms in the page together. Larger ones are binned."""
+    mask: Annotated[
+        Annotated[str, AfterValidator(checked_mask)] | None, Typed("Output", value="FILE|NAME:USER/SESSION")
+    ] = None
+    """Mask to outline, named as for `pick --mask`; by default the one that the picks were searched in."""
+    pages: Annotated[bool, Typed("Output")] = False
+    """Write a page for each run, too, into the folder OUTPUT-runs. The table of the runs links to them."""
     overwrite: Overwrite = False
     """Replace an existing output file."""
     data: Annotated[AnnotatedData, UNPREFIXED] = AnnotatedData()

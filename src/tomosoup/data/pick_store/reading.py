@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tomosoup.core.errors import InputError, shortened
@@ -90,15 +90,15 @@ def read_true_picks(
 
 
 def read_candidates(
-    project: Project, session: str, *, progress: Progress = no_progress
+    project: Project, session: str, *, runs: Sequence[str] | None = None, progress: Progress = no_progress
 ) -> Mapping[str, PicksBySpecies]:
     """All picks above the floor that an earlier `pick` left in a project, with distances to a mask, if it had one.
 
-    Raises `InputError` where there are none.
+    Those of some `runs`, or of all. Raises `InputError` where there are none.
     """
     key = PickSet(OWN_USER, session).candidates
-    runs = tracked(progress, "Reading candidates", project.runs)
-    found = {run: sets[key]() for run in runs if key in (sets := project.pick_sets(run))}
+    wanted = tracked(progress, "Reading candidates", project.runs if runs is None else runs)
+    found = {run: sets[key]() for run in wanted if key in (sets := project.pick_sets(run))}
     if not found:
         raise InputError(f"{project.path} holds no candidates {key}: run `tomosoup pick` on it first.")
     records = Session.of(project.root, session) if isinstance(project, CopickProject) else None

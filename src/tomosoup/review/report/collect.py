@@ -6,33 +6,28 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tomosoup.core.errors import InputError
 from tomosoup.core.progress import Progress, no_progress, tracked
-from tomosoup.core.thresholds import Thresholds
-from tomosoup.core.types import NO_PICKS, PicksByRun, Species
-from tomosoup.data.options import AnnotatedData, DataOptions
-from tomosoup.data.pick_store.distances import DISTANCE
-from tomosoup.data.pick_store.records import Session, Settings, fingerprint_of
+from tomosoup.core.thresholds import Thresholds, apply_thresholds
+from tomosoup.core.types import NO_PICKS, PicksByRun, PicksBySpecies, Species
+from tomosoup.data.copick.masks.region import region_of
+from tomosoup.data.options import AnnotatedData, DataOptions, RegionOptions
 from tomosoup.data.pick_store.store import MAX_FDR
-from tomosoup.data.project import Project, open_project, where_species_are_listed
-from tomosoup.data.tomogram import chosen_runs, select_tomogram
-from tomosoup.models.checkpoint import load
+from tomosoup.data.project import Project, where_species_are_listed
+from tomosoup.data.tomogram import select_tomogram
+from tomosoup.inference.jobs.probabilities import calibrations_in
 from tomosoup.review.report.learning_curves import Learning, learning_curves
+from tomosoup.review.report.records import Record, about_models, about_picks
+from tomosoup.review.report.run_lines import RunLine, run_lines
 from tomosoup.review.report.slice_atlas import Atlas, atlas
-from tomosoup.review.report.sources import FIRST_SESSION, PickSource, read_known_truth
+from tomosoup.review.report.sources import FIRST_SESSION, Inputs, PickSource
+from tomosoup.scoring.calibration import Calibration
 from tomosoup.scoring.matched_picks import MatchedPicks
 from tomosoup.scoring.matching import MATCH_RADII
 
-Record = tuple[str, Mapping[str, Any]]
-"""A heading, and what was recorded, in JSON's types."""
-LEFT_OUT = {"format", "calibration", "pick_calibration", "loudness", "species"}
-"""Parts of a checkpoint's metadata that the page does not show."""
-
-
-UNSHOWN = {"run", "digests", "mask", "pick_calibration", DISTANCE}
-"""Parts of a run's record that the page does not show."""
+CANDIDATES = 1_000_000
+"""Most candidates on a page: with more, it opens too slowly."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +44,10 @@ class ReportOptions:
     """Number of runs whose tomogram is shown, the first by name; the others are in the numbers alone."""
     voxels: int = 12_000_000
     """Voxels of all tomograms in the page together: they are binned until they fit."""
+    mask: str | None = None
+    """Mask that is outlined, in place of the one that the picks were searched in."""
+    pages: bool = False
+    """Whether each run that is picked gets a page of its own, too."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,10 @@ class RunReport:
     matched: Mapping[str, MatchedPicks]
     """By species."""
     volume: Atlas | None
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
+    """By species: how likely a pick of some score is a particle. Empty where it is not known."""
+    remark: str = ""
+    """What could not be shown of it."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,11 @@ class Report:
     thresholds: Mapping[str, float]
     """Scores at which the page opens; -inf passes all."""
     runs: tuple[RunReport, ...]
+    """Those whose candidates are counted at every threshold."""
+    lines: tuple[RunLine, ...] = ()
+    """All runs of the project, picked or not; empty for one run."""
+    home: str = ""
+    """The address of the page of the project, as seen from the page of this run."""
     learning: tuple[Learning, ...] = ()
     records: tuple[Record, ...] = ()
 
@@ -94,39 +102,82 @@ def collect(
     Raises `InputError` where there are no picks and no model is named, where picks or truth name species that the
     project does not list, and where it is not clear which tomogram or which truth is meant.
     """
-    path = Path(project) if isinstance(project, str | Path) else project.path
-    project = open_project(path) if isinstance(project, str | Path) else project
-    if picks is None:
-        source = PickSource.of(project, path, session=session, pick_set=options.picks_set)
-    else:
-        source = PickSource(Path(picks), session, options.picks_set)
-    records = source.session()
-    settings = (records and records.settings()) or {}
-    found = _picks(source, project, only_training=bool(options.models) and picks is None and session == FIRST_SESSION)
-    runs = chosen_runs(project, data)
-    truths = read_known_truth(project, runs, data.truth, options.picks_set)
-    known = [run for run in runs if run in found or (not found and run in truths)]
+    return gather(open_inputs(project, picks, session, data, options), options, progress=progress)
+
+
+def open_inputs(
+    project: str | Path | Project,
+    picks: str | Path | None,
+    session: str,
+    data: AnnotatedData,
+    options: ReportOptions,
+) -> Inputs:
+    """What a report is read from; the arguments are those of `report`. Raises `InputError` like `collect`."""
+    training = bool(options.models)
+    return Inputs.open(project, picks=picks, session=session, pick_set=options.picks_set, data=data, training=training)
+
+
+def gather(
+    inputs: Inputs, options: ReportOptions, *, run: str | None = None, progress: Progress = no_progress
+) -> Report:
+    """Read a report of all runs, or of one `run`. Raises `InputError` like `collect`."""
+    project, records = inputs.project, inputs.records
+    known = [run] if run else runs_in_detail(inputs.picked, inputs.candidates, inputs.truths)
     if not known:
-        raise InputError(f"None of the chosen runs of {path} has picks: choose others as `runs`.")
-    matched = _matched(project, known, found, truths)
-    shown = {name for run in matched.values() for name, m in run.items() if len(m.score) or len(m.truth)}
+        raise InputError(f"None of the chosen runs of {project.path} has picks: choose others as `runs`.")
+    found = inputs.read(known)
+    matched = _matched(project, known, found, inputs.truths)
+    names = [s.name for s in project.species]
+    written = records.settings.get("thresholds", {})
+    if MAX_FDR in records.settings:  # a species of which no pick was certain enough has none
+        written = dict.fromkeys(names, math.inf) | lowest_scores(inputs.source.kept(project))
+    thresholds = options.thresholds.over(written, names)
+    lines: tuple[RunLine, ...] = ()
+    if run is None and len(inputs.runs) > 1:
+        counts = {name: _counts(picks, thresholds) for name, picks in (inputs.found or {}).items()}
+        data = _tomograms(inputs)
+        pictures = options.volumes > 0
+        lines = tuple(run_lines(project, inputs.runs, records, counts, data, pictures=pictures, progress=progress))
+    shown = {name for line in lines for name, number in (line.picks or {}).items() if number}
+    shown |= {name for of in matched.values() for name, m in of.items() if len(m.score) or len(m.truth)}
     species = {number: s for number, s in enumerate(project.species) if s.name in shown}
     return Report(
-        title=path.stem if path.is_file() else path.absolute().name,
-        source=source,
+        title=inputs.title,
+        source=inputs.source,
         species=tuple(species.values()),
         numbers=tuple(species),
-        thresholds=options.thresholds.over(
-            lowest_scores(source.kept(project)) if MAX_FDR in settings else settings.get("thresholds", {}),
-            [s.name for s in project.species],
-        ),
+        thresholds=thresholds,
         runs=tuple(
-            RunReport(run, run in truths, matched[run], volume)
-            for run, volume in _volumes(project, known, data, settings, options, progress)
+            RunReport(name, name in inputs.truths, matched[name], volume, calibrations, remark)
+            for name, volume, remark in _volumes(inputs, known, options, progress)
+            for calibrations in [calibrations_in(records.runs.get(name, {}))]
         ),
+        lines=lines,
         learning=tuple(curves for model in options.models if (curves := learning_curves(model))),
-        records=(*_about_models(options.models, settings), *_about_picks(source.name, records, known)),
+        records=(*about_models(options.models, records), *about_picks(inputs.source.name, records, known)),
     )
+
+
+def runs_in_detail(runs: Sequence[str], candidates: Mapping[str, int], truths: PicksByRun) -> list[str]:
+    """The runs whose candidates fit on the page together, those with true particles first, in their own order."""
+    kept, total = set[str](), 0
+    for run in sorted(runs, key=lambda run: run not in truths):
+        total += candidates.get(run, 0)
+        if kept and total > CANDIDATES:
+            break
+        kept.add(run)
+    return [run for run in runs if run in kept]
+
+
+def _counts(picks: PicksBySpecies, thresholds: Mapping[str, float]) -> dict[str, int]:
+    return {name: len(found) for name, found in apply_thresholds(picks, thresholds).items()}
+
+
+def _tomograms(inputs: Inputs) -> DataOptions:
+    """The tomograms that were picked, unless others are given."""
+    given = inputs.data.model_dump(exclude={"truth", "runs"}, exclude_defaults=True)
+    picked = inputs.records.settings.get("tomograms", {})
+    return DataOptions.of({**picked, **given}, source="The records of the session")
 
 
 def lowest_scores(picks: PicksByRun) -> dict[str, float]:
@@ -137,16 +188,6 @@ def lowest_scores(picks: PicksByRun) -> dict[str, float]:
             if len(those):
                 lowest[name] = min(lowest.get(name, math.inf), float(those.score.min()))
     return lowest
-
-
-def _picks(source: PickSource, project: Project, *, only_training: bool) -> PicksByRun:
-    """The picks; none where there are none and `only_training` may be shown."""
-    try:
-        return source.read(project)
-    except InputError:
-        if not (only_training and source.is_session):
-            raise
-        return {}
 
 
 def _matched(
@@ -170,38 +211,23 @@ def _matched(
 
 
 def _volumes(
-    project: Project,
-    runs: Sequence[str],
-    given: AnnotatedData,
-    settings: Settings,
-    options: ReportOptions,
-    progress: Progress,
-) -> Iterator[tuple[str, Atlas | None]]:
-    """Each run with its tomogram: the one that was picked, unless another is `given`. Few runs have one."""
-    chosen = given.model_dump(exclude={"truth", "runs"}, exclude_defaults=True)
-    data = DataOptions.of({**settings.get("tomograms", {}), **chosen}, source="The records of the session")
+    inputs: Inputs, runs: Sequence[str], options: ReportOptions, progress: Progress
+) -> Iterator[tuple[str, Atlas | None, str]]:
+    """Each run with its tomogram, of which there are few, and a remark on it.
+
+    Raises `InputError` for a mask of the `options` that cannot be read; one that only the records name may be gone.
+    """
+    data = _tomograms(inputs)
+    asked = {"mask": options.mask} if options.mask else {}
+    searched = RegionOptions.of(asked, source="The report") if asked else inputs.records.region
     viewed = runs[: options.volumes]
     for run in tracked(progress, "Reading tomograms", viewed):
-        yield run, atlas(select_tomogram(project, run, data), voxels=max(1, options.voxels // len(viewed)))
-    yield from ((run, None) for run in runs[options.volumes :])
-
-
-def _about_models(models: Sequence[Path], settings: Settings) -> Iterator[Record]:
-    """Each checkpoint, and whether it is one of those that made the picks."""
-    for path in models:
-        model = load(path)
-        metadata = {key: value for key, value in model.metadata().items() if key not in LEFT_OUT}
-        made = {"made these picks": model.fingerprint() in settings["models"]} if "models" in settings else {}
-        yield f"Checkpoint {path.name}", made | metadata
-
-
-def _about_picks(name: str, session: Session | None, runs: Sequence[str]) -> Iterator[Record]:
-    """What the session's picks were made with, and each run: its tomogram, engine, seconds, version."""
-    settings = session and session.settings()
-    if session and settings:
-        rate = {MAX_FDR: settings[MAX_FDR].get("rate")} if MAX_FDR in settings else {}
-        yield f"Session {name}", {**settings, **rate}
-        records = session.records(fingerprint_of(settings))
-        for run in runs:
-            if record := records.get(run):
-                yield f"Run {run}", {key: value for key, value in record.items() if key not in UNSHOWN}
+        tomogram, region, remark = select_tomogram(inputs.project, run, data), None, ""
+        try:
+            region = region_of(searched, run, tomogram.grid, inputs.project)
+        except InputError as error:
+            if asked:
+                raise
+            remark = f"The mask that these picks were searched in is not outlined. {error}"
+        yield run, atlas(tomogram, voxels=max(1, options.voxels // len(viewed)), region=region), remark
+    yield from ((run, None, "") for run in runs[options.volumes :])

@@ -26,10 +26,11 @@ from tomosoup.core.types import Array
 from tomosoup.data.copick.files import COLOURS
 from tomosoup.review.report.collect import Report, RunReport
 from tomosoup.review.report.learning_curves import Learning
+from tomosoup.review.report.run_lines import RunLine
 from tomosoup.scoring.matched_picks import MatchedPicks
 
 WEB = files("tomosoup.review.report") / "web"
-SCRIPTS = ("data", "score", "viewer", "controls", "charts", "gallery", "page")
+SCRIPTS = ("data", "colours", "score", "viewer", "controls", "charts", "gallery", "runs", "keys", "page")
 """Scripts in `WEB`, each after those that it needs."""
 POLICY = "default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data: blob:; form-action 'none'"
 
@@ -38,7 +39,7 @@ def write_page(path: Path, report: Report) -> None:
     """Write the page; equal reports make equal pages."""
     ours = "\n".join((WEB / f"{name}.js").read_text() for name in SCRIPTS)
     library = Resources("inline", components=["bokeh", "bokeh-api"]).js_raw[:2]  # the rest says how much it should log
-    scripts = [*library, f'"use strict";\n{ours}']
+    scripts = [(WEB / "theme.js").read_text(), *library, f'"use strict";\n{ours}']
     scripts = [script.replace("</script", "<\\/script") for script in scripts]
     hashes = " ".join(f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts)
     page = Template((WEB / "page.html").read_text()).substitute(
@@ -46,7 +47,8 @@ def write_page(path: Path, report: Report) -> None:
         title=escape(report.title),
         style=(WEB / "page.css").read_text(),
         data=as_json(contents(report)),
-        scripts="\n".join(f"<script>{script}</script>" for script in scripts),
+        first=f"<script>{scripts[0]}</script>",
+        scripts="\n".join(f"<script>{script}</script>" for script in scripts[1:]),
     )
     with written_aside(path) as aside:
         aside.write_text(page, encoding="utf-8")
@@ -75,9 +77,24 @@ def contents(report: Report) -> dict[str, Any]:
             }
             for number, s in zip(report.numbers, report.species, strict=True)
         ],
+        "lines": [_line(line, report) for line in report.lines],
+        "home": report.home,
         "runs": [_run(run, [s.name for s in report.species]) for run in report.runs],
         "learning": [_learning(curves) for curves in report.learning],
         "records": [[heading, _plain(record)] for heading, record in report.records],
+    }
+
+
+def _line(line: RunLine, report: Report) -> dict[str, Any]:
+    """One run of the project. Numbers are in the order of the species; null is not known."""
+    names = [s.name for s in report.species]
+    return {
+        "name": line.name,
+        "picks": None if line.picks is None else [line.picks.get(name, 0) for name in names],
+        "false": [line.false.get(name) for name in names],
+        "error": line.error,
+        "picture": line.picture and f"data:image/jpeg;base64,{b64encode(line.picture).decode()}",
+        "page": line.page,
     }
 
 
@@ -88,9 +105,17 @@ def _run(run: RunReport, names: list[str]) -> dict[str, Any]:
         "shape": run.volume.shape,
         "voxelSize": run.volume.voxel_size,
         "origin": run.volume.origin,
+        "region": run.volume.region and f"data:image/png;base64,{b64encode(run.volume.region).decode()}",
     }
-    found = [_matched(run.matched[name], shown=run.volume is not None) for name in names]
-    return {"name": run.name, "scored": run.scored, "volume": volume, "found": found}
+    known = {name: [c.centre, c.steepness] for name, c in run.calibrations.items()}
+    return {
+        "name": run.name,
+        "scored": run.scored,
+        "volume": volume,
+        "remark": run.remark,
+        "found": [_matched(run.matched[name], shown=run.volume is not None) for name in names],
+        "calibrations": [known.get(name) for name in names],
+    }
 
 
 def _matched(found: MatchedPicks, *, shown: bool) -> dict[str, Any]:

@@ -16,7 +16,9 @@ from tomosoup.data.pick_store.pick_set import OWN_USER, PickSet
 from tomosoup.data.pick_store.reading import read_candidates, read_picks, read_true_picks
 from tomosoup.data.pick_store.records import Session
 from tomosoup.data.project import CopickProject, Project, open_project
+from tomosoup.data.tomogram import chosen_runs
 from tomosoup.data.truth import read_truths
+from tomosoup.review.report.records import Records
 
 FIRST_SESSION = "0"
 """The session that `tomosoup pick` writes unless another is named."""
@@ -63,8 +65,11 @@ class PickSource:
         source = open_project(self.path)
         return Session.of(source.root, self.name) if isinstance(source, CopickProject) else None
 
-    def read(self, project: Project) -> PicksByRun:
-        """The picks by run, by the project's names of species. Raises `InputError` where there are none."""
+    def read(self, project: Project, runs: Sequence[str] | None = None) -> PicksByRun:
+        """The picks by run, by the project's names of species: of a session those of some `runs`, or of all.
+
+        Raises `InputError` where there are none.
+        """
         if not self.is_session:
             found = read_picks(self.path, self.pick_set)
         else:
@@ -74,8 +79,74 @@ class PickSource:
                     f"No picks of {self.path} were found beside it or in the current folder: run `tomosoup pick` "
                     "first, or name their CSV file or .copick folder as `picks`."
                 )
-            found = read_candidates(holder, self.name)
+            found = read_candidates(holder, self.name, runs=runs)
         return {run: called_as(project.species, picks) for run, picks in found.items()}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What reports of a project are read from; the candidates of a session are read when runs are shown."""
+
+    project: Project
+    title: str
+    source: PickSource
+    records: Records
+    runs: tuple[str, ...]
+    """The chosen ones, picked or not."""
+    found: PicksByRun | None
+    """All picks; None for those of recorded runs, which can be many more than a page shows."""
+    truths: PicksByRun
+    data: AnnotatedData
+
+    @classmethod
+    def open(
+        cls,
+        project: str | Path | Project,
+        *,
+        picks: str | Path | None,
+        session: str,
+        pick_set: str | None,
+        data: AnnotatedData,
+        training: bool,
+    ) -> Inputs:
+        """The arguments are those of `report`; without picks, a `training` may be shown alone.
+
+        Raises `InputError` where there is nothing to show, and where it is not clear which truth is meant.
+        """
+        path = Path(project) if isinstance(project, str | Path) else project.path
+        project = open_project(path) if isinstance(project, str | Path) else project
+        if picks is None:
+            source = PickSource.of(project, path, session=session, pick_set=pick_set)
+        else:
+            source = PickSource(Path(picks), session, pick_set)
+        records, runs, found = Records.of(source.session()), chosen_runs(project, data), None
+        if not records.runs:
+            try:
+                found = source.read(project)
+            except InputError:
+                if not (training and picks is None and session == FIRST_SESSION and source.is_session):
+                    raise
+                found = {}
+        truths = read_known_truth(project, runs, data.truth, pick_set)
+        title = path.stem if path.is_file() else path.absolute().name
+        return cls(project, title, source, records, tuple(runs), found, truths, data)
+
+    def read(self, runs: Sequence[str]) -> PicksByRun:
+        """The picks of some runs, of which there may be none."""
+        return self.source.read(self.project, runs) if self.found is None else self.found
+
+    @property
+    def picked(self) -> list[str]:
+        """The chosen runs that have picks; without any picks, those with true particles."""
+        have = self.records.runs if self.found is None else self.found or self.truths
+        return [run for run in self.runs if run in have]
+
+    @property
+    def candidates(self) -> dict[str, int]:
+        """The number of picks of each run that can be shown, of any score."""
+        if self.found is None:
+            return self.records.candidates
+        return {run: sum(map(len, picks.values())) for run, picks in self.found.items()}
 
 
 def read_known_truth(project: Project, runs: Sequence[str], truth: str | None, pick_set: str | None) -> PicksByRun:

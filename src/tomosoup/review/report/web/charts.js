@@ -1,7 +1,13 @@
-// Charts, drawn by Bokeh; colours are species everywhere, so there are no legends.
+// Charts, drawn by Bokeh. A species has one colour and one marker everywhere, so there are no legends.
 
 Bokeh.logger.set_level("warn");
-const INK = "#9aa4b0", LINES = "#2a313a", FONT = "system-ui, sans-serif";
+const FONT = "system-ui, sans-serif";
+const painted = [];  // what the theme colours: functions that do so
+function paint(work) {
+  painted.push(work);
+  work();
+}
+on("theme", () => painted.forEach((work) => work()));
 
 function chart(id, xLabel, yLabel, options = {}) {
   const place = document.getElementById(id);
@@ -14,24 +20,35 @@ function chart(id, xLabel, yLabel, options = {}) {
   made.toolbar.logo = null;
   for (const axis of [...made.below, ...made.left]) {
     Object.assign(axis, {
-      axis_label_text_color: INK, axis_label_text_font: FONT, axis_label_text_font_size: "12px",
-      axis_label_text_font_style: "normal", major_label_text_color: INK, major_label_text_font: FONT,
-      major_label_text_font_size: "11px", axis_line_color: LINES, major_tick_line_color: LINES,
-      minor_tick_line_color: null,
+      axis_label_text_font: FONT, axis_label_text_font_size: "12px",
+      axis_label_text_font_style: "normal", major_label_text_font: FONT,
+      major_label_text_font_size: "11px", minor_tick_line_color: null,
     });
   }
-  for (const grid of made.center) Object.assign(grid, {grid_line_color: LINES});
+  paint(() => {
+    const soft = ink("soft"), line = ink("line");
+    for (const axis of [...made.below, ...made.left]) {
+      Object.assign(axis, {
+        axis_label_text_color: soft, major_label_text_color: soft, axis_line_color: line, major_tick_line_color: line,
+      });
+    }
+    for (const grid of made.center) Object.assign(grid, {grid_line_color: line});
+  });
   return {figure: made, show: () => Bokeh.Plotting.show(made, place)};
 }
 
 const source = (data) => new Bokeh.ColumnDataSource({data});
 
-function lines(figure, width = 2) {  // a line a species, and a dot on it where its threshold is
-  return DATA.species.map(({colour}) => {
-    const [line, dot] = [source({x: [], y: []}), source({x: [], y: []})];
-    figure.line({field: "x"}, {field: "y"}, {source: line, line_color: colour, line_width: width, line_alpha: 0.9});
-    figure.scatter({field: "x"}, {field: "y"},
-      {source: dot, size: 9, fill_color: colour, line_color: "#11151a", line_width: 2});
+function lines(figure, width = 2.2) {  // a line a species, and a marker on it: where its threshold is
+  return DATA.species.map(({colour}, s) => {
+    const [line, dot] = [source({x: [], y: []}), source({x: [], y: []})], at = [{field: "x"}, {field: "y"}];
+    const casing = figure.line(...at, {source: line, line_width: width + 1});  // bright colours on a bright ground
+    figure.line(...at, {source: line, line_color: colour, line_width: width});
+    const marker = figure.scatter(...at, {source: dot, size: 11, fill_color: colour, marker: shapeOf(s)[0]});
+    paint(() => {
+      Object.assign(casing.glyph, {line_color: ink("casing"), line_alpha: isLight() ? 0.4 : 0});
+      marker.glyph.line_color = ink("text");
+    });
     return {line, dot};
   });
 }
@@ -44,24 +61,30 @@ if (there.truth) {
   charts.recall.lines = lines(charts.recall.figure);
   charts.f4.lines = lines(charts.f4.figure);
 }
+if (there.chance) {
+  charts.rate = chart("chart-rate", "threshold", "expected false", {y_range: unit()});
+  charts.rate.lines = lines(charts.rate.figure);
+}
 
 function drawCurves() {
-  if (!there.truth) return;
   DATA.species.forEach((_, s) => {
-    const points = state.shown[s] ? curve(s) : [];
-    const data = (x, y) => ({x: points.map(x), y: points.map(y)});
-    charts.recall.lines[s].line.data = data(recall, precision);
-    charts.f4.lines[s].line.data = data(({threshold}) => threshold, f4);
+    const set = (chart, points, x, y) => { chart.lines[s].line.data = {x: points.map(x), y: points.map(y)}; };
+    const known = state.shown[s] && there.truth ? curve(s) : [], likely = state.shown[s] && there.chance ? rates(s) : [];
+    if (there.truth) set(charts.recall, known, recall, precision);
+    if (there.truth) set(charts.f4, known, ({threshold}) => threshold, f4);
+    if (there.chance) set(charts.rate, likely, ({threshold}) => threshold, ({rate}) => rate);
   });
   drawDots();
 }
 
 function drawDots() {
-  if (!there.truth) return;
   DATA.species.forEach((_, s) => {
-    const n = counts(s), shown = state.shown[s] && Number.isFinite(state.thresholds[s]) && lowest[s] < Infinity;
-    charts.recall.lines[s].dot.data = shown ? {x: [recall(n)], y: [precision(n)]} : {x: [], y: []};
-    charts.f4.lines[s].dot.data = shown ? {x: [state.thresholds[s]], y: [f4(n)]} : {x: [], y: []};
+    const n = counts(s), threshold = state.thresholds[s];
+    const shown = state.shown[s] && Number.isFinite(threshold) && lowest[s] < Infinity;
+    const set = (chart, x, y) => { chart.lines[s].dot.data = shown ? {x: [x], y: [y]} : {x: [], y: []}; };
+    if (there.truth) set(charts.recall, recall(n), precision(n));
+    if (there.truth) set(charts.f4, threshold, f4(n));
+    if (there.chance) set(charts.rate, threshold, falseRate(s));
   });
 }
 
@@ -76,16 +99,19 @@ function outline({left, right, top}) {  // of a histogram, for a line
 }
 
 const viewed = DATA.runs.filter(({volume: seen}) => seen);
-const inScope = () => state.scope === "run" ? [DATA.runs[state.run]].filter(({volume: seen}) => seen) : viewed;
+const inView = () => inScope().filter(({volume: seen}) => seen);
 
 function nearest(points, n) {  // the distance of each of the first n points to the nearest of the others, in voxels
-  return Array.from({length: n > 1 ? n : 0}, (_, i) => {
+  if (n < 2) return [];
+  const order = Uint32Array.from({length: n}, (_, i) => i).sort((a, b) => points[3 * a + 2] - points[3 * b + 2]);
+  const [zs, ys, xs] = AXES.map((_, axis) => Float64Array.from(order, (i) => points[3 * i + axis]));
+  return Array.from(order, (_, i) => {
     let least = Infinity;
-    for (let j = 0; j < n; j++) {
-      if (j === i) continue;
-      const z = points[3 * i] - points[3 * j], y = points[3 * i + 1] - points[3 * j + 1];
-      const x = points[3 * i + 2] - points[3 * j + 2];
-      least = Math.min(least, z * z + y * y + x * x);
+    for (const step of [-1, 1]) {  // along x, as far as a nearer one may be
+      for (let j = i + step; j >= 0 && j < n && (xs[j] - xs[i]) ** 2 < least; j += step) {
+        const d = (zs[j] - zs[i]) ** 2 + (ys[j] - ys[i]) ** 2 + (xs[j] - xs[i]) ** 2;
+        if (d < least) least = d;
+      }
     }
     return Math.sqrt(least);
   });
@@ -101,8 +127,11 @@ if (there.picks) {
   charts.scores = chart("chart-scores", "score", "picks", {y_axis_type: "log"});
   charts.scores.bars = ["hit", "false"].map((kind) => {
     const bars = source({left: [], right: [], bottom: [], top: []});
-    charts.scores.figure.quad({field: "left"}, {field: "right"}, {field: "top"}, {field: "bottom"},
-      {source: bars, line_color: null, fill_color: INK, fill_alpha: kind === "hit" ? 0.95 : 0.45});
+    const {glyph} = charts.scores.figure.quad({field: "left"}, {field: "right"}, {field: "top"}, {field: "bottom"},
+      {source: bars, fill_alpha: kind === "hit" ? 1 : 0.25, hatch_pattern: kind === "hit" ? null : "right_diagonal_line",
+        hatch_scale: 8, hatch_alpha: 0.6});
+    const colour = () => kind === "hit" ? DATA.species[state.focus].colour : ink("soft");
+    paint(() => Object.assign(glyph, {fill_color: colour(), line_color: ink("soft"), hatch_color: ink("soft")}));
     return bars;
   });
 }
@@ -113,12 +142,15 @@ function drawDistributions() {  // of the picks that pass, in the runs whose vol
   const deepest = Math.max(...viewed.map(({volume: {shape, voxelSize, origin}}) => origin[0] + shape[0] * voxelSize)) / 10;
   DATA.species.forEach((_, s) => {
     const distances = [], depths = [];
-    for (const {found, volume: {voxelSize, origin}} of state.shown[s] ? inScope() : []) {
+    for (const {found, volume: {voxelSize, origin}} of state.shown[s] ? inView() : []) {
       const {zyx, score} = found[s], n = atLeast(state.thresholds[s], score);
       for (const d of nearest(zyx, n)) distances.push(d * voxelSize / 10);
       for (let i = 0; i < n; i++) depths.push((zyx[3 * i] * voxelSize + origin[0]) / 10);
     }
-    charts.distance.lines[s].line.data = outline(histogram(distances, 0, far));
-    charts.depth.lines[s].line.data = outline(histogram(depths, 0, deepest, 24));
+    for (const [{lines: drawn}, bars] of [[charts.distance, histogram(distances, 0, far)], [charts.depth, histogram(depths, 0, deepest, 24)]]) {
+      const most = Math.max(...bars.top), at = bars.top.indexOf(most);
+      drawn[s].line.data = outline(bars);
+      drawn[s].dot.data = most ? {x: [(bars.left[at] + bars.right[at]) / 2], y: [most]} : {x: [], y: []};
+    }
   });
 }

@@ -1,6 +1,8 @@
 // Everything beside the planes: species with their sliders and counts, runs, contrast.
 
 const percent = (value) => Number.isNaN(value) ? "–" : value.toFixed(3);
+const inPercent = (value) => Number.isNaN(value) ? "–" : `${(100 * value).toFixed(value < 0.1 ? 1 : 0)} %`;
+const allFalse = () => DATA.species.reduce((sum, _, s) => sum + expectedFalse(s), 0);
 const decimals = (s) => Math.max(0, 3 - Math.round(Math.log10(Math.max(highest[s] - lowest[s], 1e-6))));
 
 function setThreshold(s, value) {
@@ -8,11 +10,9 @@ function setThreshold(s, value) {
   tell("threshold");
 }
 
-const rows = DATA.species.map(({name, colour}, s) => {
+const rows = DATA.species.map(({name}, s) => {
   const box = element("input", {type: "checkbox", checked: true});
   box.addEventListener("change", () => { state.shown[s] = box.checked; tell("look"); });
-  const dot = element("i", {className: "dot"});
-  dot.style.background = colour;
   const step = 10 ** -decimals(s), empty = !(lowest[s] < Infinity);
   const slider = element("input", {
     type: "range", step: "any", disabled: empty, min: empty ? 0 : lowest[s], max: empty ? 1 : highest[s] + step,
@@ -28,9 +28,9 @@ const rows = DATA.species.map(({name, colour}, s) => {
     setThreshold(s, Number((state.thresholds[s] + by).toFixed(decimals(s))));
   });
   number.addEventListener("change", () => { if (number.value !== "") setThreshold(s, Number(number.value)); });
-  const cells = ["picks", "truth", "truth", "truth"].map((needs) => element("td", {hidden: !there[needs]}));
+  const cells = ["picks", "chance", "truth", "truth", "truth"].map((needs) => element("td", {hidden: !there[needs]}));
   const row = element("tr", {},
-    element("td", {}, element("label", {}, box, dot, element("span", {textContent: name, title: name}))),
+    element("td", {}, element("label", {}, box, key(s), element("span", {textContent: name, title: name}))),
     element("td", {className: "threshold", hidden: !there.picks}, element("div", {}, slider, number)),
     ...cells);
   return {row, slider, box: number, cells};
@@ -42,12 +42,13 @@ function showCounts() {
     const n = counts(s), threshold = state.thresholds[s];
     slider.value = Number.isFinite(threshold) ? threshold : slider.max;
     if (document.activeElement !== box) box.value = Number.isFinite(threshold) ? threshold.toFixed(decimals(s)) : "";
-    const texts = [n.picks, percent(precision(n)), percent(recall(n)), f4(n).toFixed(3)];
+    const texts = [n.picks, inPercent(falseRate(s)), percent(precision(n)), percent(recall(n)), f4(n).toFixed(3)];
     cells.forEach((cell, i) => { cell.textContent = texts[i]; });
     cells[0].title = there.truth ? `${n.hit} hit, ${n.false} false, ${n.missed} missed` : "";
   });
   const all = DATA.species.map((_, s) => counts(s)), sum = (key) => all.reduce((total, n) => total + n[key], 0);
   const figures = [[sum("picks"), "picks"]];
+  if (there.chance) figures.push([inPercent(allFalse() / sum("picks")), "expected to be false"]);
   if (there.truth) {
     figures.unshift([weighted().toFixed(3), "weighted F4"]);
     figures.push([sum("hit"), "hit"], [sum("false"), "false"], [sum("missed"), "missed"]);
@@ -65,7 +66,7 @@ function command() {
   const words = DATA.species.flatMap(({name}, s) => {
     const threshold = state.thresholds[s];
     if (!(lowest[s] < Infinity)) return [];
-    return [quoted(`${name}=${threshold === Infinity ? "inf" : threshold}`)];
+    return [quoted(`${name}=${threshold === Infinity ? "inf" : shortest(s, threshold, 3)}`)];
   });
   return ["--threshold", ...words].join(" ");
 }
@@ -91,6 +92,17 @@ document.getElementById("best").addEventListener("click", () => {
   tell("threshold");
 });
 
+if (there.chance) {
+  const rate = slideRow("False", {min: 1, max: 60, step: 1}, (v) => `at most ${v} %`, (v) => {
+    state.thresholds = state.thresholds.map((now, s) =>
+      DATA.runs.some(({found}) => found[s].chance) ? shortest(s, thresholdFor(s, v / 100), 3) : now);
+    tell("threshold");
+  });
+  rate.slider.setAttribute("aria-label", "Largest fraction of picks of a species that is expected to be false");
+  rate.show(10);
+  document.getElementById("rate").prepend(rate.label);
+}
+
 function chooser(id, choices, listener) {
   const select = document.getElementById(id);
   select.append(...choices.map(([value, text]) => element("option", {value, textContent: text})));
@@ -105,8 +117,10 @@ chooser("scope", [["all", `all ${DATA.runs.length} runs`], ["run", "the run show
   tell("scope");
 });
 
-for (const [key, text] of [["hit", "○ hit"], ["missed", "◌ missed"], ["false", "⊗ false"]]) {
-  const box = element("input", {type: "checkbox", checked: true, id: `mark-${key}`});
+const MARKS = [["picks", "particles", "species"], ["hit", "○ hit", "truth"], ["missed", "◌ missed", "truth"],
+  ["false", "⊗ false", "truth"], ["region", "▭ mask", "region"], ["names", "names", "species"]];
+for (const [key, text] of MARKS.filter(([, , needs]) => there[needs])) {
+  const box = element("input", {type: "checkbox", checked: state.marks[key], id: `mark-${key}`});
   box.addEventListener("change", () => { state.marks[key] = box.checked; tell("look"); });
   document.getElementById("marks").append(element("label", {className: "chip"}, box, text));
 }

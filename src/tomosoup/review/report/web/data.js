@@ -4,7 +4,9 @@ const DATA = JSON.parse(document.getElementById("data").textContent);
 const ARRAYS = {f4: Float32Array, f8: Float64Array, u1: Uint8Array};
 
 function unpacked({kind, base64}) {
-  return new ARRAYS[kind](Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)).buffer);
+  const text = atob(base64), bytes = new Uint8Array(text.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);  // ten times as fast as Uint8Array.from
+  return new ARRAYS[kind](bytes.buffer);
 }
 
 for (const run of DATA.runs) {
@@ -15,6 +17,16 @@ for (const run of DATA.runs) {
       found[key] = found[key].map((a, i) => (a - run.volume.origin[i % 3]) / run.volume.voxelSize);
     }
   }
+  run.calibrations.forEach((known, s) => {
+    if (!known) return;
+    const [centre, steepness] = known, {score} = run.found[s], n = score.length;
+    const chance = new Float64Array(n), wrong = new Float64Array(n + 1);
+    for (let i = 0; i < n; i++) {
+      chance[i] = score[i] > 0 ? 1 / (1 + (centre / score[i]) ** steepness) : 0;
+      wrong[i + 1] = wrong[i] + 1 - chance[i];  // how many of the best 0, 1, 2, ... picks are expected to be false
+    }
+    Object.assign(run.found[s], {chance, wrong});
+  });
 }
 
 const [lowest, highest] = [Infinity, -Infinity].map((worst, i) => DATA.species.map((_, s) =>
@@ -35,7 +47,7 @@ const state = {
   low: -2.5, high: 3.5,  // black and white, in standard deviations from the mean
   zoom: 1,
   half: 1,  // slices on either side that are averaged
-  marks: {hit: true, missed: true, false: true},
+  marks: {picks: true, hit: true, missed: true, false: true, region: true, names: false},
   focus: 0,  // the species whose particles are shown
 };
 
@@ -53,6 +65,8 @@ function element(tag, properties = {}, ...children) {
   return made;
 }
 
+const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
+
 function later(work, milliseconds = 120) {
   let waiting;
   return () => {
@@ -65,10 +79,13 @@ const there = {
   picks: DATA.species.some((_, s) => lowest[s] < Infinity),
   truth: DATA.runs.some(({scored}) => scored) && DATA.species.some((_, s) => lowest[s] < Infinity),
   volume: DATA.runs.some(({volume}) => volume),
+  region: DATA.runs.some(({volume}) => volume?.region),
+  chance: DATA.runs.some(({found}) => found.some(({chance}) => chance?.length)),
   runs: DATA.runs.length > 1 && DATA.species.some((_, s) => lowest[s] < Infinity),
   species: DATA.species.length > 0,
+  lines: DATA.lines.length > 0,
+  home: DATA.home !== "",
   learning: DATA.learning.length > 0,
   records: DATA.records.length > 0,
 };
-there.marks = there.truth && there.volume;
 for (const part of document.querySelectorAll("[data-needs]")) part.hidden = !there[part.dataset.needs];

@@ -32,13 +32,16 @@ function shownPicture(greys, contrast) {
 }
 
 function tile(s, i) {
-  const {zyx, score, kind, maskDistance} = DATA.runs[state.run].found[s], sums = new Float32Array(TILE * TILE);
+  const {zyx, score, kind, chance, maskDistance} = DATA.runs[state.run].found[s], sums = new Float32Array(TILE * TILE);
   const at = position(zyx, i), thick = DATA.species[s].radius / volume.voxelSize / 3;
   if (!sample(at, "xy", -thick, step(s), sums)) return null;
   for (const offset of [0, thick]) sample(at, "xy", offset, step(s), sums);
   const known = DATA.runs[state.run].scored && there.truth, what = known ? ["false", "repeat", "hit"][kind[i]] : "pick";
   const button = element("button", {className: `tile ${what}`, title: "Show it in the tomogram"}, shownPicture(sums),
     element("span", {textContent: score[i].toFixed(3)}), element("em", {textContent: what === "pick" ? "" : what}));
+  if (chance) {
+    button.append(element("small", {title: "Probability that it is a particle", textContent: `${inPercent(chance[i])} likely`}));
+  }
   const distance = maskDistance?.[i] ?? NaN;
   if (Number.isFinite(distance)) {
     button.append(element("small", {title: "Distance to the surface of the mask",
@@ -60,8 +63,9 @@ function rank(s) {  // what the gallery shows: [heading, the picks]
 
 function drawGallery() {
   if (!there.picks || !volume) return;
-  const s = state.focus, most = innerWidth < 600 ? 8 : 14;
-  document.getElementById("gallery").replaceChildren(...(solid() ? rank(s) : []).map(([heading, picks]) => {
+  const s = state.focus, wide = innerWidth < 600 ? 84 : 104, gallery = document.getElementById("gallery");
+  const most = Math.max(8, Math.floor((gallery.clientWidth + 8) / wide));  // a row, on telephones two
+  gallery.replaceChildren(...(solid() ? rank(s) : []).map(([heading, picks]) => {
     const tiles = [];
     for (let k = 0; k < picks.length && k < 200 && tiles.length < most; k++) {
       const made = tile(s, picks[k]);
@@ -71,8 +75,10 @@ function drawGallery() {
     return element("div", {}, element("h3", {textContent: heading}),
       tiles.length ? element("div", {className: "tiles"}, ...tiles) : nothing);
   }));
-  drawAverage(s);
+  averageSoon();
 }
+
+const averageSoon = later(() => { if (volume) drawAverage(state.focus); }, 30);
 
 function drawAverage(s) {
   const {zyx, score} = DATA.runs[state.run].found[s], n = atLeast(state.thresholds[s], score);
@@ -101,10 +107,8 @@ function drawScores() {
   charts.scores.line.location = Number.isFinite(state.thresholds[s]) ? state.thresholds[s] : high;
 }
 
-const tabs = DATA.species.map(({name, colour}, s) => {
-  const dot = element("i", {className: "dot"});
-  dot.style.background = colour;
-  const tab = element("button", {}, dot, name);
+const tabs = DATA.species.map(({name}, s) => {
+  const tab = element("button", {}, key(s), name);
   tab.addEventListener("click", () => { state.focus = s; tell("focus"); });
   return tab;
 });

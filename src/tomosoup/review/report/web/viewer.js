@@ -17,31 +17,39 @@ const place = (axis, v) => (v + 0.5 - start[axis]) * scale * state.zoom;  // vox
 const voxel = (axis, pixel) => pixel / (scale * state.zoom) + start[axis] - 0.5;
 const seen = (axis) => volume.shape[axis] / state.zoom;
 
-async function decoded({image, columns, shape, voxelSize, origin}) {
-  const [depth, height, width] = shape;
-  const picture = Object.assign(new Image(), {src: image});
-  await picture.decode();
-  const tile = element("canvas", {width, height}).getContext("2d", {willReadFrequently: true});
-  const data = new Uint8Array(depth * height * width);
-  for (let z = 0; z < depth; z++) {
-    const [left, top] = [(z % columns) * width, Math.floor(z / columns) * height];
-    tile.drawImage(picture, left, top, width, height, 0, 0, width, height);
-    const {data: pixels} = tile.getImageData(0, 0, width, height);
-    for (let i = 0, n = z * height * width; i < pixels.length; i += 4) data[n++] = pixels[i];
-  }
-  return {shape, data, voxelSize, origin};
+async function decoded({image, region, columns, shape, voxelSize, origin}) {
+  const [data, inside] = await Promise.all([image, region].map((url) => url && voxels(url, columns, shape)));
+  return {shape, data, inside, voxelSize, origin};
 }
 
+async function voxels(url, columns, [depth, height, width]) {  // (z, y, x), from the picture of all slices
+  const picture = Object.assign(new Image(), {src: url});
+  await picture.decode();
+  const wide = columns * width, data = new Uint8Array(depth * height * width);
+  const row = element("canvas", {width: wide, height}).getContext("2d", {willReadFrequently: true});
+  for (let z = 0, n = 0; z < depth; z += columns) {  // a row of slices at a time
+    row.drawImage(picture, 0, z / columns * height, wide, height, 0, 0, wide, height);
+    const pixels = new Uint32Array(row.getImageData(0, 0, wide, height).data.buffer);
+    for (let left = 0; left < wide && n < data.length; left += width) {
+      for (let y = 0; y < height; y++) {
+        for (let x = 0, at = y * wide + left; x < width; x++) data[n++] = pixels[at++] & 255;
+      }
+    }
+  }
+  return data;
+}
+
+const strides = ([, height, width]) => [height * width, width, 1];
+
 function slab(plane, index) {  // the mean of the slices about index, row by row
-  const {across, down, through} = PLANES[plane], {shape, data} = volume;
-  const strides = [shape[1] * shape[2], shape[2], 1];
+  const {across, down, through} = PLANES[plane], {shape, data} = volume, by = strides(shape);
   const [from, to] = [Math.max(0, index - state.half), Math.min(shape[through] - 1, index + state.half)];
   const sums = new Float32Array(shape[across] * shape[down]);
   for (let k = from; k <= to; k++) {
     let n = 0;
     for (let j = 0; j < shape[down]; j++) {
-      let at = k * strides[through] + j * strides[down];
-      for (let i = 0; i < shape[across]; i++, at += strides[across]) sums[n++] += data[at];
+      let at = k * by[through] + j * by[down];
+      for (let i = 0; i < shape[across]; i++, at += by[across]) sums[n++] += data[at];
     }
   }
   return sums.map((sum) => sum / (to - from + 1));
@@ -117,18 +125,38 @@ function drawPlane(name) {
   context.moveTo(0, place(down, state.at[down]));
   context.lineTo(shape[across] * scale, place(down, state.at[down]));
   context.stroke();
+  if (volume.inside && state.marks.region) drawRegion(context, name);
   for (const mark of marks(name)) drawMark(context, {...mark, x: place(across, mark.x), y: place(down, mark.y)});
   if (name === "xy") drawScaleBar(context, shape[down] * scale);
 }
 
-function marks(name) {  // the particles that reach a plane: {x, y, size, off (0 centre, 1 rim), kind, colour}
+function drawRegion(context, name) {  // the edge of the part that was searched, between voxels
+  const {across, down, through} = PLANES[name], {shape, inside} = volume, by = strides(shape), edge = new Path2D();
+  const at = (i, j) => inside[state.at[through] * by[through] + j * by[down] + i * by[across]] > 0;
+  const line = (i, j, k, l) => {
+    edge.moveTo(place(across, i - 0.5), place(down, j - 0.5));
+    edge.lineTo(place(across, k - 0.5), place(down, l - 0.5));
+  };
+  for (let j = 0; j < shape[down]; j++) {
+    for (let i = 0; i < shape[across]; i++) {
+      if (i && at(i, j) !== at(i - 1, j)) line(i, j, i, j + 1);
+      if (j && at(i, j) !== at(i, j - 1)) line(i, j, i + 1, j);
+    }
+  }
+  for (const [colour, width] of [["rgba(0, 0, 0, 0.6)", 4], ["white", 1.5]]) {
+    Object.assign(context, {strokeStyle: colour, lineWidth: width});
+    context.stroke(edge);
+  }
+}
+
+function marks(name) {  // the particles that reach a plane: {x, y, size, off (0 centre, 1 rim), kind, colour, s, i}
   const {across, down, through} = PLANES[name], run = DATA.runs[state.run], made = [];
   DATA.species.forEach(({radius, colour}, s) => {
-    if (!state.shown[s]) return;
+    if (!state.shown[s] || !state.marks.picks) return;
     const {zyx, score, kind, truth, hitAt} = run.found[s], size = radius / volume.voxelSize;
     const add = (points, i, what) => {
       const off = Math.abs(points[3 * i + through] - state.at[through]) / size;
-      if (off < 1) made.push({x: points[3 * i + across], y: points[3 * i + down], size, off, kind: what, colour});
+      if (off < 1) made.push({x: points[3 * i + across], y: points[3 * i + down], size, off, kind: what, colour, s, i});
     };
     for (let i = 0, n = atLeast(state.thresholds[s], score); i < n; i++) {
       const what = run.scored && there.truth ? KINDS[kind[i]] : "pick";
@@ -140,7 +168,7 @@ function marks(name) {  // the particles that reach a plane: {x, y, size, off (0
   return made;
 }
 
-function drawMark(context, {x, y, size, off, kind, colour}) {
+function drawMark(context, {x, y, size, off, kind, colour, s}) {
   const wide = size * scale * state.zoom;
   context.globalAlpha = Math.max(0.15, 1 - off);
   context.strokeStyle = colour;
@@ -154,6 +182,11 @@ function drawMark(context, {x, y, size, off, kind, colour}) {
   }
   context.stroke();
   context.setLineDash([]);
+  if (state.marks.names && off < 0.6) {
+    Object.assign(context, {fillStyle: "white", shadowColor: "black", shadowBlur: 4, font: "11px system-ui, sans-serif"});
+    context.fillText(DATA.species[s].name, x + wide * 0.7 + 2, y - wide * 0.7);
+    context.shadowBlur = 0;
+  }
   context.globalAlpha = 1;
 }
 
@@ -169,6 +202,20 @@ function drawScaleBar(context, bottom) {
   context.shadowBlur = 0;
 }
 
+function about({s, i, kind}) {  // a mark in words
+  const {score, chance} = DATA.runs[state.run].found[s], {name} = DATA.species[s];
+  if (kind === "missed" || kind === "true") return `${name}: ${kind === "missed" ? "missed particle" : "true particle"}`;
+  return [`${name}: score ${score[i].toFixed(3)}`, chance ? `${inPercent(chance[i])} likely` : "", kind === "pick" ? "" : kind]
+    .filter(Boolean).join(", ");
+}
+
+function pointAt(name, {offsetX, offsetY}) {  // say which mark is there, the nearest to its centre
+  const {across, down} = PLANES[name];
+  const off = ({x, y, size}) => Math.hypot(x - voxel(across, offsetX), y - voxel(down, offsetY)) / size;
+  const near = marks(name).filter((mark) => off(mark) < 1).sort((a, b) => off(a) - off(b));
+  document.getElementById("pointed").textContent = near.slice(0, 3).map(about).join(" · ");
+}
+
 function moveTo(axis, index) {
   state.at[axis] = Math.max(0, Math.min(volume.shape[axis] - 1, Math.round(index)));
 }
@@ -179,9 +226,13 @@ for (const [name, {across, down, through}] of Object.entries(PLANES)) {
     moveTo(across, voxel(across, offsetX));
     moveTo(down, voxel(down, offsetY));
     tell("position");
+    pointAt(name, {offsetX, offsetY});
   };
   canvas.addEventListener("pointerdown", point);
-  canvas.addEventListener("pointermove", (event) => { if (event.buttons && event.pointerType === "mouse") point(event); });
+  canvas.addEventListener("pointermove", (event) => {
+    if (event.buttons && event.pointerType === "mouse") point(event);
+    if (volume) pointAt(name, event);
+  });
   canvas.addEventListener("wheel", (event) => {
     event.preventDefault();
     moveTo(through, state.at[through] + Math.sign(event.deltaY) * (event.shiftKey ? 5 : 1));
@@ -189,17 +240,9 @@ for (const [name, {across, down, through}] of Object.entries(PLANES)) {
   }, {passive: false});
 }
 
-const STEPS = {ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: 10, PageDown: -10};
-document.addEventListener("keydown", (event) => {
-  const plane = PLANES[document.activeElement.id] ?? (document.activeElement === document.body && PLANES.xy);
-  if (!volume || !plane || !(event.key in STEPS) || event.ctrlKey || event.metaKey || event.altKey) return;
-  event.preventDefault();
-  moveTo(plane.through, state.at[plane.through] + STEPS[event.key]);
-  tell("position");
-});
-
 async function showRun() {
-  const {volume: packed} = DATA.runs[state.run];
+  const {volume: packed, remark} = DATA.runs[state.run];
+  document.getElementById("remark").textContent = remark;
   volume = packed && await (packed.decoded ??= decoded(packed));
   if (!volume) return;
   state.at = volume.shape.map((n) => n >> 1);
