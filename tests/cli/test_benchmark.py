@@ -224,7 +224,7 @@ def test_a_benchmark_that_is_none_gets_one_sentence_and_writes_nothing(
     (tmp_path / "empty").mkdir()
     assert "There is no project at" in said(tmp_path / "nowhere")
     assert "a folder without tomograms" in said(tmp_path / "empty")
-    assert f"holds several benchmarks: name one, such as {manifest}" in said(manifest.parent)
+    assert f"is not a benchmark itself but holds some: name one, such as {manifest}" in said(manifest.parent)
     assert "has no split fold: choose one of test, train with --split NAME" in said(manifest, "--split", "fold")
     assert "Run run_000 is not in the split test: it has run_001, run_002" in said(manifest, "--runs", "run_000")
     assert "has picks nobody/0: choose others with --truth" in said(manifest, "--truth", "nobody/0")
@@ -270,6 +270,9 @@ def test_files_of_others_stay(manifest: Path, model: Path, tmp_path: Path, fails
         assert f"{name} exists already" in fails("benchmark", manifest, "--model", model, "-o", out)
         assert (out / name).read_text() == "mine"
         (out / name).unlink()
+    (out / "picks.csv").write_text("")
+    (out / "scores.json").write_text('{"split": "train", "left_out": []}')
+    assert "scores.json exists already" in fails("benchmark", manifest, "--model", model, "-o", out)
 
 
 def test_two_annotations_of_a_species_are_not_added_up(
@@ -294,4 +297,9 @@ def test_a_manifest_without_an_overlay_is_not_written_to(
     place = str(manifest / "Croissant" / "metadata.json")
     config = {"config_type": "mlcroissant", "pickable_objects": [], "croissant_url": place}
     (tmp_path / "config.json").write_text(json.dumps(config))
-    assert "add a folder for picks as overlay_root" in fails("pick", tmp_path / "config.json", "--model", model)
+    before = sorted(path for path in manifest.rglob("*") if path.is_file())
+    (tmp_path / "picks.csv").write_text("experiment,particle_type,x,y,z\nrun_001,apo-ferritin,1,2,3\n")
+    add = "import", tmp_path / "picks.csv", "--format", "csv", "--project", tmp_path / "config.json", "--user", "me"
+    for words in (("pick", tmp_path / "config.json", "--model", model), (*add, "-o", tmp_path / "config.json")):
+        assert "add a folder for picks as overlay_root" in fails(*words)
+    assert sorted(path for path in manifest.rglob("*") if path.is_file()) == before

@@ -1,6 +1,7 @@
 """The table of a project's runs on the page of its report, and the pages that it leads to."""
 
 import io
+import shutil
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -8,19 +9,20 @@ from urllib.parse import unquote
 import pytest
 import torch
 from browsing import Opened
-from conftest import refused
+from conftest import copied, refused
 from PIL import Image
 from reports import CALIBRATIONS, THRESHOLDS, picked_project
 
 from tomosoup.cli.main import main
 from tomosoup.core.types import Picks, Volume
 from tomosoup.data.formats.tables.picks_csv import write_csv
+from tomosoup.data.options import AnnotatedData
 from tomosoup.data.pick_store.reading import read_candidates, read_picks
 from tomosoup.data.pick_store.records import Session, fingerprint_of
 from tomosoup.data.project import CopickProject, open_project
 from tomosoup.inference.jobs.probabilities import false_discovery_rates
 from tomosoup.review.report import collect as collecting
-from tomosoup.review.report.collect import collect, runs_in_detail
+from tomosoup.review.report.collect import ReportOptions, collect, gather, open_inputs, runs_in_detail
 from tomosoup.review.report.slice_atlas import THUMBNAIL, thumbnail
 
 RUNS = ("run 1", "run 2", "run 3", "run 10", "run_#5")
@@ -89,7 +91,6 @@ def test_a_line_says_what_was_written_of_its_run(page: Any, project: Path) -> No
 
 
 def test_lines_are_sorted_and_filtered(page: Any) -> None:
-    assert sorted(names(page)) != sorted(RUNS, key=RUNS.index)
     page.locator("#lines th button").first.click()
     down = names(page)
     page.locator("#lines th button").first.click()
@@ -149,6 +150,16 @@ def test_runs_whose_candidates_do_not_fit_are_in_the_table_alone(
     page = opened(tmp_path / "page.html")
     assert "The other 1 picked run would make the page too large" in page.locator("#counted").inner_text()
     page.close()
+
+
+def test_a_page_of_a_run_whose_tomogram_is_gone_says_so(project: Path, tmp_path: Path) -> None:
+    folder = copied(project, tmp_path / "project")
+    (store,) = (folder / "static" / "ExperimentRuns" / "run 10").rglob("*.zarr")
+    shutil.rmtree(store)
+    options = ReportOptions()
+    made = gather(open_inputs(folder, None, "0", AnnotatedData(), options), options, run="run 10")
+    assert made.runs[0].volume is None
+    assert made.runs[0].remark.startswith("The tomogram is not shown. ")
 
 
 def test_runs_with_true_particles_come_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,6 +59,7 @@ def benchmark_command(options: BenchmarkCommand) -> Outcome:
     split = chosen_split(options)
     project = split.project
     data = options.data.model_copy(update={"runs": chosen_of(split, project, options)})
+    refuse_existing(scores, overwrite=options.overwrite or of_runs(split, data.runs).items() <= kept_in(scores).items())
     truth = true_picks(project, data.runs, options)
     seen = runs_in_histories(project, data.runs, options.model, options.picking)
     species = scored_species(options, project)
@@ -100,6 +101,20 @@ def benchmark_command(options: BenchmarkCommand) -> Outcome:
         note=not_scored(data.runs, truth, submission),
         look=done.look,
     )
+
+
+def of_runs(split: Split, runs: Sequence[str]) -> dict[str, Any]:
+    """Which runs results are of, in JSON's types."""
+    return {"split": split.name, "left_out": [run for run in split.runs if run not in runs]}
+
+
+def kept_in(scores: Path) -> dict[str, Any]:
+    """What an earlier command wrote to the file; {} where there is no such file."""
+    try:
+        content = json.loads(scores.read_text())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def write_text(path: Path, text: str) -> None:
@@ -184,8 +199,7 @@ def about(options: BenchmarkCommand, split: Split, runs: Sequence[str], seen: Se
     """What was run, in JSON's types."""
     return {
         "benchmark": str(options.benchmark),
-        "split": split.name,
-        "left_out": [run for run in split.runs if run not in runs],
+        **of_runs(split, runs),
         "tomosoup": version("tomosoup"),
         "command": shlex.join(command_line(options)),
         "models": [{"model": str(path), "fingerprint": load(path).fingerprint()} for path in options.model],

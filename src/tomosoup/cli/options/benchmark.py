@@ -31,14 +31,14 @@ class BenchmarkCommand(Options):
     split: Annotated[str | None, Typed("Input", value="NAME")] = None
     """Split whose runs are picked; by default test, where the benchmark has splits."""
     session: SessionName = "benchmark"
-    """copick session of the picks (user tomosoup), as of `tomosoup pick`."""
+    """copick session of the picks; the user is tomosoup."""
     threshold: Thresholds = ()
     """Lowest score of a pick: one for all species (0.3) or by species (ribosome=0.4); by default the
     thresholds that the checkpoint holds."""
     plan: PlanName = "as-trained"
     """How to place windows and how to read picks from the heatmap: a plan of `tomosoup pick`, or a TOML file."""
     overwrite: Overwrite = False
-    """Replace the results that are in the folder, also those of other models or options."""
+    """Replace the results in the folder, and the picks of this session, also those of other models or options."""
     inference: Annotated[InferenceOptions, UNPREFIXED] = InferenceOptions()
     """Hardware."""
     data: Annotated[AnnotatedData, UNPREFIXED] = AnnotatedData()

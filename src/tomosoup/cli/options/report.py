@@ -45,8 +45,8 @@ class ReportCommand(Options):
     model: Checkpoints = ()
     """Checkpoints whose learning curves are shown, from the folder of their training (.training)."""
     volumes: Annotated[int, Ge(0), Typed("Output")] = 4
-    """Number of runs whose tomograms are shown, the first ones by name. The numbers on the page count all runs, with
-    up to a million candidates together."""
+    """Number of runs whose tomograms are shown, the first ones by name. The thresholds and curves
+    use all runs, up to a million candidates together. The table has all runs."""
     voxels: Count = 12_000_000
     """Most voxels of all tomograms in the page together. Larger ones are binned."""
     mask: Annotated[

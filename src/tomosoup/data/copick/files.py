@@ -21,6 +21,7 @@ from tomosoup.core.types import Picks, PicksBySpecies, Species
 from tomosoup.data.copick.pick_files import UNREADABLE, no_pick_file, pick_file, read_file, stored_picks
 from tomosoup.data.copick.portal.portal import annotated, distinct, radius_said, session_of
 from tomosoup.data.copick.remote import StorageErrors
+from tomosoup.data.copick.roots import overlay_of
 from tomosoup.data.pick_store.pick_set import PickSet
 
 Config = dict[str, Any]
@@ -154,8 +155,9 @@ def write_picks(run: Any, picks: PicksBySpecies, to: PickSet) -> None:
     """Write one pick set of a copick run: one file per species, with scores and, if known, orientations.
 
     Each file takes the place of what was there; species that the set no longer has are removed from it. Raises
-    `InputError` where the storage does not take them.
+    `InputError` where the project has no overlay, and where the storage does not take them.
     """
+    overlay_of(run.root)
     with StorageErrors(f"The place for picks of run {run.name}"):
         run.refresh_picks()
         for old in run.get_picks(user_id=to.user, session_id=to.session):

@@ -20,7 +20,7 @@ from tomosoup.core.types import Volume
 from tomosoup.data.copick.names import valid_name
 from tomosoup.data.copick.portal.portal import of_portal
 from tomosoup.data.copick.remote import StorageErrors
-from tomosoup.data.copick.roots import run_of
+from tomosoup.data.copick.roots import overlay_of, run_of
 from tomosoup.data.project import CopickProject, Project
 from tomosoup.data.tomogram import Tomogram
 from tomosoup.data.volumes.mrc import write_mrc
@@ -84,7 +84,8 @@ class CopickMaps:
             return bool(place.fs.exists(f"{place.path}/.zattrs"))
 
     def write(self, tomogram: Tomogram, maps: Volume, names: Sequence[str]) -> None:
-        """Write them into the overlay."""
+        """Write them into the overlay. Raises `InputError` where there is none."""
+        overlay_of(self.root)
         with StorageErrors(f"The maps of run {tomogram.run}"):
             place = self._place(tomogram, names)
             make_folders(place.fs, place.path.rpartition("/")[0])

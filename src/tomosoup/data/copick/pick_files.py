@@ -20,7 +20,7 @@ from tomosoup.data.formats.tables.text import read_text
 from tomosoup.data.pick_store.pick_set import PickSet
 
 UNREADABLE = (KeyError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)
-"""What a pick file raises that is none."""
+"""What reading raises for a file that is not a pick file."""
 UNITS = {"angstrom": 1.0, "nanometer": 10.0, "micrometer": 1e4}
 """Å in the units of copick's pick files."""
 

@@ -15,7 +15,7 @@ from tomosoup.core.errors import InputError
 from tomosoup.core.files import is_local, make_folders
 from tomosoup.core.types import Volume
 from tomosoup.data.copick.remote import StorageErrors
-from tomosoup.data.copick.roots import run_of
+from tomosoup.data.copick.roots import overlay_of, run_of
 from tomosoup.data.volumes.voxel_size import same_voxel_size
 
 KEY = "tomosoup"
@@ -40,9 +40,10 @@ def add_tomogram(root: Any, run: str, volume: Volume, *, tomo_type: str, maker: 
     """Write a `(z, y, x)` volume as multiscale OME-Zarr beside the run's tomograms, into the root's overlay.
 
     On a disk it is written under another name first, and then takes the place of one of this type. Elsewhere, what made
-    it is written last: what was stopped counts as another program's. Raises `InputError` where a tomogram of this type
-    is in the static root, and where the storage does not take it.
+    it is written last: what was stopped counts as another program's. Raises `InputError` where there is no
+    overlay, where a tomogram of this type is in the static root, and where the storage does not take it.
     """
+    overlay_of(root)
     old = _tomogram(root, run, tomo_type=tomo_type, voxel_size=volume.voxel_size)
     with StorageErrors(f"The place for tomograms of run {run}"):
         spacing = _spacing(root, run, volume.voxel_size)

@@ -103,7 +103,7 @@ def read_candidates(
         raise InputError(f"{project.path} holds no candidates {key}: run `tomosoup pick` on it first.")
     records = Session.of(project.root, session) if isinstance(project, CopickProject) else None
     settings = records and records.settings()
-    known = records.records(fingerprint_of(settings)) if records and settings else {}
+    known = records.records(fingerprint_of(settings), runs) if records and settings else {}
     return {run: with_distances(picks, picks, known.get(run, {})) for run, picks in found.items()}
 
 

@@ -101,12 +101,12 @@ class Session:
                     self.fs.rm(path, recursive=True)
         self._write("settings.json", {"settings": settings})
 
-    def records(self, fingerprint: str) -> Mapping[str, Mapping[str, Any]]:
+    def records(self, fingerprint: str, runs: Collection[str] | None = None) -> Mapping[str, Mapping[str, Any]]:
         """What was recorded of the runs that are done, sorted; `picks` in it has the number of each species.
 
-        A file that holds no such record is void: its run is not done.
+        Of some `runs`, or of all. A file that holds no such record is void: its run is not done.
         """
-        found = self._contents(fingerprint)
+        found = self._contents(fingerprint, runs)
         return {run: record for run, record in found.items() if _counts(record.get("picks"))}
 
     def runs(self, fingerprint: str) -> list[str]:
@@ -161,10 +161,12 @@ class Session:
         settings: dict[str, Any] = stored
         return settings
 
-    def _contents(self, folder: str) -> dict[str, dict[str, Any]]:
-        """The JSON objects in a folder by the names of their files, sorted; {} for what is none."""
+    def _contents(self, folder: str, runs: Collection[str] | None = None) -> dict[str, dict[str, Any]]:
+        """The JSON objects in a folder by the names of their files, those of `runs` or all, sorted; {} for others."""
         found = (path.rpartition("/")[2] for path in self._ls(f"{self.folder}/{folder}"))
         names = sorted(name for name in found if name.endswith(".json") and name[0] != ".")
+        if runs is not None:
+            names = [name for name in names if name.removesuffix(".json") in runs]
         with ThreadPoolExecutor(READERS) as pool:
             texts = list(pool.map(self._text, [f"{folder}/{name}" for name in names]))
         return {name.removesuffix(".json"): _object(text) for name, text in zip(names, texts, strict=True)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,6 @@ from tomosoup.core.thresholds import Thresholds, apply_thresholds
 from tomosoup.core.types import NO_PICKS, PicksByRun, PicksBySpecies, Species
 from tomosoup.data.copick.masks.region import region_of
 from tomosoup.data.options import AnnotatedData, DataOptions, RegionOptions
-from tomosoup.data.pick_store.store import MAX_FDR
 from tomosoup.data.project import Project, where_species_are_listed
 from tomosoup.data.tomogram import select_tomogram
 from tomosoup.inference.jobs.probabilities import calibrations_in
@@ -128,10 +126,7 @@ def gather(
     found = inputs.read(known)
     matched = _matched(project, known, found, inputs.truths)
     names = [s.name for s in project.species]
-    written = records.settings.get("thresholds", {})
-    if MAX_FDR in records.settings:  # a species of which no pick was certain enough has none
-        written = dict.fromkeys(names, math.inf) | lowest_scores(inputs.source.kept(project))
-    thresholds = options.thresholds.over(written, names)
+    thresholds = options.thresholds.over(inputs.thresholds, names)
     lines: tuple[RunLine, ...] = ()
     if run is None and len(inputs.runs) > 1:
         counts = {name: _counts(picks, thresholds) for name, picks in (inputs.found or {}).items()}
@@ -149,7 +144,7 @@ def gather(
         thresholds=thresholds,
         runs=tuple(
             RunReport(name, name in inputs.truths, matched[name], volume, calibrations, remark)
-            for name, volume, remark in _volumes(inputs, known, options, progress)
+            for name, volume, remark in _volumes(inputs, known, options, progress, lenient=run is not None)
             for calibrations in [calibrations_in(records.runs.get(name, {}))]
         ),
         lines=lines,
@@ -180,16 +175,6 @@ def _tomograms(inputs: Inputs) -> DataOptions:
     return DataOptions.of({**picked, **given}, source="The records of the session")
 
 
-def lowest_scores(picks: PicksByRun) -> dict[str, float]:
-    """The lowest score of each species, where every tomogram had a threshold of its own."""
-    lowest: dict[str, float] = {}
-    for found in picks.values():
-        for name, those in found.items():
-            if len(those):
-                lowest[name] = min(lowest.get(name, math.inf), float(those.score.min()))
-    return lowest
-
-
 def _matched(
     project: Project, runs: Sequence[str], found: PicksByRun, truths: PicksByRun
 ) -> dict[str, dict[str, MatchedPicks]]:
@@ -211,18 +196,26 @@ def _matched(
 
 
 def _volumes(
-    inputs: Inputs, runs: Sequence[str], options: ReportOptions, progress: Progress
+    inputs: Inputs, runs: Sequence[str], options: ReportOptions, progress: Progress, *, lenient: bool
 ) -> Iterator[tuple[str, Atlas | None, str]]:
     """Each run with its tomogram, of which there are few, and a remark on it.
 
     Raises `InputError` for a mask of the `options` that cannot be read; one that only the records name may be gone.
+    The same for tomograms, unless `lenient`: then a remark says why there is none.
     """
     data = _tomograms(inputs)
     asked = {"mask": options.mask} if options.mask else {}
     searched = RegionOptions.of(asked, source="The report") if asked else inputs.records.region
     viewed = runs[: options.volumes]
     for run in tracked(progress, "Reading tomograms", viewed):
-        tomogram, region, remark = select_tomogram(inputs.project, run, data), None, ""
+        try:
+            tomogram = select_tomogram(inputs.project, run, data)
+        except InputError as error:
+            if not lenient:
+                raise
+            yield run, None, f"The tomogram is not shown. {error}"
+            continue
+        region, remark = None, ""
         try:
             region = region_of(searched, run, tomogram.grid, inputs.project)
         except InputError as error:

@@ -37,21 +37,25 @@ POLICY = "default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; i
 
 def write_page(path: Path, report: Report) -> None:
     """Write the page; equal reports make equal pages."""
-    ours = "\n".join((WEB / f"{name}.js").read_text() for name in SCRIPTS)
+    ours = "\n".join(_text(f"{name}.js") for name in SCRIPTS)
     library = Resources("inline", components=["bokeh", "bokeh-api"]).js_raw[:2]  # the rest says how much it should log
-    scripts = [(WEB / "theme.js").read_text(), *library, f'"use strict";\n{ours}']
+    scripts = [_text("theme.js"), *library, f'"use strict";\n{ours}']
     scripts = [script.replace("</script", "<\\/script") for script in scripts]
     hashes = " ".join(f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts)
-    page = Template((WEB / "page.html").read_text()).substitute(
+    page = Template(_text("page.html")).substitute(
         policy=POLICY.format(scripts=hashes),
         title=escape(report.title),
-        style=(WEB / "page.css").read_text(),
+        style=_text("page.css"),
         data=as_json(contents(report)),
         first=f"<script>{scripts[0]}</script>",
         scripts="\n".join(f"<script>{script}</script>" for script in scripts[1:]),
     )
     with written_aside(path) as aside:
         aside.write_text(page, encoding="utf-8")
+
+
+def _text(name: str) -> str:
+    return (WEB / name).read_text(encoding="utf-8")
 
 
 def as_json(data: Any) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from tomosoup.core.aliases import called_as
@@ -15,6 +17,7 @@ from tomosoup.data.pick_store.beside import picks_projects
 from tomosoup.data.pick_store.pick_set import OWN_USER, PickSet
 from tomosoup.data.pick_store.reading import read_candidates, read_picks, read_true_picks
 from tomosoup.data.pick_store.records import Session
+from tomosoup.data.pick_store.store import MAX_FDR
 from tomosoup.data.project import CopickProject, Project, open_project
 from tomosoup.data.tomogram import chosen_runs
 from tomosoup.data.truth import read_truths
@@ -130,6 +133,22 @@ class Inputs:
         truths = read_known_truth(project, runs, data.truth, pick_set)
         title = path.stem if path.is_file() else path.absolute().name
         return cls(project, title, source, records, tuple(runs), found, truths, data)
+
+    @cached_property
+    def thresholds(self) -> Mapping[str, float]:
+        """Those of the session's picks, by the project's names of species; none of other picks.
+
+        With a false-discovery rate, every tomogram has thresholds of its own: the lowest score of each species, and
+        infinity for a species of which no pick was certain enough.
+        """
+        if MAX_FDR not in self.records.settings:
+            written: Mapping[str, float] = self.records.settings.get("thresholds", {})
+            return written
+        lowest = {s.name: math.inf for s in self.project.species}
+        for found in self.source.kept(self.project).values():
+            for name, picks in found.items():
+                lowest[name] = min(lowest.get(name, math.inf), float(picks.score.min(initial=math.inf)))
+        return lowest
 
     def read(self, runs: Sequence[str]) -> PicksByRun:
         """The picks of some runs, of which there may be none."""

@@ -23,7 +23,7 @@ def manifest_at(path: Path) -> Path | None:
     Raises `InputError` for a manifest without what copick keeps in it, and for a folder of several benchmarks.
     """
     if several := sorted(file.parents[1] for file in path.glob("*/Croissant/metadata.json")):
-        raise InputError(f"{path} holds several benchmarks: name one, such as {several[0]}.")
+        raise InputError(f"{path} is not a benchmark itself but holds some: name one, such as {several[0]}.")
     held = path / "Croissant" / "metadata.json"
     file = path if path.is_file() else held if held.is_file() else path / "metadata.json"
     content = _json(file) if file.is_file() and file.suffix == ".json" else {}
@@ -68,7 +68,7 @@ def names_of_runs(root: Any, runs: list[str]) -> dict[str, set[str]]:
 
 def _json(file: Path) -> dict[str, Any]:
     try:
-        content = json.loads(file.read_text())
+        content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{file} cannot be read as JSON ({first_line(error)}).") from error
     return content if isinstance(content, dict) else {}

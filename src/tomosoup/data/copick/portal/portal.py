@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from tomosoup.core.aliases import NO_RADIUS
@@ -45,7 +46,7 @@ def session_of(file: Any) -> str:
 
 
 def annotated(file: Any) -> Any:
-    """What the portal says of an annotation's file; None where the file is no annotation of its."""
+    """What the portal says of an annotation's file; None for files that are not annotations of the portal."""
     return file.meta.portal_metadata if file.read_only and hasattr(file.meta, "portal_metadata") else None
 
 
@@ -54,14 +55,17 @@ def _annotation_listed(file: Any) -> str:
     root = file.run.root
     if root.config.config_type != CROISSANT or not file.read_only:
         return ""
-    key = {"run": file.run.name, "object_name": file.pickable_object_name, "session_id": file.session_id}
-    for row in root.index.picks:
-        if (
-            all(row[name] == value for name, value in key.items())
-            and row["portal_annotation_file_id"] == key["session_id"]
-        ):
-            return str(row["portal_annotation_id"])
-    return ""
+    return _annotations_by_file(root).get((file.run.name, file.pickable_object_name, file.session_id), "")
+
+
+@lru_cache(maxsize=8)
+def _annotations_by_file(root: Any) -> dict[tuple[str, str, str], str]:
+    """The portal's annotation by run, object and session, of a manifest's files under no session but their number."""
+    return {
+        (row["run"], row["object_name"], row["session_id"]): str(row["portal_annotation_id"])
+        for row in reversed(root.index.picks)
+        if row["portal_annotation_file_id"] == row["session_id"]
+    }
 
 
 def distinct(files: Iterable[Any]) -> list[Any]:

@@ -72,7 +72,8 @@ const headings = COLUMNS.map(([heading], column) => {
 });
 if (there.lines) {
   document.querySelector("#lines thead tr").append(...headings);
-  const states = Object.entries(Object.groupBy(DATA.lines, lineState));
+  const found = DATA.lines.map(lineState);
+  const states = [...new Set(found)].map((state) => [state, found.filter((other) => other === state)]);
   chooser("state", [["", "all"], ...states.map(([state, those]) => [state, `${state} (${those.length})`])], showLines);
   document.getElementById("filter").addEventListener("input", showLines);
   showLines();

@@ -241,9 +241,11 @@ for (const [name, {across, down, through}] of Object.entries(PLANES)) {
 }
 
 async function showRun() {
-  const {volume: packed, remark} = DATA.runs[state.run];
+  const run = state.run, {volume: packed, remark} = DATA.runs[run];
   document.getElementById("remark").textContent = remark;
-  volume = packed && await (packed.decoded ??= decoded(packed));
+  const unpacked = packed && await (packed.decoded ??= decoded(packed));
+  if (state.run !== run) return;  // another run was chosen meanwhile
+  volume = unpacked;
   if (!volume) return;
   state.at = volume.shape.map((n) => n >> 1);
   Object.assign(volume, spread(slab("xy", state.at[0])));
