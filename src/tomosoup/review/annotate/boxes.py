@@ -13,7 +13,7 @@ from tomosoup.core.config import ZYX
 from tomosoup.core.types import Array, Grid, OnGrid, Picks, PicksBySpecies
 
 BOX: ZYX = (32, 128, 128)
-"""Voxels of a box (z, y, x), if a tomogram holds a whole number of them; else boxes are a little larger."""
+"""Voxels of a box (z, y, x), if a tomogram holds a whole number of them; else boxes are smaller or larger."""
 
 
 @dataclass(frozen=True, order=True)
@@ -64,9 +64,9 @@ class Box:
 
 
 def boxes_of(run: str, grid: Grid, size: ZYX = BOX) -> list[Box]:
-    """Boxes side by side that fill a tomogram: each is at least of `size` (z, y, x), or as large as the tomogram."""
+    """Boxes side by side that fill a tomogram, about of `size` (z, y, x), or as large as a smaller tomogram."""
     assert grid.shape
-    along = [list(pairwise(np.linspace(0, n, max(1, n // s) + 1).round().astype(int).tolist()))
+    along = [list(pairwise(np.linspace(0, n, max(1, round(n / s)) + 1).round().astype(int).tolist()))
              for n, s in zip(grid.shape, size, strict=True)]  # fmt: skip
     return [Box(run, (z[0], y[0], x[0]), (z[1], y[1], x[1])) for z, y, x in product(*along)]
 

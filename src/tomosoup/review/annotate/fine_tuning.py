@@ -22,6 +22,8 @@ from tomosoup.training.train import TrainingSet, train_on
 
 Confirmed = Mapping[Box, PicksBySpecies]
 """Boxes -> all particles in them (Å), and those known close beside them."""
+EVERY = 4
+"""One box in so many is held out."""
 BESIDE = 200.0
 """Å: particles no farther beside a box reach into it, in its tomogram and in the target."""
 
@@ -39,9 +41,10 @@ def fine_tune(
 ) -> Checkpoint:
     """Fine-tune a checkpoint on confirmed boxes alone.
 
-    Every crop lies in a box, where all that is not marked as a particle is background. The box with the most species,
-    and then the most particles, is held out: it chooses the best weights, the thresholds and the probabilities. Grey
-    values are normalised by the whole tomogram, as they are when it is picked.
+    Every crop lies in a box, where all that is not marked as a particle is background. Every fourth box is held out,
+    from the one with the most species and then the most particles on. These boxes choose the best weights by their
+    loss, as F4 says little on few particles; and the thresholds and the probabilities. Grey values are normalised by
+    the whole tomogram, as they are when it is picked.
 
     Args:
         start: The weights to start from.
@@ -57,6 +60,7 @@ def fine_tune(
     """
     held_out = _held_out(confirmed, tomograms, species)
     recipe = (recipe or TrainingRecipe.read("finetune")).with_net(start.architecture)
+    recipe = recipe.model_copy(update={"best_by": "loss"})
     voxel_size = recipe.resample_to or start.voxel_size
     examples: dict[Box, Example] = {}
     for run in dict.fromkeys(box.run for box in confirmed):
@@ -64,12 +68,12 @@ def fine_tune(
         volume = _standardised(tomogram, voxel_size)
         for box in (box for box in confirmed if box.run == run):
             part = crop(volume, box.on(tomogram, volume))
-            known = confirmed[box] if box != held_out else box.kept(confirmed[box], tomogram)
+            known = box.kept(confirmed[box], tomogram) if box in held_out else confirmed[box]
             examples[box] = Example(run, replace(part, data=part.data.clone()), known)
-    chooses = examples.pop(held_out)
+    choose = [examples.pop(box) for box in held_out]
     recipe = _with_crops_inside(recipe, start, [*examples.values()])
     return train_on(
-        TrainingSet([*examples.values()], [chooses], species),
+        TrainingSet([*examples.values()], choose, species),
         recipe,
         folder=folder,
         start=start,
@@ -78,18 +82,17 @@ def fine_tune(
     )
 
 
-def _held_out(confirmed: Confirmed, tomograms: Mapping[str, Tomogram], species: tuple[Species, ...]) -> Box:
-    """The box that chooses weights and thresholds: the one with the most species, then the most particles."""
+def _held_out(confirmed: Confirmed, tomograms: Mapping[str, Tomogram], species: tuple[Species, ...]) -> list[Box]:
+    """The boxes that choose weights and thresholds."""
     inside = {box: box.kept(picks, tomograms[box.run]) for box, picks in confirmed.items()}
-    holding = [box for box, picks in inside.items() if counts(picks, species)]
-    if len(holding) < 2:
+    holding = sum(counts(picks, species) for picks in inside.values())
+    if holding < 2:
         raise InputError(
-            f"Particles are in {len(holding)} of the confirmed boxes. Fine-tuning needs them in at least 2, because "
-            "one box chooses the thresholds: confirm another box with particles."
+            f"Particles are in {holding} of the confirmed boxes. Fine-tuning needs them in at least 2, because a box "
+            "is held out to choose the thresholds: confirm another box with particles."
         )
-    return max(
-        holding, key=lambda box: (sum(len(p) > 0 for p in inside[box].values()), sum(map(len, inside[box].values())))
-    )
+    numbers = {box: [len(p) for p in picks.values()] for box, picks in inside.items()}
+    return sorted(numbers, key=lambda box: (-sum(n > 0 for n in numbers[box]), -sum(numbers[box]), box))[::EVERY]
 
 
 def _standardised(tomogram: Tomogram, voxel_size: float) -> Volume:

@@ -43,7 +43,7 @@ class AnnotationSession:
     data: DataOptions = field(default_factory=DataOptions)
     """The runs to annotate, and the tomogram of each."""
     box: ZYX = BOX
-    """Least voxels of a box (z, y, x)."""
+    """About the voxels of a box (z, y, x)."""
     views: tuple[str, ...] = ()
     """In-plane views (`IN_PLANE`) to compare with the tomogram as it is. Each takes as long as picking."""
     nets: Nets = field(default_factory=Nets)

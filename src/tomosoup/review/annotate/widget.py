@@ -83,6 +83,11 @@ class AnnotationWidget(Container):  # type: ignore[misc]
         self.run.changed.connect(lambda run: self._do(lambda: self._go_to(run)))
         self.native.destroyed.connect(lambda *_: self.__dict__.update(_stop=True))
 
+    @property
+    def busy(self) -> bool:
+        """Whether something runs in the background."""
+        return self._state is not None
+
     def open(self) -> str:
         """Open the project, resume the session, and pick all runs in the background."""
         if self._state:
@@ -213,7 +218,7 @@ class AnnotationWidget(Container):  # type: ignore[misc]
         if self._state:
             what, number, of = self._state
             self.bar.max, self.bar.value = max(of, 1), min(number, max(of, 1))
-            self.bar.label = what
+            self.bar.native.setFormat(f"{what} %p%")
 
 
 def keep_one_llvm() -> None:

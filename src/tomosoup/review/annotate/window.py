@@ -45,7 +45,7 @@ class AnnotationWindow:
 
     def show(self, run: str) -> None:
         """Show a run with the session's picks, in place of the one before."""
-        for layer in [layer for layer in self.layers if layer in self.viewer.layers]:
+        for layer in self._own():
             self.viewer.layers.remove(layer)
         volume, before = self.work.tomograms[run].read(), set(self.viewer.layers)
         self.given, self.run, self.warned = self.work.shown(run), run, False
@@ -89,17 +89,17 @@ class AnnotationWindow:
         self.box, grid = box, self.work.tomograms[box.run]
         z, y, x = grid.to_angstrom(box.centre_vox)
         self.viewer.dims.set_point(range(self.viewer.dims.ndim - 3, self.viewer.dims.ndim), (z, y, x))
+        self.viewer.reset_view()  # the whole tomogram
+        sides = zip(grid.shape[1:], box.start[1:], box.stop[1:], strict=True)
+        self.viewer.camera.zoom *= min(n / (b - a) for n, a, b in sides) / MARGIN
         self.viewer.camera.center = (0.0, y, x)
-        size = max(b - a for a, b in zip(box.start[1:], box.stop[1:], strict=True)) * grid.voxel_size
-        canvas = min(getattr(self.viewer, "_canvas_size", (600, 600)))
-        self.viewer.camera.zoom = canvas / (MARGIN * size)
         self._draw_boxes()
 
     def confirm(self) -> str:
         """All particles in the box are marked, and nothing else."""
         if self.box is None or self.box.run != self.run:
             raise InputError("Choose a box first: the next one, or the one in the centre of the view.")
-        picks, grid, box = edited_picks(self.layers), self.work.tomograms[self.run], self.box
+        picks, grid, box = edited_picks(self._own()), self.work.tomograms[self.run], self.box
         number = self.work.confirm(box, picks)
         outside, inside = beyond(self.given, [box], grid), box.kept(picks, grid)
         self.given = {name: joined([outside.get(name, NO_PICKS), found]) for name, found in inside.items()}
@@ -118,7 +118,7 @@ class AnnotationWindow:
 
     def species(self, number: int) -> str:
         """Add particles of a species, by its number from 1, from now on."""
-        points = [layer for layer in self.layers if layer.metadata.get("role") == "picks"]
+        points = self._own("picks")
         if not 1 <= number <= len(points):
             return f"Species have the numbers 1 to {len(points)}."
         layer = points[number - 1]
@@ -142,8 +142,13 @@ class AnnotationWindow:
 
     def changed(self) -> bool:
         """Whether picks were changed since they were shown or confirmed."""
-        now = edited_picks(self.layers)
-        return any(not _same(found.zyx, self.given.get(name, NO_PICKS).zyx) for name, found in now.items())
+        now = edited_picks(self._own())
+        return any(not _same(now.get(name, NO_PICKS).zyx, found.zyx) for name, found in self.given.items())
+
+    def _own(self, *roles: str) -> list[Any]:
+        """The layers of the run that the user has not removed; those with one of these roles, if any are named."""
+        own = [layer for layer in self.layers if layer in self.viewer.layers]
+        return [layer for layer in own if layer.metadata.get("role") in roles] if roles else own
 
     def would_lose(self, action: str) -> str:
         """What to tell the user before unconfirmed changes are dropped; empty if none are, or at the second time."""
@@ -158,10 +163,8 @@ class AnnotationWindow:
         current = [self.box] if self.box and self.box.run == self.run else []
         colours = [CURRENT if box not in self.work.confirmed else CONFIRMED for box in current]
         colours += [CONFIRMED] * len(own)
-        for layer in [layer for layer in self.layers if layer.metadata.get("role") == "boxes"]:
-            self.layers.remove(layer)
-            if layer in self.viewer.layers:
-                self.viewer.layers.remove(layer)
+        for layer in self._own("boxes"):
+            self.viewer.layers.remove(layer)
         boxes, grid, active = [*current, *own], self.work.tomograms[self.run], self.viewer.layers.selection.active
         if not boxes:
             return
@@ -179,9 +182,9 @@ class AnnotationWindow:
         )
         layer.editable = False
         self.layers.append(layer)
-        points = [one for one in self.layers if one.metadata.get("role") == "picks"]
-        self.viewer.layers.move(self.viewer.layers.index(layer), self.viewer.layers.index(points[0]))
-        self.viewer.layers.selection.active = active if active in points else points[0]
+        if points := self._own("picks"):
+            self.viewer.layers.move(self.viewer.layers.index(layer), self.viewer.layers.index(points[0]))
+            self.viewer.layers.selection.active = active if active in points else points[0]
 
 
 def outlines(box: Box) -> list[Array]:
