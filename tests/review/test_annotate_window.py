@@ -90,8 +90,12 @@ def test_the_next_place_fills_the_view_and_is_outlined_in_its_slices(window: Ann
     grid = window.work.tomograms[box.run]
     z, y, x = grid.to_angstrom(box.centre_vox)
     assert window.viewer.dims.point[0] == pytest.approx(z, abs=grid.voxel_size)
-    assert window.viewer.camera.center[-2:] == pytest.approx((y, x))
-    assert sorted({shape[0, 0] for shape in drawn(window)}) == list(range(box.start[0], box.stop[0]))
+    assert window.viewer.scene.camera.center[-2:] == pytest.approx((y, x), abs=grid.voxel_size)
+    (layer,) = window._own("boxes")
+    elsewhere = box.start[0] - 1 if box.start[0] else box.stop[0]
+    for at, shown in ((box.start[0], 1), (box.start[0] + 0.5, 1), (box.stop[0] - 1, 1), (elsewhere, 0)):
+        window.viewer.dims.set_point(0, at * grid.voxel_size + grid.origin[0])
+        assert layer._data_view._displayed.sum() == shown
     assert all(set(shape[:, 1]) == {box.start[1] - 0.5, box.stop[1] - 0.5} for shape in outlines(box))
 
 
@@ -137,11 +141,11 @@ def test_the_box_in_the_centre_of_the_view_can_be_chosen(window: AnnotationWindo
     grid = window.work.tomograms[RUN]
     z, y, x = grid.to_angstrom((20.0, 60.0, 10.0))
     window.viewer.dims.set_point(0, z)
-    window.viewer.camera.center = (0.0, y, x)
+    window.viewer.scene.camera.center = (0.0, y, x)
     window.here()
     assert window.box is not None
     assert (window.box.run, window.box.start) == (RUN, (16, 48, 0))
-    window.viewer.camera.center = (0.0, -500.0, x)
+    window.viewer.scene.camera.center = (0.0, -500.0, x)
     assert "outside" in window.here()
 
 

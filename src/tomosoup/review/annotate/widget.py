@@ -12,6 +12,7 @@ import napari
 from magicgui.widgets import CheckBox, ComboBox, Container, FileEdit, Label, LineEdit, ProgressBar, PushButton
 from napari.qt.threading import create_worker
 from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QSizePolicy
 
 from tomosoup.core.errors import InputError
 from tomosoup.core.progress import Progress
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 EVERY_MS = 200
 """How often the progress bar moves."""
+WIDTH = 390
+"""Pixels of the widget."""
 SECOND_VIEW = "turn_180"
 """The view that is compared with the tomogram as it is. Both have the missing wedge along the same axes."""
 KEYS = {
@@ -55,6 +58,8 @@ class AnnotationWidget(Container):  # type: ignore[misc]
         self.extend([self.project, self.model, self.tomo_type, self.session, self.views, self.open_button, self.run])
         self.extend([*self.buttons.values(), self.bar, self.message])
         self.message.native.setWordWrap(True)
+        self.message.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.MinimumExpanding)
+        self.native.setMinimumWidth(WIDTH)  # whatever the message: the view keeps its size
         self._state: tuple[str, int, int] | None = None
         self._stop = False
         self._timer = QTimer(self.native)

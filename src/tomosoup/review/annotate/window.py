@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,8 +19,10 @@ from tomosoup.scoring.matching import first_hits
 
 CURRENT, CONFIRMED = "#f0e442", "#009e73"
 """Colours of the box to annotate and of confirmed ones."""
-MARGIN = 1.15
-"""The view is wider than a box by this factor."""
+ASIDE = 0.01
+"""Voxels by which outlines are off along z: napari draws none where it stands just between two of them."""
+MARGIN = 0.1
+"""The fraction of the view around a box."""
 
 
 @dataclass
@@ -74,7 +77,7 @@ class AnnotationWindow:
     def here(self) -> str:
         """Choose the box in the centre of the view."""
         z, _, _ = self.viewer.dims.point[-3:]
-        y, x = self.viewer.camera.center[-2:]
+        y, x = self.viewer.scene.camera.center[-2:]
         box = self.work.box_at(self.run, (float(z), float(y), float(x)))
         if box is None:
             return "The centre of the view is outside of the tomogram."
@@ -89,11 +92,8 @@ class AnnotationWindow:
         self.box, grid = box, self.work.tomograms[box.run]
         z, y, x = grid.to_angstrom(box.centre_vox)
         self.viewer.dims.set_point(range(self.viewer.dims.ndim - 3, self.viewer.dims.ndim), (z, y, x))
-        self.viewer.reset_view()  # the whole tomogram
-        sides = zip(grid.shape[1:], box.start[1:], box.stop[1:], strict=True)
-        self.viewer.camera.zoom *= min(n / (b - a) for n, a, b in sides) / MARGIN
-        self.viewer.camera.center = (0.0, y, x)
         self._draw_boxes()
+        self.viewer.reset_view(layers=self._own("boxes")[-1:], margin=MARGIN)
 
     def confirm(self) -> str:
         """All particles in the box are marked, and nothing else."""
@@ -159,24 +159,30 @@ class AnnotationWindow:
 
     def _draw_boxes(self) -> None:
         """Outline the box and the confirmed ones of the run in each of their slices."""
-        own = [box for box in self.work.confirmed if box.run == self.run and box != self.box]
-        current = [self.box] if self.box and self.box.run == self.run else []
-        colours = [CURRENT if box not in self.work.confirmed else CONFIRMED for box in current]
-        colours += [CONFIRMED] * len(own)
         for layer in self._own("boxes"):
             self.viewer.layers.remove(layer)
-        boxes, grid, active = [*current, *own], self.work.tomograms[self.run], self.viewer.layers.selection.active
-        if not boxes:
+        active = self.viewer.layers.selection.active
+        own = [box for box in self.work.confirmed if box.run == self.run and box != self.box]
+        self._outline(own, "confirmed boxes", CONFIRMED)
+        if self.box and self.box.run == self.run:
+            self._outline([self.box], "box", CONFIRMED if self.box in self.work.confirmed else CURRENT)
+        if points := self._own("picks"):
+            self.viewer.layers.selection.active = active if active in points else points[0]
+
+    def _outline(self, boxes: Iterable[Box], name: str, colour: str) -> None:
+        """A layer with the outlines of boxes, below the picks; none without boxes."""
+        if not (shapes := [rectangle for box in boxes for rectangle in outlines(box)]):
             return
+        grid = self.work.tomograms[self.run]
         layer = self.viewer.add_shapes(
-            [rectangle for box in boxes for rectangle in outlines(box)],
+            shapes,
             shape_type="rectangle",
-            name="boxes",
-            edge_color=[c for box, c in zip(boxes, colours, strict=True) for _ in range(box.start[0], box.stop[0])],
+            name=name,
+            edge_color=colour,
             face_color="transparent",
             edge_width=1,
             scale=(grid.voxel_size,) * 3,
-            translate=grid.origin,
+            translate=np.add(grid.origin, (ASIDE * grid.voxel_size, 0, 0)),
             units=("angstrom",) * 3,
             metadata={"role": "boxes"},
         )
@@ -184,7 +190,6 @@ class AnnotationWindow:
         self.layers.append(layer)
         if points := self._own("picks"):
             self.viewer.layers.move(self.viewer.layers.index(layer), self.viewer.layers.index(points[0]))
-            self.viewer.layers.selection.active = active if active in points else points[0]
 
 
 def outlines(box: Box) -> list[Array]:
