@@ -2,8 +2,8 @@
 
     python -m runs.quality.annotation simulate OUT
     python -m runs.quality.annotation measure OUT       # what is missing in OUT; can be stopped and started again
-    python -m runs.quality.annotation table OUT         # prints the table of docs/review/annotate.md
-    python -m runs.quality.annotation figure OUT docs/review/annotate.png
+    python -m runs.quality.annotation table OUT         # prints a row for each fine-tuning
+    python -m runs.quality.annotation figure OUT FIGURE.png
 
 There are three species: ribosomes, which the default model knows, and the barrel and the ring of
 `runs.quality.fine_tuning`, which it does not. A tomogram (64 x 256 x 256 voxels of 10 Å, microscope of the recipe
@@ -16,6 +16,7 @@ encoder frozen), and picks again. The orders: "suggested" takes the first sugges
 """
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,9 @@ def annotate(out: Path, order: str, seed: int) -> None:
         project, load("default"), folder=out / f"{order}-{seed}", data=DataOptions(runs=own), box=BOX
     )
     recipe = TrainingRecipe.read("finetune").model_copy(update=CHANGES | {"seed": seed})
+    for left in work.folder.glob("*.training"):
+        if not left.with_suffix(".safetensors").exists():
+            shutil.rmtree(left)  # a training that was killed
     file, by_name = out / f"{order}-{seed}.json", {str(box): box for box in work.boxes}
     done = json.loads(file.read_text()) if file.exists() else []
     for name in done[-1]["confirmed"] if done else ():
