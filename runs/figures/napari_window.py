@@ -13,10 +13,10 @@ import numpy as np
 from PIL import Image
 
 from runs.shared.command import run_script
-from tomosoup.cli.commands.view import add_controls, add_layers, saver_for
+from tomosoup.cli.commands.view import add_controls, saver_for
 from tomosoup.cli.options.view import ViewCommand
 from tomosoup.data.project import open_project
-from tomosoup.review.napari_layers import edited_picks, run_layers
+from tomosoup.review.napari_layers import add_layers, edited_picks, run_layers
 
 
 def main(project: Path, run: str, out: Path) -> None:

@@ -22,7 +22,7 @@ from tomosoup.data.options import DataOptions
 from tomosoup.data.pick_store.pick_set import PickSet
 from tomosoup.data.project import CopickProject, open_project
 from tomosoup.data.tomogram import select_tomogram
-from tomosoup.review.napari_layers import edited_picks, run_layers, save_layers, show_above
+from tomosoup.review.napari_layers import add_layers, edited_picks, run_layers, save_layers, show_above
 
 RUN = "run_001"
 NAMES = ("apo-ferritin", "beta-amylase")
@@ -58,7 +58,7 @@ def opened(project: Path, found: dict[str, Picks]) -> CopickProject:
 @pytest.fixture
 def viewer(viewer_model: Any, opened: CopickProject) -> Any:
     made = viewer_model()
-    view_command.add_layers(made, run_layers(opened, RUN))
+    add_layers(made, run_layers(opened, RUN))
     return made
 
 
@@ -80,7 +80,7 @@ def test_all_layers_share_the_frame_of_the_volume(viewer: Any, opened: CopickPro
 
 def test_the_contests_half_voxel_is_kept(viewer_model: Any, opened: CopickProject) -> None:
     made = viewer_model()
-    view_command.add_layers(made, run_layers(opened, RUN, data=DataOptions(first_voxel=-0.5)))
+    add_layers(made, run_layers(opened, RUN, data=DataOptions(first_voxel=-0.5)))
     assert made.layers[RUN].data_to_world((0, 0, 0)) == pytest.approx((-5.0, -5.0, -5.0))
     layer = made.layers["beta-amylase picks"]
     zyx = opened.pick_sets(RUN)["tomosoup", "0"]()["beta-amylase"].zyx
@@ -113,7 +113,7 @@ def test_candidates_are_there_hidden_and_by_their_scores(viewer_model: Any, view
     assert list(layer.shown) == [False, False, True, True, True]
     assert viewer.layers["apo-ferritin picks"].shown.all()
     other = viewer_model()
-    view_command.add_layers(other, run_layers(opened, RUN, thresholds=Thresholds(by_species={"apo-ferritin": 0.8})))
+    add_layers(other, run_layers(opened, RUN, thresholds=Thresholds(by_species={"apo-ferritin": 0.8})))
     assert other.layers["apo-ferritin tomosoup/0-candidates"].shown.sum() == 1
 
 
@@ -139,7 +139,7 @@ def test_moved_added_and_deleted_picks_go_to_a_new_session(viewer: Any, opened: 
 
 def test_orientations_survive_and_new_points_have_none(viewer_model: Any, opened: CopickProject) -> None:
     made = viewer_model()
-    view_command.add_layers(made, run_layers(opened, RUN, picks_set="simulation/0"))
+    add_layers(made, run_layers(opened, RUN, picks_set="simulation/0"))
     truth = opened.pick_sets(RUN)["simulation", "0"]()["beta-amylase"]
     assert truth.rotations is not None
     layer = made.layers["beta-amylase picks"]
@@ -153,7 +153,7 @@ def test_orientations_survive_and_new_points_have_none(viewer_model: Any, opened
 
 def test_a_run_without_picks_is_annotated_from_nothing(viewer_model: Any, project: Path) -> None:
     opened, made = open_project(project), viewer_model()
-    view_command.add_layers(made, run_layers(opened, "run_000"))
+    add_layers(made, run_layers(opened, "run_000"))
     made.layers["beta-amylase picks"].add([[3.0, 4.0, 5.0]])
     saved = save_layers(made, opened, "run_000", user="alice", session="1")
     assert {name: len(p) for name, p in saved.items()} == {"apo-ferritin": 0, "beta-amylase": 1}
@@ -224,7 +224,7 @@ def test_the_window_saves_by_its_key(opened: CopickProject) -> None:
         napari = pytest.importorskip("napari")
         window = napari.Viewer(show=False)
         saver = view_command.saver_for(ViewCommand(project=opened.path, run=RUN), opened, RUN)
-        view_command.add_layers(window, run_layers(opened, RUN))
+        add_layers(window, run_layers(opened, RUN))
         view_command.add_controls(window, saver)
         key = next(k for k in window.keymap if str(k) == "Alt+S")
         window.keymap[key](window)

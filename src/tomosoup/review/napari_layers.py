@@ -63,19 +63,19 @@ def run_layers(
     if truth_set and not wanted:
         raise InputError(f"Run {run} has no picks {truth_set}; it has {shortened(list(map(str, sets)))}.")
     lowest = thresholds.over({}, [s.name for s in project.species]) if thresholds else {}
-    layers = [_image(volume, run)]
+    layers = [image_layer(volume, run)]
     if candidates in sets:
         layers += _candidate_layers(project, sets[candidates](), volume, name=str(candidates), lowest=lowest)
     for key in (key for key in wanted if key not in (chosen, candidates)):
         found = sets[key]()
         layers += [
-            _points(found[s.name], s, i, volume, role="other", name=str(key))
+            points_layer(found[s.name], s, i, volume, role="other", name=str(key))
             for i, s in enumerate(project.species)
             if s.name in found
         ]
     found = sets[chosen]() if chosen else {}
     for i, s in enumerate(project.species):
-        layers.append(_points(found.get(s.name, NO_PICKS), s, i, volume, role="picks", name="picks"))
+        layers.append(points_layer(found.get(s.name, NO_PICKS), s, i, volume, role="picks", name="picks"))
     return layers
 
 
@@ -86,7 +86,7 @@ def _candidate_layers(
     layers = []
     for i, s in enumerate(project.species):
         if s.name in found:
-            layer = _points(found[s.name], s, i, volume, role="candidates", name=name)
+            layer = points_layer(found[s.name], s, i, volume, role="candidates", name=name)
             layer[1]["shown"] = found[s.name].score >= lowest.get(s.name, -np.inf)
             layers.append(layer)
     return layers
@@ -104,7 +104,8 @@ def picks_name(sets: list[PickSet], run: str, asked: str | None) -> PickSet | No
     return fitting[0] if fitting else None
 
 
-def _image(volume: Volume, run: str) -> LayerData:
+def image_layer(volume: Volume, run: str) -> LayerData:
+    """A tomogram `(z, y, x)`, with the contrast of most of its voxels."""
     data = volume.data.numpy()
     some = data[:: max(1, len(data) // 16), ::4, ::4]
     low, high = map(float, np.percentile(some[np.isfinite(some)], (0.5, 99.5)))
@@ -116,7 +117,7 @@ def _where(volume: Volume) -> dict[str, Any]:
     return {"scale": (volume.voxel_size,) * 3, "translate": volume.origin, "units": ("angstrom",) * 3}
 
 
-def _points(picks: Picks, species: Species, i: int, volume: Volume, *, role: str, name: str) -> LayerData:
+def points_layer(picks: Picks, species: Species, i: int, volume: Volume, *, role: str, name: str) -> LayerData:
     """Spheres of the species' radius, drawn as rings where a slice cuts them; crosses for sets that are not edited."""
     colour = copick_files.COLOURS[i % len(copick_files.COLOURS)]
     features = pd.DataFrame({"score": picks.score})
@@ -151,6 +152,17 @@ def _rotation_vectors(rotations: Array | None) -> Array | None:
         return None
     vectors: Array = Rotation.from_matrix(rotations).as_rotvec()
     return vectors
+
+
+def add_layers(viewer: Any, layers: list[LayerData]) -> None:
+    """Add layers to a viewer, bottom first. The viewer then draws spheres wherever its slice cuts them."""
+    for data, options, layer_type in layers:
+        layer = getattr(viewer, f"add_{layer_type}")(data, **options)
+        if layer_type == "points":
+            layer.events.data.connect(score_added)
+    radii = (layer.size.max(initial=0) * layer.scale[0] / 2 for layer in viewer.layers if "role" in layer.metadata)
+    viewer.dims.margin_left = viewer.dims.margin_right = (max(radii, default=0.0),) * viewer.dims.ndim
+    viewer.canvas.overlays.scale_bar.visible = True
 
 
 def score_added(event: Any) -> None:

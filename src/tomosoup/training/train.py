@@ -1,8 +1,8 @@
-"""Train a net on annotated tomograms, one run held out: `train`."""
+"""Train a net on annotated tomograms, one run held out: `train`, or `train_on` those in memory."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from tomosoup.core.errors import InputError, counted
 from tomosoup.core.progress import Progress, no_progress
 from tomosoup.core.runtime import best_device
+from tomosoup.core.types import Species
 from tomosoup.data.options import AnnotatedData, Normalisation
 from tomosoup.data.project import Project, open_project
 from tomosoup.data.volumes.voxel_size import same_voxel_size
@@ -31,6 +32,21 @@ from tomosoup.training.run.folds import first_process, hold_out
 from tomosoup.training.run.lightning_adapter import ShuffledByEpoch, WholeFiles, interrupts_pass, only_our_words
 from tomosoup.training.run.resume import identity_of, keep_log, stopped_by_itself
 from tomosoup.training.supervision.crops import Crops, Example, data_set_normalisation, normalised, read_examples
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Annotated tomograms, or parts of them, in memory. Their grey values are normalised."""
+
+    examples: list[Example]
+    """To train on."""
+    held_out: list[Example]
+    """What chooses the best weights and the thresholds; the main tomogram type first."""
+    species: tuple[Species, ...]
+    normalisation: Normalisation = field(default_factory=Normalisation)
+    """What was done to grey values."""
+    data: AnnotatedData = field(default_factory=AnnotatedData)
+    """Where they are from."""
 
 
 def train(
@@ -64,31 +80,45 @@ def train(
     with the last finished epoch on disk.
     """
     project = project if not isinstance(project, str | Path) else open_project(project)
-    last = (folder := Path(folder)) / "last.ckpt"
-    if execution.resume and not last.is_file():
+    folder = Path(folder)
+    if execution.resume and not (folder / "last.ckpt").is_file():
         raise InputError(f"There is no training to resume in {folder}: leave out `resume=True` to start one.")
     voxel_size = recipe.resample_to or (start.voxel_size if start else None)
-    examples, held_out, normalisation = _read(project, recipe, fold, data, voxel_size, progress)
+    read = _read(project, recipe, fold, data, voxel_size, progress)
+    return train_on(read, recipe, folder=folder, start=start, execution=execution, progress=progress)
+
+
+def train_on(
+    annotated: TrainingSet,
+    recipe: TrainingRecipe,
+    *,
+    folder: Path,
+    start: Checkpoint | None = None,
+    execution: Execution = Execution(),  # noqa: B008 - immutable
+    progress: Progress = no_progress,
+) -> Checkpoint:
+    """`train` on tomograms in memory, which may be parts of tomograms. All have one voxel size."""
     training = Trained(
         tomosoup=version("tomosoup"),
         recipe=recipe.model_dump(mode="json"),
-        data=data.model_dump(mode="json"),
-        runs=tuple(dict.fromkeys(e.run for e in examples)),
-        held_out=held_out[0].run,
+        data=annotated.data.model_dump(mode="json"),
+        runs=tuple(dict.fromkeys(e.run for e in annotated.examples)),
+        held_out=annotated.held_out[0].run,
     )
     history = (*(start.history if start else ()), training)
-    voxel_size = held_out[0].volume.voxel_size
-    draft = Checkpoint({}, recipe.net, project.species, voxel_size, recipe.windows, normalisation, history=history)
+    species, voxel_size = annotated.species, annotated.held_out[0].volume.voxel_size
+    draft = Checkpoint({}, recipe.net, species, voxel_size, recipe.windows, annotated.normalisation, history=history)
     identity = identity_of(training, draft, start)
-    module, trainer, loader = _assemble(
-        Crops(examples, project.species, recipe), draft, identity, folder, execution, progress
-    )
+    crops = Crops(annotated.examples, species, recipe)
+    module, trainer, loader = _assemble(crops, draft, identity, folder, execution, progress)
     if start:
         module.net.load_state_dict(dict(_fitted(start, draft).weights))
-    if not (execution.resume and stopped_by_itself(last, identity)):
+    if not (execution.resume and stopped_by_itself(folder / "last.ckpt", identity)):
         with only_our_words(), interrupts_pass(trainer):
+            held_out = annotated.held_out
             validation: DataLoader[list[Example]] = DataLoader([held_out], batch_size=None)  # type: ignore[arg-type]
-            trainer.fit(module, loader, validation, ckpt_path=last if execution.resume else None, weights_only=True)
+            last = folder / "last.ckpt" if execution.resume else None
+            trainer.fit(module, loader, validation, ckpt_path=last, weights_only=True)
     return kept_checkpoints(folder)[0]
 
 
@@ -99,8 +129,8 @@ def _read(
     data: AnnotatedData,
     voxel_size: float | None,
     progress: Progress,
-) -> tuple[list[Example], list[Example], Normalisation]:
-    """The tomograms to train on, those of the held-out run, the main type first, and what was done to grey values."""
+) -> TrainingSet:
+    """The tomograms to train on and those of the held-out run."""
     examples = read_examples(project, data, voxel_size=voxel_size, progress=progress)
     held_out = [hold_out(examples, fold, project.species)]
     runs, out, size = [e.run for e in examples], held_out[0].run, held_out[0].volume.voxel_size
@@ -117,7 +147,9 @@ def _read(
                 )
             (held_out if example.run == out else examples).append(example)
     normalisation = data_set_normalisation(examples) if recipe.normalisation == "data_set" else Normalisation()
-    return normalised(examples, normalisation), normalised(held_out, normalisation), normalisation
+    return TrainingSet(
+        normalised(examples, normalisation), normalised(held_out, normalisation), project.species, normalisation, data
+    )
 
 
 def _fitted(start: Checkpoint, draft: Checkpoint) -> Checkpoint:

@@ -15,14 +15,13 @@ from tomosoup.core.thresholds import Thresholds
 from tomosoup.data.formats.tables.picks_csv import write_csv
 from tomosoup.data.project import CopickProject, Project, open_project
 from tomosoup.review.napari_layers import (
-    LayerData,
+    add_layers,
     check_free,
     edited_picks,
     free_session,
     picks_name,
     run_layers,
     save_layers,
-    score_added,
     show_above,
 )
 
@@ -110,17 +109,6 @@ def saver_for(options: ViewCommand, project: Project, run: str) -> Saver:
     if run in project.runs:
         check_free(project, run, user=options.user, session=session, overwrite=options.overwrite)
     return Saver(options, project, run, session)
-
-
-def add_layers(viewer: Any, layers: list[LayerData]) -> None:
-    """Add layers to a viewer, bottom first. The viewer then draws spheres wherever its slice cuts them."""
-    for data, options, layer_type in layers:
-        layer = getattr(viewer, f"add_{layer_type}")(data, **options)
-        if layer_type == "points":
-            layer.events.data.connect(score_added)
-    radii = (layer.size.max(initial=0) * layer.scale[0] / 2 for layer in viewer.layers if "role" in layer.metadata)
-    viewer.dims.margin_left = viewer.dims.margin_right = (max(radii, default=0.0),) * viewer.dims.ndim
-    viewer.canvas.overlays.scale_bar.visible = True
 
 
 def add_controls(viewer: Any, saver: Saver) -> None:

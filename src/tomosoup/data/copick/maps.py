@@ -25,10 +25,11 @@ from tomosoup.data.project import CopickProject, Project
 from tomosoup.data.tomogram import Tomogram
 from tomosoup.data.volumes.mrc import write_mrc
 
-LABELS, SLAB = "labels", "slab"
-"""What a label volume and the mask of a slab are called; heatmaps are called by their species."""
+LABELS, SLAB, ANNOTATED = "labels", "slab", "annotated"
+"""What a label volume and the masks of a slab and of annotated boxes are called; heatmaps are called by their
+species."""
 OWN_USER = "tomosoup"
-SEGMENTATIONS = {LABELS: ("particles", True), SLAB: ("slab", False)}
+SEGMENTATIONS = {LABELS: ("particles", True), SLAB: ("slab", False), ANNOTATED: ("annotated", False)}
 """What copick keeps as a segmentation: its name there, and whether it holds several labels."""
 
 
@@ -90,6 +91,13 @@ class CopickMaps:
             place = self._place(tomogram, names)
             make_folders(place.fs, place.path.rpartition("/")[0])
             write_omezarr(place.fs, place.path, maps, names)
+
+    def remove(self, tomogram: Tomogram, names: Sequence[str]) -> None:
+        """Remove them from the overlay, if they are there."""
+        with StorageErrors(f"The maps of run {tomogram.run}"):
+            place = self._place(tomogram, names)
+            if place.fs.exists(place.path):
+                place.fs.rm(place.path, recursive=True)
 
     def _place(self, tomogram: Tomogram, names: Sequence[str]) -> CopickFeaturesFSSpec | CopickSegmentationFSSpec:
         """The features or the segmentation. (copick's `new_features` would make an empty folder at once.)"""

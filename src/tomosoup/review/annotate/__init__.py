@@ -1,0 +1,1 @@
+"""Annotate boxes of tomograms, train on them, look where the model is unsure, repeat."""

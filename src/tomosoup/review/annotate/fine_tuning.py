@@ -1,0 +1,108 @@
+"""Train on confirmed boxes: what a user has not seen to is neither a particle nor background."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from tomosoup.core.errors import InputError
+from tomosoup.core.progress import Progress, no_progress
+from tomosoup.core.types import PicksBySpecies, Species, Volume
+from tomosoup.data.tomogram import Tomogram
+from tomosoup.data.volumes.normalisation import standardise
+from tomosoup.data.volumes.resampling import resampled
+from tomosoup.data.volumes.voxel_size import same_voxel_size
+from tomosoup.models.checkpoint import Checkpoint
+from tomosoup.review.annotate.boxes import Box
+from tomosoup.training.options import Execution, TrainingRecipe
+from tomosoup.training.run.folds import counts
+from tomosoup.training.supervision.crops import Example, crop
+from tomosoup.training.train import TrainingSet, train_on
+
+Confirmed = Mapping[Box, PicksBySpecies]
+"""Boxes -> all particles in them (Å), and those known close beside them."""
+EVERY = 4
+"""One box in so many is held out."""
+BESIDE = 200.0
+"""Å: particles no farther beside a box reach into it, in its tomogram and in the target."""
+
+
+def fine_tune(
+    start: Checkpoint,
+    confirmed: Confirmed,
+    tomograms: Mapping[str, Tomogram],
+    species: tuple[Species, ...],
+    *,
+    folder: Path,
+    recipe: TrainingRecipe | None = None,
+    execution: Execution = Execution(),  # noqa: B008 - immutable
+    progress: Progress = no_progress,
+) -> Checkpoint:
+    """Fine-tune a checkpoint on confirmed boxes alone.
+
+    Every crop lies in a box, where all that is not marked as a particle is background. Every fourth box is held out,
+    from the one with the most species and then the most particles on. These boxes choose the best weights by their
+    loss, as F4 says little on few particles; and the thresholds and the probabilities. Grey values are normalised by
+    the whole tomogram, as they are when it is picked.
+
+    Args:
+        start: The weights to start from.
+        confirmed: The boxes and their particles; at least two of them hold some.
+        tomograms: Those of the boxes' runs.
+        species: What to pick afterwards.
+        folder: Keeps the training's log and state.
+        recipe: By default `finetune`. Crops are no larger than the boxes.
+        execution: The device.
+        progress: Called as work advances. An exception from it ends the training.
+
+    Raises `InputError` where fewer than two boxes hold particles.
+    """
+    held_out = _held_out(confirmed, tomograms, species)
+    recipe = (recipe or TrainingRecipe.read("finetune")).with_net(start.architecture)
+    recipe = recipe.model_copy(update={"best_by": "loss"})
+    voxel_size = recipe.resample_to or start.voxel_size
+    examples: dict[Box, Example] = {}
+    for run in dict.fromkeys(box.run for box in confirmed):
+        tomogram = tomograms[run]
+        volume = _standardised(tomogram, voxel_size)
+        for box in (box for box in confirmed if box.run == run):
+            part = crop(volume, box.on(tomogram, volume))
+            known = box.kept(confirmed[box], tomogram) if box in held_out else confirmed[box]
+            examples[box] = Example(run, replace(part, data=part.data.clone()), known)
+    choose = [examples.pop(box) for box in held_out]
+    recipe = _with_crops_inside(recipe, start, [*examples.values()])
+    return train_on(
+        TrainingSet([*examples.values()], choose, species),
+        recipe,
+        folder=folder,
+        start=start,
+        execution=execution,
+        progress=progress,
+    )
+
+
+def _held_out(confirmed: Confirmed, tomograms: Mapping[str, Tomogram], species: tuple[Species, ...]) -> list[Box]:
+    """The boxes that choose weights and thresholds."""
+    inside = {box: box.kept(picks, tomograms[box.run]) for box, picks in confirmed.items()}
+    holding = sum(counts(picks, species) for picks in inside.values())
+    if holding < 2:
+        raise InputError(
+            f"Particles are in {holding} of the confirmed boxes. Fine-tuning needs them in at least 2, because a box "
+            "is held out to choose the thresholds: confirm another box with particles."
+        )
+    numbers = {box: [len(p) for p in picks.values()] for box, picks in inside.items()}
+    return sorted(numbers, key=lambda box: (-sum(n > 0 for n in numbers[box]), -sum(numbers[box]), box))[::EVERY]
+
+
+def _standardised(tomogram: Tomogram, voxel_size: float) -> Volume:
+    """The whole tomogram `(z, y, x)` at a voxel size (Å), its grey values normalised."""
+    same = same_voxel_size(tomogram.voxel_size, voxel_size)
+    return standardise(tomogram.read() if same else resampled(tomogram, voxel_size))
+
+
+def _with_crops_inside(recipe: TrainingRecipe, start: Checkpoint, examples: list[Example]) -> TrainingRecipe:
+    """The recipe with crops that fit into all examples, as far as the net's strides allow."""
+    held = [min(sizes) for sizes in zip(*(e.volume.shape for e in examples), strict=True)]
+    shape = [min(c, max(m, n // m * m)) for c, n, m in zip(recipe.crop, held, start.net().multiple, strict=True)]
+    return recipe.model_copy(update={"crop_shape": tuple(shape)})

@@ -1,0 +1,77 @@
+"""Confirmed boxes in copick: their picks as a pick set, and a mask of where they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from tomosoup.core.errors import InputError
+from tomosoup.core.types import NO_PICKS, Volume
+from tomosoup.data.copick.files import write_picks
+from tomosoup.data.copick.maps import ANNOTATED, OWN_USER, CopickMaps, map_store
+from tomosoup.data.copick.masks.mask import read_mask
+from tomosoup.data.copick.roots import run_of
+from tomosoup.data.pick_store.pick_set import PickSet
+from tomosoup.review.annotate.session import AnnotationSession, confirmed_in
+from tomosoup.review.napari_layers import check_free
+
+
+def mask_name(session: str) -> str:
+    """The copick segmentation of the boxes that were confirmed in a session."""
+    return f"{ANNOTATED}:{OWN_USER}/{session}"
+
+
+def resume(work: AnnotationSession, *, user: str, session: str) -> int:
+    """Confirm again what was saved as `user`/`session`; returns the number of boxes.
+
+    Raises `InputError` where the set holds other picks than those of confirmed boxes, where it was made with boxes of
+    another size, and for names that copick cannot keep.
+    """
+    store, before = _store(work, session), len(work.confirmed)
+    for run, tomogram in work.tomograms.items():
+        if not store.has(tomogram, [ANNOTATED]):
+            check_free(work.project, run, user=user, session=session)
+            continue
+        inside = read_mask(mask_name(session), run, tomogram.grid, work.project).inside
+        boxes = [box for box in work.boxes if box.run == run and inside[box.region].all()]
+        if sum(inside[box.region].size for box in boxes) != inside.sum():
+            raise InputError(
+                f"Run {run}: session {session} was annotated in boxes of another size: choose that size, or another "
+                "`session`."
+            )
+        picks = work.project.pick_sets(run).get(PickSet(user, session), dict)()
+        for box in boxes:
+            work.confirm(box, picks)
+    return len(work.confirmed) - before
+
+
+def save(work: AnnotationSession, *, user: str, session: str) -> dict[str, int]:
+    """Write the particles of all confirmed boxes as `user`/`session`, and the mask of the boxes.
+
+    Returns the number of particles by species. What an earlier `save` wrote of this session is replaced.
+    """
+    store, total = _store(work, session), dict.fromkeys((s.name for s in work.project.species), 0)
+    for run, tomogram in work.tomograms.items():
+        boxes, there = [box for box in work.confirmed if box.run == run], store.has(tomogram, [ANNOTATED])
+        if not boxes and not there:
+            continue
+        found = confirmed_in(work.confirmed, run)
+        picks = {name: found.get(name, NO_PICKS) for name in total} if boxes else {}
+        check_free(work.project, run, user=user, session=session, overwrite=there)
+        inside = np.zeros(tomogram.shape, dtype=np.uint8)
+        for box in boxes:
+            inside[box.region] = 1
+        write_picks(run_of(work.project.root, run), picks, PickSet(user, session))
+        if boxes:
+            mask = Volume(torch.from_numpy(inside[None]), tomogram.voxel_size, tomogram.origin)
+            store.write(tomogram, mask, [ANNOTATED])
+        else:
+            store.remove(tomogram, [ANNOTATED])
+        total |= {name: total[name] + len(p) for name, p in picks.items()}
+    return total
+
+
+def _store(work: AnnotationSession, session: str) -> CopickMaps:
+    store = map_store(work.project, None, session)
+    assert isinstance(store, CopickMaps)  # without a folder it is
+    return store
