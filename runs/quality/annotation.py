@@ -3,7 +3,7 @@
     python -m runs.quality.annotation simulate OUT
     python -m runs.quality.annotation measure OUT       # what is missing in OUT; can be stopped and started again
     python -m runs.quality.annotation table OUT         # prints a row for each fine-tuning
-    python -m runs.quality.annotation figure OUT FIGURE.png
+    python -m runs.quality.annotation figure OUT PICTURE.png
 
 There are three species: ribosomes, which the default model knows, and the barrel and the ring of
 `runs.quality.fine_tuning`, which it does not. A tomogram (64 x 256 x 256 voxels of 10 Å, microscope of the recipe
@@ -81,7 +81,7 @@ def measure(out: Path) -> None:
 
 
 def annotate(out: Path, order: str, seed: int) -> None:
-    """Write a row for each fine-tuning: boxes, clicks, particles in the boxes, F4. Goes on after the last one."""
+    """Write a row for each fine-tuning: boxes, clicks, particles in the boxes, F4. Resumes after the last one."""
     project = open_project(out / "project")
     own = tuple(project.runs[seed * ANNOTATED : (seed + 1) * ANNOTATED])
     others = project.runs[len(SEEDS) * ANNOTATED :][:SCORED]

@@ -30,6 +30,7 @@ from tomosoup.review.annotate.ranking import ranked, ranked_runs, view_picks, wi
 from tomosoup.review.annotate.session import AnnotationSession
 from tomosoup.review.annotate.stored import mask_name, resume, save
 from tomosoup.scoring.calibration import Calibration
+from tomosoup.training.supervision.crops import Example
 from tomosoup.training.train import TrainingSet
 
 RUN, SIZE = "run_001", (16, 48, 48)
@@ -287,3 +288,9 @@ def test_other_picks_and_other_boxes_are_refused(
             act(work, user="napari", session="b")
     with pytest.raises(InputError, match="choose another `user`"):
         resume(work, user="tomosoup", session="c")
+
+
+def test_the_history_names_the_runs_of_all_held_out_boxes(work: AnnotationSession) -> None:
+    first = next(iter(work.tomograms.values())).read()
+    trained, *held_out = (Example(run, first, {}) for run in ("a", "b", "c", "b"))
+    assert TrainingSet([trained], held_out, work.project.species).runs == ("a", "c")

@@ -25,7 +25,7 @@ from tomosoup.training.options import TrainingRecipe
 
 RUN, SIZE = "run_001", (16, 48, 48)
 NAME = "apo-ferritin"
-MANIFEST = "tomosoup.review.annotate:napari.yaml"
+MANIFEST = "tomosoup.cli.embedded:napari.yaml"
 
 
 @pytest.fixture(autouse=True)
@@ -135,6 +135,24 @@ def test_unconfirmed_changes_are_lost_only_after_a_warning(window: AnnotationWin
     window.confirm()
     window.next()
     assert window.box != first  # nothing to warn of
+
+
+def test_confirmed_boxes_are_lost_only_after_a_warning(window: AnnotationWindow) -> None:
+    assert not window.would_lose_boxes()
+    window.next()
+    window.confirm()
+    assert "Confirmed boxes are not saved" in window.would_lose_boxes()
+    assert not window.would_lose_boxes()
+    window.confirm()
+    assert window.would_lose_boxes()
+
+
+def test_nothing_is_confirmed_before_the_runs_are_picked(window: AnnotationWindow) -> None:
+    window.here()
+    window.work.candidates = {}
+    for action in (window.next, window.confirm):
+        with pytest.raises(InputError, match="The runs are not picked yet"):
+            action()
 
 
 def test_the_box_in_the_centre_of_the_view_can_be_chosen(window: AnnotationWindow) -> None:

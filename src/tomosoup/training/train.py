@@ -48,6 +48,12 @@ class TrainingSet:
     data: AnnotatedData = field(default_factory=AnnotatedData)
     """Where they are from."""
 
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """All runs that are trained on, and those beside the first of which parts are held out."""
+        first, *others = self.held_out
+        return tuple(dict.fromkeys(e.run for e in (*self.examples, *(e for e in others if e.run != first.run))))
+
 
 def train(
     project: Project | str | Path,
@@ -102,7 +108,7 @@ def train_on(
         tomosoup=version("tomosoup"),
         recipe=recipe.model_dump(mode="json"),
         data=annotated.data.model_dump(mode="json"),
-        runs=tuple(dict.fromkeys(e.run for e in annotated.examples)),
+        runs=annotated.runs,
         held_out=annotated.held_out[0].run,
     )
     history = (*(start.history if start else ()), training)

@@ -51,13 +51,15 @@ def save(work: AnnotationSession, *, user: str, session: str) -> dict[str, int]:
     Returns the number of particles by species. What an earlier `save` wrote of this session is replaced.
     """
     store, total = _store(work, session), dict.fromkeys((s.name for s in work.project.species), 0)
-    for run, tomogram in work.tomograms.items():
-        boxes, there = [box for box in work.confirmed if box.run == run], store.has(tomogram, [ANNOTATED])
-        if not boxes and not there:
-            continue
+    confirmed = {run: [box for box in work.confirmed if box.run == run] for run in work.tomograms}
+    known = {run for run, tomogram in work.tomograms.items() if store.has(tomogram, [ANNOTATED])}
+    touched = [run for run in work.tomograms if confirmed[run] or run in known]
+    for run in touched:  # before anything is written
+        check_free(work.project, run, user=user, session=session, overwrite=run in known)
+    for run in touched:
+        boxes, tomogram = confirmed[run], work.tomograms[run]
         found = confirmed_in(work.confirmed, run)
         picks = {name: found.get(name, NO_PICKS) for name in total} if boxes else {}
-        check_free(work.project, run, user=user, session=session, overwrite=there)
         inside = np.zeros(tomogram.shape, dtype=np.uint8)
         for box in boxes:
             inside[box.region] = 1

@@ -97,6 +97,8 @@ class AnnotationWidget(Container):  # type: ignore[misc]
         """Open the project, resume the session, and pick all runs in the background."""
         if self._state:
             return "Cancel the work in the background first."
+        if self.window and (text := self.window.would_lose_boxes()):
+            return text
         keep_one_llvm()
         from tomosoup.data.options import DataOptions
         from tomosoup.data.project import CopickProject, open_project
@@ -116,6 +118,8 @@ class AnnotationWidget(Container):  # type: ignore[misc]
             views=(SECOND_VIEW,) if self.views.value else (),
         )
         confirmed = resume(work, user="napari", session=self.session.value)
+        if self.window:
+            self.window.remove()
         self.window = AnnotationWindow(self.viewer, work, "napari", self.session.value)
         with self.run.changed.blocked():
             self.run.reset_choices()
@@ -210,14 +214,14 @@ class AnnotationWidget(Container):  # type: ignore[misc]
         self._state = None
         self._timer.stop()
         self.bar.visible = False
+        self._do(lambda: said or self._show_new_picks(done))
+
+    def _show_new_picks(self, done: str) -> str:
         window = self._shown()
-        if said:
-            self.message.value = said
-        elif window.changed():
-            self.message.value = f"{done} Confirm the box, then Show new picks ({KEYS['Show new picks']})."
-        else:
-            window.refresh()
-            self.message.value = f"{done} Next place ({KEYS['Next place']}) shows where to look."
+        if window.changed():
+            return f"{done} Confirm the box, then Show new picks ({KEYS['Show new picks']})."
+        window.refresh()
+        return f"{done} Next place ({KEYS['Next place']}) shows where to look."
 
     def _move_bar(self) -> None:
         if self._state:

@@ -45,11 +45,12 @@ class AnnotationWindow:
     """Whether all confirmed boxes are saved."""
     warned: bool = False
     """Whether the user has heard that changes will be lost."""
+    closing: bool = False
+    """Whether the user has heard that confirmed boxes will be lost."""
 
     def show(self, run: str) -> None:
         """Show a run with the session's picks, in place of the one before."""
-        for layer in self._own():
-            self.viewer.layers.remove(layer)
+        self.remove()
         volume, before = self.work.tomograms[run].read(), set(self.viewer.layers)
         self.given, self.run, self.warned = self.work.shown(run), run, False
         points = [
@@ -62,6 +63,7 @@ class AnnotationWindow:
 
     def next(self) -> str:
         """Go to the box with the most expected corrections."""
+        self._need_picks()
         if text := self.would_lose("go to the next box"):
             return text
         found = self.work.suggestions()
@@ -97,13 +99,14 @@ class AnnotationWindow:
 
     def confirm(self) -> str:
         """All particles in the box are marked, and nothing else."""
+        self._need_picks()
         if self.box is None or self.box.run != self.run:
             raise InputError("Choose a box first: the next one, or the one in the centre of the view.")
         picks, grid, box = edited_picks(self._own()), self.work.tomograms[self.run], self.box
         number = self.work.confirm(box, picks)
         outside, inside = beyond(self.given, [box], grid), box.kept(picks, grid)
         self.given = {name: joined([outside.get(name, NO_PICKS), found]) for name, found in inside.items()}
-        self.saved = self.warned = False
+        self.saved = self.warned = self.closing = False
         self._draw_boxes()
         return f"{box}: {counted(number, 'particle')}. Boxes confirmed: {len(self.work.confirmed)}."
 
@@ -156,6 +159,23 @@ class AnnotationWindow:
             return ""
         self.warned = True
         return f"Changes are not confirmed: confirm the box, or {action} once more to drop them."
+
+    def would_lose_boxes(self) -> str:
+        """What to tell the user before another session is opened; empty if all is saved, or at the second time."""
+        if self.saved or self.closing:
+            return ""
+        self.closing = True
+        return "Confirmed boxes are not saved: save them, or open once more to drop them."
+
+    def remove(self) -> None:
+        """Take the layers out of the viewer."""
+        for layer in self._own():
+            self.viewer.layers.remove(layer)
+
+    def _need_picks(self) -> None:
+        """Raises `InputError` while the first picks are not there: boxes would look empty."""
+        if not self.work.candidates:
+            raise InputError("The runs are not picked yet: wait for the progress bar.")
 
     def _draw_boxes(self) -> None:
         """Outline the box and the confirmed ones of the run in each of their slices."""
