@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from tomosoup.core.errors import InputError
 from tomosoup.core.progress import Progress, no_progress
-from tomosoup.core.types import PicksBySpecies, Species, Volume
+from tomosoup.core.types import Array, PicksBySpecies, Species, Volume
 from tomosoup.data.tomogram import Tomogram
 from tomosoup.data.volumes.normalisation import standardise
 from tomosoup.data.volumes.resampling import resampled
@@ -23,7 +25,7 @@ from tomosoup.training.train import TrainingSet, train_on
 Confirmed = Mapping[Box, PicksBySpecies]
 """Boxes -> all particles in them (Å), and those known close beside them."""
 EVERY = 4
-"""One box in so many is held out."""
+"""One particle in so many is in a held-out box."""
 BESIDE = 200.0
 """Å: particles no farther beside a box reach into it, in its tomogram and in the target."""
 
@@ -41,10 +43,10 @@ def fine_tune(
 ) -> Checkpoint:
     """Fine-tune a checkpoint on confirmed boxes alone.
 
-    Every crop lies in a box, where all that is not marked as a particle is background. Every fourth box is held out,
-    from the one with the most species and then the most particles on. These boxes choose the best weights by their
-    loss, as F4 says little on few particles; and the thresholds and the probabilities. Grey values are normalised by
-    the whole tomogram, as they are when it is picked.
+    Every crop lies in a box, where all that is not marked as a particle is background. Boxes with about a fourth of the
+    particles of each species are held out, and every fourth box without particles. These boxes choose the best weights
+    by their loss, as F4 says little on few particles; and the thresholds and the probabilities. Grey values are
+    normalised by the whole tomogram, as they are when it is picked.
 
     Args:
         start: The weights to start from.
@@ -91,8 +93,29 @@ def _held_out(confirmed: Confirmed, tomograms: Mapping[str, Tomogram], species: 
             f"Particles are in {holding} of the confirmed boxes. Fine-tuning needs them in at least 2, because a box "
             "is held out to choose the thresholds: confirm another box with particles."
         )
-    numbers = {box: [len(p) for p in picks.values()] for box, picks in inside.items()}
-    return sorted(numbers, key=lambda box: (-sum(n > 0 for n in numbers[box]), -sum(numbers[box]), box))[::EVERY]
+    numbers = {box: np.array([len(picks.get(one.name, ())) for one in species]) for box, picks in inside.items()}
+    chosen = _about_a_part(numbers)
+    if not chosen:  # each species is in one box only
+        chosen = [max(numbers, key=lambda box: (numbers[box].sum(), box))]
+    return chosen + sorted(box for box, n in numbers.items() if not n.any())[EVERY - 1 :: EVERY]
+
+
+def _about_a_part(numbers: Mapping[Box, Array]) -> list[Box]:
+    """Boxes that hold about one in `EVERY` particles of each species, and never all of a species."""
+    total = sum(numbers.values())
+    left, chosen, missing = dict(numbers), list[Box](), total / EVERY
+    while True:
+        kept = sum(left.values())
+        gains = {
+            box: float((np.minimum(n, missing) / np.maximum(total, 1)).sum())
+            for box, n in left.items()
+            if n.any() and (kept - n)[n > 0].all()
+        }
+        best = max(gains, key=lambda box: (gains[box], box), default=None)
+        if best is None or not gains[best]:
+            return chosen
+        chosen.append(best)
+        missing = np.maximum(missing - left.pop(best), 0)
 
 
 def _standardised(tomogram: Tomogram, voxel_size: float) -> Volume:
