@@ -19,6 +19,7 @@ from tomosoup.data.copick.files import (
     pick_sets,
     read_files,
     rgba,
+    runs_holding,
     species_of,
 )
 from tomosoup.data.copick.names import valid_name
@@ -128,6 +129,22 @@ def test_picks_come_back_from_the_file_that_is_made_of_them(tmp_path: Path, turn
 def test_a_file_without_points_has_no_picks(tmp_path: Path) -> None:
     for nothing in (None, []):
         assert len(read_file(written(tmp_path, points=nothing))[2]) == 0
+
+
+def test_runs_that_hold_a_set_are_found_by_the_names_of_files(tmp_path: Path) -> None:
+    config = config_of(SPECIES, static=tmp_path / "static", overlay=tmp_path / "overlay")
+    root, found = open_root(config, name="c"), {SPECIES[0].name: Picks(np.zeros((1, 3)), np.ones(1))}
+    for part, run, user in (("static", "a", "me"), ("overlay", "b", "me"), ("overlay", "c", "you")):
+        folder = tmp_path / part / "ExperimentRuns" / run / "Picks"
+        folder.mkdir(parents=True)
+        made = pick_file(found[SPECIES[0].name], run=run, name=SPECIES[0].name, to=PickSet(user, "1"))
+        (folder / f"{user}_1_{SPECIES[0].name}.json").write_text(made.model_dump_json())
+    (tmp_path / "overlay" / "ExperimentRuns" / "d").mkdir()
+    runs = ["a", "b", "c", "d", "nowhere"]
+    assert runs_holding(root, runs, [PickSet("me", "1"), PickSet("me", "2")]) == ["a", "b"]
+    assert runs_holding(root, runs, [PickSet("me", "11")]) == []
+    by_copick = {run: set(pick_sets(root.get_run(run))) for run in runs[:4]}
+    assert [run for run in by_copick if PickSet("me", "1") in by_copick[run]] == ["a", "b"]
 
 
 IDENTITY = np.eye(4).tolist()

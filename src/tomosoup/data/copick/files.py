@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -11,7 +11,7 @@ from typing import Any
 
 import copick
 import numpy as np
-from copick.impl.filesystem import CopickPicksFSSpec
+from copick.impl.filesystem import CopickPicksFSSpec, CopickRootFSSpec
 
 from tomosoup.core.aliases import contest_name
 from tomosoup.core.errors import InputError
@@ -21,12 +21,12 @@ from tomosoup.core.types import Picks, PicksBySpecies, Species
 from tomosoup.data.copick.pick_files import UNREADABLE, no_pick_file, pick_file, read_file, stored_picks
 from tomosoup.data.copick.portal.portal import annotated, distinct, radius_said, session_of
 from tomosoup.data.copick.remote import StorageErrors
-from tomosoup.data.copick.roots import overlay_of
+from tomosoup.data.copick.roots import find_run, overlay_of
 from tomosoup.data.pick_store.pick_set import PickSet
 
 Config = dict[str, Any]
-WRITERS = 16
-"""Pick files that are written at the same time: each waits for the disk or a server."""
+AT_ONCE = 16
+"""Files or folders that are written or listed at the same time: each waits for the disk or a server."""
 
 
 def config_of(species: Sequence[Species], *, static: Path, overlay: Path) -> Config:
@@ -104,6 +104,32 @@ def pick_sets(run: Any) -> dict[PickSet, Callable[[], dict[str, Picks]]]:
     return {key: partial(_load, group) for key, group in sets.items()}
 
 
+def runs_holding(root: Any, runs: Sequence[str], sets: Collection[PickSet]) -> list[str]:
+    """Those of the runs that have picks of one of the sets; a run that is not there has none.
+
+    In a project of files their names are enough: thousands of runs take seconds. Raises `InputError` where the storage
+    does not answer.
+    """
+    if not isinstance(root, CopickRootFSSpec):
+        found = ((name, find_run(root, name)) for name in runs)
+        return [name for name, run in found if run is not None and not pick_sets(run).keys().isdisjoint(sets)]
+    beginnings = tuple(f"{one.user}_{one.session}_" for one in sets)
+    places = ((root.fs_overlay, root.root_overlay), (root.fs_static, root.root_static))
+
+    def held(run: str) -> bool:
+        for fs, folder in places:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                files = fs.ls(f"{folder}/ExperimentRuns/{run}/Picks", detail=False)
+                if any(PurePath(file).name.startswith(beginnings) for file in files):
+                    return True
+        return False
+
+    with StorageErrors("The place for picks"), ThreadPoolExecutor(AT_ONCE) as pool:
+        for fs, _ in places:
+            fs.invalidate_cache()  # other processes write here
+        return [run for run, there in zip(runs, pool.map(held, runs), strict=True) if there]
+
+
 def _load(files: Iterable[Any]) -> dict[str, Picks]:
     picks: dict[str, Picks] = {}
     for file in distinct(files):
@@ -164,7 +190,7 @@ def write_picks(run: Any, picks: PicksBySpecies, to: PickSet) -> None:
             if old.pickable_object_name not in picks and not old.read_only:
                 with suppress(FileNotFoundError):  # another process was first
                     old.fs.rm_file(old.path)
-        with ThreadPoolExecutor(WRITERS) as pool:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(lambda name: _write(run, name, picks[name], to), picks))
 
 

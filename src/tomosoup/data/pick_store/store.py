@@ -17,7 +17,7 @@ from tomosoup.core.thresholds import Limits, MaxFdr
 from tomosoup.core.types import PicksBySpecies, Species
 from tomosoup.data.copick import files as copick_files
 from tomosoup.data.copick.names import valid_name, valid_species
-from tomosoup.data.copick.roots import find_run, run_of
+from tomosoup.data.copick.roots import run_of
 from tomosoup.data.new_project import picks_project
 from tomosoup.data.options import RegionOptions
 from tomosoup.data.pick_store.distances import DISTANCE, recorded_distances, with_distances
@@ -144,7 +144,7 @@ def pick_store(
     begun = before == settings
     if stored is not None and begun and fingerprint_of(stored) != store.fingerprint:
         store = replace(store, fingerprint=fingerprint_of(stored))  # the one that its records are filed under
-    held = [] if begun or not records else _held(project, store)
+    held = [] if begun or not records else _held(project.runs, store)
     if held and not overwrite:
         raise InputError(
             f"Run {shortened(held)} has picks {OWN_USER}/{session} already{_refusal(session, before, settings)}"
@@ -174,11 +174,9 @@ def _refuse_outputs(outputs: Sequence[Path], records: Session | None, *, overwri
             refuse_existing(path, overwrite=overwrite)
 
 
-def _held(project: Project, store: PickStore) -> list[str]:
+def _held(runs: Sequence[str], store: PickStore) -> list[str]:
     """The runs of which there are picks of this session, or candidates."""
-    names = {store.picks, store.picks.candidates}
-    pairs = ((run, find_run(store.root, run)) for run in project.runs)
-    return [name for name, run in pairs if run is not None and names & set(copick_files.pick_sets(run))]
+    return copick_files.runs_holding(store.root, runs, (store.picks, store.picks.candidates))
 
 
 def _home(project: Project, species: Sequence[Species], outputs: Sequence[Path]) -> Path:
