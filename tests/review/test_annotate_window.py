@@ -43,7 +43,7 @@ def window(project: Path, checkpoint: Checkpoint) -> AnnotationWindow:
     opened = open_project(project)
     assert isinstance(opened, CopickProject)
     work = AnnotationSession(opened, checkpoint, folder=project / "models", box=SIZE)
-    work.candidates = {RUN: read_truth(opened, RUN), "run_000": {}, "run_002": {}}
+    work.candidates = work.probable = {RUN: read_truth(opened, RUN), "run_000": {}, "run_002": {}}
     made = AnnotationWindow(components.ViewerModel(), work, "napari", "a")
     made.show(RUN)
     return made

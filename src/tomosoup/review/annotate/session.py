@@ -14,7 +14,6 @@ import numpy as np
 
 from tomosoup.core.config import ZYX
 from tomosoup.core.progress import Progress, no_progress, part
-from tomosoup.core.thresholds import apply_thresholds
 from tomosoup.core.types import NO_PICKS, Picks, PicksBySpecies
 from tomosoup.data.options import DataOptions
 from tomosoup.data.project import CopickProject
@@ -26,6 +25,9 @@ from tomosoup.review.annotate.boxes import BOX, Box, beyond, boxes_of
 from tomosoup.review.annotate.fine_tuning import BESIDE, fine_tune
 from tomosoup.review.annotate.ranking import Suggestion, ranked, view_picks, with_probabilities
 from tomosoup.training.options import Execution, TrainingRecipe
+
+LIKELY = 0.5
+"""Picks with this probability, or a higher one, are shown."""
 
 
 @dataclass
@@ -89,10 +91,14 @@ class AnnotationSession:
         self.model, self.candidates, self.probable = model, candidates, probable
 
     def shown(self, run: str) -> dict[str, Picks]:
-        """The picks of a run: the confirmed ones in confirmed boxes, the model's above its thresholds elsewhere."""
+        """The picks of a run: the confirmed ones in confirmed boxes, elsewhere those that are likely right.
+
+        So they need the fewest corrections; the model's thresholds, which favour recall, would show many false ones.
+        """
         tomogram = self.tomograms[run]
         own = {box: picks for box, picks in list(self.confirmed.items()) if box.run == run}
-        found = beyond(apply_thresholds(self.candidates.get(run, {}), self.model.thresholds), own, tomogram)
+        likely = {name: picks.above(LIKELY) for name, picks in self.probable.get(run, {}).items()}
+        found = beyond(likely, own, tomogram)
         parts = [found, *own.values()]
         return {s.name: joined([one[s.name] for one in parts if s.name in one]) for s in self.project.species}
 
