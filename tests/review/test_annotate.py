@@ -31,7 +31,7 @@ from tomosoup.review.annotate.session import AnnotationSession
 from tomosoup.review.annotate.stored import mask_name, resume, save
 from tomosoup.scoring.calibration import Calibration
 from tomosoup.training.supervision.crops import Example
-from tomosoup.training.train import TrainingSet
+from tomosoup.training.supervision.training_set import TrainingSet
 
 RUN, SIZE = "run_001", (16, 48, 48)
 NAME = "apo-ferritin"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from torch.utils.data import DataLoader
 from tomosoup.core.errors import InputError, counted
 from tomosoup.core.progress import Progress, no_progress
 from tomosoup.core.runtime import best_device
-from tomosoup.core.types import Species
 from tomosoup.data.options import AnnotatedData, Normalisation
 from tomosoup.data.project import Project, open_project
 from tomosoup.data.volumes.voxel_size import same_voxel_size
@@ -32,27 +31,7 @@ from tomosoup.training.run.folds import first_process, hold_out
 from tomosoup.training.run.lightning_adapter import ShuffledByEpoch, WholeFiles, interrupts_pass, only_our_words
 from tomosoup.training.run.resume import identity_of, keep_log, stopped_by_itself
 from tomosoup.training.supervision.crops import Crops, Example, data_set_normalisation, normalised, read_examples
-
-
-@dataclass(frozen=True)
-class TrainingSet:
-    """Annotated tomograms, or parts of them, in memory. Their grey values are normalised."""
-
-    examples: list[Example]
-    """To train on."""
-    held_out: list[Example]
-    """What chooses the best weights and the thresholds; the main tomogram type first."""
-    species: tuple[Species, ...]
-    normalisation: Normalisation = field(default_factory=Normalisation)
-    """What was done to grey values."""
-    data: AnnotatedData = field(default_factory=AnnotatedData)
-    """Where they are from."""
-
-    @property
-    def runs(self) -> tuple[str, ...]:
-        """All runs that are trained on, and those beside the first of which parts are held out."""
-        first, *others = self.held_out
-        return tuple(dict.fromkeys(e.run for e in (*self.examples, *(e for e in others if e.run != first.run))))
+from tomosoup.training.supervision.training_set import TrainingSet
 
 
 def train(

@@ -20,7 +20,8 @@ from tomosoup.review.annotate.boxes import Box
 from tomosoup.training.options import Execution, TrainingRecipe
 from tomosoup.training.run.folds import counts
 from tomosoup.training.supervision.crops import Example, crop
-from tomosoup.training.train import TrainingSet, train_on
+from tomosoup.training.supervision.training_set import TrainingSet
+from tomosoup.training.train import train_on
 
 Confirmed = Mapping[Box, PicksBySpecies]
 """Boxes -> all particles in them (Å), and those known close beside them."""
