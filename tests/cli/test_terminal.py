@@ -144,13 +144,22 @@ def test_a_file_gets_a_line_now_and_then_and_no_bars() -> None:
     assert lines[0] == "Picking (run_101): 101 of 400 (25 %), about 0:04:59 left"
 
 
+@pytest.mark.parametrize(("margin", "advised"), [(0.0, True), (0.1, False)])
+def test_few_particles_get_the_advice_of_a_margin_unless_there_is_one(margin: float, advised: bool) -> None:
+    console = Console(width=200, record=True, file=StringIO())
+    console.print(tuned_table({"ribosome": TunedThreshold(0.1, (0.1, 0.2), 0.9, (0.8, 0.95), 3)}, margin=margin))
+    text = console.export_text()
+    assert "Annotate more particles" in text
+    assert ("--threshold-margin" in text) == advised
+
+
 @pytest.mark.usefixtures("narrow")
 @pytest.mark.parametrize("name", ["ribosome", "x" * 100, "[red]bracket", "naïve Å ☃"])
 def test_tables_fit_eighty_columns_and_lose_nothing(name: str) -> None:
     big = Matches(123456, 1234567, 12345)
     tables = [
         score_table(Score({name: big}, {name: 1.0}, tuple(f"run_{i}" for i in range(300)), ("other",) * 300)),
-        tuned_table({name: TunedThreshold(0.123, (0.1, 0.2), 0.9, (0.8, 0.95), 12)}),
+        tuned_table({name: TunedThreshold(0.123, (0.1, 0.2), 0.9, (0.8, 0.95), 12)}, margin=0.0),
         failures_table({name: "x" * 300}),
     ]
     for table in tables:

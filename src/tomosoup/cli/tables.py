@@ -48,8 +48,11 @@ def score_table(result: Score) -> RenderableType:
     )
 
 
-def tuned_table(tuned: Mapping[str, TunedThreshold]) -> RenderableType:
-    """One row per species: particles, threshold and F4 with intervals; below it the species with few particles."""
+def tuned_table(tuned: Mapping[str, TunedThreshold], *, margin: float) -> RenderableType:
+    """One row per species: particles, threshold and F4 with intervals; below it the species with few particles.
+
+    Without a `margin` of the thresholds, a user with few particles is advised to give one.
+    """
     made = table(
         "species", "particles", "threshold", "95 % interval", "F4", "95 % interval", title="Out-of-fold thresholds"
     )
@@ -59,10 +62,9 @@ def tuned_table(tuned: Mapping[str, TunedThreshold]) -> RenderableType:
     few = ", ".join(f"{name} ({t.particles})" for name, t in tuned.items() if t.few)
     if not few:
         return made
+    lower = "" if margin else ", or use --threshold-margin 0.1 for lower, safer thresholds"
     return Group(
-        made,
-        f"Few true particles for {shown(few)}: these thresholds are uncertain. Annotate more particles, or use "
-        "--threshold-margin 0.1 for lower, safer thresholds.",
+        made, f"Few true particles for {shown(few)}: these thresholds are uncertain. Annotate more particles{lower}."
     )
 
 

@@ -55,5 +55,8 @@ def tune_command(options: TuneCommand) -> Outcome:
             "species": {name: asdict(t) for name, t in tuned.items()},
             **({"averaging": averaging} if averaging else {}),
         },
-        tables=[tuned_table(tuned), *([averaging_table(averaging)] if averaging else [])],
+        tables=[
+            tuned_table(tuned, margin=options.threshold_margin),
+            *([averaging_table(averaging)] if averaging else []),
+        ],
     )
