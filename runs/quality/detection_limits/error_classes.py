@@ -1,11 +1,11 @@
 """Which errors of a model cost most."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from runs.quality.detection_limits.levels import simulation_of
 from runs.shared.candidates import candidates, with_noise_correction
 from runs.shared.command import Words
 from runs.shared.saved_picks import write_json
@@ -25,7 +25,7 @@ def errors(out: Path, model: str, *projects: Words) -> None:
             cases += error_cases(
                 run, found, read_truth(project, run), project.species, thresholds=checkpoint.thresholds
             )
-            drawn = json.loads((path / "static" / "ExperimentRuns" / run / "simulation.json").read_text())
+            drawn = simulation_of(path, run)
             depth = drawn["recipe"]["shape"][0] * drawn["recipe"]["voxel_size"]
             faces[run] = (depth, min(drawn["sample"]["thickness"], depth))
         found_by = {

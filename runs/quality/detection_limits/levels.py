@@ -1,7 +1,9 @@
 """The levels of dose and missing wedge: a simulated project each, all with the same particles."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import tomosoup
 from runs.shared.command import print_progress
@@ -78,3 +80,9 @@ def simulate(out: Path, data: Path) -> None:
     for level in LEVELS:
         if not (out / level.name).exists():
             tomosoup.simulate(out / level.name, recipe(level, data), runs=RUNS, seed=SEED, progress=print_progress)
+
+
+def simulation_of(project: Path, run: str) -> dict[str, Any]:
+    """What a run of a simulated project was made with: recipe, sample, tilt series, processing."""
+    found: dict[str, Any] = json.loads((project / "static" / "ExperimentRuns" / run / "simulation.json").read_text())
+    return found

@@ -12,7 +12,7 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from runs.quality.detection_limits.levels import LEVELS, MATCHED_RUNS, SEED
+from runs.quality.detection_limits.levels import LEVELS, MATCHED_RUNS, SEED, simulation_of
 from runs.shared.command import Words
 from runs.shared.saved_picks import write_json
 from tomosoup.core.types import Array, Picks, Species, Volume
@@ -54,7 +54,7 @@ class WhitenedRun:
     @classmethod
     def of(cls, project: Project, run: str, folder: Path) -> Self:
         """Read it, and whiten its weighted back-projection."""
-        drawn = json.loads((folder / "static" / "ExpeborderentRuns" / run / "simulation.json").read_text())
+        drawn = simulation_of(folder, run)
         recipe = SimulationRecipe.model_validate(drawn["recipe"])
         arrays = {k: np.array(v) if isinstance(v, list) else v for k, v in drawn["acquisition"].items()}
         volume, truth = select_tomogram(project, run, DataOptions(tomo_type="wbp")).read(), read_truth(project, run)
