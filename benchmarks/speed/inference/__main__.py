@@ -5,6 +5,7 @@
     python -m benchmarks.speed.inference soup                  # the tiny soup and four views, beside MONAI's inferer
     python -m benchmarks.speed.inference convolutions RECIPE   # beside this CPU's fastest matrix product
     python -m benchmarks.speed.inference peaks                 # local maxima of six full-size maps, beside max pooling
+    python -m benchmarks.speed.inference default               # the default model, beside the paper's windows of yu4u
     python -m benchmarks.speed.inference curve MODEL OUT       # seconds and memory against voxels and nets
 
 RECIPE is yu4u (A1), tattaka (A2) or small, with random weights: the arithmetic is the same as with trained ones. MODEL
@@ -25,6 +26,7 @@ from torch.profiler import profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.speed.inference.pick_noise import curve
+from benchmarks.speed.inference.shipped import default
 from benchmarks.speed.inference.sides import FULL, engines, net_of, row, timed
 from benchmarks.speed.plain_nets import plain
 from runs.shared.command import run_step
@@ -173,6 +175,7 @@ if __name__ == "__main__":
         "convolutions": convolutions,
         "soup": soup,
         "peaks": peaks,
+        "default": default,
         "curve": curve,
     }
     run_step(steps, description=__doc__)
