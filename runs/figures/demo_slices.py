@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.lines import Line2D
 
-from runs.figures.slices import bundled_sample, circles, coloured, faint, grey, panels, plane, save_jpeg, species_legend
+from runs.figures.slices import bundled_sample, circles, coloured, faint, grey, panels, plane, save, species_legend
 from runs.shared.command import run_step
 from tomosoup.core.thresholds import apply_thresholds
 from tomosoup.core.types import PicksBySpecies, Species, Volume
@@ -93,7 +93,7 @@ def thresholds(file: Path) -> None:
         grey(axis, plane(demo.volume, SLICE), f"{title}\n{number} picks in the tomogram")
         demo.circled(axis, picks)
     species_legend(figure, demo.names)
-    save_jpeg(figure, file)
+    save(figure, file)
 
 
 def score(file: Path) -> None:
@@ -131,7 +131,7 @@ def score(file: Path) -> None:
         Line2D([], [], color="black", marker="x", markersize=8, markeredgewidth=2.2, linestyle="", label="false pick"),
     )
     species_legend(figure, names, explained)
-    save_jpeg(figure, file)
+    save(figure, file)
 
 
 def ensemble(file: Path) -> None:
@@ -157,7 +157,7 @@ def ensemble(file: Path) -> None:
     grey(axes[1, 1], plane(demo.volume, SLICE), "peaks of the mean above the thresholds")
     demo.circled(axes[1, 1], kept)
     species_legend(figure, demo.names)
-    save_jpeg(figure, file)
+    save(figure, file)
 
 
 def watershed(file: Path) -> None:
@@ -191,7 +191,7 @@ def watershed(file: Path) -> None:
     separated.imshow(np.ma.masked_equal(numbers, 0), cmap=ListedColormap(COLOURS), vmin=1, vmax=len(COLOURS), alpha=0.6)
     picks = model.keep(watershed_picks(found, model.species))[one.name]
     circles(result, demo.volume.to_voxel(picks.zyx) - (0, FIRST, FIRST), radius, colour, z=SLICE, width=2.5)
-    save_jpeg(figure, file)
+    save(figure, file)
 
 
 def candidates(file: Path) -> None:
@@ -214,7 +214,7 @@ def candidates(file: Path) -> None:
     meanings = {"✓ a particle of this species": COLOURS[2], "✗ another, none, or found before": COLOURS[5]}
     frames = [Line2D([], [], color=colour, linewidth=3, label=meaning) for meaning, colour in meanings.items()]
     figure.legend(handles=frames, loc="outside lower center", ncols=2, frameon=False, fontsize=11)
-    save_jpeg(figure, file)
+    save(figure, file)
 
 
 STEPS = {

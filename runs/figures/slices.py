@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from tomosoup.cli.commands.sample import sample_project
 from tomosoup.core.types import Array, PicksBySpecies, Volume
@@ -91,14 +92,19 @@ def species_legend(figure: Figure, names: Sequence[str], further: Iterable[Line2
     figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(handles)), frameon=False, fontsize=10)
 
 
-def save_jpeg(figure: Figure, path: Path, *, dpi: int = 110) -> None:
-    """Write a JPEG, in the best quality that keeps it small."""
+def save(figure: Figure, path: Path, *, dpi: int = 110, note: str = "") -> None:
+    """Write a PNG of few colours, with a note in its header, or a JPEG in the best quality that keeps it small."""
     aside = path.with_suffix(".aside.png")
     figure.savefig(aside, dpi=dpi, bbox_inches="tight", pad_inches=0.06)
     picture = Image.open(aside).convert("RGB")
     aside.unlink()
-    for quality in range(85, 30, -5):
-        picture.save(path, quality=quality)
-        if path.stat().st_size < LARGEST:
-            break
+    if path.suffix == ".png":
+        header = PngInfo()
+        header.add_text("Comment", note)
+        picture.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True, pnginfo=header)
+    else:
+        for quality in range(85, 30, -5):
+            picture.save(path, quality=quality)
+            if path.stat().st_size < LARGEST:
+                break
     print(f"{path}: {picture.width} x {picture.height}, {path.stat().st_size // 1000} kB")
