@@ -93,7 +93,7 @@ def test_pictures_of_a_page_are_there_and_have_words_for_those_who_cannot_see_th
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda path: path.name)
 def test_a_command_draws_each_picture(picture: Path) -> None:
     commands = SCRIPTS + "".join(re.sub(r"!\[[^]]*\]\([^)]+\)", "", page.read_text()) for page in PAGES)
-    assert re.search(rf"[\s\"/]{re.escape(picture.name)}\b", commands)
+    assert re.search(rf"[\s\"`/]{re.escape(picture.name)}\b", commands)
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda path: path.name)
