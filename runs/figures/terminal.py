@@ -1,7 +1,10 @@
-"""Draws a command and what a terminal shows, as SVG: it runs the command in the current folder.
+r"""Draws a command and what a terminal shows, as SVG: it runs the command in the current folder.
 
-    tomosoup demo
-    python -m runs.figures.terminal docs/cli/terminal.svg "tomosoup pick tomosoup-demo/project --output picks.csv"
+    tomosoup simulate sim --recipe contest --runs 3 --shape 48 160 160 --seed 1
+    python -m runs.figures.terminal docs/cli/terminal.svg "tomosoup pick sim --output picks.csv"
+    python -m runs.figures.terminal docs/cli/copick.svg \
+        "copick inference tomosoup -c sim/copick_config.json -i denoised@10.0 -o '*:tomosoup/2'"
+    python -m runs.figures.terminal docs/cli/demo.svg "tomosoup demo"
 
 With `--until TEXT` the picture shows the terminal when TEXT was last there, as in the middle of a progress bar.
 """
@@ -27,7 +30,7 @@ TOKEN = re.compile(r"(\x1b\[[0-9;?]*[A-Za-z]|\r|\n)")
 
 
 def run(command: str) -> str:
-    """What a command writes to a terminal."""
+    """What a command writes to a terminal, without the name of the current folder."""
     ours, theirs = pty.openpty()
     size = {"COLUMNS": str(WIDTH), "LINES": str(HEIGHT), "TERM": "xterm-256color"}
     started = subprocess.Popen(shlex.split(command), stdin=theirs, stdout=theirs, stderr=theirs, env=os.environ | size)
@@ -39,7 +42,7 @@ def run(command: str) -> str:
     except OSError:  # how Linux says that nobody writes any more
         pass
     started.wait()
-    return written.decode()
+    return written.decode().replace(f"{Path.cwd()}/", "")
 
 
 def screen(written: str) -> list[str]:
@@ -66,7 +69,7 @@ def main(picture: Path, command: str, *, until: str = "") -> None:
     """Run a command and draw its terminal."""
     written = run(command)
     if until:
-        written = written[: written.rindex(until) + len(until)]
+        written = written[: written.index("\r", written.rindex(until))]
     console = Console(width=WIDTH, record=True, file=io.StringIO(), force_terminal=True)
     console.print(Text(f"$ {command}", style="bold"))
     for line in screen(written):
