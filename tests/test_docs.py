@@ -1,10 +1,13 @@
+import json
 import re
 import shlex
 import tomllib
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from runs.figures.table_plot import chosen_rows
 from tomosoup.cli.arguments.parse import parse
 from tomosoup.cli.commands import COMMANDS, options_class
 
@@ -69,9 +72,49 @@ def test_the_navigation_has_every_page_once() -> None:
     assert sorted(listed) == sorted(str(page.relative_to(ROOT / "docs")) for page in PAGES[1:])
 
 
+PICTURES = [path for path in sorted((ROOT / "docs").rglob("*")) if path.suffix in {".png", ".jpg", ".svg"}]
+SCRIPTS = "".join(path.read_text() for room in ("runs", "benchmarks") for path in (ROOT / room).rglob("*.py"))
+
+
 def test_each_picture_lies_beside_a_page_that_shows_it() -> None:
-    pictures = [path for path in (ROOT / "docs").rglob("*") if path.suffix in {".png", ".jpg"}]
-    assert pictures
-    for picture in pictures:
+    assert PICTURES
+    for picture in PICTURES:
         pages = [page for page in PAGES if page.parent == picture.parent]
         assert any(f"]({picture.name})" in page.read_text() for page in pages), picture
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_pictures_of_a_page_are_there_and_have_words_for_those_who_cannot_see_them(page: Path) -> None:
+    for words, name in re.findall(r"!\[([^]]*)\]\(([^)]+)\)", page.read_text()):
+        assert (page.parent / name).is_file(), name
+        assert len(words.split()) >= 3, name
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda path: path.name)
+def test_a_command_draws_each_picture(picture: Path) -> None:
+    commands = SCRIPTS + "".join(re.sub(r"!\[[^]]*\]\([^)]+\)", "", page.read_text()) for page in PAGES)
+    assert re.search(rf"[\s\"`/]{re.escape(picture.name)}\b", commands)
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda path: path.name)
+def test_pictures_are_small_and_ask_no_network(picture: Path) -> None:
+    assert picture.stat().st_size < 350_000
+    if picture.suffix == ".svg":
+        assert not re.search(r"url\((?!#)|href=|@import", picture.read_text())
+
+
+def header(picture: Path) -> dict[str, str]:
+    """What is written in the header of a picture."""
+    with Image.open(picture) as opened:
+        return dict(opened.info)
+
+
+TABLES = [path for path in PICTURES if path.suffix == ".png" and header(path).get("Comment")]
+
+
+@pytest.mark.parametrize("picture", TABLES, ids=lambda p: p.name)
+def test_the_picture_of_a_table_shows_the_numbers_of_its_page(picture: Path) -> None:
+    drawn = json.loads(header(picture)["Comment"])
+    page = next(page for page in picture.parent.glob("*.md") if f"]({picture.name})" in page.read_text())
+    rows = chosen_rows(page, tuple(drawn["columns"]), table=drawn["table"], leave_out=tuple(drawn["leave_out"]))
+    assert json.loads(json.dumps([[row.name, row.cells] for row in rows])) == drawn["rows"]

@@ -8,11 +8,10 @@ MODEL is a checkpoint that predicts heatmaps, such as the demo's.
 from pathlib import Path
 
 import numpy as np
-import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, Rectangle
+from matplotlib.patches import Rectangle
 
+from runs.figures.slices import circles, coloured
 from runs.shared.command import run_script
 from tomosoup.core.thresholds import apply_thresholds
 from tomosoup.data.copick.files import COLOURS
@@ -46,27 +45,10 @@ def path_of_a_pick(model: str, file: Path) -> None:
         axis.images[0].set_alpha(0.35)
         axis.imshow(coloured(maps[:, SLICE]))
     for i, s in enumerate(species):
-        circles(axes[3], volume.to_voxel(picks[s.name].zyx), s.radius / volume.voxel_size, COLOURS[i])
+        circles(axes[3], volume.to_voxel(picks[s.name].zyx), s.radius / volume.voxel_size, COLOURS[i], z=SLICE)
         axes[0].plot([], [], "o", color=COLOURS[i], label=s.name)
     figure.legend(loc="outside lower center", ncols=6, frameon=False)
     figure.savefig(file, dpi=70)
-
-
-def coloured(maps: torch.Tensor) -> np.ndarray:
-    """Maps of species `(c, y, x)` from 0 to 1 -> a picture `(y, x, 4)`, one colour per species, clear at 0."""
-    colours = np.array([[*bytes.fromhex(c[1:]), 0] for c in COLOURS[: len(maps)]]) / 255
-    heights = maps.clamp(0, 1).numpy()
-    picture = colours[heights.argmax(0)]
-    picture[..., 3] = heights.max(0)
-    return picture
-
-
-def circles(axis: Axes, zyx_vox: np.ndarray, radius_vox: float, colour: str) -> None:
-    """Draw circles where balls around picks meet the slice."""
-    for z, y, x in zyx_vox:
-        if abs(z - SLICE) < radius_vox:
-            size = float(np.sqrt(radius_vox**2 - (z - SLICE) ** 2))
-            axis.add_patch(Circle((x, y), size, fill=False, color=colour, linewidth=1.5))
 
 
 def windows(file: Path) -> None:
