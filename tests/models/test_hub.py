@@ -211,8 +211,13 @@ def test_the_card_alone_is_written_and_nothing_is_asked(
 def test_the_card_says_what_is_known_and_what_is_not(checkpoint: Checkpoint) -> None:
     runs = tuple(f"run_{i:03d}" for i in range(12))
     training: dict[str, Any] = {"recipe": {"epochs": 7, "learning_rate": 0.002}, "runs": runs, "held_out": "run_100"}
-    tuned = Tuned(runs=("run_100",), thresholds={"apo-ferritin": {"threshold": 0.3, "f4": 0.87654}})
-    model = replace(checkpoint, history=(Trained(tomosoup="0.1.0", f4=0.91234, **training), tuned))
+    kept = checkpoint.thresholds["apo-ferritin"]
+    replaced, tuned = (
+        Tuned(runs=("run_100",), thresholds={"apo-ferritin": {"threshold": at, "f4": f4}})
+        for at, f4 in ((kept / 2, 0.7654), (kept, 0.87654))
+    )
+    first, last = (Trained(tomosoup="0.1.0", f4=f4, **training) for f4 in (0.6234, 0.91234))
+    model = replace(checkpoint, history=(first, tuned, last, tuned, replaced))
     card = model_card(model, name="lab/protein", licence="mit", citation="Doe et al. 2026")
     for expected in (
         "| apo-ferritin | 60 | 1 | 0.400 |  |",
@@ -225,6 +230,8 @@ def test_the_card_says_what_is_known_and_what_is_not(checkpoint: Checkpoint) -> 
     ):
         assert expected in card
     assert "- tune" not in card
+    for former in ("0.623", "0.765"):  # of other weights, of other thresholds
+        assert former not in card
     bare = model_card(checkpoint, name="lab/protein", licence="mit")
     assert "Not measured." in bare
     assert "Citation" not in bare

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
+from itertools import chain
 from math import prod
 
 from tomosoup.models.checkpoint import Checkpoint, shapes_of
@@ -101,19 +102,24 @@ def _making(model: Checkpoint) -> Iterator[str]:
 
 
 def _performance(model: Checkpoint) -> Iterator[str]:
-    """The F4 that the history holds: all of it on runs that chose something."""
-    rows: list[Sequence[object]] = []
+    """The F4 of these weights and thresholds that the history holds: all of it on runs that chose something."""
+    rows: dict[str, list[Sequence[object]]] = {}
     for event in model.history:
-        if isinstance(event, Trained | Souped) and event.f4 is not None:
-            rows.append((event.step, "all, weighted", _number(event.f4)))
-        if isinstance(event, Tuned):
-            rows += [(event.step, name, _number(found.get("f4"))) for name, found in event.thresholds.items()]
+        if isinstance(event, Trained | Souped):
+            rows = {} if event.f4 is None else {"made": [(event.step, "all, weighted", _number(event.f4))]}
+        if isinstance(event, Tuned) and _in_use(event, model):
+            rows["tuned"] = [(event.step, name, _number(found.get("f4"))) for name, found in event.thresholds.items()]
     if not rows:
         yield "Not measured."
         return
-    yield "F4 (F-beta with beta 4, hits within half a radius) on the runs that chose epochs and thresholds. On other\n"
+    yield "F4 (F-beta with beta 4, hits within half a radius) on the runs that chose epochs and thresholds. On other"
     yield "tomograms it is lower.\n"
-    yield from _table(("step", "particles", "F4"), *rows)
+    yield from _table(("step", "particles", "F4"), *chain.from_iterable(rows.values()))
+
+
+def _in_use(event: Tuned, model: Checkpoint) -> bool:
+    """Whether these are the model's thresholds: others were replaced, or are for picking together with other models."""
+    return all(found.get("threshold") == model.thresholds.get(name) for name, found in event.thresholds.items())
 
 
 def _runs(runs: frozenset[str]) -> str:
