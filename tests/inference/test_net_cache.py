@@ -1,5 +1,6 @@
 """Nets are made ready once, for their windows, on the engine that repays; what was chosen is told."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,24 @@ def test_a_net_is_made_ready_once_for_all_runs_and_again_for_another(
     assert windows.shape == (16, 64, 64)  # cut down to the volume
     assert nets.ready(checkpoint, plan, volume)[0] is first
     assert nets.ready(checkpoint, plan, Volume(torch.randn(16, 96, 64), 10.0))[0] is not first
+
+
+@pytest.mark.parametrize(("compiled", "made"), [(True, 2), (False, 4)])
+def test_nets_that_take_long_to_make_are_kept_for_the_next_tomogram(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch, *, compiled: bool, made: int
+) -> None:
+    built: list[object] = []
+
+    def spy(net: torch.nn.Module, **options: object) -> object:
+        built.append(net)
+        return prepare(net, **{**options, "options": InferenceOptions(engine="torch")})  # type: ignore[arg-type]
+
+    monkeypatch.setattr("tomosoup.inference.engines.net_cache.prepare", spy)
+    nets, other = Nets(InferenceOptions(compiled=compiled)), replace(checkpoint)
+    for _ in range(2):
+        for model in (checkpoint, other):
+            nets.ready(model, checkpoint.windows, Volume(torch.randn(16, 64, 64), 10.0))
+    assert len(built) == made
 
 
 def test_a_ready_nets_map_is_the_nets_own(checkpoint: Checkpoint) -> None:

@@ -50,7 +50,11 @@ class ReadyNet:
 
 
 class Nets:
-    """Makes nets ready to run, and keeps the last one only: an ensemble needs the memory of one net."""
+    """Makes nets ready to run, and keeps the last one only: an ensemble needs the memory of one net.
+
+    It keeps all of them where making one takes long: compiled nets, TensorRT's, and those in int8, which the first
+    tomogram calibrates.
+    """
 
     def __init__(
         self,
@@ -62,22 +66,26 @@ class Nets:
 
         Raises `InputError` for options that this machine cannot fulfil.
         """
-        choose(inference)  # raises early
+        choice = choose(inference)
         self.inference, self.log = inference, log
+        self._keeps_all = choice.compiled or choice.engine == "tensorrt" or choice.precision == "int8"
         self._logged: set[str] = set()
-        self._last: ReadyNet | None = None
+        self._ready: list[ReadyNet] = []
 
     def ready(self, model: Checkpoint, plan: WindowPlan, source: Slices) -> tuple[Engine, WindowPlan]:
         """The engine of a model, and the plan fitted to volumes of the shape of `source`."""
-        if not (self._last and self._last.model is model and self._last.fits(plan, source.shape)):
-            self._last = None  # frees its memory before the next is built
+        known = next((ready for ready in self._ready if ready.model is model), None)
+        if known is None or not known.fits(plan, source.shape):
+            known = None  # frees its memory before the next is built
+            self._ready = [ready for ready in self._ready if self._keeps_all and ready.model is not model]
             net = model.net()
             windows = fitted(plan, source.shape, multiple=net.multiple)
             options = self._options(net, windows, source)
-            ready = HaloNet(net, net.halo if windows.neighbours else 0)
-            accelerate(ready, window=with_halo(windows.shape, ready.halo))
-            self._last = ReadyNet(model, self._engine(ready, options, windows, source), windows, net.multiple)
-        return self._last.engine, self._last.windows
+            with_neighbours = HaloNet(net, net.halo if windows.neighbours else 0)
+            accelerate(with_neighbours, window=with_halo(windows.shape, with_neighbours.halo))
+            known = ReadyNet(model, self._engine(with_neighbours, options, windows, source), windows, net.multiple)
+            self._ready.append(known)
+        return known.engine, known.windows
 
     def _options(self, net: TomoNet, windows: WindowPlan, source: Slices) -> InferenceOptions:
         """The user's options. If the engine is `auto`, torch replaces OpenVINO where its preparation takes too long."""
