@@ -30,6 +30,7 @@ from tomosoup.scoring.score import score
 from tomosoup.simulation.specimen.built_in import built_in
 
 CONFUSED = ("beta-galactosidase", "thyroglobulin")
+DENOISED = DataOptions(tomo_type="denoised")
 
 
 def blurred(density: Tensor) -> Tensor:
@@ -64,7 +65,7 @@ def main(out: Path, *words: Words) -> None:
     for name, (some, options) in {"none": ({}, {}), **ways}.items():
         begun, kept = process_time(), {}
         for run in runs:
-            volume, recipe = select_tomogram(project, run, DataOptions()), TemplateOptions(**options)
+            volume, recipe = select_tomogram(project, run, DENOISED), TemplateOptions(**options)
             kept[run] = check_with_templates(picks[run], volume, project.species, some, recipe)
         took, result = (process_time() - begun) / len(runs), score(kept, truth, project.species)
         one, other = (result.species[kind] for kind in CONFUSED)

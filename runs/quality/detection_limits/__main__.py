@@ -1,6 +1,6 @@
 """Measures how far picks are from perfect: F4 against dose and missing wedge, and which errors cost most.
 
-    python -m runs.quality.detection_limits simulate OUT DATA      # DATA holds maps_10A/
+    python -m runs.quality.detection_limits simulate OUT DATA [LEVEL ...]    # DATA holds maps_10A/
     python -m runs.quality.detection_limits measure OUT MODEL      # F4 of a model on every level
     python -m runs.quality.detection_limits matched OUT            # matched filters on every level
     python -m runs.quality.detection_limits apart OUT SPECIES SPECIES [LEVEL ...]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import tomosoup
-from runs.shared.command import print_progress
+from runs.shared.command import Words, print_progress
 from runs.shared.density_maps import MAP_SCALE, density_maps
 from tomosoup.simulation.options.recipe import CONCENTRATION, SimulationRecipe
 
@@ -75,10 +75,10 @@ def recipe(level: Level, data: Path) -> SimulationRecipe:
     )
 
 
-def simulate(out: Path, data: Path) -> None:
-    """Simulate the project of every level that is missing."""
+def simulate(out: Path, data: Path, *levels: Words) -> None:
+    """Simulate the project of every level that is missing, or of those of these names."""
     for level in LEVELS:
-        if not (out / level.name).exists():
+        if not (out / level.name).exists() and (not levels or level.name in levels):
             tomosoup.simulate(out / level.name, recipe(level, data), runs=RUNS, seed=SEED, progress=print_progress)
 
 
