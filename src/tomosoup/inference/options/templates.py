@@ -12,10 +12,14 @@ from tomosoup.core.config import Options
 
 
 class TemplateOptions(Options):
-    """Template check: if two species are picked at one position, the pick whose map fits worse is dropped."""
+    """Template check: if two species are picked at one position, the pick whose map fits worse is dropped.
+
+    For clear tomograms: in noisy ones true picks are dropped, too.
+    """
 
     folder: Annotated[Path, AfterValidator(Path.absolute)] | None = None
-    """Folder of density maps, SPECIES.mrc, of two or more species that are confused; by default no check is made."""
+    """Folder of density maps, SPECIES.mrc, of two or more species that are confused in clear tomograms; by default no
+    check is made."""
     tilt_limit: Annotated[float, Gt(0), Le(90)] = 50.0
     """Largest tilt angle of the tilt series in degrees, for the missing wedge."""
     orientations: Annotated[int, Ge(24)] = 600
