@@ -8,7 +8,8 @@ import pytest
 import tomosoup
 from runs.quality.detection_limits import matched_filters
 from runs.quality.detection_limits.error_classes import errors
-from runs.quality.detection_limits.levels import Level
+from runs.quality.detection_limits.levels import LEVELS, Level, chosen_levels
+from tomosoup.core.errors import InputError
 from tomosoup.simulation.options.recipe import SimulationRecipe
 
 LEVEL = Level("dose", 80.0, 45.0)
@@ -45,3 +46,10 @@ def test_errors_of_each_classification_add_up(out: Path) -> None:
     assert missed > 0
     for way in ("species", "error", "neighbour"):
         assert sum(group["missed"] for group in groups[way]) == missed
+
+
+def test_a_level_that_is_not_there_is_refused() -> None:
+    assert chosen_levels() == LEVELS
+    assert chosen_levels(LEVEL.name) == [LEVEL]
+    with pytest.raises(InputError, match="got dose-81"):
+        chosen_levels("dose-81")

@@ -8,6 +8,7 @@ from typing import Any
 import tomosoup
 from runs.shared.command import Words, print_progress
 from runs.shared.density_maps import MAP_SCALE, density_maps
+from tomosoup.core.errors import InputError
 from tomosoup.simulation.options.recipe import CONCENTRATION, SimulationRecipe
 
 RUNS, MATCHED_RUNS, SEED = 3, 2, 903
@@ -75,10 +76,18 @@ def recipe(level: Level, data: Path) -> SimulationRecipe:
     )
 
 
+def chosen_levels(*names: str) -> list[Level]:
+    """The levels of these names, or all. Raises `InputError` for a name that no level has."""
+    known = [level.name for level in LEVELS]
+    if wrong := [name for name in names if name not in known]:
+        raise InputError(f"Expected levels among {', '.join(known)}, got {', '.join(wrong)}.")
+    return [level for level in LEVELS if not names or level.name in names]
+
+
 def simulate(out: Path, data: Path, *levels: Words) -> None:
     """Simulate the project of every level that is missing, or of those of these names."""
-    for level in LEVELS:
-        if not (out / level.name).exists() and (not levels or level.name in levels):
+    for level in chosen_levels(*levels):
+        if not (out / level.name).exists():
             tomosoup.simulate(out / level.name, recipe(level, data), runs=RUNS, seed=SEED, progress=print_progress)
 
 

@@ -12,7 +12,7 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from runs.quality.detection_limits.levels import LEVELS, MATCHED_RUNS, SEED, simulation_of
+from runs.quality.detection_limits.levels import LEVELS, MATCHED_RUNS, SEED, chosen_levels, simulation_of
 from runs.shared.command import Words
 from runs.shared.saved_picks import write_json
 from tomosoup.core.types import Array, Picks, Species, Volume
@@ -126,9 +126,9 @@ def apart(out: Path, one: str, other: str, *levels: Words) -> None:
     The template of `one` in one orientation is compared with those of `other` in `ORIENTATIONS` random ones, each
     at its nearest position. A search in all orientations is as good as the least distance. `levels`: all by default.
     """
-    for level in LEVELS:
+    for level in chosen_levels(*levels):
         path, rows = out / "apart" / f"{one}-{other}-{level.name}.json", out / "matched" / f"{level.name}-run_000.json"
-        if path.exists() or not rows.exists() or (levels and level.name not in levels):
+        if path.exists() or not rows.exists():
             continue
         whitened = WhitenedRun.of(open_project(out / level.name), "run_000", out / level.name)
         scale = signal_per_norm(json.loads(rows.read_text()))
