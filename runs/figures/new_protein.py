@@ -22,6 +22,7 @@ from runs.shared.command import run_step
 from tomosoup.data.copick.files import COLOURS
 from tomosoup.models.checkpoint import load
 from tomosoup.simulation.options.recipe import SimulationRecipe
+from tomosoup.simulation.options.specimen import LayoutOptions
 from tomosoup.simulation.project import simulate
 from tomosoup.simulation.simulate import simulate_run
 from tomosoup.simulation.specimen.built_in import rendered
@@ -45,7 +46,7 @@ def recipe_with_map(folder: Path) -> SimulationRecipe:
     per_volume = {name: number / (np.prod(SHAPE) * 1e-9) for name, number in NUMBERS.items()}  # µm³
     return SimulationRecipe.read("contest").model_copy(update={
         "shape": SHAPE, "maps": {NAME: density}, "map_mass": {NAME: NEW[NAME].mass_kda},
-        "concentration": per_volume, "layout": type(SimulationRecipe().layout)(),
+        "concentration": per_volume, "layout": LayoutOptions(),
     })  # fmt: skip
 
 

@@ -5,8 +5,6 @@ r"""Draws a command and what a terminal shows, as SVG: it runs the command in th
     python -m runs.figures.terminal docs/cli/copick.svg \
         "copick inference tomosoup -c sim/copick_config.json -i denoised@10.0 -o '*:tomosoup/2'"
     python -m runs.figures.terminal docs/cli/demo.svg "tomosoup demo"
-
-With `--until TEXT` the picture shows the terminal when TEXT was last there, as in the middle of a progress bar.
 """
 
 import inspect
@@ -15,6 +13,7 @@ import os
 import pty
 import re
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from rich.console import Console
 from rich.text import Text
 
 from runs.shared.command import run_script
+from tomosoup.core.errors import InputError
 
 WIDTH, HEIGHT = 84, 60
 """Columns and lines of the terminal."""
@@ -30,10 +30,16 @@ TOKEN = re.compile(r"(\x1b\[[0-9;?]*[A-Za-z]|\r|\n)")
 
 
 def run(command: str) -> str:
-    """What a command writes to a terminal, without the name of the current folder."""
+    """What a command writes to a terminal, without the name of the current folder.
+
+    Raises `InputError` for a command that is not installed or fails.
+    """
     ours, theirs = pty.openpty()
     size = {"COLUMNS": str(WIDTH), "LINES": str(HEIGHT), "TERM": "xterm-256color"}
-    started = subprocess.Popen(shlex.split(command), stdin=theirs, stdout=theirs, stderr=theirs, env=os.environ | size)
+    words = shlex.split(command)
+    if not words or shutil.which(words[0]) is None:
+        raise InputError(f"Expected a command that is installed here, got {command!r}.")
+    started = subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=theirs, env=os.environ | size)
     os.close(theirs)
     written = b""
     try:
@@ -41,7 +47,8 @@ def run(command: str) -> str:
             written += read
     except OSError:  # how Linux says that nobody writes any more
         pass
-    started.wait()
+    if code := started.wait():
+        raise InputError(f"{command!r} failed with exit status {code}: nothing was drawn. Run it alone to see why.")
     return written.decode().replace(f"{Path.cwd()}/", "")
 
 
@@ -65,11 +72,9 @@ def screen(written: str) -> list[str]:
     return lines
 
 
-def main(picture: Path, command: str, *, until: str = "") -> None:
+def main(picture: Path, command: str) -> None:
     """Run a command and draw its terminal."""
     written = run(command)
-    if until:
-        written = written[: written.index("\r", written.rindex(until))]
     console = Console(width=WIDTH, record=True, file=io.StringIO(), force_terminal=True)
     console.print(Text(f"$ {command}", style="bold"))
     for line in screen(written):
