@@ -43,6 +43,8 @@ FIRST = 112
 TILES, REACH = 12, 16
 """Candidates of a species, and voxels about their centres."""
 PLAN = PickingPlan()
+MAX_FDR = 0.3
+"""Lower rates keep little of a single noisy tomogram."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,11 @@ def picked() -> Picked:
 def thresholds(file: Path) -> None:
     """All candidates, those above the thresholds, and those with a low rate of false picks."""
     demo = picked()
-    few = apply_thresholds(demo.candidates, fdr_thresholds(demo.candidates, demo.model.calibration, 0.1))
+    few = apply_thresholds(demo.candidates, fdr_thresholds(demo.candidates, demo.model.calibration, MAX_FDR))
     shown = {
         "candidates": demo.candidates,
         "thresholds of the model": demo.model.keep(demo.candidates),
-        "--max-fdr 0.1": few,
+        f"--max-fdr {MAX_FDR}": few,
     }
     figure, axes = panels(1, 3, height=4.4)
     for axis, (title, picks) in zip(axes[0], shown.items(), strict=True):

@@ -42,7 +42,7 @@ def main(out: Path, *words: Words) -> None:
     """Pick, check with each set of maps, score."""
     project, model = open_project(out / "test"), load("default")
     runs = words or project.runs
-    found = with_noise_correction(candidates(out / "picks" / "default", project, model), model)
+    found = with_noise_correction(candidates(out / "picks" / "default", project, model), project, model)
     picks = {run: apply_thresholds(found[run], model.thresholds) for run in runs}
     truth = {run: read_truth(project, run) for run in runs}
     every = read_maps(out / "maps", [kind.name for kind in model.species])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tomosoup.core.aliases import PARTICLES, TOMO_TYPES, called_as, contest_name, translation
+from tomosoup.core.aliases import PARTICLES, TOMO_TYPES, called_as, contest_name, identifier_of, translation
 from tomosoup.core.errors import InputError
 from tomosoup.core.species import CONTEST_SPECIES
 from tomosoup.core.types import Picks, Species
@@ -26,6 +26,11 @@ def test_a_particle_is_known_by_each_of_its_names(name: str) -> None:
 def test_an_identifier_tells_a_particle_of_an_unknown_name(name: str) -> None:
     identifier = PARTICLES[name][-1]
     assert contest_name("my favourite", identifier) == name
+    assert [identifier_of(called) for called in (name, PARTICLES[name][0])] == [identifier] * 2
+
+
+def test_an_unknown_particle_has_no_identifier() -> None:
+    assert identifier_of("proteasome") == ""
 
 
 def test_a_name_of_the_contest_goes_before_an_identifier() -> None:

@@ -28,6 +28,18 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_file_can_be_read_by_whom_the_umask_lets_whoever_wrote_it(tmp_path: Path) -> None:
+    usual, path = tmp_path / "usual.txt", tmp_path / "out.txt"
+    usual.touch()
+    with written_aside(path) as aside:
+        aside.touch(mode=0o600)  # as safetensors does
+    assert path.stat().st_mode == usual.stat().st_mode
+    path.chmod(0o640)
+    with written_aside(path) as aside:
+        aside.touch()
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
 def test_readers_see_the_old_file_until_the_new_one_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "out.txt"
     path.write_text("old")

@@ -57,11 +57,11 @@ def test_weights_of_another_net_are_refused(checkpoint: Checkpoint, tmp_path: Pa
 NOTHING_FINITE = [float("nan"), float("inf"), "0.5", None, True, [1]]
 SPECIES = {"name": "a", "radius": 60.0, "weight": 1.0}
 BAD: list[tuple[str, object]] = [
-    *(
-        (key, {"ribosome": value})
-        for key in ("thresholds", "averaging_thresholds", "loudness")
-        for value in NOTHING_FINITE
-    ),
+    *((key, {"ribosome": value}) for key in ("thresholds", "averaging_thresholds") for value in NOTHING_FINITE),
+    *(("signal_levels", {"scores": {"ribosome": [value]}, "volume": 0.07}) for value in NOTHING_FINITE),
+    *(("signal_levels", {"scores": {}, "volume": value}) for value in (float("nan"), "0.5", 0)),
+    ("signal_levels", {"scores": 3, "volume": 0.07}),
+    ("signal_levels", {"scores": {}}),
     *(("voxel_size", value) for value in NOTHING_FINITE),
     *(("normalisation", {"mean": value, "deviation": 1.0}) for value in NOTHING_FINITE[:2]),
     ("calibration", {"ribosome": {"middle": float("nan"), "steepness": 1.0}}),

@@ -220,7 +220,8 @@ def test_the_card_says_what_is_known_and_what_is_not(checkpoint: Checkpoint) -> 
     model = replace(checkpoint, history=(first, tuned, last, tuned, replaced))
     card = model_card(model, name="lab/protein", licence="mit", citation="Doe et al. 2026")
     for expected in (
-        "| apo-ferritin | 60 | 1 | 0.400 |  |",
+        "| name | identifier | radius, Å | weight in F4 | threshold |",  # none has a threshold for averaging
+        "| apo-ferritin | GO:0070288 | 60 | 1 | 0.400 |",
         "run_009 and 2 more. Epochs and thresholds were chosen on run_100.",
         "- train (tomosoup 0.1.0): epochs 7, learning rate 0.002",
         "| train | all, weighted | 0.912 |",

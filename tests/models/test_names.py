@@ -7,6 +7,7 @@ import pytest
 from tomosoup.models.adapt import renamed
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.scoring.calibration import Calibration
+from tomosoup.scoring.signal_levels import SignalLevels
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def named(checkpoint: Checkpoint) -> Checkpoint:
         mixed_thresholds={first: 0.3},
         calibration={second: Calibration(0.4, 5.0)},
         pick_calibration={second: Calibration(0.3, 2.0)},
-        signal_levels={first: 6.0, second: 7.0},
+        signal_levels=SignalLevels({first: (6.0,), second: (7.0,)}, 0.1),
     )
 
 
@@ -29,7 +30,7 @@ def test_everything_that_is_kept_by_name_moves_to_the_new_name(named: Checkpoint
     assert other.mixed_thresholds == {f"my-{first}": 0.3}
     assert other.calibration == {f"my-{second}": Calibration(0.4, 5.0)}
     assert other.pick_calibration == {f"my-{second}": Calibration(0.3, 2.0)}
-    assert other.signal_levels == {f"my-{first}": 6.0, f"my-{second}": 7.0}
+    assert other.signal_levels == SignalLevels({f"my-{first}": (6.0,), f"my-{second}": (7.0,)}, 0.1)
 
 
 def test_channels_radii_weights_and_the_net_stay(named: Checkpoint) -> None:

@@ -22,7 +22,7 @@ from tomosoup.data.volumes.normalisation import standardise
 from tomosoup.inference.ensemble import all_thresholds
 from tomosoup.inference.options.picking import PeakOptions, PickingPlan
 from tomosoup.inference.pick import pick, pick_project
-from tomosoup.inference.readout.noise_scaling import mean_signal_levels, noise_corrected
+from tomosoup.inference.readout.noise_scaling import noise_corrected
 from tomosoup.inference.tiling.symmetries import VIEWS
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.history import Trained, held_out_run
@@ -31,6 +31,7 @@ from tomosoup.models.nets.options import UNet3dOptions
 from tomosoup.scoring.bootstrap import bootstrap, interval
 from tomosoup.scoring.matched_picks import MatchedPicks, RankedPicks
 from tomosoup.scoring.matching import match
+from tomosoup.scoring.signal_levels import SignalLevels, measured_levels
 from tomosoup.scoring.thresholds import best_thresholds, calibrate, steady_threshold
 from tomosoup.training.run.out_of_fold import Fold, OutOfFold, out_of_fold
 from tomosoup.training.supervision.targets import gaussian_targets, label_targets
@@ -144,7 +145,7 @@ def test_each_model_picks_the_run_that_it_held_out(checkpoint: Checkpoint, proje
     project = open_project(project_folder)
     plan = LOW.model_copy(update={"noise_correction": 0.0})
     both = out_of_fold(project, models_of(checkpoint), plan=plan)
-    assert both.signal_levels == {}
+    assert both.signal_levels == SignalLevels()
     assert [run for run, _, _ in both.folds] == ["run_000", "run_002"]
     expected = pick(select_tomogram(project, "run_002", AnnotatedData()).read(), checkpoint, plan=plan)
     for name, picks in both.folds[1][1].items():
@@ -184,8 +185,10 @@ def test_tune_gives_the_thresholds_of_the_out_of_fold_picks(
 
 def test_the_quieter_run_is_made_as_loud_as_both_are_on_average(found: OutOfFold) -> None:
     raw = [picks for _, picks, _ in found.peaks]
-    assert found.signal_levels == mean_signal_levels(raw)
-    scaled = [noise_corrected(picks, found.signal_levels, power=LOW.noise_correction) for picks in raw]
+    size = found.signal_levels.volume
+    assert size is not None
+    assert found.signal_levels == measured_levels([(picks, size) for picks in raw])
+    scaled = [noise_corrected(picks, found.signal_levels, volume=size, power=LOW.noise_correction) for picks in raw]
     gains = []
     for (_, picks, _), before, after in zip(found.folds, raw, scaled, strict=True):
         for name in picks:
@@ -270,10 +273,10 @@ def test_thresholds_are_stored_with_where_they_come_from(checkpoint: Checkpoint)
     species = checkpoint.species
     data = [(run, {s.name: p["a"] for s in species}, {s.name: t["a"] for s in species}) for run, p, t in folds()]
     tuned = tune_thresholds(data, species, resamples=20)
-    found = OutOfFold(data, data, {species[0].name: 0.9, "unknown": 1.0})
+    found = OutOfFold(data, data, SignalLevels({species[0].name: (0.9,), "unknown": (1.0,)}))
     (stored,) = with_thresholds([checkpoint], tuned, found)
     assert stored.thresholds == {s.name: tuned[s.name].threshold for s in species}
-    assert stored.signal_levels == {species[0].name: 0.9}
+    assert stored.signal_levels == SignalLevels({species[0].name: (0.9,)})
     assert stored.history[-1].runs == ("run_0", "run_1", "run_2")
     assert stored.history[:-1] == checkpoint.history
 

@@ -21,7 +21,7 @@ def errors(out: Path, model: str, *projects: Words) -> None:
     for path in map(Path, projects):
         project, cases, faces = open_project(path), [], {}
         picks = candidates(out / "picks" / stem / path.name, project, checkpoint)
-        for run, found in with_noise_correction(picks, checkpoint).items():
+        for run, found in with_noise_correction(picks, project, checkpoint).items():
             cases += error_cases(
                 run, found, read_truth(project, run), project.species, thresholds=checkpoint.thresholds
             )

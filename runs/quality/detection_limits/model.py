@@ -26,7 +26,7 @@ def measure(out: Path, model: str) -> None:
             truth = {run: read_truth(project, run) for run in picks}
             uncorrected, kept = (
                 {run: apply_thresholds(found, checkpoint.thresholds) for run, found in some.items()}
-                for some in (picks, with_noise_correction(picks, checkpoint))
+                for some in (picks, with_noise_correction(picks, project, checkpoint))
             )
             best = best_thresholds([(picks[run], truth[run]) for run in picks], project.species)[1]
             now = score(kept, truth, project.species)

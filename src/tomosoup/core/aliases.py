@@ -33,6 +33,11 @@ def contest_name(name: str, identifier: str | None = None) -> str:
     return next((c for c, others in PARTICLES.items() if name == c or {name, identifier} & set(others)), name)
 
 
+def identifier_of(name: str) -> str:
+    """The identifier in the Gene Ontology or UniProtKB of a particle of the contest, by any of its names, else ""."""
+    return next((other for other in PARTICLES.get(contest_name(name), ()) if ":" in other), "")
+
+
 def translation(names: Iterable[str], listed: Mapping[str, str]) -> dict[str, str]:
     """What a project calls particles: itself where it lists the name, else its one particle of the same contest's name.
 

@@ -44,14 +44,20 @@ def refuse_packed(path: Path) -> None:
 def written_aside(path: Path) -> Iterator[Path]:
     """Write to the path that this gives: it takes the place of `path` if the block ends well, and is gone if not.
 
-    It is on the disk before it takes that place, so that a power cut leaves the old file or the new one.
+    It is on the disk before it takes that place, so that a power cut leaves the old file or the new one. It gets the
+    permissions of the file before, or those of any new file: safetensors' files are for their owner alone.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{uuid4().hex[:12]}")  # other machines may write here, too
+    aside.touch()
+    permissions = (path if path.exists() else aside).stat().st_mode
+    aside.unlink()
     try:
         yield aside
         with aside.open("rb") as written:
             os.fsync(written.fileno())
+        if aside.stat().st_mode != permissions:
+            aside.chmod(permissions)
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)

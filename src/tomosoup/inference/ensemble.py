@@ -20,6 +20,7 @@ from tomosoup.inference.tiling.slabs import Member, mean_slabs, slab, whole
 from tomosoup.inference.tiling.symmetries import View, Viewed, chosen_views
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.scoring.calibration import Calibration, mean_calibrations
+from tomosoup.scoring.signal_levels import SignalLevels, mean_levels
 
 AS_TRAINED = PickingPlan()
 """The windows of each checkpoint; positions between voxels."""
@@ -228,13 +229,13 @@ def averaging_thresholds(models: Sequence[Checkpoint]) -> dict[str, float]:
     return _means([model.averaging_thresholds for model in models])
 
 
-def mean_model_signal_levels(models: Sequence[Checkpoint]) -> dict[str, float]:
-    """The mean signal level of each species over the checkpoints that have one for it.
+def mean_model_signal_levels(models: Sequence[Checkpoint]) -> SignalLevels:
+    """The mean signal levels of each species over the checkpoints that have some for it.
 
     Empty if one of the checkpoints has none, and for heatmap and segmentation models together (another scale).
     """
     own = [model.signal_levels for model in models]
-    return {} if mixed(models) or not all(own) else _means(own)
+    return SignalLevels() if mixed(models) or not all(one.scores for one in own) else mean_levels(own)
 
 
 def mixed(models: Sequence[Checkpoint]) -> bool:

@@ -39,6 +39,7 @@ from tomosoup.models.adapt import named_for
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.second_stage import SecondStage
 from tomosoup.scoring.calibration import Calibration, fdr_thresholds, mean_calibrations, refuse_unknown
+from tomosoup.scoring.signal_levels import searched_volume
 
 
 def pick(
@@ -108,7 +109,9 @@ def pick_with(
     picks = read_out(slabs, source, all_species(models), segments_voxels=segments_voxels, plan=plan)
     picks = region.kept(picks) if region else picks
     searched = {name: found for name, found in picks.items() if name not in plan.leave_out}
-    picks |= noise_corrected(searched, mean_model_signal_levels(models), power=plan.noise_correction)
+    picks |= noise_corrected(
+        searched, mean_model_signal_levels(models), volume=searched_volume(source), power=plan.noise_correction
+    )
     if second:
         picks = rescored(picks, volume, second, device=best_device(nets.inference.device), progress=progress)
     return region.with_distances(picks) if region else picks

@@ -111,7 +111,7 @@ def renamed(model: Checkpoint, names: Mapping[str, str]) -> Checkpoint:
         averaging_thresholds=_under(names, model.averaging_thresholds),
         calibration=_under(names, model.calibration),
         pick_calibration=_under(names, model.pick_calibration),
-        signal_levels=_under(names, model.signal_levels),
+        signal_levels=model.signal_levels.under(names),
     )
 
 

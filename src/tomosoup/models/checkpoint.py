@@ -29,6 +29,7 @@ from tomosoup.models.nets.options import Architecture, net_differences, read_arc
 from tomosoup.models.nets.tomo_net import TomoNet
 from tomosoup.models.window_plan import WindowPlan
 from tomosoup.scoring.calibration import Calibration, metadata_of, read_calibrations
+from tomosoup.scoring.signal_levels import SignalLevels
 
 FORMAT = 1
 """Version of the metadata; a newer one is refused."""
@@ -61,8 +62,8 @@ class Checkpoint:
     together."""
     pick_calibration: Mapping[str, Calibration] = field(default_factory=dict)
     """By species name: the conversion of a pick's score to the probability that it is a particle."""
-    signal_levels: Mapping[str, float] = field(default_factory=dict)
-    """By species name: its signal level (`noise_scaling.signal_level`) in the tomograms that set the thresholds."""
+    signal_levels: SignalLevels = field(default_factory=SignalLevels)
+    """How high the best picks score in the tomograms that set the thresholds."""
     history: History = ()
     """What made these weights, oldest first: recipe, runs, scores, versions."""
 
@@ -127,7 +128,7 @@ class Checkpoint:
             "thresholds": dict(self.thresholds),
             "mixed_thresholds": dict(self.mixed_thresholds),
             "calibration": metadata_of(self.calibration),
-            "loudness": dict(self.signal_levels),
+            "signal_levels": self.signal_levels.record(),
             "history": [event.record() for event in self.history],
             **({"averaging_thresholds": dict(self.averaging_thresholds)} if self.averaging_thresholds else {}),
             **({"pick_calibration": metadata_of(self.pick_calibration)} if self.pick_calibration else {}),
@@ -170,7 +171,7 @@ class Checkpoint:
                 averaging_thresholds=finite_numbers(metadata.get("averaging_thresholds", {})),
                 calibration=read_calibrations(metadata.get("calibration", {})),
                 pick_calibration=read_calibrations(metadata.get("pick_calibration", {})),
-                signal_levels={name: positive(value) for name, value in metadata.get("loudness", {}).items()},
+                signal_levels=SignalLevels.of(metadata),
                 history=read_history(metadata["history"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:

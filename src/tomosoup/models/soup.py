@@ -12,6 +12,7 @@ from torch import Tensor
 from tomosoup.core.errors import InputError
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.history import Souped, runs_seen
+from tomosoup.scoring.signal_levels import mean_levels
 
 
 def soup(checkpoints: Sequence[Checkpoint], *, weights: Sequence[float] | None = None) -> Checkpoint:
@@ -51,11 +52,13 @@ def soup(checkpoints: Sequence[Checkpoint], *, weights: Sequence[float] | None =
         names = set.intersection(*map(set, own))
         return {n: sum(values[n] * p for values, p in zip(own, parts, strict=True)) / total for n in names}
 
+    levels = [checkpoint.signal_levels for checkpoint in checkpoints]
+    in_all = set.intersection(*(set(one.scores) for one in levels))
     return replace(
         first,
         weights=mean,
         thresholds=averaged([c.thresholds for c in checkpoints]),
-        signal_levels=averaged([c.signal_levels for c in checkpoints]),
+        signal_levels=mean_levels([one.of_species(in_all) for one in levels], parts),
         mixed_thresholds={},
         averaging_thresholds={},
         calibration={},

@@ -9,6 +9,7 @@ from pathlib import Path
 from tomosoup.core.errors import InputError, shortened
 from tomosoup.core.progress import Progress, no_progress, part
 from tomosoup.core.runtime import best_device
+from tomosoup.core.types import PicksBySpecies
 from tomosoup.data.options import AnnotatedData
 from tomosoup.data.project import Project, open_project
 from tomosoup.data.tomogram import select_tomogram
@@ -17,11 +18,12 @@ from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.ensemble import AS_TRAINED, ensemble_heatmap, picks_of
 from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.inference.options.picking import PickingPlan
-from tomosoup.inference.readout.noise_scaling import mean_signal_levels, noise_corrected
+from tomosoup.inference.readout.noise_scaling import noise_corrected
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.models.history import Souped, last_training, runs_seen
 from tomosoup.models.soup import greedy_soup, mismatches, soup
-from tomosoup.scoring.thresholds import Pairs, best_thresholds, calibrate, steady_thresholds
+from tomosoup.scoring.signal_levels import SignalLevels, measured_levels, searched_volume
+from tomosoup.scoring.thresholds import best_thresholds, calibrate, steady_thresholds
 from tomosoup.training.run.batch_norm import has_batch_norm, training_crops, with_statistics
 from tomosoup.training.run.best_epochs import kept_checkpoints
 from tomosoup.training.supervision.crops import Crops
@@ -67,10 +69,10 @@ class SoupScorer:
             return mean
         return with_statistics(mean, self.crops, device=best_device(self.inference.device))
 
-    def pairs(self, checkpoint: Checkpoint) -> Pairs:
-        """Picks and true picks of every run."""
+    def found(self, checkpoint: Checkpoint) -> list[tuple[PicksBySpecies, PicksBySpecies, float]]:
+        """Picks, true picks and volume (µm³) of every run."""
         truths = read_truths(self.project, self.data.model_copy(update={"runs": tuple(self.runs)}))
-        found = []
+        found: list[tuple[PicksBySpecies, PicksBySpecies, float]] = []
         for i, (run, truth) in enumerate(truths.items()):
             heatmap = ensemble_heatmap(
                 select_tomogram(self.project, run, self.data),
@@ -79,21 +81,22 @@ class SoupScorer:
                 nets=Nets(self.inference),
                 progress=part(self.progress, i, len(truths)),
             )
-            found.append((picks_of(heatmap, [checkpoint], plan=self.plan), truth))
+            found.append((picks_of(heatmap, [checkpoint], plan=self.plan), truth, searched_volume(heatmap)))
         return found
 
     def score(self, mean: Checkpoint) -> float:
         """Weighted F4 at the best thresholds."""
-        return best_thresholds(self.pairs(self.finished(mean)), mean.species)[1].weighted
+        pairs = [(picks, truth) for picks, truth, _ in self.found(self.finished(mean))]
+        return best_thresholds(pairs, mean.species)[1].weighted
 
     def with_thresholds(self, mean: Checkpoint) -> Checkpoint:
         """A finished soup, its thresholds, signal levels and probabilities from the runs.
 
         Its history keeps the F4 and the runs.
         """
-        pairs, power = self.pairs(mean), self.plan.noise_correction
-        levels = mean_signal_levels([picks for picks, _ in pairs]) if power else {}
-        pairs = [(noise_corrected(picks, levels, power=power), truth) for picks, truth in pairs]
+        found, power = self.found(mean), self.plan.noise_correction
+        levels = measured_levels([(picks, volume) for picks, _, volume in found]) if power else SignalLevels()
+        pairs = [(noise_corrected(picks, levels, volume=volume, power=power), truth) for picks, truth, volume in found]
         event = mean.history[-1]
         assert isinstance(event, Souped)  # every soup's history ends so
         event = replace(event, chosen_on=tuple(self.runs), f4=best_thresholds(pairs, mean.species)[1].weighted)

@@ -184,7 +184,7 @@ def with_thresholds(
                 averaging_thresholds={name: averaging[name] for name in names} if averaging else {},
                 calibration={name: calibration[name] for name in names if name in calibration},
                 pick_calibration={name: of_picks[name] for name in names if name in of_picks},
-                signal_levels={name: found.signal_levels[name] for name in names if name in found.signal_levels},
+                signal_levels=found.signal_levels.of_species(names),
             )
         )
     return changed

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from itertools import chain
 from math import prod
 
+from tomosoup.core.aliases import identifier_of
 from tomosoup.models.checkpoint import Checkpoint, shapes_of
 from tomosoup.models.history import Souped, Trained, Tuned, runs_seen
 
@@ -64,7 +65,7 @@ def _details(model: Checkpoint, licence: str) -> Iterator[str]:
     yield from _table(
         ("what", "value"),
         ("network", f"{model.architecture.name}: {output}"),
-        ("numbers in the file", f"{parameters / 1e6:.1f} million"),
+        ("parameters", f"{parameters / 1e6:.1f} million"),
         ("input", f"tomograms, resampled to {model.voxel_size:g} Å voxels, in windows of {z} x {y} x {x}"),
         ("written by", f"tomosoup {version('tomosoup')}"),
         ("licence", licence),
@@ -78,12 +79,16 @@ def _use(name: str) -> Iterator[str]:
 
 
 def _species(model: Checkpoint) -> Iterator[str]:
-    known = model.averaging_thresholds
-    rows = [
-        (s.name, f"{s.radius:g}", f"{s.weight:g}", _number(model.thresholds.get(s.name)), _number(known.get(s.name)))
-        for s in model.species
-    ]
-    yield from _table(("name", "radius, Å", "weight in F4", "threshold", "threshold for averaging"), *rows)
+    columns = {
+        "name": [s.name for s in model.species],
+        "identifier": [identifier_of(s.name) for s in model.species],
+        "radius, Å": [f"{s.radius:g}" for s in model.species],
+        "weight in F4": [f"{s.weight:g}" for s in model.species],
+        "threshold": [_number(model.thresholds.get(s.name)) for s in model.species],
+        "threshold for averaging": [_number(model.averaging_thresholds.get(s.name)) for s in model.species],
+    }
+    known = {heading: column for heading, column in columns.items() if any(column)}
+    yield from _table(tuple(known), *zip(*known.values(), strict=True))
 
 
 def _making(model: Checkpoint) -> Iterator[str]:

@@ -20,6 +20,7 @@ from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.review.annotate.boxes import Box
 from tomosoup.scoring.matching import MATCH_RADII
 from tomosoup.scoring.merging import merged_positions
+from tomosoup.scoring.signal_levels import searched_volume
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,9 @@ def view_picks(
     slabs = view_slabs(shown, model, IN_PLANE[view], plan=AS_TRAINED, nets=nets, progress=progress)
     maps = map(probabilities, slabs) if model.segments_voxels else slabs
     picks = read_out(maps, source, model.species, segments_voxels=model.segments_voxels, plan=AS_TRAINED)
-    return noise_corrected(picks, model.signal_levels, power=AS_TRAINED.noise_correction)
+    return noise_corrected(
+        picks, model.signal_levels, volume=searched_volume(source), power=AS_TRAINED.noise_correction
+    )
 
 
 def with_probabilities(

@@ -15,7 +15,7 @@ from tomosoup.models.checkpoint import load
 
 Record = tuple[str, Mapping[str, Any]]
 """A heading, and what was recorded, in JSON's types."""
-LEFT_OUT = {"format", "calibration", "pick_calibration", "loudness", "species"}
+LEFT_OUT = {"format", "calibration", "pick_calibration", "signal_levels", "species"}
 """Parts of a checkpoint's metadata that the page does not show."""
 UNSHOWN = {"run", "digests", "mask", "pick_calibration", DISTANCE}
 """Parts of a run's record that the page does not show."""

@@ -10,6 +10,7 @@ import torch
 from tomosoup.core.errors import InputError, first_line
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.history import last_training
+from tomosoup.scoring.signal_levels import SignalLevels
 from tomosoup.training.options import TrainingRecipe
 
 
@@ -27,7 +28,7 @@ def kept_checkpoints(folder: str | Path) -> list[Checkpoint]:
         metadata, results = state["about"], dict(state["results"])
         weights = {k.removeprefix("net."): v for k, v in state["state_dict"].items()}
         metadata["thresholds"] = results.pop("thresholds")
-        metadata["loudness"] = results.pop("loudness", {})
+        metadata["signal_levels"] = results.pop("signal_levels", SignalLevels().record())
         metadata["pick_calibration"] = results.pop("pick_calibration", {})
         metadata["history"][-1] |= results
         found.append(Checkpoint.of(weights, metadata, source=str(path)))

@@ -17,13 +17,14 @@ from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.ensemble import AS_TRAINED, all_species, ensemble_heatmap, mixed, picks_of
 from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.inference.options.picking import PickingPlan
-from tomosoup.inference.readout.noise_scaling import mean_signal_levels, noise_corrected
+from tomosoup.inference.readout.noise_scaling import noise_corrected
 from tomosoup.inference.readout.peaks import find_peaks
 from tomosoup.inference.readout.watershed import labels_to_heatmap
 from tomosoup.inference.sliding_window import at_voxel_size
 from tomosoup.inference.tiling.symmetries import chosen_views
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.history import held_out_run
+from tomosoup.scoring.signal_levels import SignalLevels, measured_levels, searched_volume
 
 Fold = tuple[str, PicksBySpecies, PicksBySpecies]
 """A held-out run, its picks by models that never trained on it, and its truth."""
@@ -37,8 +38,8 @@ class OutOfFold:
     """Picks, their scores corrected for the noise of each run."""
     peaks: list[Fold]
     """Peaks to calibrate scores on. Of segmentation models they are peaks of the smoothed probabilities."""
-    signal_levels: dict[str, float] = field(default_factory=dict)
-    """The mean over runs, by species; empty without noise correction."""
+    signal_levels: SignalLevels = field(default_factory=SignalLevels)
+    """The mean over runs; empty without noise correction."""
 
 
 def out_of_fold(
@@ -71,7 +72,7 @@ def out_of_fold(
     truths = read_truths(project, data.model_copy(update={"runs": tuple(groups)}))
     tomograms = {run: select_tomogram(project, run, data) for run in groups}
     nets = Nets(inference)
-    folds, peaks = list[Fold](), list[Fold]()
+    folds, peaks, volumes = list[Fold](), list[Fold](), list[float]()
     for i, (run, group) in enumerate(groups.items()):
         slices = at_voxel_size(tomograms[run], group, log=nets.log_once)
         volume = Volume(slices.slices(0, slices.shape[0]), slices.voxel_size, slices.origin)
@@ -81,8 +82,10 @@ def out_of_fold(
         of_run = part(progress, i, len(groups), what=f"Picking (held-out {run})")
         for j, view in enumerate(views):
             shown: Slices = replace(volume, data=view.apply(volume.data))
+            shown = shown if where is None else Searched(shown, view.apply(where))
+            volumes.append(searched_volume(shown))
             heatmap = ensemble_heatmap(
-                shown if where is None else Searched(shown, view.apply(where)),
+                shown,
                 group,
                 plan=plan.model_copy(update={"views": ()}),
                 nets=nets,
@@ -94,13 +97,17 @@ def out_of_fold(
             found = [picks, _smoothed_peaks(heatmap, group, plan) if segments else picks]
             for into, some in zip((folds, peaks), found, strict=True):
                 into.append((run, searched.kept(some) if searched else some, truth))
-    correct = plan.noise_correction and not mixed(checkpoints)
-    levels = mean_signal_levels([picks for _, picks, _ in folds]) if correct else {}
-    return OutOfFold(
-        [(run, noise_corrected(picks, levels, power=plan.noise_correction), truth) for run, picks, truth in folds],
-        peaks,
-        levels,
-    )
+    power = 0.0 if mixed(checkpoints) else plan.noise_correction
+    corrected, levels = _corrected(folds, volumes, power=power)
+    return OutOfFold(corrected, peaks, levels)
+
+
+def _corrected(folds: Sequence[Fold], volumes: Sequence[float], *, power: float) -> tuple[list[Fold], SignalLevels]:
+    """The folds with scores corrected for the noise of each, and the levels of all; none of both without a power."""
+    picked = [(picks, volume) for (_, picks, _), volume in zip(folds, volumes, strict=True)]
+    levels = measured_levels(picked) if power else SignalLevels()
+    corrected = [noise_corrected(picks, levels, volume=volume, power=power) for picks, volume in picked]
+    return [(run, picks, truth) for (run, _, truth), picks in zip(folds, corrected, strict=True)], levels
 
 
 def _refuse_plan(plan: PickingPlan) -> None:

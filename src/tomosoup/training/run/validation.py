@@ -16,7 +16,6 @@ from tomosoup.core.types import PicksBySpecies, Species, Volume
 from tomosoup.inference.engines.torch_engine import plain_engine
 from tomosoup.inference.options.picking import PeakOptions
 from tomosoup.inference.readout.centres import centres_to_heatmap
-from tomosoup.inference.readout.noise_scaling import mean_signal_levels
 from tomosoup.inference.readout.peaks import find_peaks
 from tomosoup.inference.readout.read_out import segmentation_picks
 from tomosoup.inference.readout.watershed import probabilities
@@ -25,6 +24,7 @@ from tomosoup.inference.tiling.windows import Region, cut
 from tomosoup.models.nets.tomo_net import TomoNet
 from tomosoup.models.window_plan import WindowPlan
 from tomosoup.scoring.calibration import metadata_of
+from tomosoup.scoring.signal_levels import measured_levels, searched_volume
 from tomosoup.scoring.thresholds import best_thresholds, calibrate, steady_thresholds
 from tomosoup.training.options import TrainingRecipe
 from tomosoup.training.supervision.crops import Example, half_overlapping, target_of
@@ -71,7 +71,9 @@ def validate(
         "dice": sum(dices) / len(dices) if dices else None,
         "f4_by_species": {name: m.f_beta() for name, m in score.species.items()},
         "thresholds": steady_thresholds(pairs, species),
-        "loudness": mean_signal_levels([picks for picks, _ in pairs]),
+        "signal_levels": measured_levels(
+            [(one.picks, searched_volume(example.volume)) for one, example in zip(found, held_out, strict=True)]
+        ).record(),
         "pick_calibration": metadata_of(calibrate(pairs, species)),
     }
 
