@@ -1,7 +1,7 @@
 """Takes the picture of docs/review/report.md: a report as a browser shows it (needs playwright and chromium).
 
 tomosoup simulate sim --runs 3 --shape 64 224 224 --seed 11
-tomosoup pick sim --threshold 0.8
+tomosoup pick sim
 tomosoup slab sim
 tomosoup report sim --mask slab:tomosoup/0 --output report.html
 python -m runs.figures.report_page report.html docs/review/report.jpg
