@@ -9,6 +9,9 @@
     python -m runs.figures.flow_charts contest docs/data/contest.png
     python -m runs.figures.flow_charts fourth docs/data/4th-place.png
     python -m runs.figures.flow_charts eighth docs/data/8th-place.png
+    python -m runs.figures.flow_charts published docs/models/published.png
+    python -m runs.figures.flow_charts benchmark docs/scoring/benchmark.png
+    python -m runs.figures.flow_charts engines docs/inference/engines.png
 
 Blue boxes are files and data, orange ones programs, green ones networks.
 """
@@ -24,6 +27,7 @@ from runs.figures.slices import WIDTH, save
 from runs.shared.command import run_script
 from tomosoup.core.errors import InputError
 from tomosoup.data.copick.files import COLOURS
+from tomosoup.inference.engines.choice import PRECISIONS
 
 DATA, PROGRAM, NETWORK, NOTE = COLOURS[1], COLOURS[0], COLOURS[2], "none"
 ROW = 0.72
@@ -47,6 +51,7 @@ def chain(*steps: tuple[str, str]) -> list[Box]:
     return [Box(i, 0, text, colour, (i + 1,) if i < last else ()) for i, (text, colour) in enumerate(steps)]
 
 
+DEVICES = {"cpu": "CPU", "cuda": "NVIDIA GPU", "mps": "Apple GPU"}
 JOBS, SOUPS = 4, {"tiny": 7, "medium": 7, "big": 3, "big-all": 3}
 CHARTS = {
     "workflow": [
@@ -122,6 +127,37 @@ CHARTS = {
         Box(3, 1.5, "mean of\nlogits", DATA, (10,)),
         Box(4, 1.5, "watershed", PROGRAM, (11,)),
         Box(5, 1.5, "submission.csv", DATA),
+    ],
+    "published": [
+        Box(0, 0, "4th place's .ckpt", DATA, (2,)),
+        Box(0, 1, "8th place's .pth", DATA, (2,)),
+        Box(1, 0.5, "convert", PROGRAM, (3, 4)),
+        Box(2, 0, "yu4u", NETWORK, (5,)),
+        Box(2, 1, "soup: tiny,\nmedium or big", NETWORK, (6,)),
+        Box(3, 0, "pick\n--plan paper", PROGRAM, (7,)),
+        Box(3, 1, "pick\n--plan soup", PROGRAM, (7,)),
+        Box(4, 0.5, "picks", DATA),
+    ],
+    "benchmark": [
+        Box(0, 0, "the contest's\ndownload", DATA, (3,)),
+        Box(0, 1, "Croissant manifest\nof POPSICLE", DATA, (3,)),
+        Box(0, 2, "any project", DATA, (3,)),
+        Box(1.3, 1, "benchmark", PROGRAM, (4, 5, 6)),
+        Box(2.6, 0, "picks.csv", DATA),
+        Box(2.6, 1, "submission.csv", DATA),
+        Box(2.6, 2, "scores.json", DATA),
+    ],
+    "engines": [
+        Box(0, 3, "network as\npublished", NETWORK, (1,)),
+        Box(1, 3, "rewritten:\nfewer operations", NETWORK, (2, 3, 4, 5)),
+        Box(2, 1, "torch", PROGRAM, (6, 7, 8)),
+        Box(2, 3, "OpenVINO", PROGRAM, (9,)),
+        Box(2, 4.5, "ONNX Runtime", PROGRAM, (10, 11)),
+        Box(2, 6, "TensorRT", PROGRAM, (12,)),
+        *(
+            Box(3, i, f"{DEVICES[device]}:\n{', '.join(precisions)}", DATA)
+            for i, ((_, device), precisions) in enumerate(PRECISIONS.items())
+        ),
     ],
 }
 
