@@ -75,6 +75,10 @@ def test_picks_by_false_discovery_rate_are_the_most_that_keep_to_it(
         kept += len(picks.get(name, ()))
     assert 0 < kept < sum(map(len, candidates.values()))
 
+    none = [name for name in candidates if not len(picks.get(name, ()))]
+    assert ("is certain enough" in out) == bool(none)
+    assert not none or f"No candidate of {', '.join(none)} is certain enough for this rate." in out
+
     main([*words, "--max-fdr", "0.3"])  # the same session: nothing is left to do
     assert "Picked before, and kept: 1 of 1 run" in capsys.readouterr().out
     in_python = pick_project(
@@ -92,6 +96,18 @@ def test_picks_by_false_discovery_rate_are_the_most_that_keep_to_it(
     main(["threshold", str(project), "--session", "f2", "--max-fdr", "0.3"])
     again = open_project(project).pick_sets("run_000")["tomosoup", "f2"]()
     assert {n: len(p) for n, p in again.items() if len(p)} == {n: len(p) for n, p in picks.items() if len(p)}
+
+
+def test_a_rate_that_nothing_keeps_to_says_what_to_do(
+    project: Path, calibrated: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["pick", str(project), "--runs", "run_000", "--session", "f9", "--model", str(calibrated)]
+    main([*words, "--max-fdr", "0.000001"])
+    assert "threshold` with a higher --max-fdr" in capsys.readouterr().out
+    main(["threshold", str(project), "--session", "f9", "--max-fdr", "0.000002"])
+    assert "threshold` with a higher --max-fdr" in capsys.readouterr().out
+    main(["threshold", str(project), "--session", "f9", "--max-fdr", "0.999"])
+    assert "certain enough" not in capsys.readouterr().out
 
 
 def test_a_rate_needs_probabilities_and_no_thresholds(

@@ -90,6 +90,21 @@ def failures_table(failures: Mapping[str, str], *, what: str = "runs not picked"
     return made
 
 
+def expected(rate: float | None) -> str:
+    """A false-discovery rate in words, for the number of picks that it follows."""
+    return "" if rate is None else f" ({rate:.0%} expected to be false)"
+
+
+def too_uncertain(counts: Mapping[str, int]) -> str:
+    """What to do about the species of which a false-discovery rate kept no pick; empty if it kept some of each."""
+    if not (none := [name for name, number in counts.items() if not number]):
+        return ""
+    return (
+        f"No candidate of {shortened(none)} is certain enough for this rate. `tomosoup threshold` with a higher "
+        "--max-fdr, such as 0.3, keeps more, without picking again."
+    )
+
+
 COLOURS = {"error": "red", "warning": "yellow", "note": "blue"}
 
 

@@ -16,7 +16,7 @@ from tomosoup.cli.commands.report import how_to_open, write_report
 from tomosoup.cli.options.pick import PickCommand
 from tomosoup.cli.options.report import ReportCommand
 from tomosoup.cli.options.threshold import ThresholdCommand
-from tomosoup.cli.tables import failures_table
+from tomosoup.cli.tables import expected, failures_table, too_uncertain
 from tomosoup.cli.terminal import Outcome, Stopped, progress_bars, say, show_error
 from tomosoup.core.errors import InputError, counted
 from tomosoup.core.files import refuse_existing, written_aside
@@ -209,9 +209,12 @@ def finish(options: PickCommand, job: Job, share: Share) -> Outcome:
     by_species = ", ".join(f"{name} {n}{expected(rates.get(name))}" for name, n in counts.items())
     found = f"{counted(counts.total(), 'pick')} in {counted(len(done), 'run')}: {by_species}"
     home = f"copick {job.store.config}, user tomosoup, session {job.store.name}"
+    note = too_uncertain(counts) if options.max_fdr and done else ""
+    if usual_thresholds(options) and counts.total():
+        note = BY_RATE if rates else FAVOURS_RECALL
     return Outcome(
         f"{found}; in {', '.join([*map(str, files), home])}",
-        note=(BY_RATE if rates else FAVOURS_RECALL) if usual_thresholds(options) and counts.total() else "",
+        note=note,
         files=[*files, *([options.report] if options.report and done and not left else [])],
         facts={
             "runs": len(done),
@@ -224,11 +227,6 @@ def finish(options: PickCommand, job: Job, share: Share) -> Outcome:
         look=look,
         failed="; ".join(what) + ". The same command tries only the missing runs." if what else "",
     )
-
-
-def expected(rate: float | None) -> str:
-    """A false-discovery rate in words, for the number of picks that it follows."""
-    return "" if rate is None else f" ({rate:.0%} expected to be false)"
 
 
 def write_sbatch(path: Path, options: PickCommand) -> Outcome:

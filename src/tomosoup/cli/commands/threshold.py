@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from tomosoup.cli.commands.pick import chosen_thresholds, expected
+from tomosoup.cli.commands.pick import chosen_thresholds
 from tomosoup.cli.options.threshold import ThresholdCommand
+from tomosoup.cli.tables import expected, too_uncertain
 from tomosoup.cli.terminal import Outcome, progress_bars, say
 from tomosoup.core.errors import InputError, counted
 from tomosoup.core.files import refuse_existing
@@ -70,6 +71,7 @@ def threshold_command(options: ThresholdCommand) -> Outcome:
     return Outcome(
         f"{counted(counts.total(), 'pick')} in {counted(len(picks), 'run')} pass and replace those of the session"
         f"{': ' + by_species if rates else ''}; in {', '.join(places)}",
+        note=too_uncertain(counts) if options.max_fdr else "",
         files=[options.output] if options.output else [],
         facts={
             "runs": len(picks),
