@@ -30,6 +30,7 @@ from tomosoup.review.annotate.ranking import ranked, ranked_runs, view_picks, wi
 from tomosoup.review.annotate.session import AnnotationSession
 from tomosoup.review.annotate.stored import mask_name, resume, save
 from tomosoup.scoring.calibration import Calibration
+from tomosoup.scoring.signal_levels import SignalLevels
 from tomosoup.training.supervision.crops import Example
 from tomosoup.training.supervision.training_set import TrainingSet
 
@@ -241,6 +242,7 @@ def test_a_fine_tuned_model_is_kept_and_picks_the_projects_species(
     assert made.species == work.project.species
     assert load(work.folder / "round-1.safetensors").fingerprint() == made.fingerprint()
     assert last_training(made.history).runs == (RUN,)
+    assert made.signal_levels == SignalLevels()  # of boxes with particles they would say nothing about tomograms
     assert work.model is work.start
     work.pick(made)
     assert work.model is made

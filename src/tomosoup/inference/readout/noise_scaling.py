@@ -15,7 +15,7 @@ from tomosoup.scoring.signal_levels import SignalLevels, signal_level
 LEAST = 0.1
 """Smallest divisor of the scores, for tomograms without particles, where all signal levels are low."""
 SHRINKING = 0.25
-"""The power of the correction falls with this power of the volume: few particles say little about the noise."""
+"""The power of the correction falls with this power of the smaller volume: few particles say little about the noise."""
 
 
 def noise_corrected(picks: PicksBySpecies, reference: SignalLevels, *, volume: float, power: float) -> dict[str, Picks]:
@@ -28,8 +28,7 @@ def noise_corrected(picks: PicksBySpecies, reference: SignalLevels, *, volume: f
 
     The best of many score higher than the best of few. So the signal levels of the larger of both volumes, the
     tomogram's `volume` (µm³, `searched_volume`) and the reference's, are those to be expected in a part as large as
-    the smaller one. In a tomogram with a share s < 1 of the reference's volume, the power is multiplied by
-    s^`SHRINKING`.
+    the smaller one. With s, the smaller volume divided by the larger, the power is multiplied by s^`SHRINKING`.
     """
     share = volume / reference.volume if reference.volume else 1.0
     levels = {name: signal_level(best, share=min(share, 1.0)) for name, best in reference.scores.items()}
@@ -39,7 +38,7 @@ def noise_corrected(picks: PicksBySpecies, reference: SignalLevels, *, volume: f
         if levels.get(name)
     ]
     ratio = min(1.0, median(ratios)) if ratios else 1.0
-    divisor = max(LEAST, ratio ** (power * min(share, 1.0) ** SHRINKING))
+    divisor = max(LEAST, ratio ** (power * min(share, 1 / share) ** SHRINKING))
     if divisor == 1:
         return dict(picks)
     return {name: replace(found, score=found.score / divisor) for name, found in picks.items()}

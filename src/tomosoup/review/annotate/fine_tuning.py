@@ -17,6 +17,7 @@ from tomosoup.data.volumes.resampling import resampled
 from tomosoup.data.volumes.voxel_size import same_voxel_size
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.review.annotate.boxes import Box
+from tomosoup.scoring.signal_levels import SignalLevels
 from tomosoup.training.options import Execution, TrainingRecipe
 from tomosoup.training.run.folds import counts
 from tomosoup.training.supervision.crops import Example, crop
@@ -47,7 +48,8 @@ def fine_tune(
     Every crop lies in a box, where all that is not marked as a particle is background. Boxes with about a fourth of the
     particles of each species are held out, and every fourth box without particles. These boxes choose the best weights
     by their loss, as F4 says little on few particles; and the thresholds and the probabilities. Grey values are
-    normalised by the whole tomogram, as they are when it is picked.
+    normalised by the whole tomogram, as they are when it is picked. The checkpoint holds no signal levels, so scores
+    are not corrected for noise: the held-out boxes were chosen for their particles and are no sample of a tomogram.
 
     Args:
         start: The weights to start from.
@@ -75,7 +77,7 @@ def fine_tune(
             examples[box] = Example(run, replace(part, data=part.data.clone()), known)
     choose = [examples.pop(box) for box in held_out]
     recipe = _with_crops_inside(recipe, start, [*examples.values()])
-    return train_on(
+    trained = train_on(
         TrainingSet([*examples.values()], choose, species),
         recipe,
         folder=folder,
@@ -83,6 +85,7 @@ def fine_tune(
         execution=execution,
         progress=progress,
     )
+    return replace(trained, signal_levels=SignalLevels())
 
 
 def _held_out(confirmed: Confirmed, tomograms: Mapping[str, Tomogram], species: tuple[Species, ...]) -> list[Box]:
