@@ -13,6 +13,7 @@ from playwright.sync_api import sync_playwright
 
 from runs.figures.report_page import SWITCHES
 from runs.shared.command import run_script
+from tomosoup.core.errors import InputError
 
 WIDTH = 1100
 STYLE = """
@@ -25,7 +26,11 @@ pre { background: #f6f8fa; padding: 10px; font-size: 12px; white-space: pre-wrap
 
 def main(card: Path, picture: Path) -> None:
     """Write the card below its header, in two columns, as PNG."""
-    _, _, text = card.read_text().split("---\n", 2)
+    before, _, text = card.read_text().partition("\n---\n")
+    if not before.startswith("---\n"):
+        raise InputError(
+            f"{card} is no model card: expected a header between two lines ---, as `tomosoup publish` writes."
+        )
     body = MarkdownIt("commonmark").enable("table").render(text)
     with sync_playwright() as started:
         browser = started.chromium.launch(executable_path="/usr/bin/chromium", args=SWITCHES.split())

@@ -71,7 +71,7 @@ def plain(markdown: str) -> str:
 
 def chosen_rows(page: Path, columns: tuple[str, ...], *, table: int = 0, leave_out: tuple[str, ...] = ()) -> list[Row]:
     """The rows of a table that have numbers in all of these columns, but for those whose name begins so."""
-    fitting = [t for t in tables(page) if set(columns) <= set(t[0])]
+    fitting = [t for t in tables(page) if set(columns) <= set(t[0]) and len(t) > 2]
     if len(fitting) <= table:
         raise InputError(f"{page}: {len(fitting)} tables have the columns {', '.join(columns)}, expected {table + 1}.")
     head, _, *body = fitting[table]
