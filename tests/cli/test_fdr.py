@@ -103,9 +103,9 @@ def test_a_rate_that_nothing_keeps_to_says_what_to_do(
 ) -> None:
     words = ["pick", str(project), "--runs", "run_000", "--session", "f9", "--model", str(calibrated)]
     main([*words, "--max-fdr", "0.000001"])
-    assert "threshold` with a higher --max-fdr" in capsys.readouterr().out
+    assert "threshold` with a higher --max-fdr." in capsys.readouterr().out
     main(["threshold", str(project), "--session", "f9", "--max-fdr", "0.000002"])
-    assert "threshold` with a higher --max-fdr" in capsys.readouterr().out
+    assert "threshold` with a higher --max-fdr." in capsys.readouterr().out
     main(["threshold", str(project), "--session", "f9", "--max-fdr", "0.999"])
     assert "certain enough" not in capsys.readouterr().out
 

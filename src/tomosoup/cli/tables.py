@@ -100,8 +100,8 @@ def too_uncertain(counts: Mapping[str, int]) -> str:
     if not (none := [name for name, number in counts.items() if not number]):
         return ""
     return (
-        f"No candidate of {shortened(none)} is certain enough for this rate. `tomosoup threshold` with a higher "
-        "--max-fdr, such as 0.3, keeps more, without picking again."
+        f"No candidate of {shortened(none)} is certain enough for this rate. A higher one keeps more, without picking "
+        "again: `tomosoup threshold` with a higher --max-fdr."
     )
 
 
