@@ -17,6 +17,7 @@ from tomosoup.models.nets.build import build_net
 from tomosoup.models.nets.options import NetOptions, UNet3dOptions
 from tomosoup.models.soup import greedy_soup, soup
 from tomosoup.models.window_plan import WindowPlan
+from tomosoup.training.make_soup import make_soup
 from tomosoup.training.run.batch_norm import has_batch_norm, training_crops, with_statistics
 from tomosoup.training.supervision.crops import Crops, normalised, read_examples
 
@@ -264,12 +265,23 @@ def test_a_run_that_no_ingredient_saw_sets_the_thresholds(
     assert runs_seen(load(out).history).held_out == {"run_001", "run_002"}
 
 
+def test_a_soup_whose_norms_were_frozen_keeps_them(checkpoint: Checkpoint) -> None:
+    """Fine-tunings with frozen norms have the statistics of what they started from."""
+    moved = {k: w if "running_" in k or not w.is_floating_point() else w + 1 for k, w in checkpoint.weights.items()}
+    made = make_soup([checkpoint, replace(checkpoint, weights=moved)]).checkpoint
+    statistics = [k for k in moved if "running_" in k]
+    assert statistics
+    assert all(torch.equal(made.weights[k], moved[k]) for k in statistics)
+
+
 def test_a_soup_with_batch_norm_needs_its_training_runs(
     project_folder: Path, checkpoint: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     history = (Trained(runs=("run_000", "run_002"), held_out="run_001", epoch=1, f4=0.1),)
     torch.manual_seed(1)
-    other = replace(checkpoint, weights=build_net(checkpoint.architecture, classes=2).state_dict(), history=history)
+    weights = build_net(checkpoint.architecture, classes=2).state_dict()
+    weights |= {name: w + 1 for name, w in weights.items() if name.endswith("running_mean")}
+    other = replace(checkpoint, weights=weights, history=history)
     files, out = saved(tmp_path, [replace(checkpoint, history=history), other]), tmp_path / "soup.safetensors"
     with pytest.raises(SystemExit):
         main(["soup", *files, "-o", str(out)])

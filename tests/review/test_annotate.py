@@ -243,6 +243,9 @@ def test_a_fine_tuned_model_is_kept_and_picks_the_projects_species(
     assert load(work.folder / "round-1.safetensors").fingerprint() == made.fingerprint()
     assert last_training(made.history).runs == (RUN,)
     assert made.signal_levels == SignalLevels()  # of boxes with particles they would say nothing about tomograms
+    statistics = [name for name in made.weights if "running_" in name]
+    assert statistics
+    assert all(torch.equal(made.weights[name], work.start.weights[name]) for name in statistics)
     assert work.model is work.start
     work.pick(made)
     assert work.model is made

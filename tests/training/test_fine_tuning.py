@@ -121,6 +121,29 @@ def test_an_encoder_can_learn_more_slowly_or_not_at_all(project_folder: Path, tm
     assert bool(moved["encoder"]) == bool(share)
 
 
+@pytest.mark.parametrize("frozen", [False, True])
+def test_frozen_norms_keep_the_statistics_that_they_start_with(
+    project_folder: Path, tmp_path: Path, frozen: bool
+) -> None:
+    """Through two epochs with their validations, and although the recipe would estimate them."""
+    recipe = TINY_TRAINING.model_copy(
+        update={"epochs": 2, "crops_per_epoch": 8, "warmup_epochs": 0, "norm_crops": 2, "freeze_norms": frozen}
+    )
+    species = open_project(project_folder).species
+    start = Checkpoint(build_net(recipe.net, classes=2).state_dict(), recipe.net, species, 10.0, recipe.windows)
+    tuned = train(project_folder, recipe, folder=tmp_path / "t", start=start)
+    statistics = [name for name in start.weights if "running" in name]
+    assert statistics
+    assert all(torch.equal(tuned.weights[n], start.weights[n]) for n in statistics) == frozen
+    assert any(not torch.equal(tuned.weights[n], w) for n, w in start.weights.items() if n.endswith("weight"))
+
+
+def test_norms_without_statistics_cannot_be_frozen(project_folder: Path, tmp_path: Path) -> None:
+    recipe = TINY_TRAINING.model_copy(update={"freeze_norms": True})
+    with pytest.raises(InputError, match="this training starts from random weights"):
+        train(project_folder, recipe, folder=tmp_path / "t")
+
+
 def test_weights_of_another_net_are_refused(project_folder: Path, tmp_path: Path) -> None:
     other = TINY_TRAINING.net.model_copy(update={"decoder_widths": (8, 8, 8)})
     start = Checkpoint(build_net(other, classes=1).state_dict(), other, (NEW,), 10.0, TINY_TRAINING.windows)

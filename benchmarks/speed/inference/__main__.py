@@ -25,9 +25,9 @@ from torch import Tensor
 from torch.profiler import profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.speed.inference.pick_noise import curve
 from benchmarks.speed.inference.shipped import default
 from benchmarks.speed.inference.sides import FULL, engines, net_of, row, timed
+from benchmarks.speed.inference.whole_pick import curve
 from benchmarks.speed.plain_nets import plain
 from runs.shared.command import run_step
 from tomosoup.core.runtime import keep_freed_memory

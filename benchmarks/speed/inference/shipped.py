@@ -1,12 +1,16 @@
-"""The default model on a full-size tomogram, beside the plain `yu4u` on the paper's windows; int8 with its error."""
+"""The default model on a full-size tomogram, beside the plain `yu4u` on the windows of the paper."""
 
 import copy
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.speed.inference.sides import FULL, engines, net_of, row, timed
+from benchmarks.speed.inference.whole_pick import timed_pick, write_tomogram
 from benchmarks.speed.plain_nets import plain
 from tomosoup.cli.commands.sample import SAMPLE
 from tomosoup.core.runtime import keep_freed_memory
@@ -24,7 +28,7 @@ CALIBRATION, TEST = range(0, 24, 2), (40, 44, 48)
 
 
 def default() -> None:
-    """Seconds of all windows of a full-size tomogram, from the time of one, and how far int8 is from fp32."""
+    """Seconds of all windows of a full-size tomogram, from the time of one, and of `tomosoup pick`; int8's error."""
     slow = plain(net_of("yu4u")[0])
     noise = torch.randn(4, 1, 16, 128, 128)
     seconds, output = timed(lambda: slow(noise))
@@ -50,14 +54,22 @@ def default() -> None:
             f"{found.peak_difference:.1e}",
             flush=True,
         )
+    with TemporaryDirectory() as temporary:
+        write_tomogram(folder := Path(temporary) / "full", mirrored(FULL))
+        seconds, lines = timed_pick(folder, ["default"])
+    print(f"tomosoup pick: {seconds:.1f} s, {paper[0] / seconds:.0f} x; {lines[-1]}; {lines[0]}")
 
 
 def planes(firsts: range | tuple[int, ...], shape: tuple[int, int, int]) -> Tensor:
-    """Windows `(n, 1, z, y, x)` of the demo's tomogram, mirrored at its sides to fill them; they begin at `firsts`."""
+    """Windows `(n, 1, z, y, x)` of the demo's tomogram, mirrored to fill them; they begin at slices `firsts`."""
+    wide = torch.from_numpy(mirrored((max(firsts) + shape[0], *shape[1:])))
+    return torch.stack([wide[z : z + shape[0]] for z in firsts])[:, None]
+
+
+def mirrored(shape: tuple[int, int, int]) -> NDArray[np.float32]:
+    """The demo's tomogram with grey values of mean 0 and deviation 1, mirrored at its ends to a shape `(z, y, x)`."""
     with np.load(SAMPLE) as stored:
         tomogram = stored["tomogram"].astype(np.float32)
     tomogram = (tomogram - tomogram.mean()) / tomogram.std()
-    wide = np.pad(
-        tomogram, [(0, 0), *((0, n - m) for n, m in zip(shape[1:], tomogram.shape[1:], strict=True))], "symmetric"
-    )
-    return torch.stack([torch.from_numpy(wide[z : z + shape[0]]) for z in firsts])[:, None]
+    wide = np.pad(tomogram, [(0, max(0, n - m)) for n, m in zip(shape, tomogram.shape, strict=True)], "symmetric")
+    return wide[: shape[0], : shape[1], : shape[2]]

@@ -26,9 +26,10 @@ from tomosoup.training.train import train as train_model
 PARTICLES = (10, 30, 100, 300)
 SEEDS = (0, 1)
 WAYS = {
-    "scratch": {},
+    "scratch": {"freeze_norms": False},
     "default": {},
     "default, 4 x": {},
+    "own norms": {"freeze_norms": False},
     "frozen": {"encoder_rate": 0.0},
     "slow": {"encoder_rate": 0.1},
     "low rate": {"learning_rate": 3e-4},
@@ -60,7 +61,7 @@ def rows() -> Iterator[tuple[str, int, int]]:
     """Every way, number of particles and seed."""
     for seed in SEEDS:
         yield from ((way, n, seed) for n in PARTICLES for way in ("default", "scratch"))
-        yield from ((way, 10, seed) for way in ("frozen", "slow", "simulated", "mixed"))
+        yield from ((way, 10, seed) for way in ("frozen", "slow", "own norms", "simulated", "mixed"))
     yield from (("low rate", 10, 0), ("simulated", 0, 0))
     yield from (("default, 4 x", n, 0) for n in (10, 300))
 

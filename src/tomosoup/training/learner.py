@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import lightning.pytorch as pl
 import torch
@@ -18,7 +18,7 @@ from tomosoup.core.progress import Progress, no_progress
 from tomosoup.core.types import Species
 from tomosoup.models.nets.build import build_net
 from tomosoup.training.options import TrainingRecipe
-from tomosoup.training.run.batch_norm import estimate_norms
+from tomosoup.training.run.batch_norm import estimate_norms, freeze_norms
 from tomosoup.training.run.resume import moved, refuse_another
 from tomosoup.training.run.validation import validate
 from tomosoup.training.supervision.augmentation import Mix, draw_mixup
@@ -87,10 +87,19 @@ class Learner(pl.LightningModule):
         self.net = build_net(recipe.net, classes=len(self.species))
         if recipe.encoder_rate == 0:
             cast(nn.Module, self.net.encoder).requires_grad_(False)
+        own_norms = recipe.norm_crops and not recipe.freeze_norms
         self.norm_crops = (
-            large_crops(trained_on, self.species, recipe, multiple=self.net.multiple) if recipe.norm_crops else None
+            large_crops(trained_on, self.species, recipe, multiple=self.net.multiple) if own_norms else None
         )
         self.results: dict[str, Any] = {}
+        self.train()
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode, in which frozen batch norms stay as they are."""
+        super().train(mode)
+        if self.recipe.freeze_norms:
+            freeze_norms(self.net)
+        return self
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
         """Loss of one batch of crops `(b, 1, z, y, x)` and their targets, mixed in pairs now and then."""

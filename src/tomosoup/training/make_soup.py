@@ -24,7 +24,7 @@ from tomosoup.models.history import Souped, last_training, runs_seen
 from tomosoup.models.soup import greedy_soup, mismatches, soup
 from tomosoup.scoring.signal_levels import SignalLevels, measured_levels, searched_volume
 from tomosoup.scoring.thresholds import best_thresholds, calibrate, steady_thresholds
-from tomosoup.training.run.batch_norm import has_batch_norm, training_crops, with_statistics
+from tomosoup.training.run.batch_norm import statistics_differ, training_crops, with_statistics
 from tomosoup.training.run.best_epochs import kept_checkpoints
 from tomosoup.training.supervision.crops import Crops
 
@@ -60,11 +60,11 @@ class SoupScorer:
     plan: PickingPlan
     inference: InferenceOptions
     crops: Crops | None
-    """Training crops for the statistics of batch norms; None for a net without batch norm."""
+    """Training crops for the statistics of batch norms; None where the ingredients have none of their own."""
     progress: Progress = no_progress
 
     def finished(self, mean: Checkpoint) -> Checkpoint:
-        """The soup with the statistics of its batch norms re-estimated, where it has any."""
+        """The soup with the statistics of its batch norms re-estimated, where they need it."""
         if self.crops is None:
             return mean
         return with_statistics(mean, self.crops, device=best_device(self.inference.device))
@@ -122,7 +122,8 @@ def make_soup(
 ) -> FinishedSoup:
     """The soup of some checkpoints, with notes on what its score is worth.
 
-    With a project, the statistics of batch norms are re-estimated on crops of the runs that the ingredients trained on.
+    With a project, the statistics of batch norms are re-estimated on crops of the runs that the ingredients trained on,
+    unless all ingredients have the same (`freeze_norms`).
     `data.runs`, or the runs that no ingredient has seen, choose what goes into a greedy soup and set thresholds.
 
     Args:
@@ -131,20 +132,21 @@ def make_soup(
         greedy: Start with the best ingredient, and add another one only if the score on the runs rises.
         plan: How to pick these runs.
 
-    Raises `InputError` for ingredients that do not go together, for a net with batch norm or a greedy soup without a
+    Raises `InputError` for ingredients that do not go together, for batch norms that differ or a greedy soup without a
     project, and for a greedy soup without a run to choose by.
     """
     named = read_ingredients(ingredients)
     mean = _mean(named, weights, greedy=greedy)
     if project is None:
-        _refuse_without_project(mean, len(named), greedy=greedy)
+        _refuse_without_project(named, greedy=greedy)
         return FinishedSoup(mean, tuple(seen_by(named, None)[1]))
     project = project if not isinstance(project, str | Path) else open_project(project)
     annotated = list(read_truths(project, data.model_copy(update={"runs": ()})))
     unseen, notes = seen_by(named, annotated)
     runs = list(data.runs) or unseen
     notes += _notes_on_runs(mean, runs, annotated, project)
-    crops = training_crops(project, data, mean, progress=progress) if has_batch_norm(mean.net()) else None
+    estimated = statistics_differ([one.checkpoint for one in named])
+    crops = training_crops(project, data, mean, progress=progress) if estimated else None
     scorer = SoupScorer(project, runs, data, plan, inference, crops, progress)
     if greedy:
         mean, added = _greedy(named, scorer, annotated)
@@ -166,14 +168,14 @@ def _mean(named: Sequence[NamedCheckpoint], weights: Sequence[float], *, greedy:
     return soup([one.checkpoint for one in named], weights=weights or None)
 
 
-def _refuse_without_project(mean: Checkpoint, ingredients: int, *, greedy: bool) -> None:
+def _refuse_without_project(named: Sequence[NamedCheckpoint], *, greedy: bool) -> None:
     """Raises `InputError` for a soup that needs a project."""
     if greedy:
         raise InputError("A greedy soup is chosen by annotated runs: give their `project`.")
-    if ingredients > 1 and has_batch_norm(mean.net()):
+    if statistics_differ([one.checkpoint for one in named]):
         raise InputError(
-            f"The net {mean.architecture.name} has batch norm, whose statistics must be re-estimated for the mean of "
-            "the weights: give the `project` that the ingredients were trained on."
+            f"The net {named[0].checkpoint.architecture.name} has batch norm, whose statistics must be re-estimated "
+            "for the mean of the weights: give the `project` that the ingredients were trained on."
         )
 
 

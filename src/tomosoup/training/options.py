@@ -119,6 +119,9 @@ class TrainingRecipe(Recipe):
     norm_crops: Annotated[int, Ge(0)] = 0
     """Training crops, as large as the windows, on which the batch norm statistics of the averaged net are estimated
     before each validation; 0 keeps the average of the training's statistics."""
+    freeze_norms: bool = False
+    """Batch norms keep the statistics that they start with (fine-tuning), in place of those of the crops. Small crops
+    have others than the windows that the model picks with."""
     validate_every: Annotated[int, Ge(1)] = 1
     """Epochs between validations on the held-out run; `epochs` must be a multiple of it."""
     precision: Literal["auto", "32-true", "16-mixed", "bf16-mixed"] = "auto"

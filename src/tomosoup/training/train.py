@@ -61,8 +61,8 @@ def train(
     With several devices (Lightning's DDP) the program is started once a device and each process runs this function. All
     return the same checkpoint; the process that `folds.first_process` names should write it.
 
-    Raises `InputError` for data that cannot be used or a `start` that does not fit, and `KeyboardInterrupt` on Ctrl-C,
-    with the last finished epoch on disk.
+    Raises `InputError` for data that cannot be used, a `start` that does not fit or frozen norms without one, and
+    `KeyboardInterrupt` on Ctrl-C, with the last finished epoch on disk.
     """
     project = project if not isinstance(project, str | Path) else open_project(project)
     folder = Path(folder)
@@ -83,6 +83,11 @@ def train_on(
     progress: Progress = no_progress,
 ) -> Checkpoint:
     """`train` on tomograms in memory, which may be parts of tomograms. All have one voxel size."""
+    if recipe.freeze_norms and start is None:
+        raise InputError(
+            "`freeze_norms` keeps the batch norm statistics of trained weights, and this training starts from random "
+            "weights: name weights to start from (`--from`), or set it to false."
+        )
     training = Trained(
         tomosoup=version("tomosoup"),
         recipe=recipe.model_dump(mode="json"),

@@ -48,8 +48,9 @@ def fine_tune(
     Every crop lies in a box, where all that is not marked as a particle is background. Boxes with about a fourth of the
     particles of each species are held out, and every fourth box without particles. These boxes choose the best weights
     by their loss, as F4 says little on few particles; and the thresholds and the probabilities. Grey values are
-    normalised by the whole tomogram, as they are when it is picked. The checkpoint holds no signal levels, so scores
-    are not corrected for noise: the held-out boxes were chosen for their particles and are no sample of a tomogram.
+    normalised by the whole tomogram, as they are when it is picked. Batch norms keep their statistics: those of crops
+    in boxes differ from a tomogram's. The checkpoint holds no signal levels, so scores are not corrected for noise: the
+    held-out boxes were chosen for their particles and are no sample of a tomogram.
 
     Args:
         start: The weights to start from.
@@ -65,7 +66,7 @@ def fine_tune(
     """
     held_out = _held_out(confirmed, tomograms, species)
     recipe = (recipe or TrainingRecipe.read("finetune")).with_net(start.architecture)
-    recipe = recipe.model_copy(update={"best_by": "loss"})
+    recipe = recipe.model_copy(update={"best_by": "loss", "freeze_norms": True})
     voxel_size = recipe.resample_to or start.voxel_size
     examples: dict[Box, Example] = {}
     for run in dict.fromkeys(box.run for box in confirmed):

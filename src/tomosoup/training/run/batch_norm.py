@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 
@@ -30,6 +31,23 @@ CROPS = 256
 def has_batch_norm(net: nn.Module) -> bool:
     """Whether the net keeps running statistics, which change with its weights and with the size of its crops."""
     return any(isinstance(module, _BatchNorm) for module in net.modules())
+
+
+def statistics_differ(checkpoints: Sequence[Checkpoint]) -> bool:
+    """Whether checkpoints of one net have batch norms with statistics of their own.
+
+    Fine-tunings that froze them (`freeze_norms`) share those that they started with.
+    """
+    first = checkpoints[0]
+    names = [name for name in first.weights if name.endswith(("running_mean", "running_var"))]
+    return any(not torch.equal(other.weights[n], first.weights[n]) for other in checkpoints[1:] for n in names)
+
+
+def freeze_norms(net: nn.Module) -> None:
+    """Normalise by the running statistics, which stay as they are, in training too."""
+    for module in net.modules():
+        if isinstance(module, _BatchNorm):
+            module.eval()
 
 
 def estimate_norms(net: nn.Module, crops: Crops, *, most: int, device: torch.device | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The command `tomosoup pick` on noise of many sizes: seconds and memory."""
+"""The command `tomosoup pick` in a process of its own: seconds and memory, on noise of many sizes."""
 
 import shutil
 import subprocess
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import mrcfile
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.speed.inference.sides import FULL
 
@@ -22,13 +23,24 @@ def curve(model: Path, out: Path) -> None:
 
 
 def pick_noise(shape: tuple[int, int, int], models: Sequence[Path], out: Path) -> None:
-    """Run `tomosoup pick` on noise of a shape in a separate process; print seconds and memory."""
+    """Run `tomosoup pick` on noise of a shape; print seconds and memory."""
     folder = out / "x".join(map(str, shape))
     if not folder.exists():
-        folder.mkdir(parents=True)
-        noise = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-        with mrcfile.new(folder / "run.mrc", noise) as file:
-            file.voxel_size = 10.0
+        write_tomogram(folder, np.random.default_rng(0).normal(size=shape))
+    seconds, lines = timed_pick(folder, models)
+    size = f"{folder.name:14} {np.prod(shape) / 1e6:7.1f} M voxels, nets: {len(models)}"
+    print(f"{size} {seconds:7.1f} s   {lines[-1]}   {lines[0]}", flush=True)
+
+
+def write_tomogram(folder: Path, voxels: NDArray[np.floating]) -> None:
+    """A folder with one run of 10 Å voxels."""
+    folder.mkdir(parents=True)
+    with mrcfile.new(folder / "run.mrc", voxels.astype(np.float32)) as file:
+        file.voxel_size = 10.0
+
+
+def timed_pick(folder: Path, models: Sequence[str | Path]) -> tuple[float, list[str]]:
+    """Seconds from the start of `tomosoup pick` to its end, and the lines it printed; its memory is in the last one."""
     shutil.rmtree(folder / "picks.copick", ignore_errors=True)  # what is done would be skipped
     (folder / "picks.csv").unlink(missing_ok=True)
     began = time.perf_counter()
@@ -40,7 +52,4 @@ def pick_noise(shape: tuple[int, int, int], models: Sequence[Path], out: Path) -
         "print(f'peak {int(peak) / 2**20:.2f} GiB')"
     )
     done = subprocess.run([sys.executable, "-c", code, *map(str, words)], check=True, capture_output=True, text=True)
-    seconds = time.perf_counter() - began
-    lines = done.stdout.splitlines()
-    size = f"{folder.name:14} {np.prod(shape) / 1e6:7.1f} M voxels, nets: {len(models)}"
-    print(f"{size} {seconds:7.1f} s   {lines[-1]}   {lines[0]}", flush=True)
+    return time.perf_counter() - began, done.stdout.splitlines()
