@@ -50,7 +50,7 @@ NEW_SPECIES = ("barrel", "ring")
 ANNOTATED, SCORED, SEED = 3, 3, 281
 SEEDS, ORDERS, BOXES = (0, 1), ("suggested", "random"), (8, 16, 32)
 WINDOWS = WindowPlan(shape=(16, 1024, 1024), stride=(16, 768, 768), border="inside")
-CHANGES = {"freeze_norms": True, "encoder_rate": 0.0, "crops_per_epoch": 120, "windows": WINDOWS}
+CHANGES = {"encoder_rate": 0.0, "crops_per_epoch": 120, "windows": WINDOWS}
 """Of the recipe `finetune`, small enough for one core: the encoder is frozen, and windows do not overlap."""
 
 
