@@ -41,10 +41,11 @@ def write_tomogram(folder: Path, voxels: NDArray[np.floating]) -> None:
 
 def timed_pick(folder: Path, models: Sequence[str | Path]) -> tuple[float, list[str]]:
     """Seconds from the start of `tomosoup pick` to its end, and the lines it printed; its memory is in the last one."""
-    shutil.rmtree(folder / "picks.copick", ignore_errors=True)  # what is done would be skipped
-    (folder / "picks.csv").unlink(missing_ok=True)
+    picks = folder.with_suffix(".csv")
+    shutil.rmtree(picks.with_suffix(".copick"), ignore_errors=True)  # what is done would be skipped
+    picks.unlink(missing_ok=True)
     began = time.perf_counter()
-    words = ("pick", folder, "--model", *models, "--output", folder / "picks.csv")
+    words = ("pick", folder, "--model", *models, "--output", picks)
     code = (
         # the peak that rusage gives has this process's own in it
         "import sys; from tomosoup.cli.main import main; main(sys.argv[1:]); "

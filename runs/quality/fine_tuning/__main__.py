@@ -15,8 +15,7 @@ There are four species: ribosomes, which the default model knows, and three of o
 Six others, with 60 particles a species, are scored.
 
 The way "simulated" first trains on five tomograms that are simulated with another microscope (`OTHER`) than the
-annotated ones, as a lab's own would be. With 0 particles the training ends there. The way "mixed" trains on the
-simulated and the annotated tomograms together, with as many updates as both steps have.
+annotated ones, as a lab's own would be. With 0 particles the training ends there.
 """
 
 from runs.quality.fine_tuning.chain import chain

@@ -6,7 +6,6 @@ import mrcfile
 import numpy as np
 
 import tomosoup
-from tomosoup.data.project import Project, open_project
 from tomosoup.simulation.options.recipe import SimulationRecipe
 from tomosoup.simulation.specimen.built_in import Ellipsoid, Shape, rendered
 
@@ -46,22 +45,6 @@ def simulate(out: Path) -> None:
     ):
         if not project.exists():
             tomosoup.simulate(project, settings, runs=runs, seed=seed)
-
-
-def mixed(out: Path) -> Project:
-    """A project of the annotated tomograms and, as `simulated_...`, the simulated ones that are trained on."""
-    annotated, simulated, folder = ((out / name).resolve() for name in ("project", "simulated", "mixed"))
-    if not folder.exists():
-        (folder / "overlay").mkdir(parents=True)
-        home = Path("static") / "ExperimentRuns"
-        (folder / home).mkdir(parents=True)
-        for run in (annotated / home).iterdir():
-            (folder / home / run.name).symlink_to(run)
-        for run in sorted((simulated / home).iterdir())[:SIMULATED]:
-            (folder / home / f"simulated_{run.name}").symlink_to(run)
-        config = (annotated / "copick_config.json").read_text()
-        (folder / "copick_config.json").write_text(config.replace(f"{annotated}/", f"{folder}/"))
-    return open_project(folder)
 
 
 def parts(runs: tuple[str, ...]) -> tuple[list[str], str, list[str]]:

@@ -11,9 +11,9 @@ from runs.quality.fine_tuning.trainings import PARTICLES
 
 SHOWN = {
     "default": "fine-tuned from the default model",
-    "scratch": "from scratch, same number of updates",
+    "scratch": "from scratch, in three times the CPU time",
     "simulated": "fine-tuned, after training on simulated tomograms",
-    "default, 4 x": "fine-tuned with four times the updates",
+    "4 x, encoder": "fine-tuned with four times the updates, encoder too",
 }
 """The curves, from the first colour on."""
 
@@ -47,7 +47,7 @@ def figure(out: Path, picture: Path) -> None:
         axes.plot(ns, mean, f"C{colour}", label=label)
         axes.scatter([r["particles"] for r in rows], [r["f4"] for r in rows], color=f"C{colour}", s=14)
     axes.set(
-        xscale="log", xlabel="annotated particles per species", ylabel="weighted F4 on six other runs", ylim=(0.6, 1)
+        xscale="log", xlabel="annotated particles per species", ylabel="weighted F4 on six other runs", ylim=(0, 1)
     )
     axes.set_xticks(PARTICLES, list(map(str, PARTICLES)))
     axes.legend(loc="lower right")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from time import process_time
 
-from runs.quality.fine_tuning.projects import EACH, SIMULATED, TRAINED, mixed, parts
+from runs.quality.fine_tuning.projects import EACH, TRAINED, parts
 from runs.shared.command import Words
 from runs.shared.saved_picks import write_json
 from tomosoup.core.thresholds import apply_thresholds
@@ -25,20 +25,19 @@ from tomosoup.training.train import train as train_model
 
 PARTICLES = (10, 30, 100, 300)
 SEEDS = (0, 1)
+LARGE = {"crop_shape": (16, 256, 256), "crops_per_epoch": 40, "encoder_rate": 1.0, "freeze_norms": False}
+"""As the recipe `best` trains: large crops, and all of the network learns."""
 WAYS = {
-    "scratch": {"freeze_norms": False},
     "default": {},
-    "default, 4 x": {},
+    "scratch": LARGE,
+    "large crops": LARGE,
+    "encoder": {"encoder_rate": 1.0},
     "own norms": {"freeze_norms": False},
-    "frozen": {"encoder_rate": 0.0},
-    "slow": {"encoder_rate": 0.1},
-    "low rate": {"learning_rate": 3e-4},
+    "2 x": {"crops_per_epoch": 240},
+    "4 x, encoder": {"crops_per_epoch": 480, "encoder_rate": 1.0},
     "simulated": {},
-    "mixed": {},
 }
 """What the recipe `finetune` is changed by. "scratch" starts from random weights."""
-MORE = {"default, 4 x": 4, "mixed": 2}
-"""Times as many updates."""
 PLAN = PickingPlan(noise_correction=0.0)
 """All tomograms have the same noise, so scores need no correction."""
 
@@ -59,11 +58,11 @@ def first_weights(out: Path, way: str) -> Checkpoint | None:
 
 def rows() -> Iterator[tuple[str, int, int]]:
     """Every way, number of particles and seed."""
-    for seed in SEEDS:
-        yield from ((way, n, seed) for n in PARTICLES for way in ("default", "scratch"))
-        yield from ((way, 10, seed) for way in ("frozen", "slow", "own norms", "simulated", "mixed"))
-    yield from (("low rate", 10, 0), ("simulated", 0, 0))
-    yield from (("default, 4 x", n, 0) for n in (10, 300))
+    yield from (("default", n, seed) for n in PARTICLES for seed in SEEDS)
+    yield from (("simulated", n, seed) for n, seed in ((0, 0), (10, 0), (10, 1)))
+    yield from ((way, 10, seed) for way in ("own norms", "encoder") for seed in SEEDS)
+    yield from ((way, 10, 0) for way in ("scratch", "large crops", "2 x"))
+    yield from ((way, 300, 0) for way in ("4 x, encoder", "scratch"))
 
 
 def train(out: Path, *names: Words) -> None:
@@ -94,13 +93,8 @@ def train_one(out: Path, way: str, n: int, seed: int) -> tuple[Checkpoint, float
     project, folder = open_project(out / "project"), out / f"{way}-{n}-{seed}"
     to_train, chooses, _ = parts(tuple(project.runs))
     recipe = TrainingRecipe.read("finetune").model_copy(update={"seed": seed, **WAYS[way]})
-    crops = MORE.get(way, 1) * (recipe.crops_per_epoch or 0)
-    recipe = recipe.model_copy(update={"crops_per_epoch": crops})
     annotated = to_train[(first := seed * n // EACH % TRAINED) : first + n // EACH]
     runs = [*annotated, chooses]
-    if way == "mixed":
-        project = mixed(out)
-        runs += project.runs[-SIMULATED:]
     start = first_weights(out, way)
     if start is not None and not annotated:
         return start, 0.0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, WeightAveraging
 from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from tomosoup.core.progress import Progress
 from tomosoup.training.learner import HELD_OUT_LOSS, Learner
@@ -21,12 +23,16 @@ class RunningAverage(WeightAveraging):
     """
 
     def __init__(self, recipe: TrainingRecipe) -> None:
-        decay = recipe.average_decay
+        take_in = get_ema_multi_avg_fn(recipe.average_decay)
 
-        def average(averaged: Tensor, current: Tensor, updates: int | Tensor) -> Tensor:
-            return current if updates < recipe.average_after else decay * averaged + (1 - decay) * current
+        def average(averaged: Sequence[Tensor], current: Sequence[Tensor], updates: int | Tensor) -> None:
+            if updates < recipe.average_after:
+                for mean, weights in zip(averaged, current, strict=True):
+                    mean.copy_(weights)
+            else:
+                take_in(averaged, current, updates)
 
-        super().__init__(avg_fn=average)
+        super().__init__(multi_avg_fn=average)
         self.before = recipe.average_before_update
 
     @property
