@@ -2,16 +2,18 @@
 
     python -m benchmarks.speed.training RECIPE [BATCH]
 
-RECIPE is yu4u (A1), tattaka (A2) or small. An update is forward, loss, backward and AdamW on a batch of random crops of
-the recipe's shape. Then: how many crops a second one process prepares from a simulated tomogram in memory: cut,
-augmented, and with their targets. Where that is more than the network takes, more workers gain nothing.
+RECIPE is yu4u (A1), tattaka (A2), small, or finetune (encoder and norms frozen on both sides). An update is forward,
+loss, backward and AdamW on a batch of random crops of the recipe's shape. Then: how many crops a second one process
+prepares from a simulated tomogram in memory: cut, augmented, and with their targets. Where that is more than the
+network takes, more workers gain nothing.
 """
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 import tyro
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks.speed.best_time import best_time
 from benchmarks.speed.inference.sides import net_of
@@ -24,6 +26,7 @@ from tomosoup.models.nets.tomo_net import TomoNet
 from tomosoup.simulation.options.recipe import SimulationRecipe
 from tomosoup.simulation.simulate import simulate_run
 from tomosoup.training.options import TrainingRecipe
+from tomosoup.training.run.batch_norm import freeze_norms
 from tomosoup.training.supervision.crops import Crops, Example
 from tomosoup.training.supervision.losses import training_loss
 
@@ -39,6 +42,10 @@ def update(
 ) -> Callable[[], Tensor]:
     """A step of AdamW that returns the loss. `tomosoup train` has it `fused`, in one kernel, and on a GPU in `fp16`."""
     net.train()
+    if recipe.encoder_rate == 0:
+        cast(nn.Module, net.encoder).requires_grad_(False)
+    if recipe.freeze_norms:
+        freeze_norms(net)
     optimiser = torch.optim.AdamW([p for p in net.parameters() if p.requires_grad], lr=1e-4, fused=fused)
     scaler = torch.amp.GradScaler(x.device.type, enabled=fp16)
 

@@ -33,7 +33,7 @@ NAME, RADIUS = "barrel", 90.0
 SHAPE, RUNS, SEED = (48, 176, 176), 4, 12
 NUMBERS = {NAME: 12, "ribosome": 6}
 """Particles in a tomogram."""
-EACH, EPOCHS = 10, 5
+EACH, EPOCHS = 60, 5
 """Updates of an epoch, and epochs."""
 
 

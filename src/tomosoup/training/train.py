@@ -68,6 +68,11 @@ def train(
     folder = Path(folder)
     if execution.resume and not (folder / "last.ckpt").is_file():
         raise InputError(f"There is no training to resume in {folder}: leave out `resume=True` to start one.")
+    if recipe.freeze_norms and start is None:
+        raise InputError(
+            "`freeze_norms` keeps the batch norm statistics of trained weights, and this training starts from random "
+            "weights: name weights to start from (`--from`; in Python `start`), or take another recipe."
+        )
     voxel_size = recipe.resample_to or (start.voxel_size if start else None)
     read = _read(project, recipe, fold, data, voxel_size, progress)
     return train_on(read, recipe, folder=folder, start=start, execution=execution, progress=progress)
@@ -83,11 +88,6 @@ def train_on(
     progress: Progress = no_progress,
 ) -> Checkpoint:
     """`train` on tomograms in memory, which may be parts of tomograms. All have one voxel size."""
-    if recipe.freeze_norms and start is None:
-        raise InputError(
-            "`freeze_norms` keeps the batch norm statistics of trained weights, and this training starts from random "
-            "weights: name weights to start from (`--from`), or set it to false."
-        )
     training = Trained(
         tomosoup=version("tomosoup"),
         recipe=recipe.model_dump(mode="json"),

@@ -23,7 +23,7 @@ class RunningAverage(WeightAveraging):
     """
 
     def __init__(self, recipe: TrainingRecipe) -> None:
-        take_in = get_ema_multi_avg_fn(recipe.average_decay)
+        take_in = get_ema_multi_avg_fn(recipe.average_decay)  # type: ignore[no-untyped-call]
 
         def average(averaged: Sequence[Tensor], current: Sequence[Tensor], updates: int | Tensor) -> None:
             if updates < recipe.average_after:
