@@ -71,7 +71,7 @@ def train(
     if recipe.freeze_norms and start is None:
         raise InputError(
             "`freeze_norms` keeps the batch norm statistics of trained weights, and this training starts from random "
-            "weights: name weights to start from (`--from`; in Python `start`), or take another recipe."
+            "weights: name trained weights to start from, or take another recipe."
         )
     voxel_size = recipe.resample_to or (start.voxel_size if start else None)
     read = _read(project, recipe, fold, data, voxel_size, progress)
