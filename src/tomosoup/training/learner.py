@@ -17,6 +17,7 @@ from tomosoup.core.errors import InputError, counted
 from tomosoup.core.progress import Progress, no_progress
 from tomosoup.core.types import Species
 from tomosoup.models.nets.build import build_net
+from tomosoup.models.nets.options import NetOptions
 from tomosoup.training.options import TrainingRecipe
 from tomosoup.training.run.batch_norm import estimate_norms, freeze_norms
 from tomosoup.training.run.resume import moved, refuse_another
@@ -85,7 +86,7 @@ class Learner(pl.LightningModule):
         self.identity, self.metadata = dict(identity), dict(metadata)
         self.updates_per_epoch, self.progress = updates_per_epoch, progress
         self.net = build_net(recipe.net, classes=len(self.species))
-        if recipe.encoder_rate == 0:
+        if recipe.encoder_rate == 0 and isinstance(recipe.net, NetOptions):
             cast(nn.Module, self.net.encoder).requires_grad_(False)
         own_norms = recipe.norm_crops and not recipe.freeze_norms
         self.norm_crops = (

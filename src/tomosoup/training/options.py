@@ -106,7 +106,8 @@ class TrainingRecipe(Recipe):
     learning_rate: Annotated[float, Gt(0)] = 1e-3
     """Peak learning rate of AdamW."""
     encoder_rate: Share = 1.0
-    """Learning rate of the encoder, as a fraction of the other one. 0 freezes the encoder and saves time."""
+    """Learning rate of the encoder, as a fraction of the other one. 0 freezes the encoder, where the net has one, and
+    saves time."""
     weight_decay: Annotated[float, Ge(0)] = 0.0
     """Weight decay of AdamW."""
     average_decay: Annotated[float, Ge(0), Lt(1)] = 0.999
@@ -180,8 +181,8 @@ class TrainingRecipe(Recipe):
 
     @model_validator(mode="after")
     def _an_encoder_to_train_apart(self) -> Self:
-        if self.encoder_rate != 1 and not isinstance(self.net, NetOptions):
-            raise ValueError(f"{self.net.name} has no encoder that is trained apart: leave `encoder_rate` at 1")
+        if self.encoder_rate not in (0, 1) and not isinstance(self.net, NetOptions):
+            raise ValueError(f"{self.net.name} has no encoder that is trained apart: set `encoder_rate` to 1")
         return self
 
     @model_validator(mode="after")
