@@ -89,9 +89,14 @@ def test_fine_tuning_by_the_command_line_takes_net_and_recipe(project_folder: Pa
     assert used.net == TINY_TRAINING.net
 
 
-def test_a_net_without_an_encoder_is_fine_tuned_as_a_whole(project_folder: Path, tmp_path: Path) -> None:
+def test_a_net_without_an_encoder_is_fine_tuned_as_a_whole(
+    project_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     first = checkpoint_for(B.model_copy(update={"output": "heatmaps"}), tmp_path / "first.safetensors")
     words = ["train", project_folder, "--from", first, "--output", tmp_path / "tuned.safetensors"]
+    with pytest.raises(SystemExit):
+        main([str(w) for w in [*words, "--encoder-rate", "0.5"]])
+    assert "unet3d has no encoder that is trained apart: set --encoder-rate to 1" in capsys.readouterr().err
     main([str(w) for w in [*words, "--epochs", "1", "--crops-per-epoch", "4", "--average-decay", "0"]])
     before, after = load(first).weights, load(tmp_path / "tuned.safetensors").weights
     moved = [name for name, w in before.items() if w.shape == after[name].shape and not torch.equal(w, after[name])]
