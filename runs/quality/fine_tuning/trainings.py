@@ -8,6 +8,7 @@ from time import process_time
 from runs.quality.fine_tuning.projects import EACH, TRAINED, parts
 from runs.shared.command import Words
 from runs.shared.saved_picks import write_json
+from tomosoup.core.errors import InputError
 from tomosoup.core.thresholds import apply_thresholds
 from tomosoup.data.options import AnnotatedData, DataOptions
 from tomosoup.data.project import open_project
@@ -66,7 +67,10 @@ def rows() -> Iterator[tuple[str, int, int]]:
 
 
 def train(out: Path, *names: Words) -> None:
-    """Train and score what is missing."""
+    """Train and score what is missing. Raises `InputError` for names of no row."""
+    known = ["-".join(map(str, row)) for row in rows()]
+    if unknown := [name for name in names if name not in known]:
+        raise InputError(f"No row is named {' or '.join(unknown)}: take some of {', '.join(known)}.")
     project, nets = open_project(out / "project"), Nets(InferenceOptions(engine="torch"))
     *_, scored = parts(tuple(project.runs))
     truth = {run: read_truth(project, run) for run in scored}
