@@ -29,6 +29,7 @@ def main(project: Path, out: Path) -> None:
     while widget.busy:
         app.processEvents()
         time.sleep(0.05)
+    widget.order.value = "most corrections first"
     for text in ("Next place", "Confirm box", "Next place"):
         widget.buttons[text].changed.emit(True)
     for _ in range(20):

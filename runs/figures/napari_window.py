@@ -1,7 +1,7 @@
 """Takes the picture of docs/review/napari.md: what `tomosoup view PROJECT RUN` opens, on the slice with most picks.
 
     tomosoup demo
-    python -m runs.figures.napari_window tomosoup-demo/project run_007 docs/review/napari.jpg
+    python -m runs.figures.napari_window tomosoup-demo/project sample docs/review/napari.jpg
 
 It needs `tomosoup[view]` and a display. Without one: `xvfb-run -s "-screen 0 1400x900x24" python -m ...`.
 """

@@ -1,4 +1,4 @@
-"""Measures F4 against clicks: boxes that tomosoup suggests, against boxes in random order.
+"""Measures F4 against clicks: boxes with the most expected corrections, against boxes in random order.
 
     python -m runs.quality.annotation simulate OUT
     python -m runs.quality.annotation measure OUT       # what is missing in OUT; can be stopped and started again
@@ -12,7 +12,8 @@ its own. Three others are scored.
 
 The simulated annotator sees the model's picks in a box, adds what is missing, deletes what is false, and confirms. Each
 of these is a click. After 8, 16 and 32 boxes the default model is fine-tuned on all confirmed boxes (480 updates, the
-encoder frozen), and picks again. The orders: "suggested" takes the first suggestions, "random" any boxes.
+encoder frozen), and picks again. The orders: "suggested" takes the boxes with the most expected corrections, "random"
+any boxes.
 """
 
 import json
@@ -87,7 +88,12 @@ def annotate(out: Path, order: str, seed: int) -> None:
     others = project.runs[len(SEEDS) * ANNOTATED :][:SCORED]
     truth = {run: read_truth(project, run) for run in project.runs}
     work = AnnotationSession(
-        project, load("default"), folder=out / f"{order}-{seed}", data=DataOptions(runs=own), box=BOX
+        project,
+        load("default"),
+        folder=out / f"{order}-{seed}",
+        data=DataOptions(runs=own),
+        box=BOX,
+        order="corrections",
     )
     recipe = TrainingRecipe.read("finetune").model_copy(update=CHANGES | {"seed": seed})
     for left in work.folder.glob("*.training"):

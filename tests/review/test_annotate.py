@@ -13,6 +13,7 @@ from conftest import TINY_TRAINING
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Grid, Picks, Species, Volume
 from tomosoup.data.copick.files import write_picks
+from tomosoup.data.copick.maps import CopickMaps
 from tomosoup.data.copick.masks.mask import read_mask
 from tomosoup.data.copick.roots import run_of
 from tomosoup.data.pick_store.pick_set import PickSet
@@ -150,6 +151,18 @@ def test_boxes_with_most_expected_corrections_come_first() -> None:
 def test_without_doubts_the_central_box_comes_first() -> None:
     grid = Grid(10.0, (0.0, 0.0, 0.0), (48, 48, 48))
     assert ranked({}, boxes_of("a", grid, (16, 16, 16)), {"a": grid})[0].box.start == (16, 16, 16)
+
+
+def test_in_random_order_the_next_boxes_stay_the_next_ones(work: AnnotationSession) -> None:
+    order = [one.box for one in work.suggestions()]
+    assert sorted(order) == sorted(work.boxes)
+    assert order != work.boxes
+    assert len({box.run for box in order[:8]}) > 1
+    for box in order[:3]:
+        work.confirm(box, {})
+    assert [one.box for one in work.suggestions()] == order[3:]
+    work.order = "corrections"
+    assert [one.box for one in work.suggestions()] != order[3:]
 
 
 def test_a_round_picks_suggests_and_keeps_what_is_confirmed(
@@ -293,6 +306,28 @@ def test_what_is_saved_is_confirmed_again(
     last = session(project, checkpoint)
     assert resume(last, user="napari", session="a") == 2
     assert PickSet("napari", "a") not in last.project.pick_sets("run_002")
+
+
+def test_after_an_error_a_session_can_be_saved_again(
+    work: AnnotationSession,
+    truth: dict[str, Picks],
+    project: Path,
+    checkpoint: Checkpoint,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    holding = confirmed(work, truth, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(CopickMaps, "write", full)
+        with pytest.raises(OSError, match="No space left"):
+            save(work, user="napari", session="a")
+    assert PickSet("napari", "a") not in work.project.pick_sets(RUN)
+    save(work, user="napari", session="a")
+    again = session(project, checkpoint)
+    resume(again, user="napari", session="a")
+    assert list(again.confirmed) == holding
 
 
 def test_other_picks_and_other_boxes_are_refused(

@@ -87,6 +87,8 @@ def test_the_sample_has_its_tomogram_and_its_particles() -> None:
 
 
 def test_the_next_place_fills_the_view_and_is_outlined_in_its_slices(window: AnnotationWindow) -> None:
+    assert "chosen at random" in window.next()
+    window.work.order = "corrections"
     said = window.next()
     box = window.box
     assert box is not None
@@ -258,5 +260,8 @@ def test_the_widget_picks_trains_and_cancels_in_the_background(
     assert "The new model has picked all runs" in wait()
     assert work.model is not work.start
     press("Save")
+    assert "chosen at random" in press("Next place")
+    widget.order.value = "most corrections first"
+    assert "chosen at random" not in press("Next place")
     viewer.close()
     assert PickSet("napari", "annotated-0") in open_project(project).pick_sets(RUN)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -21,6 +22,9 @@ from tomosoup.review.annotate.boxes import Box
 from tomosoup.scoring.matching import MATCH_RADII
 from tomosoup.scoring.merging import merged_positions
 from tomosoup.scoring.signal_levels import searched_volume
+
+Order = Literal["random", "corrections"]
+"""How boxes are suggested: in random order, or those with the most expected corrections first."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,12 @@ def ranked(
         for box in boxes
     ]
     return sorted(found, key=lambda one: (-one.corrections, _off_centre(one.box, grids[one.box.run]), one.box))
+
+
+def shuffled(suggestions: Iterable[Suggestion], boxes: Sequence[Box]) -> list[Suggestion]:
+    """Suggestions in a random order. It is the same at each call: `boxes` are all boxes of a session."""
+    place = dict(zip(boxes, np.random.default_rng(0).permutation(len(boxes)), strict=True))
+    return sorted(suggestions, key=lambda one: place[one.box])
 
 
 def _off_centre(box: Box, grid: Grid) -> float:

@@ -23,7 +23,7 @@ from tomosoup.models.adapt import named_for
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.review.annotate.boxes import BOX, Box, beyond, boxes_of
 from tomosoup.review.annotate.fine_tuning import BESIDE, fine_tune
-from tomosoup.review.annotate.ranking import Suggestion, ranked, view_picks, with_probabilities
+from tomosoup.review.annotate.ranking import Order, Suggestion, ranked, shuffled, view_picks, with_probabilities
 from tomosoup.training.options import Execution, TrainingRecipe
 
 LIKELY = 0.5
@@ -48,6 +48,8 @@ class AnnotationSession:
     """About the voxels of a box (z, y, x)."""
     views: tuple[str, ...] = ()
     """In-plane views (`IN_PLANE`) to compare with the tomogram as it is. Each takes as long as picking."""
+    order: Order = "random"
+    """Of the suggested boxes."""
     nets: Nets = field(default_factory=Nets)
     model: Checkpoint = field(init=False)
     """The model that found the candidates."""
@@ -103,9 +105,10 @@ class AnnotationSession:
         return {s.name: joined([one[s.name] for one in parts if s.name in one]) for s in self.project.species}
 
     def suggestions(self) -> list[Suggestion]:
-        """The boxes that are not confirmed, those with the most expected corrections first."""
+        """The boxes that are not confirmed, in the session's order."""
         grids = {run: tomogram.grid for run, tomogram in self.tomograms.items()}
-        return ranked(self.probable, (box for box in self.boxes if box not in self.confirmed), grids)
+        found = ranked(self.probable, (box for box in self.boxes if box not in self.confirmed), grids)
+        return shuffled(found, self.boxes) if self.order == "random" else found
 
     def confirm(self, box: Box, picks: PicksBySpecies) -> int:
         """All particles in a box are marked: those of `picks`, the run's picks as they are now; others are left out.

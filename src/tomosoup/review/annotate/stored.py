@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+
 import torch
 
 from tomosoup.core.errors import InputError
@@ -12,6 +13,8 @@ from tomosoup.data.copick.maps import ANNOTATED, OWN_USER, CopickMaps, map_store
 from tomosoup.data.copick.masks.mask import read_mask
 from tomosoup.data.copick.roots import run_of
 from tomosoup.data.pick_store.pick_set import PickSet
+from tomosoup.data.tomogram import Tomogram
+from tomosoup.review.annotate.boxes import Box
 from tomosoup.review.annotate.session import AnnotationSession, confirmed_in
 from tomosoup.review.napari_layers import check_free
 
@@ -48,7 +51,8 @@ def resume(work: AnnotationSession, *, user: str, session: str) -> int:
 def save(work: AnnotationSession, *, user: str, session: str) -> dict[str, int]:
     """Write the particles of all confirmed boxes as `user`/`session`, and the mask of the boxes.
 
-    Returns the number of particles by species. What an earlier `save` wrote of this session is replaced.
+    Returns the number of particles by species. What an earlier `save` wrote of this session is replaced. After an error
+    it can be called again.
     """
     store, total = _store(work, session), dict.fromkeys((s.name for s in work.project.species), 0)
     confirmed = {run: [box for box in work.confirmed if box.run == run] for run in work.tomograms}
@@ -57,20 +61,28 @@ def save(work: AnnotationSession, *, user: str, session: str) -> dict[str, int]:
     for run in touched:  # before anything is written
         check_free(work.project, run, user=user, session=session, overwrite=run in known)
     for run in touched:
-        boxes, tomogram = confirmed[run], work.tomograms[run]
-        found = confirmed_in(work.confirmed, run)
-        picks = {name: found.get(name, NO_PICKS) for name in total} if boxes else {}
-        inside = np.zeros(tomogram.shape, dtype=np.uint8)
-        for box in boxes:
-            inside[box.region] = 1
-        write_picks(run_of(work.project.root, run), picks, PickSet(user, session))
-        if boxes:
-            mask = Volume(torch.from_numpy(inside[None]), tomogram.voxel_size, tomogram.origin)
-            store.write(tomogram, mask, [ANNOTATED])
-        else:
-            store.remove(tomogram, [ANNOTATED])
+        found, target = confirmed_in(work.confirmed, run), PickSet(user, session)
+        picks = {name: found.get(name, NO_PICKS) for name in total} if confirmed[run] else {}
+        write_picks(run_of(work.project.root, run), picks, target)
+        try:
+            _write_mask(store, work.tomograms[run], confirmed[run])
+        except (InputError, OSError):
+            if run not in known:  # picks without a mask would be taken for those of another program
+                write_picks(run_of(work.project.root, run), {}, target)
+            raise
         total |= {name: total[name] + len(p) for name, p in picks.items()}
     return total
+
+
+def _write_mask(store: CopickMaps, tomogram: Tomogram, boxes: Sequence[Box]) -> None:
+    """Write the mask of these boxes; without boxes there is none."""
+    if not boxes:
+        store.remove(tomogram, [ANNOTATED])
+        return
+    inside = torch.zeros((1, *tomogram.shape), dtype=torch.uint8)
+    for box in boxes:
+        inside[0][box.region] = 1
+    store.write(tomogram, Volume(inside, tomogram.voxel_size, tomogram.origin), [ANNOTATED])
 
 
 def _store(work: AnnotationSession, session: str) -> CopickMaps:

@@ -18,6 +18,7 @@ from tomosoup.core.errors import InputError
 from tomosoup.core.progress import Progress
 
 if TYPE_CHECKING:
+    from tomosoup.review.annotate.ranking import Order
     from tomosoup.review.annotate.window import AnnotationWindow
 
 EVERY_MS = 200
@@ -26,6 +27,8 @@ WIDTH = 390
 """Pixels of the widget."""
 SECOND_VIEW = "turn_180"
 """The view that is compared with the tomogram as it is. Both have the missing wedge along the same axes."""
+ORDERS: dict[str, Order] = {"random": "random", "most corrections first": "corrections"}
+"""The choices of the order of boxes."""
 KEYS = {
     "Next place": "Alt-N",
     "Box here": "Alt-B",
@@ -50,13 +53,14 @@ class AnnotationWidget(Container):  # type: ignore[misc]
         self.model = LineEdit(label="Model", value="default", tooltip="default, or a checkpoint file")
         self.tomo_type = LineEdit(label="Tomogram type", tooltip="denoised, wbp, ...; empty if each run has one")
         self.session = LineEdit(label="Session", value="annotated-0", tooltip="copick session; an existing one resumes")
+        self.order = ComboBox(label="Next place", choices=list(ORDERS), tooltip="In which order boxes are suggested")
         self.views = CheckBox(text="Compare two views (slower)")
         self.open_button = PushButton(text="Open")
         self.run = ComboBox(label="Run", choices=self._runs)
         self.buttons = {text: PushButton(text=f"{text} ({key})", enabled=False) for text, key in KEYS.items()}
         self.bar, self.message = ProgressBar(min=0, max=1, value=0, visible=False), Label()
         self.extend([self.project, self.model, self.tomo_type, self.session, self.views, self.open_button, self.run])
-        self.extend([*self.buttons.values(), self.bar, self.message])
+        self.extend([self.order, *self.buttons.values(), self.bar, self.message])
         self.message.native.setWordWrap(True)
         self.message.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.MinimumExpanding)
         self.native.setMinimumWidth(WIDTH)  # whatever the message: the view keeps its size
@@ -69,7 +73,7 @@ class AnnotationWidget(Container):  # type: ignore[misc]
     def _connect(self) -> None:
         """Buttons, keys, and the end of the window."""
         actions: dict[str, Callable[[], str]] = {
-            "Next place": lambda: self._shown().next(),
+            "Next place": self.next_place,
             "Box here": lambda: self._shown().here(),
             "Confirm box": lambda: self._shown().confirm(),
             "Reopen box": lambda: self._shown().reopen(),
@@ -128,6 +132,12 @@ class AnnotationWidget(Container):  # type: ignore[misc]
             button.enabled = True
         self._start(lambda progress: work.pick(progress=progress), "All runs are picked.")
         return f"Runs: {len(work.tomograms)}. Boxes confirmed before: {confirmed}."
+
+    def next_place(self) -> str:
+        """Go to the next box, in the order that is chosen now."""
+        window = self._shown()
+        window.work.order = ORDERS[self.order.value]
+        return window.next()
 
     def fine_tune(self) -> str:
         """Train on the confirmed boxes in the background, then pick all runs with the new model."""

@@ -62,7 +62,7 @@ class AnnotationWindow:
         self._draw_boxes()
 
     def next(self) -> str:
-        """Go to the box with the most expected corrections."""
+        """Go to the first suggested box."""
         self._need_picks()
         if text := self.would_lose("go to the next box"):
             return text
@@ -71,6 +71,8 @@ class AnnotationWindow:
             return "All boxes are confirmed."
         first, runs = found[0], ranked_runs(found)
         self.go(first.box)
+        if self.work.order == "random":
+            return f"{first.box}, chosen at random: about {first.corrections:.1f} corrections expected."
         if not any(runs.values()):
             return f"{first.box}. The model has no doubts: this box is the one nearest to the centre."
         most = ", ".join(f"{run} {n:.0f}" for run, n in [*runs.items()][:3])
