@@ -5,11 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from time import process_time
 
+import numpy as np
+
 from runs.quality.fine_tuning.projects import EACH, TRAINED, parts
 from runs.shared.command import Words
 from runs.shared.saved_picks import write_json
 from tomosoup.core.errors import InputError
 from tomosoup.core.thresholds import apply_thresholds
+from tomosoup.core.types import Array, Picks, PicksBySpecies
+from tomosoup.data.formats.tables.picks_csv import write_csv
 from tomosoup.data.options import AnnotatedData, DataOptions
 from tomosoup.data.project import open_project
 from tomosoup.data.tomogram import select_tomogram
@@ -37,8 +41,12 @@ WAYS = {
     "2 x": {"crops_per_epoch": 240},
     "4 x, encoder": {"crops_per_epoch": 480, "encoder_rate": 1.0},
     "simulated": {},
+    "half missing": {},
+    "tenth wrong": {},
 }
 """What the recipe `finetune` is changed by. "scratch" starts from random weights."""
+WRONG = {"half missing": (0.5, 0.0), "tenth wrong": (0.0, 0.1)}
+"""The fractions of a species' labels that are missing and that name another species, in all tomograms of a training."""
 PLAN = PickingPlan(noise_correction=0.0)
 """All tomograms have the same noise, so scores need no correction."""
 
@@ -64,6 +72,7 @@ def rows() -> Iterator[tuple[str, int, int]]:
     yield from ((way, 10, seed) for way in ("own norms", "encoder") for seed in SEEDS)
     yield from ((way, 10, 0) for way in ("scratch", "large crops", "2 x"))
     yield "4 x, encoder", 300, 0
+    yield from ((way, n, seed) for way in WRONG for n in (10, 100) for seed in SEEDS)
 
 
 def train(out: Path, *names: Words) -> None:
@@ -102,9 +111,27 @@ def train_one(out: Path, way: str, n: int, seed: int) -> tuple[Checkpoint, float
     start = first_weights(out, way)
     if start is not None and not annotated:
         return start, 0.0
+    truth = None
+    if way in WRONG:
+        random, truth = np.random.default_rng(seed), str(folder.with_suffix(".csv"))
+        write_csv(Path(truth), {run: with_errors(read_truth(project, run), *WRONG[way], random=random) for run in runs})
     begun = process_time()
     trained = train_model(
-        project, recipe, fold=len(annotated), folder=folder, data=AnnotatedData(runs=tuple(runs)),
+        project, recipe, fold=len(annotated), folder=folder, data=AnnotatedData(runs=tuple(runs), truth=truth),
         start=start, execution=Execution(resume=(folder / "last.ckpt").is_file()),
     )  # fmt: skip
     return trained, process_time() - begun
+
+
+def with_errors(
+    truth: PicksBySpecies, missing: float, wrong: float, *, random: np.random.Generator
+) -> dict[str, Picks]:
+    """The true picks without a fraction `missing` of each species, and with a fraction `wrong` named as another one."""
+    given: dict[str, list[Array]] = {name: [] for name in truth}
+    for name, picks in truth.items():
+        labelled = random.permutation(picks.zyx)[round(missing * len(picks)) :]
+        swapped = round(wrong * len(labelled))
+        given[name].append(labelled[swapped:])
+        for zyx in labelled[:swapped]:
+            given[random.choice([other for other in truth if other != name])].append(zyx[None])
+    return {name: Picks.of(np.concatenate(parts)) for name, parts in given.items()}
