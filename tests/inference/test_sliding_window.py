@@ -14,17 +14,19 @@ from tomosoup.core.runtime import best_device
 from tomosoup.core.types import Species, Volume
 from tomosoup.data.options import DataOptions, Normalisation
 from tomosoup.data.project import open_project
+from tomosoup.data.tomogram import select_tomogram
 from tomosoup.data.volumes.normalisation import standardise
 from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.ensemble import all_species, all_thresholds, ensemble_heatmap
 from tomosoup.inference.options.picking import PeakOptions, PickingPlan, SegmentationOptions
-from tomosoup.inference.pick import pick, pick_project
+from tomosoup.inference.pick import pick, pick_project, pick_with
 from tomosoup.inference.readout.peaks import find_peaks
 from tomosoup.inference.readout.watershed import labels_to_heatmap
-from tomosoup.inference.sliding_window import predict_heatmap
+from tomosoup.inference.sliding_window import predict_heatmap, unlike_training
 from tomosoup.inference.tiling.symmetries import VIEWS, View, chosen_views
 from tomosoup.inference.tiling.windows import fitted, window_regions
 from tomosoup.models.checkpoint import Checkpoint, load
+from tomosoup.models.history import Converted, History, Souped, Trained, Tuned
 from tomosoup.models.nets.build import build_net
 from tomosoup.models.nets.options import NetOptions
 from tomosoup.models.nets.tomo_net import TomoNet
@@ -362,3 +364,46 @@ def test_a_checkpoint_keeps_the_picks_that_reach_its_thresholds(checkpoint: Chec
     assert 0 < len(kept[a]) < len(picks[a])
     assert (kept[a].score >= threshold).all()
     assert len(kept[b]) == len(picks[b])
+
+
+DENOISED = (Trained(held_out="a", data={"tomo_type": "denoised"}),)
+BOTH = (Trained(held_out="a", data={"kind": "denoised"}, recipe={"also_kinds": ["wbp"]}), Tuned())
+
+
+@pytest.mark.parametrize(
+    ("tomo_type", "history", "said"),
+    [
+        ("wbp", DENOISED, "trained on denoised alone"),
+        (
+            "wbp",
+            (Converted(file="w", net="n", averaged=False, data={"kind": "denoised"}),),
+            "trained on denoised alone",
+        ),
+        ("isonetcorrected", BOTH, "trained on denoised and wbp alone"),
+        ("isonetcorrected", (Souped(ingredients=(DENOISED, BOTH)),), "trained on denoised and wbp alone"),
+        ("wbp", BOTH, ""),
+        ("denoised", DENOISED, ""),
+        ("wbp-denoised-denoiset-ctfdeconv", DENOISED, ""),  # the portal's name
+        ("filtered", DENOISED, ""),  # may be anything
+        ("wbp", (Trained(held_out="a"),), ""),  # the only type of a project
+        ("wbp", (), ""),
+    ],
+)
+def test_a_tomogram_type_that_a_model_was_not_trained_on_is_named(
+    checkpoint: Checkpoint, tomo_type: str, history: History, said: str
+) -> None:
+    text = unlike_training(tomo_type, [checkpoint, replace(checkpoint, history=history)])
+    assert said in text
+    assert bool(said) == bool(text)
+
+
+def test_the_message_about_the_tomogram_type_comes_once(project: Path, checkpoint: Checkpoint) -> None:
+    heard: list[str] = []
+    opened, nets = open_project(project), Nets(log=heard.append)
+    model = replace(checkpoint, history=(Trained(held_out="a", data={"tomo_type": "isonetcorrected"}),))
+    for run in opened.runs[:2]:
+        pick_with(nets, select_tomogram(opened, run, DataOptions(tomo_type="wbp")), [model], plan=LOW)
+    assert [text for text in heard if "of the type wbp" in text] == [
+        "The tomograms are of the type wbp, and a model was trained on isonetcorrected alone: it may find few "
+        "particles or none. Pick that type, or train on this one."
+    ]

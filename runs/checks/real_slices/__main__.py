@@ -20,16 +20,14 @@ import numpy as np
 import torch
 
 from runs.checks.real_slices.compare import compare_all
-from runs.checks.real_slices.net2d import fingerprint, heatmaps, inside, train
+from runs.checks.real_slices.net2d import fingerprint, heatmaps, train
 from runs.checks.real_slices.patches import separability
 from runs.checks.real_slices.picture import draw_picture
 from runs.checks.real_slices.planes import SPECIES, real_planes, simulated_planes
 from runs.checks.real_slices.positions import print_positions
 from runs.checks.real_slices.table import AREAS, CAPSIDS, NAMED, PRECISION, row, verdict
-from runs.checks.real_slices.transfer import Found, find, found_in
+from runs.checks.real_slices.transfer import Found, find, found_by, found_in
 from runs.shared.command import Words, run_step
-from tomosoup.core.types import Volume
-from tomosoup.inference.ensemble import ensemble_heatmap
 from tomosoup.models.checkpoint import load
 
 SEEDS, UPDATES, EVERY = (0, 1, 2), 700, 12
@@ -99,15 +97,9 @@ def models(data: Path, *files: Words) -> None:
     No real tomogram is equal in all its slices, and the models never saw one.
     """
     for file in files or ("default",):
-        model = load(file)
-        names, depth = [s.name for s in model.species], 3 * model.windows.shape[0]
-        results = []
-        for plane in real_planes(data):
-            grey = torch.from_numpy(plane.grey).expand(depth, *plane.grey.shape).contiguous()
-            maps = ensemble_heatmap(Volume(grey, model.voxel_size, (0.0, 0.0, 0.0)), [model]).data[:, depth // 2]
-            results.append((maps[[names.index(name) for name in SPECIES]].numpy() * inside(plane), plane))
+        found = found_by(load(file), data)
         print(file)
-        report([found_in(results)])
+        report([found])
 
 
 def report(found: Sequence[Found]) -> None:

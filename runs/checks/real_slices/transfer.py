@@ -2,12 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import torch
 from scipy import ndimage
 
-from runs.checks.real_slices.net2d import IGNORED, TRUE, PlaneNet, heatmaps
-from runs.checks.real_slices.planes import NEAR, RADII, SPECIES, Array, Plane
+from runs.checks.real_slices.net2d import IGNORED, TRUE, PlaneNet, heatmaps, inside
+from runs.checks.real_slices.planes import NEAR, RADII, SPECIES, Array, Plane, real_planes
+from tomosoup.core.types import Volume
+from tomosoup.inference.ensemble import ensemble_heatmap
+from tomosoup.models.checkpoint import Checkpoint
 
 HIT = 0.5
 """A pick is a hit within so many radii of a particle, in the plane."""
@@ -48,6 +53,16 @@ class Found:
 def find(net: PlaneNet, planes: Sequence[Plane]) -> Found:
     """Particles of the planes that a net finds."""
     return found_in([(heatmaps(net, plane), plane) for plane in planes])
+
+
+def found_by(model: Checkpoint, data: Path) -> Found:
+    """What a model finds in the real planes."""
+    names, depth, results = [s.name for s in model.species], 3 * model.windows.shape[0], []
+    for plane in real_planes(data):
+        grey = torch.from_numpy(plane.grey).expand(depth, *plane.grey.shape).contiguous()
+        maps = ensemble_heatmap(Volume(grey, model.voxel_size, (0.0, 0.0, 0.0)), [model]).data[:, depth // 2]
+        results.append((maps[[names.index(name) for name in SPECIES]].numpy() * inside(plane), plane))
+    return found_in(results)
 
 
 def found_in(results: Sequence[tuple[Array, Plane]]) -> Found:

@@ -24,6 +24,8 @@ PARTICLES: Mapping[str, tuple[str, ...]] = {
 """The contest's name -> other names and identifiers of the same particle."""
 TOMO_TYPES: Mapping[str, str] = {"denoised": "wbp-denoised-denoiset-ctfdeconv"}
 """The contest's tomogram type -> the portal's. Its other types are on the portal under names not known here."""
+CONTEST_TYPES = ("denoised", "wbp", "ctfdeconvolved", "isonetcorrected")
+"""The contest's tomogram types. Other names do not say how a tomogram was made."""
 NO_RADIUS = 50.0
 """The radius that copick gives every object of a portal project (Å), whatever the particle."""
 
@@ -36,6 +38,12 @@ def contest_name(name: str, identifier: str | None = None) -> str:
 def identifier_of(name: str) -> str:
     """The identifier in the Gene Ontology or UniProtKB of a particle of the contest, by any of its names, else ""."""
     return next((other for other in PARTICLES.get(contest_name(name), ()) if ":" in other), "")
+
+
+def contest_type(tomo_type: str) -> str:
+    """The contest's name of a tomogram type, by the contest's or the portal's name; "" where it is neither."""
+    names = {TOMO_TYPES.get(name, name): name for name in CONTEST_TYPES} | {name: name for name in CONTEST_TYPES}
+    return names.get(tomo_type, "")
 
 
 def translation(names: Iterable[str], listed: Mapping[str, str]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
 from typing import TypeVar
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tomosoup.core.aliases import contest_type
 from tomosoup.core.errors import InputError
 from tomosoup.core.progress import Progress, no_progress
 from tomosoup.core.types import Slices, Volume
@@ -22,6 +23,7 @@ from tomosoup.inference.engines.torch_engine import plain_engine
 from tomosoup.inference.tiling.slabs import slab, whole
 from tomosoup.inference.tiling.windows import Region, Ring, cut, cut_mirrored, fitted, layer, window_regions
 from tomosoup.models.checkpoint import Checkpoint
+from tomosoup.models.history import tomogram_types
 from tomosoup.models.nets.tomo_net import TomoNet
 from tomosoup.models.window_plan import WindowPlan
 
@@ -59,6 +61,22 @@ def at_voxel_size(source: Slices, models: Sequence[Checkpoint], *, log: Callable
         return source
     log(resampling_message(source.voxel_size, trained))
     return resampled(source, trained)
+
+
+def unlike_training(tomo_type: str, models: Iterable[Checkpoint]) -> str:
+    """What to tell the user of a tomogram type that a model was not trained on; empty where all were, or may have been.
+
+    Types are compared by the contest's names. Another name says nothing.
+    """
+    given = contest_type(tomo_type)
+    for model in models:
+        known = sorted(filter(None, map(contest_type, tomogram_types(model.history))))
+        if given and known and given not in known:
+            return (
+                f"The tomograms are of the type {tomo_type}, and a model was trained on {' and '.join(known)} alone: "
+                "it may find few particles or none. Pick that type, or train on this one."
+            )
+    return ""
 
 
 def normalised(source: Slices, model: Checkpoint) -> Standardised:

@@ -207,6 +207,19 @@ def last_training(history: History) -> Trained:
     raise InputError("A checkpoint's history names no training: expected one that `tomosoup train` made.")
 
 
+def tomogram_types(history: History) -> frozenset[str]:
+    """The tomogram types that the last training learnt from; empty where the history does not name them."""
+    for event in reversed(history):
+        if isinstance(event, Souped):
+            return frozenset[str]().union(*map(tomogram_types, event.ingredients))
+        if isinstance(event, Trained | Converted):
+            main = event.data.get("tomo_type", event.data.get("kind"))  # kind: version 0.1.0
+            recipe = event.recipe if isinstance(event, Trained) else {}
+            others = recipe.get("extra_tomo_types", recipe.get("also_kinds", ()))
+            return frozenset({main, *others}) if main else frozenset()
+    return frozenset()
+
+
 def first_training(history: History) -> Trained | None:
     """The oldest training, pretraining included; of a soup, that of its first ingredient."""
     events = list(history)

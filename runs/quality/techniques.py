@@ -1,0 +1,172 @@
+"""Measures what techniques add to the default model's training, in short trainings that start from it.
+
+    python -m runs.quality.techniques simulate OUT DATA                    # DATA holds maps_10A/
+    python -m runs.quality.techniques train OUT DATA [ROW ...] [--worker I/N]
+    python -m runs.quality.techniques table OUT
+
+OUT/train is the project of that name of `runs.models.default_model`, OUT/acryo and OUT/cryojax those of `runs.others`
+(links will do). `train` makes what is missing; it can be stopped and started again. A row changes the recipe
+`finetune`: 1200 updates of one crop, of all weights, on ten crowded tomograms. With seed s they start at tomogram 5 s.
+
+Every model picks five sets that neither it nor the default model was trained on: two crowded tomograms of the recipe
+`any-microscope`, as in training, two of the recipe `contest`, two of each other simulator as it makes them, and three
+real planes (DATA/real_slices_full; each repeated along z, as in `runs.checks.real_slices models`). The score is average
+precision, which needs no threshold: the mean over the species with weight, and in the planes over those with three
+particles or more.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import tomosoup
+from runs.checks.real_slices.transfer import found_by, ratings
+from runs.models.default_model import recipes
+from runs.shared.command import Words, print_progress, run_step, share_of
+from runs.shared.saved_picks import write_json
+from tomosoup.core.errors import InputError
+from tomosoup.core.runtime import keep_freed_memory
+from tomosoup.core.types import PicksByRun, Species
+from tomosoup.data.options import AnnotatedData, DataOptions
+from tomosoup.data.project import open_project
+from tomosoup.data.tomogram import select_tomogram
+from tomosoup.data.truth import read_truth
+from tomosoup.inference.engines.net_cache import Nets
+from tomosoup.inference.options.hardware import InferenceOptions
+from tomosoup.inference.options.picking import PickingPlan
+from tomosoup.inference.pick import pick_with
+from tomosoup.models.checkpoint import Checkpoint, load
+from tomosoup.scoring.matched_picks import MatchedPicks
+from tomosoup.scoring.matching import MATCH_RADII
+from tomosoup.training.options import TrainingRecipe
+from tomosoup.training.train import train as train_model
+
+SEEDS, UPDATES, TRAINED = (0, 1, 2), 1200, 10
+CROWDED, UNSEEN = tuple(f"run_{i:03}" for i in range(20)), ("run_000", "run_001")
+"""Tomograms of OUT/train to choose from; those that are picked in the other projects."""
+BASELINE: dict[str, Any] = {"epochs": 1, "crops_per_epoch": UPDATES, "warmup_epochs": 0.1, "encoder_rate": 1.0}
+SPECTRUM = {"augmentation": {"spectrum_probability": 0.5}}
+TYPES = {"extra_tomo_types": ("ctfdeconvolved", "wbp")}
+ROWS: dict[str, dict[str, Any]] = {
+    "baseline": {},
+    "spectrum": SPECTRUM,
+    "spectrum by up to 10": {"augmentation": {"spectrum_probability": 0.5, "spectrum": 10.0}},
+    "all tomogram types": TYPES,
+    "spectrum, all tomogram types": SPECTRUM | TYPES,
+    "mixup": {"batch_size": 2, "crops_per_epoch": 2 * UPDATES, "augmentation": {"mixup_probability": 0.5}},
+    "batches of two": {"batch_size": 2, "crops_per_epoch": 2 * UPDATES},
+    "balanced loss": {"loss": {"name": "balanced"}},
+    "weights not averaged": {"average_decay": 0.0},
+    "encoder frozen": {"encoder_rate": 0.0},
+}
+"""Changes of the baseline. Mixup needs two crops an update, so it stands against "batches of two"."""
+SETS = {
+    "any-microscope": "denoised",
+    "contest": "denoised",
+    "acryo": "ctfdeconvolved",
+    "cryojax": "wbp",
+}
+"""Projects in OUT, and the tomogram type that is picked."""
+PLANES = "real planes"
+
+
+def simulate(out: Path, data: Path) -> None:
+    """Simulate crowded tomograms of the recipes `any-microscope` and `contest`, with the same maps."""
+    crowded, _, test = recipes(data)
+    same = {"shape": (96, 320, 320), "concentration": crowded.concentration, "layout": crowded.layout}
+    for name, recipe, seed in (("any-microscope", crowded, 931), ("contest", test, 932)):
+        if not (out / name).exists():
+            own = recipe.model_copy(update=same)
+            tomosoup.simulate(out / name, own, runs=len(UNSEEN), seed=seed, progress=print_progress)
+
+
+def train(out: Path, data: Path, *rows: Words, worker: str = "0/1") -> None:
+    """Train and score what is missing of this worker's share. Raises `InputError` for names of no row."""
+    if unknown := [row for row in rows if row not in ROWS]:
+        raise InputError(f"No row is named {' or '.join(unknown)}: take some of {', '.join(ROWS)}.")
+    torch.set_num_threads(1)
+    number, workers = share_of(worker)
+    jobs = [(row, seed) for seed in SEEDS for row in rows or ROWS]
+    for row, seed in jobs[number::workers]:
+        if not (file := out / f"{row}-{seed}.json").exists():
+            write_json(file, {"row": row, "seed": seed, **scored(trained(out, row, seed), out, data)})
+            print(file.read_text(), flush=True)
+
+
+def trained(out: Path, row: str, seed: int) -> Checkpoint:
+    """The model of a row, trained if it is not there."""
+    file = out / f"{row}-{seed}.safetensors"
+    if not file.exists():
+        recipe = TrainingRecipe.read("finetune").model_dump()
+        changes = BASELINE | ROWS[row] | {"seed": seed}
+        merged = {
+            name: recipe[name] | value if isinstance(value, Mapping) else value for name, value in changes.items()
+        }
+        options = TrainingRecipe.of(recipe | merged, source="The row")
+        runs = [CROWDED[(5 * seed + i) % len(CROWDED)] for i in range(TRAINED + 1)]  # the last one is held out
+        of_runs = AnnotatedData(runs=tuple(runs), tomo_type="denoised")
+        folder = file.with_suffix(".training")
+        held_out = sorted(runs).index(runs[-1])
+        train_model(
+            open_project(out / "train"), options, fold=held_out, folder=folder, data=of_runs, start=load("default")
+        ).save(file)
+    return load(file)
+
+
+def scored(model: Checkpoint, out: Path, data: Path) -> dict[str, dict[str, float]]:
+    """Average precision of each species, by set."""
+    nets, rated = Nets(InferenceOptions(engine="torch", device="cpu")), {}
+    for name, tomo_type in SETS.items():
+        project, options = open_project(out / name), DataOptions(tomo_type=tomo_type)
+        truth = {run: read_truth(project, run) for run in UNSEEN}
+        picks = {
+            run: pick_with(nets, select_tomogram(project, run, options), [model], plan=PickingPlan()) for run in UNSEEN
+        }
+        rated[name] = {s.name: precision(picks, truth, s) for s in model.species if s.weight}
+    planes = found_by(model, data)
+    rated[PLANES] = {str(i): float(p) for i, p in enumerate(planes.precision) if planes.counted[i]}
+    return rated
+
+
+def precision(picks: PicksByRun, truth: PicksByRun, species: Species) -> float:
+    """Average precision of a species, over all runs together."""
+    matched = [
+        MatchedPicks.of(found[species.name], truth[run][species.name], distance=MATCH_RADII * species.radius)
+        for run, found in picks.items()
+    ]
+    pairs = [(float(s), bool(g)) for m in matched for s, g in zip(m.score, m.gain, strict=True)]
+    return ratings(pairs, sum(len(m.truth) for m in matched))[0]
+
+
+def table(out: Path) -> None:
+    """Print a row for each change: the baseline's scores, and the differences from it with the same seed."""
+    found: dict[str, dict[int, dict[str, float]]] = {}
+    for file in sorted(out.glob("*.json")):
+        saved = json.loads(file.read_text())
+        means = {name: float(np.mean(list(saved[name].values()))) for name in (*SETS, PLANES)}
+        found.setdefault(saved["row"], {})[saved["seed"]] = means
+    print(f"| row | {' | '.join((*SETS, PLANES))} |")
+    print("| --- |" + " ---: |" * (len(SETS) + 1))
+    for row in (row for row in ROWS if row in found):
+        first = "batches of two" if row == "mixup" else "baseline"
+        own, base = found[row], found.get(first, {})
+        seeds = sorted(own if row == "baseline" else own.keys() & base.keys())
+        values = [
+            [own[s][name] - (0 if row == "baseline" else base[s][name]) for s in seeds] for name in (*SETS, PLANES)
+        ]
+        print(f"| {row} | {' | '.join(said(v, signed=row != 'baseline') for v in values)} |")
+
+
+def said(values: Sequence[float], *, signed: bool) -> str:
+    """The mean, and each value."""
+    sign = "+" if signed else ""
+    return f"{np.mean(values):{sign}.3f} ({' '.join(f'{v:{sign}.2f}' for v in values)})" if values else "-"
+
+
+if __name__ == "__main__":
+    keep_freed_memory()
+    run_step({"simulate": simulate, "train": train, "table": table}, description=__doc__)
