@@ -19,7 +19,9 @@ INSIDE = 0.2
 """Voxels above this fraction of a map's maximum are inside the particle."""
 
 
-def potential(placed: Placed, maps: dict[str, np.ndarray], spec: dict[str, Any], random: np.random.Generator) -> Any:
+def potential(
+    placed: Placed, maps: dict[str, np.ndarray], spec: dict[str, Any], random: np.random.Generator
+) -> np.ndarray:
     """The specimen in a cube (V over the ice's), with the centre of the tomogram's central voxel at N // 2."""
     shape, size = np.array(spec["shape"]), spec["voxel_size"]
     side = 2 * int(np.ceil(max(np.hypot(shape[0], shape[2]), shape[1]) / 2)) + 2  # holds the slices' corners
