@@ -3,16 +3,17 @@
     python -m runs.quality.techniques simulate OUT DATA                    # DATA holds maps_10A/
     python -m runs.quality.techniques train OUT DATA [ROW ...] [--worker I/N]
     python -m runs.quality.techniques table OUT
+    python -m runs.quality.techniques score OUT DATA MODEL ...             # finished models, such as `default`
 
 OUT/train is the project of that name of `runs.models.default_model`, OUT/acryo and OUT/cryojax those of `runs.others`
 (links will do). `train` makes what is missing; it can be stopped and started again. A row changes the recipe
 `finetune`: 1200 updates of one crop, of all weights, on ten crowded tomograms. With seed s they start at tomogram 5 s.
 
-Every model picks five sets that neither it nor the default model was trained on: two crowded tomograms of the recipe
-`any-microscope`, as in training, two of the recipe `contest`, two of each other simulator as it makes them, and three
-real planes (DATA/real_slices_full; each repeated along z, as in `runs.checks.real_slices models`). The score is average
-precision, which needs no threshold: the mean over the species with weight, and in the planes over those with three
-particles or more.
+Every model picks sets that neither it nor the default model was trained on: two crowded tomograms of the recipe
+`any-microscope`, as in training, two of the recipe `contest`, the same two of the type `wbp`, two of each other
+simulator as it makes them, and three real planes (DATA/real_slices_full; each repeated along z, as in
+`runs.checks.real_slices models`). The score is average precision, which needs no threshold: the mean over the species
+with weight, and in the planes over those with three particles or more.
 """
 
 import json
@@ -65,10 +66,11 @@ ROWS: dict[str, dict[str, Any]] = {
 }
 """Changes of the baseline. Mixup needs two crops an update, so it stands against "batches of two"."""
 SETS = {
-    "any-microscope": "denoised",
-    "contest": "denoised",
-    "acryo": "ctfdeconvolved",
-    "cryojax": "wbp",
+    "any-microscope": ("any-microscope", "denoised"),
+    "contest": ("contest", "denoised"),
+    "contest, wbp": ("contest", "wbp"),
+    "acryo": ("acryo", "ctfdeconvolved"),
+    "cryoJAX": ("cryojax", "wbp"),
 }
 """Projects in OUT, and the tomogram type that is picked."""
 PLANES = "real planes"
@@ -120,8 +122,8 @@ def trained(out: Path, row: str, seed: int) -> Checkpoint:
 def scored(model: Checkpoint, out: Path, data: Path) -> dict[str, dict[str, float]]:
     """Average precision of each species, by set."""
     nets, rated = Nets(InferenceOptions(engine="torch", device="cpu")), {}
-    for name, tomo_type in SETS.items():
-        project, options = open_project(out / name), DataOptions(tomo_type=tomo_type)
+    for name, (folder, tomo_type) in SETS.items():
+        project, options = open_project(out / folder), DataOptions(tomo_type=tomo_type)
         truth = {run: read_truth(project, run) for run in UNSEEN}
         picks = {
             run: pick_with(nets, select_tomogram(project, run, options), [model], plan=PickingPlan()) for run in UNSEEN
@@ -161,6 +163,17 @@ def table(out: Path) -> None:
         print(f"| {row} | {' | '.join(said(v, signed=row != 'baseline') for v in values)} |")
 
 
+def score(out: Path, data: Path, *models: Words) -> None:
+    """Print the mean average precision of finished models."""
+    print(f"| model | {' | '.join((*SETS, PLANES))} |")
+    print("| --- |" + " ---: |" * (len(SETS) + 1))
+    for model in models:
+        rated = scored(load(model), out, data)
+        print(
+            f"| {model} | {' | '.join(f'{np.mean(list(each.values())):.3f}' for each in rated.values())} |", flush=True
+        )
+
+
 def said(values: Sequence[float], *, signed: bool) -> str:
     """The mean, and each value."""
     sign = "+" if signed else ""
@@ -169,4 +182,4 @@ def said(values: Sequence[float], *, signed: bool) -> str:
 
 if __name__ == "__main__":
     keep_freed_memory()
-    run_step({"simulate": simulate, "train": train, "table": table}, description=__doc__)
+    run_step({"simulate": simulate, "train": train, "table": table, "score": score}, description=__doc__)
