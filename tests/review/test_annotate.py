@@ -24,7 +24,7 @@ from tomosoup.data.volumes.resampling import resampled
 from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.pick import pick
 from tomosoup.models.checkpoint import Checkpoint, load
-from tomosoup.models.history import last_training
+from tomosoup.models.history import Trained, last_training
 from tomosoup.review.annotate import fine_tuning
 from tomosoup.review.annotate.boxes import Box, boxes_of
 from tomosoup.review.annotate.ranking import ranked, ranked_runs, view_picks, with_probabilities
@@ -151,6 +151,12 @@ def test_boxes_with_most_expected_corrections_come_first() -> None:
 def test_without_doubts_the_central_box_comes_first() -> None:
     grid = Grid(10.0, (0.0, 0.0, 0.0), (48, 48, 48))
     assert ranked({}, boxes_of("a", grid, (16, 16, 16)), {"a": grid})[0].box.start == (16, 16, 16)
+
+
+def test_a_tomogram_type_that_the_model_was_not_trained_on_is_named(project: Path, checkpoint: Checkpoint) -> None:
+    assert not session(project, checkpoint).remark
+    other = (Trained(held_out="a", data={"tomo_type": "isonetcorrected"}),)
+    assert "was trained on isonetcorrected alone" in session(project, replace(checkpoint, history=other)).remark
 
 
 def test_in_random_order_the_next_boxes_stay_the_next_ones(work: AnnotationSession) -> None:

@@ -15,7 +15,7 @@ from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.inference.readout.centres import centres_to_heatmap
 from tomosoup.inference.readout.read_out import read_out
 from tomosoup.inference.readout.watershed import labels_to_heatmap, probabilities
-from tomosoup.inference.sliding_window import at_voxel_size, checked, heatmap_slabs, normalised
+from tomosoup.inference.sliding_window import as_models_expect, checked, heatmap_slabs, normalised
 from tomosoup.inference.tiling.slabs import Member, mean_slabs, slab, whole
 from tomosoup.inference.tiling.symmetries import View, Viewed, chosen_views
 from tomosoup.models.checkpoint import Checkpoint
@@ -40,7 +40,7 @@ def ensemble_heatmap(
     """
     nets = nets or Nets()
     systems = by_system(models, plan)
-    source = at_voxel_size(checked(volume), models, log=nets.log_once)
+    source = as_models_expect(checked(volume), models, log=nets.log_once)
     return whole(ensemble_slabs(source, systems, plan=plan, nets=nets, progress=progress), source)
 
 

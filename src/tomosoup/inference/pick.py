@@ -34,7 +34,7 @@ from tomosoup.inference.readout.noise_scaling import noise_corrected
 from tomosoup.inference.readout.read_out import read_out
 from tomosoup.inference.readout.second_stage import chosen_second_stage, rescored
 from tomosoup.inference.readout.template_check import Maps, check_with_templates, read_maps
-from tomosoup.inference.sliding_window import at_voxel_size, checked, unlike_training
+from tomosoup.inference.sliding_window import as_models_expect, checked
 from tomosoup.models.adapt import named_for
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.second_stage import SecondStage
@@ -102,9 +102,7 @@ def pick_with(
     and scores are normalised by what is in it.
     """
     systems = by_system(models, plan)
-    if isinstance(volume, Tomogram) and (text := unlike_training(volume.tomo_type, models)):
-        nets.log_once(text)
-    source = at_voxel_size(checked(volume), models, log=nets.log_once)
+    source = as_models_expect(checked(volume), models, log=nets.log_once)
     source = Searched(source, region.on(source)) if region else source
     slabs = ensemble_slabs(source, systems, plan=plan, nets=nets, progress=progress)
     segments_voxels = all(system.segments_voxels for system in systems)

@@ -15,6 +15,7 @@ from tomosoup.core.aliases import contest_type
 from tomosoup.core.errors import InputError
 from tomosoup.core.progress import Progress, no_progress
 from tomosoup.core.types import Slices, Volume
+from tomosoup.data.tomogram import Tomogram
 from tomosoup.data.volumes.normalisation import Standardised, standardised
 from tomosoup.data.volumes.resampling import resampled, resampling_message
 from tomosoup.data.volumes.voxel_size import same_voxel_size
@@ -44,11 +45,12 @@ def checked(volume: Slices) -> Slices:
     return volume
 
 
-def at_voxel_size(source: Slices, models: Sequence[Checkpoint], *, log: Callable[[str], None]) -> Slices:
+def as_models_expect(source: Slices, models: Sequence[Checkpoint], *, log: Callable[[str], None]) -> Slices:
     """The source at the voxel size of the models: unchanged if these agree, otherwise `resampled`.
 
-    `log` gets a line about resampling. Raises `InputError` if the models have different voxel sizes, or if the source
-    differs so much that one of the two must be wrong.
+    `log` gets a line about resampling, and one about a tomogram type that a model was not trained on. Raises
+    `InputError` if the models have different voxel sizes, or if the source differs so much that one of the two must be
+    wrong.
     """
     trained = models[0].voxel_size
     for model in models:
@@ -57,6 +59,8 @@ def at_voxel_size(source: Slices, models: Sequence[Checkpoint], *, log: Callable
                 f"The checkpoints were trained on voxels of {trained:.4g} Å and of {model.voxel_size:.4g} Å: pick with "
                 "each alone."
             )
+    if isinstance(source, Tomogram) and (text := unlike_training(source.tomo_type, models)):
+        log(text)
     if same_voxel_size(source.voxel_size, trained):
         return source
     log(resampling_message(source.voxel_size, trained))

@@ -15,7 +15,7 @@ from tomosoup.inference.ensemble import AS_TRAINED, view_slabs
 from tomosoup.inference.readout.noise_scaling import noise_corrected
 from tomosoup.inference.readout.read_out import read_out
 from tomosoup.inference.readout.watershed import probabilities
-from tomosoup.inference.sliding_window import at_voxel_size, checked, normalised
+from tomosoup.inference.sliding_window import as_models_expect, checked, normalised
 from tomosoup.inference.tiling.symmetries import IN_PLANE
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.review.annotate.boxes import Box
@@ -43,7 +43,7 @@ def view_picks(
 
     Those of the view "identity" are the candidates of `pick`.
     """
-    source = at_voxel_size(checked(tomogram), [model], log=nets.log_once)
+    source = as_models_expect(checked(tomogram), [model], log=nets.log_once)
     shown = normalised(source, model)
     slabs = view_slabs(shown, model, IN_PLANE[view], plan=AS_TRAINED, nets=nets, progress=progress)
     maps = map(probabilities, slabs) if model.segments_voxels else slabs

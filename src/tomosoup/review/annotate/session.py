@@ -19,6 +19,7 @@ from tomosoup.data.options import DataOptions
 from tomosoup.data.project import CopickProject
 from tomosoup.data.tomogram import Tomogram, chosen_runs, select_tomogram
 from tomosoup.inference.engines.net_cache import Nets
+from tomosoup.inference.sliding_window import unlike_training
 from tomosoup.models.adapt import named_for
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.review.annotate.boxes import BOX, Box, beyond, boxes_of
@@ -91,6 +92,12 @@ class AnnotationSession:
             candidates[run] = {s.name: members[0].get(s.name, NO_PICKS) for s in species}
             probable[run] = with_probabilities(members, model, species)
         self.model, self.candidates, self.probable = model, candidates, probable
+
+    @property
+    def remark(self) -> str:
+        """What to tell the user of a tomogram type that the model was not trained on; else empty."""
+        texts = (unlike_training(tomogram.tomo_type, [self.model]) for tomogram in self.tomograms.values())
+        return next(filter(None, texts), "")
 
     def shown(self, run: str) -> dict[str, Picks]:
         """The picks of a run: the confirmed ones in confirmed boxes, elsewhere those that are likely right.

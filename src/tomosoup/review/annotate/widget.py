@@ -130,7 +130,7 @@ class AnnotationWidget(Container):  # type: ignore[misc]
         self._show(next(iter(work.tomograms)))
         for button in self.buttons.values():
             button.enabled = True
-        self._start(lambda progress: work.pick(progress=progress), "All runs are picked.")
+        self._start(lambda progress: work.pick(progress=progress), f"All runs are picked. {work.remark}".strip())
         return f"Runs: {len(work.tomograms)}. Boxes confirmed before: {confirmed}."
 
     def next_place(self) -> str:

@@ -20,7 +20,7 @@ from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.inference.readout.noise_scaling import noise_corrected
 from tomosoup.inference.readout.peaks import find_peaks
 from tomosoup.inference.readout.watershed import labels_to_heatmap
-from tomosoup.inference.sliding_window import at_voxel_size
+from tomosoup.inference.sliding_window import as_models_expect
 from tomosoup.inference.tiling.symmetries import chosen_views
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.history import held_out_run
@@ -74,7 +74,7 @@ def out_of_fold(
     nets = Nets(inference)
     folds, peaks, volumes = list[Fold](), list[Fold](), list[float]()
     for i, (run, group) in enumerate(groups.items()):
-        slices = at_voxel_size(tomograms[run], group, log=nets.log_once)
+        slices = as_models_expect(tomograms[run], group, log=nets.log_once)
         volume = Volume(slices.slices(0, slices.shape[0]), slices.voxel_size, slices.origin)
         searched = region_of(region, run, tomograms[run].grid, project)
         where = searched.on(volume) if searched else None
