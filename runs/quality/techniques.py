@@ -57,7 +57,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "spectrum": SPECTRUM,
     "spectrum by up to 10": {"augmentation": {"spectrum_probability": 0.5, "spectrum": 10.0}},
     "all tomogram types": TYPES,
-    "spectrum, all tomogram types": SPECTRUM | TYPES,
+    "spectrum and all tomogram types": SPECTRUM | TYPES,
     "mixup": {"batch_size": 2, "crops_per_epoch": 2 * UPDATES, "augmentation": {"mixup_probability": 0.5}},
     "batches of two": {"batch_size": 2, "crops_per_epoch": 2 * UPDATES},
     "balanced loss": {"loss": {"name": "balanced"}},
