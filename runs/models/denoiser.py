@@ -3,16 +3,23 @@
     python -m runs.models.denoiser simulate OUT [--jobs N]
     python -m runs.models.denoiser train OUT         # writes OUT/denoiser.safetensors
     python -m runs.models.denoiser train-wedge OUT   # then this; writes OUT/wedge.safetensors
+    python -m runs.models.denoiser spectrum PROJECT  # writes a spectrum into both bundled networks
 
 All tomograms have 184 x 320 x 320 voxels: three runs of the recipe `contest` and three of `any-microscope`. The first
 network learns from half-sets of the types wbp and ctfdeconvolved (noise2noise). The second starts from the weights of
 the first, and gets ctfdeconvolved. Its targets are the same samples as tilts to 78 degrees and very many electrons show
 them, without radiation damage. (At higher tilts a sample is too thick for weak phases.) Every step can be stopped and
 started again.
+
+PROJECT is the training project of the default model (`runs.models.default_model simulate`). The spectrum is the mean
+over its tomograms of the type ctfdeconvolved.
 """
 
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
+
+import numpy as np
 
 import tomosoup
 from runs.shared.command import print_progress, run_step
@@ -23,8 +30,9 @@ from tomosoup.data.tomogram import select_tomogram
 from tomosoup.simulation.denoising.half_sets import Pair, half_sets
 from tomosoup.simulation.denoising.noise2noise import train_denoiser
 from tomosoup.simulation.denoising.options import Noise2NoiseOptions
-from tomosoup.simulation.denoising.weights import Denoiser, read_denoiser
+from tomosoup.simulation.denoising.weights import SHIPPED, Denoiser, Network, read_denoiser, shipped_denoiser
 from tomosoup.simulation.options.recipe import SimulationRecipe
+from tomosoup.simulation.spectrum import spectrum
 
 RUNS = {"contest": (3, 703), "any-microscope": (3, 702)}
 """By recipe: number of runs, and seed."""
@@ -72,6 +80,15 @@ def train_wedge(out: Path, *, updates: int = 1200) -> None:
     _train(out / "wedge.safetensors", pairs, updates, words=f"{TYPES[0]} and the same samples seen whole", start=start)
 
 
+def write_spectrum(path: Path) -> None:
+    """Write the mean spectrum of a project's tomograms into the bundled networks."""
+    project, data = open_project(path), DataOptions(tomo_type=TYPES[0])
+    found = [spectrum(select_tomogram(project, run, data).read()) for run in project.runs]
+    mean = tuple(round(float(value), 4) for value in np.mean(found, axis=0) - np.mean(found))
+    for name in get_args(Network):
+        replace(shipped_denoiser(name), spectrum=mean).save(SHIPPED / f"{name}.safetensors")
+
+
 def with_whole(out: Path, name: str) -> list[Pair]:
     """Each tomogram, and the same sample seen whole."""
     seen, whole = open_project(out / name), open_project(out / f"{name}-whole")
@@ -89,4 +106,7 @@ def _train(file: Path, pairs: list[Pair], updates: int, *, words: str, start: De
 
 
 if __name__ == "__main__":
-    run_step({"simulate": simulate, "train": train, "train-wedge": train_wedge}, description=__doc__)
+    run_step(
+        {"simulate": simulate, "train": train, "train-wedge": train_wedge, "spectrum": write_spectrum},
+        description=__doc__,
+    )

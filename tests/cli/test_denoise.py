@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +14,7 @@ from tomosoup.data.tomogram import open_tomogram
 from tomosoup.simulation.denoising import weights as shipped
 from tomosoup.simulation.denoising.net import DenoisingNet
 from tomosoup.simulation.denoising.weights import Denoiser, read_denoiser
+from tomosoup.simulation.spectrum import FREQUENCIES, spectrum
 
 HALVES = ("--halves", "wbp-half1", "wbp-half2")
 QUICK = ("--updates", "2", "--crop", "32", "--batch-size", "1", "--widths", "2", "2", "2")
@@ -51,6 +54,23 @@ def test_the_bundled_weights_make_the_type_denoised(
     main(["denoise", str(project), "--json"])
     again = json.loads(capsys.readouterr().out)
     assert (again["denoised"], again["kept"]) == ([], said["denoised"])
+
+
+def test_the_spectrum_of_the_tomograms_is_kept_if_asked(
+    project: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_one = replace(read_denoiser(weights), spectrum=tuple(-50 * FREQUENCIES))
+    with_one.save(weights.with_name("denoiser.safetensors"))
+    monkeypatch.setattr(shipped, "SHIPPED", weights.parent)
+    main(["denoise", str(project), "--runs", "run_000", "--strength", "0"])
+    main(["denoise", str(project), "--runs", "run_000", "--strength", "0", "--keep-spectrum", "--tomo-type", "wbp",
+          "--new-type", "kept"])  # fmt: skip
+    given, changed, kept = (
+        open_tomogram(project, "run_000", tomo_type=name).read() for name in ("wbp", "denoised", "kept")
+    )
+    torch.testing.assert_close(kept.data, given.data)
+    slope = np.polyfit(FREQUENCIES, spectrum(changed), 1)[0]
+    assert slope == pytest.approx(-50, abs=3)
 
 
 def test_another_bundled_network_fills_in_the_wedge(
@@ -106,6 +126,7 @@ def test_what_is_in_the_way_is_found_before_a_training(
         (("--new-type", "a b"), "name"),
         (("--halves", "even", "even", "--save", "a.safetensors"), "two different tomogram types"),
         (("--fill-wedge", "--weights", "own.safetensors"), "--fill-wedge is a bundled network"),
+        (("--keep-spectrum", "--weights", "own.safetensors"), "--keep-spectrum is for the bundled networks"),
         (("--updates", "3"), "Options of the training require --halves"),
         (("--tomo-type", "wbp", "--new-type", "wbp"), "--new-type is wbp, the type to denoise"),
         (("--halves", "even", "odd", "--save", "a.safetensors", "--new-type", "odd"), "--new-type is odd"),

@@ -97,7 +97,7 @@ def test_voxels_of_the_models_size_are_left_on_disk(checkpoint: Checkpoint) -> N
     told: list[str] = []
     for size in (10.0, 10.012, 9.85):
         source = Watched(Volume(torch.randn(4, 8, 8), size))
-        assert as_models_expect(source, [checkpoint], log=told.append) is source
+        assert as_models_expect(source, [checkpoint], nets=Nets(log=told.append)) is source
         assert not source.read
     assert not told
 
@@ -136,7 +136,7 @@ def test_resampling_is_told_once(checkpoint: Checkpoint) -> None:
     told: list[str] = []
     nets = Nets(InferenceOptions(), log=told.append)
     for size in (5.0, 5.0, 7.84):
-        as_models_expect(Volume(torch.zeros(4, 4, 4), size), [checkpoint], log=nets.log_once)
+        as_models_expect(Volume(torch.zeros(4, 4, 4), size), [checkpoint], nets=nets)
     assert [line.split()[4] for line in told] == ["5", "7.84"]
 
 

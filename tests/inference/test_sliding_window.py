@@ -22,7 +22,7 @@ from tomosoup.inference.options.picking import PeakOptions, PickingPlan, Segment
 from tomosoup.inference.pick import pick, pick_project, pick_with
 from tomosoup.inference.readout.peaks import find_peaks
 from tomosoup.inference.readout.watershed import labels_to_heatmap
-from tomosoup.inference.sliding_window import predict_heatmap, unlike_training
+from tomosoup.inference.sliding_window import expect_denoised, predict_heatmap, unlike_training
 from tomosoup.inference.tiling.symmetries import VIEWS, View, chosen_views
 from tomosoup.inference.tiling.windows import fitted, window_regions
 from tomosoup.models.checkpoint import Checkpoint, load
@@ -32,6 +32,9 @@ from tomosoup.models.nets.options import NetOptions
 from tomosoup.models.nets.tomo_net import TomoNet
 from tomosoup.models.window_plan import WindowPlan
 from tomosoup.scoring.calibration import Calibration
+from tomosoup.simulation.denoising.apply import denoise_volume
+from tomosoup.simulation.denoising.options import STRENGTH
+from tomosoup.simulation.denoising.weights import shipped_denoiser
 from tomosoup.training.options import TrainingRecipe
 
 LOW = PickingPlan(peaks=PeakOptions(floor=1e-3))
@@ -407,3 +410,44 @@ def test_the_message_about_the_tomogram_type_comes_once(project: Path, checkpoin
         "The tomograms are of the type wbp, and a model was trained on isonetcorrected alone: it may find few "
         "particles or none. Pick that type, or train on this one."
     ]
+
+
+@pytest.mark.parametrize(
+    ("tomo_type", "histories", "expected"),
+    [
+        ("wbp", [DENOISED, DENOISED], True),
+        ("ctfdeconvolved", [DENOISED], True),
+        ("denoised", [DENOISED], False),
+        ("isonetcorrected", [DENOISED], False),  # a net has removed its noise
+        ("filtered", [DENOISED], False),  # may be anything
+        ("wbp", [DENOISED, BOTH], False),
+        ("wbp", [DENOISED, ()], False),
+        ("", [DENOISED], False),
+    ],
+)
+def test_models_of_denoised_tomograms_alone_expect_others_to_be_denoised(
+    checkpoint: Checkpoint, tomo_type: str, histories: list[History], expected: bool
+) -> None:
+    assert expect_denoised([replace(checkpoint, history=h) for h in histories], tomo_type) is expected
+
+
+def test_tomograms_that_are_not_denoised_are_denoised_for_models_that_expect_it(
+    project: Path, checkpoint: Checkpoint
+) -> None:
+    model, heard = replace(checkpoint, history=DENOISED), list[str]()
+    tomogram = select_tomogram(open_project(project), "run_000", DataOptions(tomo_type="wbp"))
+    made = denoise_volume(replace(shipped_denoiser(), strength=STRENGTH), tomogram.read())
+    found = pick_with(Nets(log=heard.append), tomogram, [model], plan=LOW)
+    always, never = (LOW.model_copy(update={"denoise": choice}) for choice in ("always", "never"))
+    expected = pick(made, model, plan=LOW)  # a volume has no type
+    asked = pick(tomogram.read(), model, plan=always)
+    raw = pick(tomogram, model, plan=never)
+    for name, picks in expected.items():
+        assert len(picks)
+        for same in (found, asked):
+            np.testing.assert_allclose(same[name].zyx, picks.zyx, atol=1e-2)
+            np.testing.assert_allclose(same[name].score, picks.score, rtol=1e-4)
+        assert len(raw[name]) != len(picks) or not np.allclose(raw[name].score, picks.score, rtol=1e-2)
+    assert [text for text in heard if "denoised" in text] == ["The tomograms are denoised before they are picked."]
+    heatmap = ensemble_heatmap(tomogram, [model], plan=LOW).data
+    torch.testing.assert_close(heatmap, ensemble_heatmap(made, [model], plan=LOW).data, rtol=1e-3, atol=1e-4)

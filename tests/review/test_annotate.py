@@ -157,6 +157,8 @@ def test_a_tomogram_type_that_the_model_was_not_trained_on_is_named(project: Pat
     assert not session(project, checkpoint).remark
     other = (Trained(held_out="a", data={"tomo_type": "isonetcorrected"}),)
     assert "was trained on isonetcorrected alone" in session(project, replace(checkpoint, history=other)).remark
+    denoised = (Trained(held_out="a", data={"tomo_type": "denoised"}),)
+    assert not session(project, replace(checkpoint, history=denoised)).remark  # its tomograms are denoised first
 
 
 def test_in_random_order_the_next_boxes_stay_the_next_ones(work: AnnotationSession) -> None:

@@ -1,5 +1,6 @@
 """Denoised tomograms in projects: a new type or a folder, kept or refused, resumed; weights trained on half-sets."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import mrcfile
@@ -21,6 +22,7 @@ from tomosoup.simulation.denoising.net import DenoisingNet
 from tomosoup.simulation.denoising.options import Noise2NoiseOptions
 from tomosoup.simulation.denoising.project import Sources, denoise_project, denoiser_of
 from tomosoup.simulation.denoising.weights import Denoiser, read_denoiser
+from tomosoup.simulation.spectrum import FREQUENCIES
 
 TINY = Noise2NoiseOptions(updates=3, crop=16, batch_size=1, widths=(2, 2, 2), report_every=2)
 HALVES = ("half1", "half2")
@@ -97,6 +99,14 @@ def test_what_others_made_is_replaced_only_if_asked(project: Path) -> None:
     assert torch.equal(open_tomogram(project, "one", tomo_type="denoised").read().data, before)
     assert denoised(project, seed=2, overwrite=True) == (["one", "two"], [])
     assert not torch.equal(open_tomogram(project, "one", tomo_type="denoised").read().data, before)
+
+
+def test_a_denoiser_with_another_spectrum_makes_something_else(project: Path) -> None:
+    opened, sources = open_project(project), Sources(DataOptions(tomo_type="half1"), new_type="denoised")
+    to, denoiser = destination(opened, new_type="denoised", output=None), random_denoiser()
+    denoise_project(opened, denoiser, to, sources)
+    with pytest.raises(InputError, match="overwrite"):
+        denoise_project(opened, replace(denoiser, spectrum=tuple(-50 * FREQUENCIES)), to, sources)
 
 
 def test_nothing_in_the_static_root_is_replaced(project: Path) -> None:

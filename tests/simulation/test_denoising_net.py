@@ -1,6 +1,7 @@
 """The denoising net: any size, by pieces as in one go, in the scale of the tomogram, on voxels of another size."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from tomosoup.simulation.denoising.net import DenoisingNet
 from tomosoup.simulation.denoising.weights import SHIPPED, Denoiser, shipped_denoiser
 from tomosoup.simulation.options.recipe import SimulationRecipe
 from tomosoup.simulation.simulate import simulate_run
+from tomosoup.simulation.spectrum import FREQUENCIES, with_spectrum
 
 
 @pytest.fixture
@@ -58,6 +60,37 @@ def test_less_strength_leaves_as_much_of_the_tomogram(net: DenoisingNet, voxel_s
     torch.testing.assert_close(most, 0.7 * whole + 0.3 * given)
     torch.testing.assert_close(none, given)
     assert torch.equal(volume.data, given)
+
+
+@pytest.mark.parametrize("voxel_size", [10.0, 8.0])
+def test_a_denoiser_with_a_spectrum_sees_a_tomogram_of_that_spectrum(net: DenoisingNet, voxel_size: float) -> None:
+    volume, target = Volume(torch.randn(40, 48, 40), voxel_size), tuple(-60 * FREQUENCIES)
+    plain = Denoiser(net, 10.0, "nothing", strength=0.9)
+    made = denoise_volume(replace(plain, spectrum=target), volume).data
+    torch.testing.assert_close(made, denoise_volume(plain, with_spectrum(volume, target)).data)
+    assert not torch.allclose(made, denoise_volume(plain, volume).data, rtol=0.1)
+
+
+def test_programs_that_weight_frequencies_differently_give_the_same_denoised_tomogram() -> None:
+    """A filter of all frequencies changes little of what the bundled net makes, without its spectrum a lot."""
+    density = torch.randn(48, 64, 64)
+    frequency = (torch.fft.fftfreq(48)[:, None, None] ** 2 + torch.fft.fftfreq(64)[:, None] ** 2
+                 + torch.fft.rfftfreq(64) ** 2).sqrt() / 10  # fmt: skip
+    given, other = (
+        Volume(torch.fft.irfftn(torch.fft.rfftn(density) * factor * (frequency < 0.05), s=density.shape), 10.0)
+        for factor in (torch.exp(-60 * frequency), frequency.sqrt())
+    )
+    with_it, without = (
+        [denoise_volume(replace(shipped_denoiser(), spectrum=spectrum), volume).data for volume in (given, other)]
+        for spectrum in (shipped_denoiser().spectrum, None)
+    )
+    inner = (slice(8, -8),) * 3
+    alike, unlike = (
+        float(torch.corrcoef(torch.stack([made[inner].flatten() for made in pair]))[0, 1])
+        for pair in (with_it, without)
+    )
+    assert alike > 0.95
+    assert unlike < 0.8
 
 
 def test_the_tomogram_that_is_given_stays_as_it_was(net: DenoisingNet) -> None:

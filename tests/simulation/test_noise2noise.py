@@ -16,6 +16,7 @@ from tomosoup.simulation.denoising.half_sets import HalfSetCrops, Pair
 from tomosoup.simulation.denoising.noise2noise import identity_of, learning_rate, train_denoiser
 from tomosoup.simulation.denoising.options import Noise2NoiseOptions
 from tomosoup.simulation.denoising.weights import KEY, read_denoiser
+from tomosoup.simulation.spectrum import FREQUENCIES
 
 SHAPE = (20, 50, 40)
 TINY = Noise2NoiseOptions(updates=6, crop=16, widths=(2, 2, 2), report_every=4, warmup=1)
@@ -176,10 +177,11 @@ def test_the_learning_rate_rises_and_then_falls_to_a_hundredth() -> None:
 
 
 def test_a_file_holds_all_of_a_denoiser(tmp_path: Path) -> None:
-    made = train_denoiser([noisy_pair()], TINY)
+    made = replace(train_denoiser([noisy_pair()], TINY), spectrum=tuple(-50 * FREQUENCIES))
     made.save(tmp_path / "net.safetensors")
     read = read_denoiser(tmp_path / "net.safetensors")
     assert read.metadata() == made.metadata()
+    assert read.spectrum == made.spectrum
     volume = torch.randn(1, 1, 16, 16, 16)
     torch.testing.assert_close(read.net(volume), made.net(volume), atol=1e-2, rtol=1e-2)
 
@@ -193,6 +195,13 @@ def test_other_files_are_refused_in_a_sentence(tmp_path: Path) -> None:
     for name, message in (("other", "not a denoiser"), ("text", "not a denoiser"), ("newer", "newer version")):
         with pytest.raises(InputError, match=message):
             read_denoiser(tmp_path / f"{name}.safetensors")
+
+
+@pytest.mark.parametrize("spectrum", [(1.0, 2.0), (float("nan"),) * len(FREQUENCIES)])
+def test_a_spectrum_that_is_none_is_refused(tmp_path: Path, spectrum: tuple[float, ...]) -> None:
+    replace(train_denoiser([noisy_pair()], TINY), spectrum=spectrum).save(tmp_path / "net.safetensors")
+    with pytest.raises(InputError, match="not a denoiser"):
+        read_denoiser(tmp_path / "net.safetensors")
 
 
 def test_weights_that_do_not_fit_their_net_are_refused(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def ensemble_heatmap(
     """
     nets = nets or Nets()
     systems = by_system(models, plan)
-    source = as_models_expect(checked(volume), models, log=nets.log_once)
+    source = as_models_expect(checked(volume), models, nets=nets, plan=plan, progress=progress)
     return whole(ensemble_slabs(source, systems, plan=plan, nets=nets, progress=progress), source)
 
 

@@ -1,6 +1,6 @@
 """Picks of a tomogram, picks of a project.
 
-read -> resample -> normalise -> windows -> engine -> blend -> mean over views and models
+read -> denoise -> resample -> normalise -> windows -> engine -> blend -> mean over views and models
      -> peaks or watershed -> noise correction -> second stage -> picks (Å)
 """
 
@@ -102,7 +102,8 @@ def pick_with(
     and scores are normalised by what is in it.
     """
     systems = by_system(models, plan)
-    source = as_models_expect(checked(volume), models, log=nets.log_once)
+    source = as_models_expect(checked(volume), models, nets=nets, plan=plan, progress=progress)
+    shown = source
     source = Searched(source, region.on(source)) if region else source
     slabs = ensemble_slabs(source, systems, plan=plan, nets=nets, progress=progress)
     segments_voxels = all(system.segments_voxels for system in systems)
@@ -113,7 +114,7 @@ def pick_with(
         searched, mean_model_signal_levels(models), volume=searched_volume(source), power=plan.noise_correction
     )
     if second:
-        picks = rescored(picks, volume, second, device=best_device(nets.inference.device), progress=progress)
+        picks = rescored(picks, shown, second, device=best_device(nets.inference.device), progress=progress)
     return region.with_distances(picks) if region else picks
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import chain, islice
 from typing import TypeVar
 
@@ -14,19 +15,25 @@ from torch import Tensor
 from tomosoup.core.aliases import contest_type
 from tomosoup.core.errors import InputError
 from tomosoup.core.progress import Progress, no_progress
+from tomosoup.core.runtime import best_device
 from tomosoup.core.types import Slices, Volume
 from tomosoup.data.tomogram import Tomogram
 from tomosoup.data.volumes.normalisation import Standardised, standardised
 from tomosoup.data.volumes.resampling import resampled, resampling_message
 from tomosoup.data.volumes.voxel_size import same_voxel_size
 from tomosoup.inference.engines.engine import Engine
+from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.engines.torch_engine import plain_engine
+from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.inference.tiling.slabs import slab, whole
 from tomosoup.inference.tiling.windows import Region, Ring, cut, cut_mirrored, fitted, layer, window_regions
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.history import tomogram_types
 from tomosoup.models.nets.tomo_net import TomoNet
 from tomosoup.models.window_plan import WindowPlan
+from tomosoup.simulation.denoising.apply import denoise_volume
+from tomosoup.simulation.denoising.options import STRENGTH
+from tomosoup.simulation.denoising.weights import shipped_denoiser
 
 SCALES = 20.0
 """Largest factor between the grey values of a tomogram and those that a checkpoint with fixed constants expects."""
@@ -45,12 +52,19 @@ def checked(volume: Slices) -> Slices:
     return volume
 
 
-def as_models_expect(source: Slices, models: Sequence[Checkpoint], *, log: Callable[[str], None]) -> Slices:
-    """The source at the voxel size of the models: unchanged if these agree, otherwise `resampled`.
+def as_models_expect(
+    source: Slices,
+    models: Sequence[Checkpoint],
+    *,
+    nets: Nets,
+    plan: PickingPlan = PickingPlan(),  # noqa: B008 - immutable
+    progress: Progress = no_progress,
+) -> Slices:
+    """The source, denoised if the plan says so, at the voxel size of the models: `resampled` if it has another.
 
-    `log` gets a line about resampling, and one about a tomogram type that a model was not trained on. Raises
-    `InputError` if the models have different voxel sizes, or if the source differs so much that one of the two must be
-    wrong.
+    The log of `nets` gets a line about each of both, and one about a tomogram type that a model was not trained on.
+    Raises `InputError` if the models have different voxel sizes, or if the source differs so much that one of the two
+    must be wrong.
     """
     trained = models[0].voxel_size
     for model in models:
@@ -59,12 +73,26 @@ def as_models_expect(source: Slices, models: Sequence[Checkpoint], *, log: Calla
                 f"The checkpoints were trained on voxels of {trained:.4g} Å and of {model.voxel_size:.4g} Å: pick with "
                 "each alone."
             )
-    if isinstance(source, Tomogram) and (text := unlike_training(source.tomo_type, models)):
-        log(text)
+    tomo_type = source.tomo_type if isinstance(source, Tomogram) else ""
+    if plan.denoise == "always" or (plan.denoise == "auto" and expect_denoised(models, tomo_type)):
+        nets.log_once("The tomograms are denoised before they are picked.")
+        volume = Volume(source.slices(0, source.shape[0]), source.voxel_size, source.origin)
+        denoiser = replace(shipped_denoiser(), strength=STRENGTH)
+        source = denoise_volume(
+            denoiser, volume, device=best_device(nets.inference.device), progress=progress, log=nets.log_once
+        )
+    elif text := unlike_training(tomo_type, models):
+        nets.log_once(text)
     if same_voxel_size(source.voxel_size, trained):
         return source
-    log(resampling_message(source.voxel_size, trained))
+    nets.log_once(resampling_message(source.voxel_size, trained))
     return resampled(source, trained)
+
+
+def expect_denoised(models: Iterable[Checkpoint], tomo_type: str) -> bool:
+    """Whether a tomogram of this type is not denoised, and all models were trained on denoised ones alone."""
+    known = {contest_type(name) for model in models for name in tomogram_types(model.history) or ("",)}
+    return contest_type(tomo_type) in ("wbp", "ctfdeconvolved") and known == {"denoised"}
 
 
 def unlike_training(tomo_type: str, models: Iterable[Checkpoint]) -> str:

@@ -32,7 +32,11 @@ def denoise_command(options: DenoiseCommand) -> Outcome:
             denoiser = _denoiser(options, project, device, progress)
             made, kept = denoise_project(
                 project,
-                replace(denoiser, strength=options.strength),
+                replace(
+                    denoiser,
+                    strength=options.strength,
+                    spectrum=None if options.keep_spectrum else denoiser.spectrum,
+                ),
                 to,
                 sources,
                 overwrite=options.overwrite,

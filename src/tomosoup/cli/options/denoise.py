@@ -11,10 +11,7 @@ from tomosoup.cli.options.shared import UNPREFIXED, Overwrite, Project
 from tomosoup.core.config import Options, Share, Typed
 from tomosoup.data.options import DataOptions
 from tomosoup.inference.options.hardware import Device
-from tomosoup.simulation.denoising.options import Noise2NoiseOptions
-
-CONTEST = 0.9
-"""Strength that gives particles in simulated tomograms the contrast of real ones (docs/simulation/like-real.md)."""
+from tomosoup.simulation.denoising.options import STRENGTH, Noise2NoiseOptions
 
 
 class DenoiseCommand(Options):
@@ -44,9 +41,12 @@ class DenoiseCommand(Options):
     folder of MRC files and projects on the CryoET Data Portal require it."""
     overwrite: Overwrite = False
     """Replace tomograms and weights that other weights, tomograms or options made."""
-    strength: Share = CONTEST
+    strength: Share = STRENGTH
     """Fraction of what the network takes for noise that is removed: 1 for the network's result. The default leaves
     about as much noise as the contest's denoised tomograms hold."""
+    keep_spectrum: bool = False
+    """Denoise without a change of the spectrum. By default a tomogram first gets the amplitude spectrum of those that
+    the bundled network was trained on."""
     device: Device = "auto"
     """cpu, cuda or mps; auto chooses the fastest one available."""
     data: Annotated[DataOptions, UNPREFIXED] = DataOptions()
@@ -62,6 +62,8 @@ class DenoiseCommand(Options):
             raise ValueError("`from_scratch` trains a new network: it requires `halves` and excludes `weights`")
         if self.fill_wedge and (self.halves or self.weights):
             raise ValueError("`fill_wedge` is a bundled network: it excludes `weights` and `halves`")
+        if self.keep_spectrum and (self.halves or self.weights):
+            raise ValueError("`keep_spectrum` is for the bundled networks: `weights` and `halves` change no spectrum")
         if self.halves and self.halves[0] == self.halves[1]:
             raise ValueError("`halves` are two different tomogram types, each from half of the images")
         if self.halves is None and self.training != Noise2NoiseOptions():

@@ -91,6 +91,9 @@ class PickingPlan(Recipe):
     checkpoint says."""
     weighting: Weighting | None = None
     """How the weight of a window falls from its centre to its faces; by default as the checkpoint's."""
+    denoise: Literal["auto", "always", "never"] = "auto"
+    """Denoise a tomogram before it is picked, in memory, as `tomosoup denoise` does. auto: those of the types wbp and
+    ctfdeconvolved, for models that were trained on denoised ones alone."""
     views: tuple[str, ...] = ()
     """Flipped and rotated copies to predict and average, too: flip_x, flip_y, flip_z, turn_90, turn_180, transpose,
     ..., or "all". Rotations by 90 degrees are for models that were trained with rotations."""

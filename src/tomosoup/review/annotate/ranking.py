@@ -43,7 +43,7 @@ def view_picks(
 
     Those of the view "identity" are the candidates of `pick`.
     """
-    source = as_models_expect(checked(tomogram), [model], log=nets.log_once)
+    source = as_models_expect(checked(tomogram), [model], nets=nets, progress=progress)
     shown = normalised(source, model)
     slabs = view_slabs(shown, model, IN_PLANE[view], plan=AS_TRAINED, nets=nets, progress=progress)
     maps = map(probabilities, slabs) if model.segments_voxels else slabs

@@ -19,7 +19,7 @@ from tomosoup.data.options import DataOptions
 from tomosoup.data.project import CopickProject
 from tomosoup.data.tomogram import Tomogram, chosen_runs, select_tomogram
 from tomosoup.inference.engines.net_cache import Nets
-from tomosoup.inference.sliding_window import unlike_training
+from tomosoup.inference.sliding_window import expect_denoised, unlike_training
 from tomosoup.models.adapt import named_for
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.review.annotate.boxes import BOX, Box, beyond, boxes_of
@@ -96,7 +96,8 @@ class AnnotationSession:
     @property
     def remark(self) -> str:
         """What to tell the user of a tomogram type that the model was not trained on; else empty."""
-        texts = (unlike_training(tomogram.tomo_type, [self.model]) for tomogram in self.tomograms.values())
+        types = (tomogram.tomo_type for tomogram in self.tomograms.values())
+        texts = (unlike_training(name, [self.model]) for name in types if not expect_denoised([self.model], name))
         return next(filter(None, texts), "")
 
     def shown(self, run: str) -> dict[str, Picks]:

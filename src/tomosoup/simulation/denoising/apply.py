@@ -16,6 +16,7 @@ from tomosoup.data.volumes.resampling import back_on_grid, resampled, resampling
 from tomosoup.data.volumes.voxel_size import same_voxel_size
 from tomosoup.simulation.denoising.net import FINE_REACH, MULTIPLE, DenoisingNet
 from tomosoup.simulation.denoising.weights import Denoiser
+from tomosoup.simulation.spectrum import with_spectrum
 
 DENOISING = "Denoising"
 """What `denoise` reports to its `progress`."""
@@ -34,9 +35,11 @@ def denoise_volume(
     """The volume `(z, y, x)` without noise, on the same voxels: `denoise` at the voxel size of the denoiser's training,
     with the denoiser's strength.
 
-    A volume of another voxel size is resampled to that size and back; `log` gets a line about it. Raises `InputError`
-    where one of the two sizes must be wrong.
+    If the denoiser has an amplitude spectrum, the volume gets it first. A volume of another voxel size is resampled to
+    that size and back; `log` gets a line about it. Raises `InputError` where one of the two sizes must be wrong.
     """
+    if denoiser.spectrum is not None:
+        volume = with_spectrum(volume, denoiser.spectrum)
     if same_voxel_size(volume.voxel_size, denoiser.voxel_size):
         data = denoise(denoiser.net, volume.data, device=device, progress=progress)
     else:

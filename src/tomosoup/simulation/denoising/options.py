@@ -9,6 +9,8 @@ from annotated_types import Ge, Gt, Lt, MultipleOf
 from tomosoup.core.config import Count, Options
 from tomosoup.simulation.options.ranges import NotNegative, Positive
 
+STRENGTH = 0.9
+"""That gives particles in simulated tomograms the contrast of real ones (docs/simulation/like-real.md)."""
 Width = Annotated[int, Ge(1)]
 
 

@@ -115,7 +115,7 @@ def _mean(tomograms: Sequence[Tomogram]) -> Volume:
 def _maker(denoiser: Denoiser, tomograms: Sequence[Tomogram]) -> str:
     """What makes a denoised tomogram, in less than 80 characters: equal for equal weights and tomograms."""
     said = [[t.run, t.tomo_type, t.voxel_size, t.inverted, list(t.shape)] for t in tomograms]
-    digest = sha256(json.dumps([said, denoiser.voxel_size, denoiser.strength]).encode())
+    digest = sha256(json.dumps([said, denoiser.voxel_size, denoiser.strength, denoiser.spectrum]).encode())
     for name, weight in sorted(denoiser.net.state_dict().items()):
         digest.update(name.encode() + weight.half().cpu().contiguous().numpy().tobytes())
     return f"{MADE_BY}{digest.hexdigest()[:40]}"

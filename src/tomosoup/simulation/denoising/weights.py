@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -15,6 +16,7 @@ from safetensors.torch import save_file
 from tomosoup.core.errors import InputError
 from tomosoup.core.files import written_aside
 from tomosoup.simulation.denoising.net import DenoisingNet
+from tomosoup.simulation.spectrum import FREQUENCIES
 
 FORMAT = 1
 """Version of the metadata; a newer one is refused."""
@@ -43,6 +45,9 @@ class Denoiser:
     """The same of the raw half."""
     training: Mapping[str, Any] | None = None
     """Options, runs and start of the last training, in JSON's types."""
+    spectrum: tuple[float, ...] | None = None
+    """Amplitude spectrum that a tomogram gets before it is denoised (`tomosoup.simulation.spectrum`); None changes
+    nothing."""
     strength: float = 1.0
     """Fraction of what the net takes for noise that is removed: 1 gives the net's result, 0 the tomogram. It is the
     user's choice, and not in the file."""
@@ -58,6 +63,7 @@ class Denoiser:
             "error": self.error,
             "raw_error": self.raw_error,
             "training": self.training,
+            "spectrum": list(self.spectrum) if self.spectrum else None,
         }
 
     def save(self, path: str | Path) -> None:
@@ -79,6 +85,9 @@ def read_denoiser(path: str | Path) -> Denoiser:
         if said["format"] > FORMAT:
             raise InputError(f"{path} was written by a newer version of tomosoup: update tomosoup to read it.")
         widths = tuple(int(width) for width in said["widths"])
+        spectrum = tuple(map(float, said.get("spectrum") or ()))
+        if spectrum and not (len(spectrum) == len(FREQUENCIES) and np.isfinite(spectrum).all()):
+            raise ValueError("its spectrum is none")
         with torch.device("meta"):  # a net that claims to be huge takes no memory
             net = DenoisingNet(widths)
         net.load_state_dict(weights, assign=True)
@@ -90,6 +99,7 @@ def read_denoiser(path: str | Path) -> Denoiser:
             error=said["error"],
             raw_error=said["raw_error"],
             training=said.get("training"),
+            spectrum=spectrum or None,
         )
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError, RecursionError) as error:
         if isinstance(error, InputError):

@@ -81,7 +81,7 @@ def tomograms(
     for i, (tomo_type, source) in enumerate(sources.items(), start=len(stacks)):
         one = part(progress, i, steps, what=RECONSTRUCTING)
         left = (1 - processing.denoising) * NOISE_LEFT[tomo_type]
-        denoiser = replace(shipped_denoiser(NETWORKS[tomo_type]), strength=1 - left)
+        denoiser = replace(shipped_denoiser(NETWORKS[tomo_type]), strength=1 - left, spectrum=None)
         made[tomo_type] = denoise_volume(denoiser, Volume(made[source], pixel), progress=one).data
     if filtering:
         made["denoised"] = denoised(made["wbp"], voxel_size=pixel, stretch=processing.stretch, random=random)

@@ -74,7 +74,7 @@ def out_of_fold(
     nets = Nets(inference)
     folds, peaks, volumes = list[Fold](), list[Fold](), list[float]()
     for i, (run, group) in enumerate(groups.items()):
-        slices = as_models_expect(tomograms[run], group, log=nets.log_once)
+        slices = as_models_expect(tomograms[run], group, nets=nets, plan=plan)
         volume = Volume(slices.slices(0, slices.shape[0]), slices.voxel_size, slices.origin)
         searched = region_of(region, run, tomograms[run].grid, project)
         where = searched.on(volume) if searched else None
@@ -87,7 +87,7 @@ def out_of_fold(
             heatmap = ensemble_heatmap(
                 shown,
                 group,
-                plan=plan.model_copy(update={"views": ()}),
+                plan=plan.model_copy(update={"views": (), "denoise": "never"}),
                 nets=nets,
                 progress=part(of_run, j, len(views)),
             )

@@ -20,6 +20,7 @@ from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.options.picking import PickingPlan
 from tomosoup.inference.pick import pick_with
 from tomosoup.inference.readout.second_stage import ready
+from tomosoup.inference.sliding_window import as_models_expect
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.history import runs_seen
 from tomosoup.scoring.matching import MATCH_RADII
@@ -67,8 +68,9 @@ def picked_runs(
     for i, (run, group) in enumerate(groups.items()):
         tomogram = select_tomogram(project, run, data)
         own = part(progress, i, len(groups), what=f"Picking {run}")
-        candidates = pick_with(nets, tomogram, group, plan=plan, progress=own)
-        found.append(PickedRun(run, ready(tomogram, models[0].voxel_size), candidates, truths[run]))
+        source = as_models_expect(tomogram, group, nets=nets, plan=plan, progress=own)
+        candidates = pick_with(nets, source, group, plan=plan.model_copy(update={"denoise": "never"}), progress=own)
+        found.append(PickedRun(run, ready(source, models[0].voxel_size), candidates, truths[run]))
     return found
 
 
