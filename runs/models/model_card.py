@@ -59,6 +59,7 @@ WAYS = {
     "ctfdeconvolved": Way(tomo_type="ctfdeconvolved"),
     "wbp": Way(tomo_type="wbp"),
     "only-type": Way(tomo_type=None),
+    "not-denoised": Way(tomo_type=None, plan={"denoise": "never"}),
     "denser-windows": Way(plan={"stride": (4, 768, 768)}),
     "views": Way(plan={"views": FLIPS}),
     "maps": Way(plan={"templates": {}}),

@@ -3,7 +3,7 @@
     python -m runs.quality.techniques simulate OUT DATA                    # DATA holds maps_10A/
     python -m runs.quality.techniques train OUT DATA [ROW ...] [--worker I/N]
     python -m runs.quality.techniques table OUT
-    python -m runs.quality.techniques score OUT DATA MODEL ...             # finished models, such as `default`
+    python -m runs.quality.techniques denoised OUT MODEL ...               # finished models, such as `default`
 
 OUT/train is the project of that name of `runs.models.default_model`, OUT/acryo and OUT/cryojax those of `runs.others`
 (links will do). `train` makes what is missing; it can be stopped and started again. A row changes the recipe
@@ -14,10 +14,14 @@ Every model picks sets that neither it nor the default model was trained on: two
 simulator as it makes them, and three real planes (DATA/real_slices_full; each repeated along z, as in
 `runs.checks.real_slices models`). The score is average precision, which needs no threshold: the mean over the species
 with weight, and in the planes over those with three particles or more.
+
+`denoised` scores finished models on the tomograms as they are, and after `tomosoup denoise` with and without its change
+of the spectrum.
 """
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +47,9 @@ from tomosoup.inference.pick import pick_with
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.scoring.matched_picks import MatchedPicks
 from tomosoup.scoring.matching import MATCH_RADII
+from tomosoup.simulation.denoising.apply import denoise_volume
+from tomosoup.simulation.denoising.options import STRENGTH
+from tomosoup.simulation.denoising.weights import Denoiser, shipped_denoiser
 from tomosoup.training.options import TrainingRecipe
 from tomosoup.training.train import train as train_model
 
@@ -50,14 +57,9 @@ SEEDS, UPDATES, TRAINED = (0, 1, 2), 1200, 10
 CROWDED, UNSEEN = tuple(f"run_{i:03}" for i in range(20)), ("run_000", "run_001")
 """Tomograms of OUT/train to choose from; those that are picked in the other projects."""
 BASELINE: dict[str, Any] = {"epochs": 1, "crops_per_epoch": UPDATES, "warmup_epochs": 0.1, "encoder_rate": 1.0}
-SPECTRUM = {"augmentation": {"spectrum_probability": 0.5}}
-TYPES = {"extra_tomo_types": ("ctfdeconvolved", "wbp")}
 ROWS: dict[str, dict[str, Any]] = {
     "baseline": {},
-    "spectrum": SPECTRUM,
-    "spectrum by up to 10": {"augmentation": {"spectrum_probability": 0.5, "spectrum": 10.0}},
-    "all tomogram types": TYPES,
-    "spectrum and all tomogram types": SPECTRUM | TYPES,
+    "all tomogram types": {"extra_tomo_types": ("ctfdeconvolved", "wbp")},
     "mixup": {"batch_size": 2, "crops_per_epoch": 2 * UPDATES, "augmentation": {"mixup_probability": 0.5}},
     "batches of two": {"batch_size": 2, "crops_per_epoch": 2 * UPDATES},
     "balanced loss": {"loss": {"name": "balanced"}},
@@ -73,6 +75,12 @@ SETS = {
     "cryoJAX": ("cryojax", "wbp"),
 }
 """Projects in OUT, and the tomogram type that is picked."""
+MORE_SETS = SETS | {
+    "any-microscope, ctfdeconvolved": ("any-microscope", "ctfdeconvolved"),
+    "any-microscope, wbp": ("any-microscope", "wbp"),
+    "contest, ctfdeconvolved": ("contest", "ctfdeconvolved"),
+}
+"""Those that `denoised` picks."""
 PLANES = "real planes"
 
 
@@ -121,17 +129,25 @@ def trained(out: Path, row: str, seed: int) -> Checkpoint:
 
 def scored(model: Checkpoint, out: Path, data: Path) -> dict[str, dict[str, float]]:
     """Average precision of each species, by set."""
-    nets, rated = Nets(InferenceOptions(engine="torch", device="cpu")), {}
-    for name, (folder, tomo_type) in SETS.items():
-        project, options = open_project(out / folder), DataOptions(tomo_type=tomo_type)
-        truth = {run: read_truth(project, run) for run in UNSEEN}
-        picks = {
-            run: pick_with(nets, select_tomogram(project, run, options), [model], plan=PickingPlan()) for run in UNSEEN
-        }
-        rated[name] = {s.name: precision(picks, truth, s) for s in model.species if s.weight}
     planes = found_by(model, data)
-    rated[PLANES] = {str(i): float(p) for i, p in enumerate(planes.precision) if planes.counted[i]}
-    return rated
+    return {
+        **{name: precisions(model, out, *where) for name, where in SETS.items()},
+        PLANES: {str(i): float(p) for i, p in enumerate(planes.precision) if planes.counted[i]},
+    }
+
+
+def precisions(
+    model: Checkpoint, out: Path, folder: str, tomo_type: str, *, denoiser: Denoiser | None = None
+) -> dict[str, float]:
+    """Average precision of each species with weight, in a project's tomograms as they are, or denoised first."""
+    nets, plan = Nets(InferenceOptions(engine="torch", device="cpu")), PickingPlan(denoise="never")
+    project, options = open_project(out / folder), DataOptions(tomo_type=tomo_type)
+    truth, picks = {run: read_truth(project, run) for run in UNSEEN}, {}
+    for run in UNSEEN:
+        volume = select_tomogram(project, run, options).read()
+        shown = denoise_volume(denoiser, volume) if denoiser else volume
+        picks[run] = pick_with(nets, shown, [model], plan=plan)
+    return {s.name: precision(picks, truth, s) for s in model.species if s.weight}
 
 
 def precision(picks: PicksByRun, truth: PicksByRun, species: Species) -> float:
@@ -163,15 +179,17 @@ def table(out: Path) -> None:
         print(f"| {row} | {' | '.join(said(v, signed=row != 'baseline') for v in values)} |")
 
 
-def score(out: Path, data: Path, *models: Words) -> None:
-    """Print the mean average precision of finished models."""
-    print(f"| model | {' | '.join((*SETS, PLANES))} |")
-    print("| --- |" + " ---: |" * (len(SETS) + 1))
-    for model in models:
-        rated = scored(load(model), out, data)
-        print(
-            f"| {model} | {' | '.join(f'{np.mean(list(each.values())):.3f}' for each in rated.values())} |", flush=True
-        )
+def denoised(out: Path, *models: Words) -> None:
+    """Print the mean average precision of finished models, a row for each set and a column for each way to denoise."""
+    matching = replace(shipped_denoiser(), strength=STRENGTH)
+    ways = {"as it is": None, "denoised, spectrum kept": replace(matching, spectrum=None), "denoised": matching}
+    for model in map(load, models):
+        print(f"| set | {' | '.join(ways)} |")
+        print("| --- |" + " ---: |" * len(ways))
+        for name, where in MORE_SETS.items():
+            rated = (precisions(model, out, *where, denoiser=denoiser) for denoiser in ways.values())
+            means = [f"{np.mean(list(each.values())):.3f}" for each in rated]
+            print(f"| {name} | {' | '.join(means)} |", flush=True)
 
 
 def said(values: Sequence[float], *, signed: bool) -> str:
@@ -182,4 +200,4 @@ def said(values: Sequence[float], *, signed: bool) -> str:
 
 if __name__ == "__main__":
     keep_freed_memory()
-    run_step({"simulate": simulate, "train": train, "table": table, "score": score}, description=__doc__)
+    run_step({"simulate": simulate, "train": train, "table": table, "denoised": denoised}, description=__doc__)

@@ -14,7 +14,7 @@ import torch
 from tomosoup.cli.main import main
 from tomosoup.core.errors import InputError
 from tomosoup.core.types import Picks, Searched, Slices, Species, Volume
-from tomosoup.data.options import AnnotatedData, DataOptions, RegionOptions
+from tomosoup.data.options import AnnotatedData, DataOptions, RegionOptions, TuningData
 from tomosoup.data.project import open_project
 from tomosoup.data.tomogram import select_tomogram
 from tomosoup.data.truth import read_truths
@@ -379,3 +379,39 @@ def test_both_systems_are_calibrated_alone_and_then_tuned_together(
     assert all_thresholds([mixed]) == mixed.thresholds
     picks = pick_project(project, [load(files["heat"][0]), mixed], data=DataOptions(runs=("run_000",)))
     assert len(picks["run_000"]["apo-ferritin"])
+
+
+def test_models_of_other_tomograms_pick_all_annotated_runs_together(
+    checkpoint: Checkpoint, project_folder: Path
+) -> None:
+    project = open_project(project_folder)
+    models = [replace(checkpoint, history=(Trained(held_out=run),)) for run in ("elsewhere", "run_000")]
+    with pytest.raises(InputError, match=r"The models held out elsewhere, which .* `all_runs`"):
+        out_of_fold(project, models, plan=LOW)
+    everything = out_of_fold(project, models, data=TuningData(all_runs=True), plan=LOW)
+    assert [run for run, _, _ in everything.folds] == list(project.runs)
+    one = out_of_fold(project, models, data=TuningData(all_runs=True, runs=("run_002",)), plan=LOW)
+    expected = pick(select_tomogram(project, "run_002", AnnotatedData()).read(), models, plan=LOW)
+    for name, picks in one.folds[0][1].items():
+        np.testing.assert_allclose(picks.zyx, expected[name].zyx)
+
+
+def test_a_model_by_name_gets_its_thresholds_in_a_new_file(
+    checkpoint: Checkpoint, project_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["tune", str(project_folder), "--runs", "run_000", "--all-runs", "--resamples", "5"]
+    with pytest.raises(SystemExit):
+        main([*words, "--model", "default"])
+    assert "default: a model by name is not changed: give an --output" in " ".join(capsys.readouterr().err.split())
+    old, new = tmp_path / "old.safetensors", tmp_path / "new.safetensors"
+    checkpoint.save(old)
+    before = old.read_bytes()
+    with pytest.raises(SystemExit):
+        main([*words, "--model", str(old), str(old), "--output", str(new)])
+    assert "one --model alone" in " ".join(capsys.readouterr().err.split())
+    main([*words, "--model", str(old), "--output", str(new)])
+    assert old.read_bytes() == before
+    assert load(new).history[-1].record()["runs"] == ["run_000"]
+    with pytest.raises(SystemExit):
+        main([*words, "--model", str(old), "--output", str(new)])
+    main([*words, "--model", str(old), "--output", str(new), "--overwrite"])

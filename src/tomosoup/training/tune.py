@@ -1,4 +1,4 @@
-"""Thresholds by cross-validation: models pick the run that their training held out, and all picks are pooled."""
+"""Thresholds by cross-validation: models pick runs that they were not trained on, and all picks are pooled."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import numpy as np
 
 from tomosoup.core.progress import Progress, no_progress
 from tomosoup.core.types import NO_PICKS, Species
-from tomosoup.data.options import AnnotatedData, RegionOptions
+from tomosoup.data.options import RegionOptions, TuningData
 from tomosoup.data.project import Project, open_project
 from tomosoup.inference.ensemble import AS_TRAINED, all_species, mixed
 from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.inference.options.picking import PickingPlan
+from tomosoup.models.adapt import named_for
 from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.history import Tuned
 from tomosoup.scoring.bootstrap import bootstrap, interval
@@ -51,7 +52,7 @@ def tune(
     project: Project | str | Path,
     checkpoints: Sequence[Checkpoint],
     *,
-    data: AnnotatedData = AnnotatedData(),  # noqa: B008 - immutable
+    data: TuningData = TuningData(),  # noqa: B008 - immutable
     plan: PickingPlan = AS_TRAINED,
     threshold_margin: float = 0.0,
     inference: InferenceOptions = InferenceOptions(),  # noqa: B008 - immutable
@@ -61,8 +62,10 @@ def tune(
     """The checkpoints with thresholds from cross-validation: each picks the run that its training held out.
 
     Args:
-        project: The project that the checkpoints were trained on.
+        project: The project that the checkpoints were trained on; with `data.all_runs`, another.
         checkpoints: One or more a held-out run. Those that held out the same run pick it as an ensemble.
+        data: The tomograms and their true picks. With `TuningData(all_runs=True)` all checkpoints pick all annotated
+            runs, which none of them must have been trained on.
         plan: How to lay windows and read picks.
         threshold_margin: 0 gives the F4-best thresholds. 0.1 gives the lower ones of `train`, better from few
             particles (`scoring.thresholds.steady_threshold`).
@@ -73,7 +76,8 @@ def tune(
 
     Raises `InputError` as `out_of_fold`.
     """
-    project = project if not isinstance(project, str | Path) else open_project(project)
+    project = open_project(project)
+    checkpoints = named_for(project, checkpoints)
     found = out_of_fold(
         project, checkpoints, data=data, plan=plan, inference=inference, region=region, progress=progress
     )

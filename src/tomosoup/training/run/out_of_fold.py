@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tomosoup.core.errors import InputError, shortened
 from tomosoup.core.progress import Progress, no_progress, part
 from tomosoup.core.types import Picks, PicksBySpecies, Searched, Slices, Volume
 from tomosoup.data.copick.masks.region import region_of
-from tomosoup.data.options import AnnotatedData, RegionOptions
+from tomosoup.data.options import RegionOptions, TuningData
 from tomosoup.data.project import Project
 from tomosoup.data.tomogram import select_tomogram
 from tomosoup.data.truth import read_truths
@@ -46,7 +46,7 @@ def out_of_fold(
     project: Project,
     checkpoints: Sequence[Checkpoint],
     *,
-    data: AnnotatedData = AnnotatedData(),  # noqa: B008 - immutable
+    data: TuningData = TuningData(),  # noqa: B008 - immutable
     plan: PickingPlan = AS_TRAINED,
     inference: InferenceOptions = InferenceOptions(),  # noqa: B008 - immutable
     region: RegionOptions = RegionOptions(),  # noqa: B008 - immutable
@@ -55,21 +55,16 @@ def out_of_fold(
     """Picks and peaks, above the plan's floor, of every run that checkpoints held out: one entry per run and view.
 
     Checkpoints that held out the same run pick it as an ensemble. Views are not averaged: each is another sample of the
-    same particles. `data.runs`, where it names any, leaves out the checkpoints that held out other runs. With a mask in
-    `region`, picks and true particles outside do not count.
+    same particles. `data.runs`, where it names any, leaves out the checkpoints that held out other runs. With
+    `data.all_runs` all checkpoints pick all annotated runs as an ensemble. With a mask in `region`, picks and true
+    particles outside do not count.
 
     Raises `InputError` for a checkpoint whose history names no held-out run, for a held-out run that the project lacks
     or has no truth of, for voxel sizes that disagree, for an unknown view, and for a run without a mask.
     """
     _refuse_plan(plan)
-    groups = by_held_out_run(checkpoints, data.runs)
-    if missing := [run for run in groups if run not in project.runs]:
-        raise InputError(
-            f"The models held out {shortened(missing)}, which {project.path} does not have: give models that "
-            "`tomosoup train` made from this project."
-        )
+    groups, truths = _groups(project, checkpoints, data)
     views = chosen_views(plan.views)
-    truths = read_truths(project, data.model_copy(update={"runs": tuple(groups)}))
     tomograms = {run: select_tomogram(project, run, data) for run in groups}
     nets = Nets(inference)
     folds, peaks, volumes = list[Fold](), list[Fold](), list[float]()
@@ -100,6 +95,22 @@ def out_of_fold(
     power = 0.0 if mixed(checkpoints) else plan.noise_correction
     corrected, levels = _corrected(folds, volumes, power=power)
     return OutOfFold(corrected, peaks, levels)
+
+
+def _groups(
+    project: Project, checkpoints: Sequence[Checkpoint], data: TuningData
+) -> tuple[Mapping[str, list[Checkpoint]], Mapping[str, PicksBySpecies]]:
+    """The runs to pick, each with the checkpoints that pick it, and the truth of each."""
+    if data.all_runs:
+        truths = read_truths(project, data)
+        return {run: list(checkpoints) for run in truths}, truths
+    groups = by_held_out_run(checkpoints, data.runs)
+    if missing := [run for run in groups if run not in project.runs]:
+        raise InputError(
+            f"The models held out {shortened(missing)}, which {project.path} does not have: give models that "
+            "`tomosoup train` made from this project, or let all pick all runs with `all_runs`."
+        )
+    return groups, read_truths(project, data.model_copy(update={"runs": tuple(groups)}))
 
 
 def _corrected(folds: Sequence[Fold], volumes: Sequence[float], *, power: float) -> tuple[list[Fold], SignalLevels]:

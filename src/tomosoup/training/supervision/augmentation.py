@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,8 +15,6 @@ from torch import Generator, Tensor
 from tomosoup.training.supervision.options import AugmentationOptions
 
 AXES = {"z": -3, "y": -2, "x": -1}
-KNOTS = 6
-"""Frequencies at which a random change of the spectrum is drawn."""
 
 
 def augment(window: Tensor, target: Tensor, recipe: AugmentationOptions, *, random: Generator) -> tuple[Tensor, Tensor]:
@@ -41,8 +38,6 @@ def augment(window: Tensor, target: Tensor, recipe: AugmentationOptions, *, rand
     if _happens(recipe.intensity_probability, random):
         contrast, brightness = _within(recipe.intensity, random), _within(recipe.intensity, random)
         window = changed_intensity(window, contrast=contrast, brightness=brightness, clip=recipe.intensity_clip)
-    if _happens(recipe.spectrum_probability, random):
-        window = changed_spectrum(window, [recipe.spectrum ** _within(0.5, random) for _ in range(KNOTS)])
     return window, target
 
 
@@ -69,23 +64,6 @@ def changed_intensity(window: Tensor, *, contrast: float, brightness: float, cli
     """window (1 + contrast) + brightness; with `clip` cut to 0 ... 1, as albumentations does to floats."""
     changed = window * (1 + contrast) + brightness
     return changed.clamp(0, 1) if clip else changed
-
-
-def changed_spectrum(window: Tensor, gains: Sequence[float]) -> Tensor:
-    """Multiply the amplitudes of a window `(z, y, x)` by a function of the frequency; phases stay.
-
-    `gains` are its values at equal steps from 0 to the Nyquist frequency, where it stays; between them its logarithm is
-    linear. Mean and standard deviation of the window stay, too.
-    """
-    axes = [torch.fft.fftfreq(n) for n in window.shape[:-1]] + [torch.fft.rfftfreq(window.shape[-1])]
-    squares = [f.square().reshape([-1 if i == axis else 1 for i in range(3)]) for axis, f in enumerate(axes)]
-    step = ((squares[0] + squares[1] + squares[2]).sqrt() * 2 * (len(gains) - 1)).clamp(max=len(gains) - 1)
-    lower, logs = step.floor().clamp(max=len(gains) - 2), torch.tensor(gains).log()
-    gain = torch.lerp(logs[lower.long()], logs[lower.long() + 1], step - lower).exp()
-    changed = torch.fft.irfftn(torch.fft.rfftn(window) * gain, s=window.shape)
-    changed = changed - changed.mean()
-    scaled: Tensor = changed * (window.std() / changed.std().clamp(min=1e-12)) + window.mean()
-    return scaled
 
 
 @dataclass(frozen=True)

@@ -77,11 +77,6 @@ class AugmentationOptions(Options):
     intensity_clip: bool = False
     """Clip the grey values of a window so changed to 0 ... 1, as the library of yu4u's program (albumentations) does to
     floats: of a standardised window two thirds of the voxels are cut off."""
-    spectrum_probability: Share = 0.0
-    """Probability to change the amplitudes of a window's spatial frequencies, by a smooth random function of the
-    frequency. Tomograms of other microscopes and programs differ in their spectra."""
-    spectrum: Annotated[float, Ge(1)] = 3.0
-    """Largest factor by which the amplitudes at one frequency change against those at another, up or down."""
     mixup_probability: Share = 0.0
     """Probability to mix the windows of a batch in pairs, and their losses (mixup, Zhang et al. 2018)."""
     mixup_alpha: Annotated[float, Gt(0)] = 1.0
