@@ -11,8 +11,9 @@ the first, and gets ctfdeconvolved. Its targets are the same samples as tilts to
 them, without radiation damage. (At higher tilts a sample is too thick for weak phases.) Every step can be stopped and
 started again.
 
-PROJECT is the training project of the default model (`runs.models.default_model simulate`). The spectrum is the mean
-over its tomograms of the type ctfdeconvolved.
+The spectrum is the mean over PROJECT's tomograms of the type ctfdeconvolved. The bundled one is of
+
+    tomosoup simulate PROJECT --recipe contest --runs 4 --seed 906 --reconstruction.tomo-types ctfdeconvolved
 """
 
 from dataclasses import replace

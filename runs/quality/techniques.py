@@ -4,6 +4,7 @@
     python -m runs.quality.techniques train OUT DATA [ROW ...] [--worker I/N]
     python -m runs.quality.techniques table OUT
     python -m runs.quality.techniques denoised OUT MODEL ...               # finished models, such as `default`
+    python -m runs.quality.techniques thresholds OUT MODEL ...             # the same
 
 OUT/train is the project of that name of `runs.models.default_model`, OUT/acryo and OUT/cryojax those of `runs.others`
 (links will do). `train` makes what is missing; it can be stopped and started again. A row changes the recipe
@@ -16,7 +17,8 @@ simulator as it makes them, and three real planes (DATA/real_slices_full; each r
 with weight, and in the planes over those with three particles or more.
 
 `denoised` scores finished models on the tomograms as they are, and after `tomosoup denoise` with and without its change
-of the spectrum.
+of the spectrum. `thresholds` prints F4 of `tomosoup pick` with the thresholds of a model, and with those that `tomosoup
+tune --all-runs` finds on the other half of a set's tomograms.
 """
 
 import json
@@ -35,23 +37,25 @@ from runs.shared.command import Words, print_progress, run_step, share_of
 from runs.shared.saved_picks import write_json
 from tomosoup.core.errors import InputError
 from tomosoup.core.runtime import keep_freed_memory
-from tomosoup.core.types import PicksByRun, Species
-from tomosoup.data.options import AnnotatedData, DataOptions
+from tomosoup.core.types import PicksByRun, PicksBySpecies, Species
+from tomosoup.data.options import AnnotatedData, DataOptions, TuningData
 from tomosoup.data.project import open_project
 from tomosoup.data.tomogram import select_tomogram
 from tomosoup.data.truth import read_truth
 from tomosoup.inference.engines.net_cache import Nets
 from tomosoup.inference.options.hardware import InferenceOptions
 from tomosoup.inference.options.picking import PickingPlan
-from tomosoup.inference.pick import pick_with
+from tomosoup.inference.pick import pick_project, pick_with
 from tomosoup.models.checkpoint import Checkpoint, load
 from tomosoup.scoring.matched_picks import MatchedPicks
 from tomosoup.scoring.matching import MATCH_RADII
+from tomosoup.scoring.score import score
 from tomosoup.simulation.denoising.apply import denoise_volume
 from tomosoup.simulation.denoising.options import STRENGTH
 from tomosoup.simulation.denoising.weights import Denoiser, shipped_denoiser
 from tomosoup.training.options import TrainingRecipe
 from tomosoup.training.train import train as train_model
+from tomosoup.training.tune import tune
 
 SEEDS, UPDATES, TRAINED = (0, 1, 2), 1200, 10
 CROWDED, UNSEEN = tuple(f"run_{i:03}" for i in range(20)), ("run_000", "run_001")
@@ -192,6 +196,23 @@ def denoised(out: Path, *models: Words) -> None:
             print(f"| {name} | {' | '.join(means)} |", flush=True)
 
 
+def thresholds(out: Path, *models: Words) -> None:
+    """Print F4 with the thresholds of finished models, and with those that each half of a set gives the other half."""
+    for model in map(load, models):
+        print("| set | of the model | of the other half |\n| --- | ---: | ---: |")
+        for name, (folder, tomo_type) in MORE_SETS.items():
+            project, kept = open_project(out / folder), [dict[str, PicksBySpecies](), dict[str, PicksBySpecies]()]
+            middle = len(project.runs) // 2
+            halves = [tuple(project.runs[:middle]), tuple(project.runs[middle:])]
+            for own, other in (halves, halves[::-1]):
+                (tuned,) = tune(project, [model], data=TuningData(tomo_type=tomo_type, runs=other, all_runs=True))
+                for into, checkpoint in zip(kept, (model, tuned), strict=True):
+                    into |= pick_project(project, checkpoint, data=DataOptions(tomo_type=tomo_type, runs=own))
+            truth = {run: read_truth(project, run) for run in project.runs}
+            found = [f"{score(picks, truth, model.species).weighted:.3f}" for picks in kept]
+            print(f"| {name} | {' | '.join(found)} |", flush=True)
+
+
 def said(values: Sequence[float], *, signed: bool) -> str:
     """The mean, and each value."""
     sign = "+" if signed else ""
@@ -200,4 +221,7 @@ def said(values: Sequence[float], *, signed: bool) -> str:
 
 if __name__ == "__main__":
     keep_freed_memory()
-    run_step({"simulate": simulate, "train": train, "table": table, "denoised": denoised}, description=__doc__)
+    steps = {
+        "simulate": simulate, "train": train, "table": table, "denoised": denoised, "thresholds": thresholds,
+    }  # fmt: skip
+    run_step(steps, description=__doc__)

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -22,6 +23,8 @@ FREQUENCIES = np.arange(1, 33) / PATCH
 """Frequencies of a spectrum in 1/Å: up to the highest of voxels of 10 Å."""
 LARGEST = 30.0
 """Largest factor on an amplitude, and 1 over the smallest; the geometric mean of the factors is 1."""
+DEGREE = 3
+"""Of the polynomial in the frequency that the logarithm of the factor is: the zeros of the contrast transfer stay."""
 MARGIN = 16
 """Voxels that are mirrored at each face, so that opposite faces do not mix."""
 
@@ -37,16 +40,18 @@ def spectrum(volume: Volume) -> NDArray[np.float64]:
 
 
 def with_spectrum(volume: Volume, target: Sequence[float]) -> Volume:
-    """The volume with the amplitude spectrum `target` (as `spectrum` gives it, without NaN), in the scale of its grey
-    values: mean and standard deviation stay.
+    """The volume with about the amplitude spectrum `target` (as `spectrum` gives it, without NaN), in the scale of its
+    grey values: mean and standard deviation stay.
 
-    Frequencies between those of a spectrum get an interpolated factor, those beyond them that of the nearest one.
+    Each frequency gets a factor, whose logarithm is a polynomial of `DEGREE` fitted to the differences of the spectra.
+    Frequencies beyond those of a spectrum get the factor of the nearest one.
     """
     gain = np.asarray(target, np.float64) - spectrum(volume)
     known = np.isfinite(gain)
     if not known.any():
         return volume
-    gain = np.clip(gain[known] - gain[known].mean(), -np.log(LARGEST), np.log(LARGEST))
+    smooth = Polynomial.fit(FREQUENCIES[known], gain[known], min(DEGREE, known.sum() - 1))(FREQUENCIES[known])
+    gain = np.clip(smooth - smooth.mean(), -np.log(LARGEST), np.log(LARGEST))
     deviation, mean = torch.std_mean(volume.data.float())
     widths = [min(MARGIN, n) for n in volume.shape]
     padded = np.pad(volume.data.float().numpy(), [(width, width) for width in widths], mode="symmetric")
