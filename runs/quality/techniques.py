@@ -17,8 +17,9 @@ simulator as it makes them, and three real planes (DATA/real_slices_full; each r
 with weight, and in the planes over those with three particles or more.
 
 `denoised` scores finished models on the tomograms as they are, and after `tomosoup denoise` with and without its change
-of the spectrum. `thresholds` prints F4 of `tomosoup pick` with the thresholds of a model, and with those that `tomosoup
-tune --all-runs` finds on the other half of a set's tomograms.
+of the spectrum; also on full-size tomograms with as few particles as the contest's. `thresholds` prints F4 of `tomosoup
+pick` with the thresholds of a model, and with those that `tomosoup tune --all-runs` finds on the other half of a set's
+tomograms.
 """
 
 import json
@@ -79,22 +80,36 @@ SETS = {
     "cryoJAX": ("cryojax", "wbp"),
 }
 """Projects in OUT, and the tomogram type that is picked."""
+SPARSE = "-sparse"
+"""Full-size projects with the contest's concentrations have this after their names."""
 MORE_SETS = SETS | {
     "any-microscope, ctfdeconvolved": ("any-microscope", "ctfdeconvolved"),
     "any-microscope, wbp": ("any-microscope", "wbp"),
     "contest, ctfdeconvolved": ("contest", "ctfdeconvolved"),
 }
-"""Those that `denoised` picks."""
+"""Those that `denoised` and `thresholds` pick."""
+SPARSE_SETS = {
+    f"{name}, the contest's concentrations, {kind}": (f"{name}{SPARSE}", kind)
+    for name in ("contest", "any-microscope")
+    for kind in ("denoised", "wbp")
+}
+"""Those that `denoised` picks, too."""
 PLANES = "real planes"
 
 
 def simulate(out: Path, data: Path) -> None:
-    """Simulate crowded tomograms of the recipes `any-microscope` and `contest`, with the same maps."""
+    """Simulate tomograms of the recipes `any-microscope` and `contest`, with the same maps: crowded, and sparse."""
     crowded, _, test = recipes(data)
-    same = {"shape": (96, 320, 320), "concentration": crowded.concentration, "layout": crowded.layout}
-    for name, recipe, seed in (("any-microscope", crowded, 931), ("contest", test, 932)):
+    dense = {"shape": (96, 320, 320), "concentration": crowded.concentration, "layout": crowded.layout}
+    sparse = {"shape": test.shape, "concentration": test.concentration}
+    for name, recipe, seed, changed in (
+        ("any-microscope", crowded, 931, dense),
+        ("contest", test, 932, dense),
+        (f"contest{SPARSE}", test, 904, sparse),
+        (f"any-microscope{SPARSE}", crowded, 905, sparse),
+    ):
         if not (out / name).exists():
-            own = recipe.model_copy(update=same)
+            own = recipe.model_copy(update=changed)
             tomosoup.simulate(out / name, own, runs=len(UNSEEN), seed=seed, progress=print_progress)
 
 
@@ -190,7 +205,7 @@ def denoised(out: Path, *models: Words) -> None:
     for model in map(load, models):
         print(f"| set | {' | '.join(ways)} |")
         print("| --- |" + " ---: |" * len(ways))
-        for name, where in MORE_SETS.items():
+        for name, where in (MORE_SETS | SPARSE_SETS).items():
             rated = (precisions(model, out, *where, denoiser=denoiser) for denoiser in ways.values())
             means = [f"{np.mean(list(each.values())):.3f}" for each in rated]
             print(f"| {name} | {' | '.join(means)} |", flush=True)
