@@ -109,6 +109,17 @@ def test_a_denoiser_with_another_spectrum_makes_something_else(project: Path) ->
         denoise_project(opened, replace(denoiser, spectrum=tuple(-50 * FREQUENCIES)), to, sources)
 
 
+def test_a_second_denoising_is_remarked(project: Path) -> None:
+    denoised(project)
+    heard: list[str] = []
+    for tomo_type, new_type in (("half1", "denoised-1"), ("denoised", "denoised-2")):
+        opened = open_project(project)
+        to = destination(opened, new_type=new_type, output=None)
+        sources = Sources(DataOptions(tomo_type=tomo_type), new_type=new_type)
+        denoise_project(opened, random_denoiser(), to, sources, log=heard.append)
+    assert heard == ["The tomograms are of the type denoised: denoised a second time, they lose particles, too."]
+
+
 def test_nothing_in_the_static_root_is_replaced(project: Path) -> None:
     with pytest.raises(InputError, match="new_type"):
         denoised(project, new_type="half2", overwrite=True)

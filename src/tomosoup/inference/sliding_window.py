@@ -31,7 +31,7 @@ from tomosoup.models.checkpoint import Checkpoint
 from tomosoup.models.history import tomogram_types
 from tomosoup.models.nets.tomo_net import TomoNet
 from tomosoup.models.window_plan import WindowPlan
-from tomosoup.simulation.denoising.apply import denoise_volume
+from tomosoup.simulation.denoising.apply import already_denoised, denoise_volume
 from tomosoup.simulation.denoising.options import STRENGTH
 from tomosoup.simulation.denoising.weights import shipped_denoiser
 
@@ -75,7 +75,7 @@ def as_models_expect(
             )
     tomo_type = source.tomo_type if isinstance(source, Tomogram) else ""
     if plan.denoise == "always" or (plan.denoise == "auto" and expect_denoised(models, tomo_type)):
-        nets.log_once("The tomograms are denoised before they are picked.")
+        nets.log_once(already_denoised(tomo_type) or "The tomograms are denoised before they are picked.")
         volume = Volume(source.slices(0, source.shape[0]), source.voxel_size, source.origin)
         denoiser = replace(shipped_denoiser(), strength=STRENGTH)
         source = denoise_volume(

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tomosoup.core.aliases import contest_type
 from tomosoup.core.progress import Progress, no_log, no_progress
 from tomosoup.core.types import Volume
 from tomosoup.data.volumes.resampling import back_on_grid, resampled, resampling_message
@@ -46,6 +47,13 @@ def denoise_volume(
         log(resampling_message(volume.voxel_size, denoiser.voxel_size))
         data = _denoised_elsewhere(denoiser, volume, device=device, progress=progress)
     return replace(volume, data=data.lerp_(volume.data.float(), 1 - denoiser.strength))
+
+
+def already_denoised(tomo_type: str) -> str:
+    """What to tell the user of a tomogram of this type that is to be denoised; empty unless it is denoised already."""
+    if contest_type(tomo_type) != "denoised":
+        return ""
+    return f"The tomograms are of the type {tomo_type}: denoised a second time, they lose particles, too."
 
 
 def _denoised_elsewhere(

@@ -16,7 +16,7 @@ from tomosoup.core.types import Volume
 from tomosoup.data.options import DataOptions
 from tomosoup.data.project import Project, open_project
 from tomosoup.data.tomogram import Tomogram, chosen_runs, select_tomogram
-from tomosoup.simulation.denoising.apply import denoise_volume
+from tomosoup.simulation.denoising.apply import already_denoised, denoise_volume
 from tomosoup.simulation.denoising.destination import MADE_BY, Destination
 from tomosoup.simulation.denoising.half_sets import Pair
 from tomosoup.simulation.denoising.noise2noise import differences, identity_of, train_denoiser
@@ -97,6 +97,8 @@ def denoise_project(
         elif there is not None and not overwrite:
             raise _in_the_way(to, run)
     left = [run for run in found if run not in kept]
+    if remarks := {text for run in left for t in found[run] if (text := already_denoised(t.tomo_type))}:
+        log(min(remarks))
     for i, run in enumerate(left):
         one = part(progress, i, len(left), what=f"Denoising ({run})")
         made = denoise_volume(denoiser, _mean(found[run]), device=device, progress=one, log=no_log if i else log)
