@@ -376,14 +376,14 @@ BOTH = (Trained(held_out="a", data={"kind": "denoised"}, recipe={"also_kinds": [
 @pytest.mark.parametrize(
     ("tomo_type", "history", "said"),
     [
-        ("wbp", DENOISED, "trained on denoised alone"),
+        ("wbp", DENOISED, "trained on denoised tomograms alone"),
         (
             "wbp",
             (Converted(file="w", net="n", averaged=False, data={"kind": "denoised"}),),
-            "trained on denoised alone",
+            "trained on denoised tomograms alone",
         ),
-        ("isonetcorrected", BOTH, "trained on denoised and wbp alone"),
-        ("isonetcorrected", (Souped(ingredients=(DENOISED, BOTH)),), "trained on denoised and wbp alone"),
+        ("isonetcorrected", BOTH, "trained on denoised and wbp tomograms alone"),
+        ("isonetcorrected", (Souped(ingredients=(DENOISED, BOTH)),), "trained on denoised and wbp tomograms alone"),
         ("wbp", BOTH, ""),
         ("denoised", DENOISED, ""),
         ("wbp-denoised-denoiset-ctfdeconv", DENOISED, ""),  # the portal's name
@@ -407,8 +407,8 @@ def test_the_message_about_the_tomogram_type_comes_once(project: Path, checkpoin
     for run in opened.runs[:2]:
         pick_with(nets, select_tomogram(opened, run, DataOptions(tomo_type="wbp")), [model], plan=LOW)
     assert [text for text in heard if "of the type wbp" in text] == [
-        "The tomograms are of the type wbp, and a model was trained on isonetcorrected alone: it may find few "
-        "particles or none. Pick that type, or train on this one."
+        "The tomograms are of the type wbp, and a model was trained on isonetcorrected tomograms alone: it "
+        "may find few particles or none. Pick that type, denoise this one, or train on it."
     ]
 
 

@@ -120,6 +120,19 @@ def test_a_second_denoising_is_remarked(project: Path) -> None:
     assert heard == ["The tomograms are of the type denoised: denoised a second time, they lose particles, too."]
 
 
+@pytest.mark.parametrize(("value", "said"), [(3.0, "Every voxel"), (float("nan"), "NaN")])
+def test_bad_voxels_are_refused_and_nothing_is_written(tmp_path: Path, value: float, said: str) -> None:
+    data = torch.randn(16, 40, 24)
+    data[:8] = value
+    if value == 3:
+        data[:] = value
+    with new_project(tmp_path / "bad", [Species("a", 50.0)]) as made:
+        made.add_run("one", SimulatedRun({"half1": Volume(data, 10.0)}, {}))
+    with pytest.raises(InputError, match=f"Run one: .*{said}"):
+        denoised(tmp_path / "bad")
+    assert {t.tomo_type for t in open_project(tmp_path / "bad").listings("one")} == {"half1"}
+
+
 def test_nothing_in_the_static_root_is_replaced(project: Path) -> None:
     with pytest.raises(InputError, match="new_type"):
         denoised(project, new_type="half2", overwrite=True)

@@ -302,7 +302,7 @@ def test_the_command_trains_all_folds_and_tunes_them(
     assert "m-fold0.safetensors exists and was trained with another recipe" in capsys.readouterr().err
     main(["tune", str(project_folder), "--model", *map(str, files), "--peaks.floor", "1e-4", "--resamples", "20"])
     said = capsys.readouterr().out
-    assert "Out-of-fold thresholds" in said
+    assert "Thresholds, and F4 of these picks" in said
     assert "Stored in" in said
     again = [load(f) for f in files]
     assert all(m.thresholds == again[0].thresholds for m in again)
@@ -402,7 +402,7 @@ def test_a_model_by_name_gets_its_thresholds_in_a_new_file(
     words = ["tune", str(project_folder), "--runs", "run_000", "--all-runs", "--resamples", "5"]
     with pytest.raises(SystemExit):
         main([*words, "--model", "default"])
-    assert "default: a model by name is not changed: give an --output" in " ".join(capsys.readouterr().err.split())
+    assert "got default: give it alone, with an --output" in " ".join(capsys.readouterr().err.split())
     old, new = tmp_path / "old.safetensors", tmp_path / "new.safetensors"
     checkpoint.save(old)
     before = old.read_bytes()
@@ -415,3 +415,35 @@ def test_a_model_by_name_gets_its_thresholds_in_a_new_file(
     with pytest.raises(SystemExit):
         main([*words, "--model", str(old), "--output", str(new)])
     main([*words, "--model", str(old), "--output", str(new), "--overwrite"])
+
+
+def test_species_without_particles_keep_their_thresholds_and_unknown_ones_are_named(
+    checkpoint: Checkpoint, project_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = {s.name: 0.123 for s in checkpoint.species}
+    first, *others = own
+    model, truth = tmp_path / "model.safetensors", tmp_path / "truth.csv"
+    replace(checkpoint, thresholds=own).save(model)
+    header, rows = "experiment,particle_type,x,y,z", [f"run_000,{name},100,100,100" for name in (first, "strange")]
+    words = [
+        "tune",
+        str(project_folder),
+        "--all-runs",
+        "--truth",
+        str(truth),
+        "--resamples",
+        "5",
+        "--model",
+        str(model),
+    ]
+    truth.write_text("\n".join([header, rows[1]]))
+    before = model.read_bytes()
+    with pytest.raises(SystemExit):
+        main(words)
+    assert f"The true picks are of strange, and the models know {first}" in " ".join(capsys.readouterr().err.split())
+    assert model.read_bytes() == before
+    truth.write_text("\n".join([header, *rows]))
+    main(words)
+    assert "The models do not know strange" in " ".join(capsys.readouterr().out.split())
+    assert others
+    assert {name: load(model).thresholds[name] for name in others} == dict.fromkeys(others, 0.123)

@@ -54,7 +54,13 @@ def tuned_table(tuned: Mapping[str, TunedThreshold], *, margin: float) -> Render
     Without a `margin` of the thresholds, a user with few particles is advised to give one.
     """
     made = table(
-        "species", "particles", "threshold", "95 % interval", "F4", "95 % interval", title="Out-of-fold thresholds"
+        "species",
+        "particles",
+        "threshold",
+        "95 % interval",
+        "F4",
+        "95 % interval",
+        title="Thresholds, and F4 of these picks",
     )
     for name, t in tuned.items():
         threshold, f4 = ("{:.3f}-{:.3f}".format(*ends) for ends in (t.interval, t.f4_interval))

@@ -74,8 +74,8 @@ class TuningData(AnnotatedData):
     """Which tomograms thresholds are set on."""
 
     all_runs: Annotated[bool, Typed("Input")] = False
-    """All models pick all chosen runs that are annotated; none of the models may have been trained on them. By default
-    each model picks the run that its training held out."""
+    """All models pick all annotated runs, or the chosen ones; none of the models may have been trained on them. By
+    default each model picks the run that its training held out."""
 
 
 class RegionOptions(Options):

@@ -105,8 +105,8 @@ def unlike_training(tomo_type: str, models: Iterable[Checkpoint]) -> str:
         known = sorted(filter(None, map(contest_type, tomogram_types(model.history))))
         if given and known and given not in known:
             return (
-                f"The tomograms are of the type {tomo_type}, and a model was trained on {' and '.join(known)} alone: "
-                "it may find few particles or none. Pick that type, or train on this one."
+                f"The tomograms are of the type {tomo_type}, and a model was trained on {' and '.join(known)} "
+                "tomograms alone: it may find few particles or none. Pick that type, denoise this one, or train on it."
             )
     return ""
 

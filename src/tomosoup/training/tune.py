@@ -161,7 +161,7 @@ def with_thresholds(
     """The checkpoints with new thresholds, signal levels and calibrations; their history says from which runs.
 
     Where heatmap and segmentation models were tuned together, only the thresholds for picking together are new.
-    `averaging` are `averaging_thresholds` to store, too.
+    `averaging` are `averaging_thresholds` to store, too. A species without true particles keeps its threshold.
     """
     species = all_species(checkpoints)
     calibration = None if mixed(checkpoints) else calibrate(pairs_of(found.peaks), species)
@@ -176,7 +176,8 @@ def with_thresholds(
                 n: {"threshold": t.threshold, "interval": list(t.interval), "f4": t.f4} for n, t in own.items()
             },
         )
-        thresholds = {name: t.threshold for name, t in own.items()}
+        known = {name: t.threshold for name, t in own.items() if t.particles}
+        thresholds = {name: known.get(name, checkpoint.thresholds.get(name, UNTUNED)) for name in names}
         after = replace(checkpoint, history=(*checkpoint.history, event))
         if calibration is None:
             changed.append(replace(after, mixed_thresholds=thresholds))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tomosoup.cli.options.tune import TuneCommand
 from tomosoup.cli.tables import averaging_table, tuned_table
-from tomosoup.cli.terminal import Outcome, progress_bars
+from tomosoup.cli.terminal import Outcome, progress_bars, say
 from tomosoup.core.errors import InputError
 from tomosoup.core.files import refuse_existing
 from tomosoup.data.project import open_project
@@ -38,6 +38,7 @@ def tune_command(options: TuneCommand) -> Outcome:
             inference=options.inference,
             region=options.region,
             progress=progress,
+            log=say,
         )
         tuned = tune_thresholds(
             found.folds,
@@ -76,5 +77,5 @@ def _files(options: TuneCommand) -> tuple[Path, ...]:
         refuse_existing(options.output, overwrite=options.overwrite)
         return (options.output,)
     if named := [str(path) for path in options.model if checkpoint_file(path) != path]:
-        raise InputError(f"{', '.join(named)}: a model by name is not changed: give an `output` for the new one.")
+        raise InputError(f"A model by name is not changed, got {', '.join(named)}: give it alone, with an `output`.")
     return options.model

@@ -13,6 +13,7 @@ from torch import Tensor
 from tomosoup.core.aliases import contest_type
 from tomosoup.core.progress import Progress, no_log, no_progress
 from tomosoup.core.types import Volume
+from tomosoup.data.volumes.normalisation import standardised
 from tomosoup.data.volumes.resampling import back_on_grid, resampled, resampling_message
 from tomosoup.data.volumes.voxel_size import same_voxel_size
 from tomosoup.simulation.denoising.net import FINE_REACH, MULTIPLE, DenoisingNet
@@ -37,8 +38,10 @@ def denoise_volume(
     with the denoiser's strength.
 
     If the denoiser has an amplitude spectrum, the volume gets it first. A volume of another voxel size is resampled to
-    that size and back; `log` gets a line about it. Raises `InputError` where one of the two sizes must be wrong.
+    that size and back; `log` gets a line about it. Raises `InputError` where one of the two sizes must be wrong, and
+    for a volume that holds NaN or infinity, or that is constant.
     """
+    standardised(volume)  # refuses bad voxels before they spread
     if denoiser.spectrum is not None:
         volume = with_spectrum(volume, denoiser.spectrum)
     if same_voxel_size(volume.voxel_size, denoiser.voxel_size):

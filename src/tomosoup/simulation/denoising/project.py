@@ -74,7 +74,7 @@ def denoise_project(
     """Denoise the tomograms of a project; the runs that were denoised now, and those that had been before.
 
     A tomogram that the same weights made of the same type is kept. Raises `InputError` for another that is in the
-    way, before any is denoised.
+    way, before any is denoised, and later at a run with bad voxels.
 
     Args:
         project: open, or its path.
@@ -101,7 +101,10 @@ def denoise_project(
         log(min(remarks))
     for i, run in enumerate(left):
         one = part(progress, i, len(left), what=f"Denoising ({run})")
-        made = denoise_volume(denoiser, _mean(found[run]), device=device, progress=one, log=no_log if i else log)
+        try:
+            made = denoise_volume(denoiser, _mean(found[run]), device=device, progress=one, log=no_log if i else log)
+        except InputError as error:
+            raise InputError(f"Run {run}: {error}") from error
         to.write(run, made, makers[run])
     return left, kept
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tomosoup.core.errors import InputError, shortened
-from tomosoup.core.progress import Progress, no_progress, part
+from tomosoup.core.progress import Progress, no_log, no_progress, part
 from tomosoup.core.types import Picks, PicksBySpecies, Searched, Slices, Volume
 from tomosoup.data.copick.masks.region import region_of
 from tomosoup.data.options import RegionOptions, TuningData
@@ -51,22 +51,26 @@ def out_of_fold(
     inference: InferenceOptions = InferenceOptions(),  # noqa: B008 - immutable
     region: RegionOptions = RegionOptions(),  # noqa: B008 - immutable
     progress: Progress = no_progress,
+    log: Callable[[str], None] = no_log,
 ) -> OutOfFold:
     """Picks and peaks, above the plan's floor, of every run that checkpoints held out: one entry per run and view.
 
     Checkpoints that held out the same run pick it as an ensemble. Views are not averaged: each is another sample of the
     same particles. `data.runs`, where it names any, leaves out the checkpoints that held out other runs. With
     `data.all_runs` all checkpoints pick all annotated runs as an ensemble. With a mask in `region`, picks and true
-    particles outside do not count.
+    particles outside do not count. `log` gets a line about species that the checkpoints do not know.
 
     Raises `InputError` for a checkpoint whose history names no held-out run, for a held-out run that the project lacks
-    or has no truth of, for voxel sizes that disagree, for an unknown view, and for a run without a mask.
+    or has no truth of, for true particles of unknown species alone, for voxel sizes that disagree, for an unknown view,
+    and for a run without a mask.
     """
     _refuse_plan(plan)
     groups, truths = _groups(project, checkpoints, data)
     views = chosen_views(plan.views)
     tomograms = {run: select_tomogram(project, run, data) for run in groups}
-    nets = Nets(inference)
+    nets = Nets(inference, log=log)
+    if unknown := _unknown(truths, checkpoints):
+        log(f"The models do not know {', '.join(unknown)}, which is left out.")
     folds, peaks, volumes = list[Fold](), list[Fold](), list[float]()
     for i, (run, group) in enumerate(groups.items()):
         slices = as_models_expect(tomograms[run], group, nets=nets, plan=plan)
@@ -111,6 +115,18 @@ def _groups(
             "`tomosoup train` made from this project, or let all pick all runs with `all_runs`."
         )
     return groups, read_truths(project, data.model_copy(update={"runs": tuple(groups)}))
+
+
+def _unknown(truths: Mapping[str, PicksBySpecies], checkpoints: Sequence[Checkpoint]) -> list[str]:
+    """The annotated species that no model knows. Raises `InputError` where no other species is annotated."""
+    names = [s.name for s in all_species(checkpoints)]
+    annotated = {name for truth in truths.values() for name, picks in truth.items() if len(picks)}
+    if annotated and not annotated & set(names):
+        raise InputError(
+            f"The true picks are of {', '.join(sorted(annotated))}, and the models know {', '.join(names)}: give "
+            "models of these species, or correct the names."
+        )
+    return sorted(annotated - set(names))
 
 
 def _corrected(folds: Sequence[Fold], volumes: Sequence[float], *, power: float) -> tuple[list[Fold], SignalLevels]:
