@@ -177,7 +177,8 @@ def with_thresholds(
             },
         )
         known = {name: t.threshold for name, t in own.items() if t.particles}
-        thresholds = {name: known.get(name, checkpoint.thresholds.get(name, UNTUNED)) for name in names}
+        before = checkpoint.mixed_thresholds if calibration is None else checkpoint.thresholds
+        thresholds = {name: known.get(name, before.get(name, UNTUNED)) for name in names}
         after = replace(checkpoint, history=(*checkpoint.history, event))
         if calibration is None:
             changed.append(replace(after, mixed_thresholds=thresholds))
