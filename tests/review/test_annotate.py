@@ -156,7 +156,7 @@ def test_without_doubts_the_central_box_comes_first() -> None:
 def test_a_tomogram_type_that_the_model_was_not_trained_on_is_named(project: Path, checkpoint: Checkpoint) -> None:
     assert not session(project, checkpoint).remark
     other = (Trained(held_out="a", data={"tomo_type": "isonetcorrected"}),)
-    assert "was trained on isonetcorrected tomograms alone" in session(project, replace(checkpoint, history=other)).remark
+    assert "on isonetcorrected tomograms alone" in session(project, replace(checkpoint, history=other)).remark
     denoised = (Trained(held_out="a", data={"tomo_type": "denoised"}),)
     assert not session(project, replace(checkpoint, history=denoised)).remark  # its tomograms are denoised first
 
