@@ -14,7 +14,7 @@ four, TS_73_6, is held out: it chooses the best epoch and sets the thresholds. O
 recipe `contest`, with the shapes of maps_10A: two other layouts, and two random ones. Nothing is trained or tuned on
 them. The planes that `runs.checks.real_slices` compares are of TS_6_4 and TS_86_3; no training has these layouts.
 
-`train` uses the recipe `best`, on all types. `soup` averages the three best epochs of a 3D U-Net with the options of
+`train` uses the recipe `best`, on `denoised`. `soup` averages the three best epochs of a 3D U-Net with the options of
 `SOUP`, on `denoised` alone. Both can be stopped and started again. `tune` is `tomosoup tune`, on the run that chose the
 epochs. `test` prints the tables of `runs.models.model_card` for the four.
 """

@@ -62,7 +62,8 @@ def pick(
     store.
 
     One heatmap model with one view reads a tomogram on disk slice by slice. Several models or views hold one map in
-    memory. Tomograms with another voxel size than the checkpoints are resampled in memory first.
+    memory. Tomograms that the plan denoises, and those with another voxel size than the checkpoints, are read into
+    memory first.
 
     Args:
         volume: A `Volume`, or a tomogram on disk (`select_tomogram`). An array needs its voxel size and origin:

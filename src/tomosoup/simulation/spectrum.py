@@ -1,4 +1,4 @@
-"""Give a tomogram the amplitude spectrum that a net has learnt from: `with_spectrum`.
+"""Bring the amplitude spectrum of a tomogram close to that of others: `with_spectrum`.
 
 Programs weight frequencies differently: by the ramp of their back-projection, by a correction of the contrast transfer,
 by the exposure. MemBrain-seg matches spectra for the same reason (Lamm et al. 2024, docs/references.md).

@@ -45,8 +45,8 @@ class DenoiseCommand(Options):
     """Fraction of what the network takes for noise that is removed: 1 for the network's result. The default leaves
     about as much noise as the contest's denoised tomograms hold."""
     keep_spectrum: bool = False
-    """Denoise without a change of the spectrum. By default a tomogram first gets the amplitude spectrum of those that
-    the bundled network was trained on."""
+    """Denoise without a change of the spectrum. By default a tomogram first gets about the amplitude spectrum of
+    simulated tomograms that are like the contest's."""
     device: Device = "auto"
     """cpu, cuda or mps; auto chooses the fastest one available."""
     data: Annotated[DataOptions, UNPREFIXED] = DataOptions()
